@@ -1,0 +1,1 @@
+//! Trains small dense networks on MNIST-style data, fast and repeatably.

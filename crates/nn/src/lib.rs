@@ -1,0 +1,1 @@
+//! Layers, initialisers, losses, optimizers and the sequential model, with checked gradients.

@@ -1,0 +1,1 @@
+//! Fit, evaluate and predict, with callbacks, history and progress.
