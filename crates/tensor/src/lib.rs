@@ -1,1 +1,57 @@
 //! Tensor operations on ndarray views: kernels for dense networks, parallel over rayon, the same bits on any machine.
+//!
+//! ```
+//! use ndarray::{Array2, arr1, arr2};
+//! use ziffer_tensor::{Activation, matmul};
+//!
+//! let x = arr2(&[[1.0_f32, 2.0], [3.0, -4.0]]);
+//! let kernel = arr2(&[[1.0, 0.0, -1.0], [0.5, 1.0, 1.0]]);
+//! let bias = arr1(&[0.0, 0.0, 0.5]);
+//! let mut y = Array2::zeros((2, 3));
+//! matmul::affine(x.view(), kernel.view(), Some(bias.view()), Activation::Relu, y.view_mut());
+//! assert_eq!(y, arr2(&[[2.0, 2.0, 1.5], [1.0, 0.0, 0.0]]));
+//! ```
+//!
+//! # What it promises
+//! * **The same bits** for any number of threads and for each instruction set ([`InstructionSet`]): every number is
+//!   formed by one thread in one order, by fused multiply-add, with the exact square root and division, and with
+//!   exponentials of its own. Code for AVX-512, for AVX2 and for any processor is in every binary and chosen at start.
+//! * **No hidden cost**: no operation allocates once its thread's scratch has grown to size.
+//!
+//! # Legend of shapes
+//! B samples of a batch, I inputs, O outputs; a kernel is \[I, O\]. Gradients are called `d_` and what they are by.
+//!
+//! # Modules
+//! * [`matmul`]: products in three orientations, with bias and activation; [`pixels`]: the same from bytes.
+//! * [`softmax`]: softmax, its logarithm, and cross-entropy; [`reduce`]: sums and largest elements.
+//! * [`update`]: the optimizers' updates; [`random`]: streams of random numbers.
+//! * [`team`]: threads that work in step; [`shared`]: the memory that they share.
+#![deny(unsafe_code)]
+
+mod activation;
+#[allow(unsafe_code, reason = "aligned memory is read as numbers")]
+mod buffer;
+mod elementary;
+mod fma;
+#[allow(unsafe_code, reason = "functions are compiled for instruction sets and called after a check")]
+mod isa;
+pub mod matmul;
+pub mod pixels;
+#[cfg(test)]
+mod products;
+pub mod random;
+pub mod reduce;
+mod scalar;
+mod scratch;
+#[allow(unsafe_code, reason = "its two accessors are unsafe to call")]
+pub mod shared;
+pub mod softmax;
+pub mod team;
+#[allow(unsafe_code, reason = "the inner loop reads without bounds checks")]
+mod tile;
+pub mod update;
+
+pub use activation::Activation;
+pub use buffer::Buffer;
+pub use isa::InstructionSet;
+pub use scalar::Scalar;

@@ -1,0 +1,84 @@
+//! Aligned memory for parameters, activations and packed operands.
+
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+
+use crate::Scalar;
+
+/// Bytes of a cache line, and of the widest vector.
+const LINE: usize = 64;
+
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([u8; LINE]);
+
+/// A slice of numbers on the heap that begins at a cache line, so that no vector of a kernel straddles two.
+///
+/// It derefs to `[T]` and starts as zeros.
+#[derive(Clone)]
+pub struct Buffer<T> {
+    lines: Vec<Line>,
+    len: usize,
+    of: PhantomData<T>,
+}
+
+impl<T: Scalar> Buffer<T> {
+    /// `len` zeros.
+    pub fn zeros(len: usize) -> Self {
+        let lines = vec![Line([0; LINE]); (len * size_of::<T>()).div_ceil(LINE)];
+        Self { lines, len, of: PhantomData }
+    }
+
+    /// Makes it at least `len` long; what is new is zero.
+    pub fn grow(&mut self, len: usize) {
+        if len > self.len {
+            self.lines.resize((len * size_of::<T>()).div_ceil(LINE), Line([0; LINE]));
+            self.len = len;
+        }
+    }
+}
+
+impl<T: Scalar> Deref for Buffer<T> {
+    type Target = [T];
+    #[inline]
+    fn deref(&self) -> &[T] {
+        // SAFETY: `lines` holds at least `len * size_of::<T>()` initialised bytes, aligned to 64, which is a multiple
+        // of `T`'s alignment. `Scalar` is sealed, and every pattern of bits is a value of `f32` and `f64`. The borrow is
+        // that of `self`.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+    }
+}
+
+impl<T: Scalar> DerefMut for Buffer<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as in `deref`; the borrow is unique, as that of `self` is.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+    }
+}
+
+impl<T: Scalar> std::fmt::Debug for Buffer<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_aligned_zero_and_grows() {
+        for len in [0, 1, 15, 16, 17, 1000] {
+            let mut buffer = Buffer::<f32>::zeros(len);
+            assert_eq!((buffer.len(), buffer.as_ptr() as usize % LINE), (len, 0));
+            assert!(buffer.iter().all(|&x| x == 0.0));
+            buffer.fill(1.0);
+            buffer.grow(len + 40);
+            assert_eq!(buffer.iter().filter(|&&x| x == 1.0).count(), len);
+            assert_eq!((buffer.len(), buffer.as_ptr() as usize % LINE), (len + 40, 0));
+            let half = Buffer::<f64>::zeros(len);
+            assert_eq!((half.len(), half.as_ptr() as usize % LINE), (len, 0));
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Instruction sets: which one this process uses, and the one door through which a kernel is run with it.
+//!
+//! A kernel is written once, generic over [`Isa`] and always inlined; [`run`] instantiates it inside a function that
+//! is compiled for each instruction set and calls the one that was chosen at start. All of them give the same bits:
+//! a kernel vectorises over independent results and sums each result in a fixed order by fused multiply-add.
+
+use std::sync::OnceLock;
+
+use crate::Scalar;
+
+/// What a kernel may ask about the instruction set it is compiled for.
+pub(crate) trait Isa: Copy {
+    /// Whether the processor multiplies and adds in one instruction.
+    const FUSED: bool;
+
+    /// `a * b + c`, rounded once.
+    #[inline(always)]
+    fn fma<T: Scalar>(a: T, b: T, c: T) -> T {
+        if Self::FUSED { a.mul_add(b, c) } else { a.mul_add_emulated(b, c) }
+    }
+
+    /// Runs a kernel that works on register tiles with the tile that suits the register file.
+    fn tiled<K: Tiled>(kernel: K) -> K::Output;
+}
+
+/// A computation to be compiled for each instruction set.
+pub(crate) trait Kernel {
+    type Output;
+    /// Must be `#[inline(always)]`, and so must be what it calls, else the caller's instruction set does not reach it.
+    fn run<I: Isa>(self) -> Self::Output;
+}
+
+/// A kernel whose inner loop keeps `M` rows of `V` vectors of [`LANES`] numbers in registers.
+pub(crate) trait Tiled {
+    type Output;
+    fn run<I: Isa, const M: usize, const V: usize>(self) -> Self::Output;
+}
+
+/// Numbers in a vector of the kernels: one AVX-512 register of `f32`, two of AVX2, four of SSE2.
+pub(crate) const LANES: usize = 16;
+
+#[derive(Clone, Copy)]
+struct Avx512;
+#[derive(Clone, Copy)]
+struct Avx2;
+#[derive(Clone, Copy)]
+struct Portable;
+
+impl Isa for Avx512 {
+    const FUSED: bool = true;
+    // 16 accumulators of 32 registers.
+    #[inline(always)]
+    fn tiled<K: Tiled>(kernel: K) -> K::Output {
+        kernel.run::<Self, 8, 2>()
+    }
+}
+
+impl Isa for Avx2 {
+    const FUSED: bool = true;
+    // 12 accumulators of 16 registers.
+    #[inline(always)]
+    fn tiled<K: Tiled>(kernel: K) -> K::Output {
+        kernel.run::<Self, 6, 1>()
+    }
+}
+
+impl Isa for Portable {
+    const FUSED: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
+    #[inline(always)]
+    fn tiled<K: Tiled>(kernel: K) -> K::Output {
+        kernel.run::<Self, 4, 1>()
+    }
+}
+
+/// The instruction sets that the kernels are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstructionSet {
+    /// AVX-512 F, VL, BW and DQ.
+    Avx512,
+    /// AVX2 with FMA.
+    Avx2,
+    /// What every processor of the target has.
+    Portable,
+}
+
+impl InstructionSet {
+    /// The name that `ZIFFER_ISA` takes: `avx512`, `avx2` or `portable`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Portable => "portable",
+        }
+    }
+
+    /// Whether this processor has it.
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => {
+                std::is_x86_feature_detected!("avx2")
+                    && std::is_x86_feature_detected!("fma")
+                    && std::is_x86_feature_detected!("bmi1")
+                    && std::is_x86_feature_detected!("bmi2")
+                    && std::is_x86_feature_detected!("lzcnt")
+                    && std::is_x86_feature_detected!("popcnt")
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                Self::Avx2.is_available()
+                    && std::is_x86_feature_detected!("avx512f")
+                    && std::is_x86_feature_detected!("avx512vl")
+                    && std::is_x86_feature_detected!("avx512bw")
+                    && std::is_x86_feature_detected!("avx512dq")
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => false,
+        }
+    }
+
+    /// The best that this processor has.
+    pub fn best() -> Self {
+        [Self::Avx512, Self::Avx2].into_iter().find(|set| set.is_available()).unwrap_or(Self::Portable)
+    }
+
+    /// The one in use: the best available, or the one that the environment variable `ZIFFER_ISA` names.
+    ///
+    /// Decided at the first use, for the life of the process.
+    ///
+    /// # Panics
+    /// If `ZIFFER_ISA` names none, or one that this processor lacks; [`InstructionSet::from_environment`] tells
+    /// beforehand, without a panic.
+    pub fn current() -> Self {
+        static CURRENT: OnceLock<InstructionSet> = OnceLock::new();
+        *CURRENT.get_or_init(|| match Self::from_environment() {
+            Ok(set) => set,
+            Err(message) => panic!("{message}"),
+        })
+    }
+
+    /// What `ZIFFER_ISA` asks for, or the best if it is unset or empty.
+    ///
+    /// # Errors
+    /// One line that says what is wrong with the variable.
+    pub fn from_environment() -> Result<Self, String> {
+        let Some(name) = std::env::var_os("ZIFFER_ISA").filter(|name| !name.is_empty()) else {
+            return Ok(Self::best());
+        };
+        let Some(set) =
+            [Self::Avx512, Self::Avx2, Self::Portable].into_iter().find(|set| name == *set.name())
+        else {
+            return Err(format!("ZIFFER_ISA is {name:?}, expected avx512, avx2 or portable"));
+        };
+        if set.is_available() {
+            Ok(set)
+        } else {
+            Err(format!("ZIFFER_ISA asks for {}, which this processor lacks", set.name()))
+        }
+    }
+}
+
+/// Runs `kernel` with the instruction set in use.
+#[inline]
+pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
+    #[cfg(test)]
+    if let Some(set) = tests::forced() {
+        return run_with(set, kernel);
+    }
+    run_with(InstructionSet::current(), kernel)
+}
+
+/// Runs `kernel` with one instruction set.
+///
+/// # Panics
+/// If the processor lacks it.
+#[inline]
+pub(crate) fn run_with<K: Kernel>(set: InstructionSet, kernel: K) -> K::Output {
+    match set {
+        #[cfg(target_arch = "x86_64")]
+        InstructionSet::Avx512 => {
+            assert!(set.is_available(), "this processor lacks AVX-512");
+            // SAFETY: the processor has what `avx512` is compiled for, as just checked (the check is a load and a mask).
+            unsafe { avx512(kernel) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        InstructionSet::Avx2 => {
+            assert!(set.is_available(), "this processor lacks AVX2 or FMA");
+            // SAFETY: the processor has what `avx2` is compiled for, as just checked.
+            unsafe { avx2(kernel) }
+        }
+        _ => kernel.run::<Portable>(),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,avx512f,avx512vl,avx512bw,avx512dq,bmi1,bmi2,lzcnt,popcnt")]
+fn avx512<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run::<Avx512>()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
+fn avx2<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run::<Avx2>()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::InstructionSet;
+    use std::cell::Cell;
+
+    thread_local! {
+        static FORCED: Cell<Option<InstructionSet>> = const { Cell::new(None) };
+    }
+
+    pub(crate) fn forced() -> Option<InstructionSet> {
+        FORCED.get()
+    }
+
+    /// What `work` returns with each instruction set that this processor has, the portable one first.
+    pub(crate) fn with_each<R>(work: impl Fn() -> R) -> Vec<(InstructionSet, R)> {
+        [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512]
+            .into_iter()
+            .filter(|set| set.is_available())
+            .map(|set| {
+                FORCED.set(Some(set));
+                let result = work();
+                FORCED.set(None);
+                (set, result)
+            })
+            .collect()
+    }
+}

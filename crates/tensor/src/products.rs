@@ -1,0 +1,190 @@
+//! Tests of the products against plain twins, over awkward sizes, on every instruction set.
+
+use ndarray::{Array1, Array2, Axis};
+use proptest::prelude::*;
+
+use crate::isa::tests::with_each;
+use crate::random::{Purpose, Stream};
+use crate::{Activation, matmul, pixels};
+
+/// y = f(x W + b) as it is written, the sum of each result in the order of the inputs, rounded once a step.
+fn plain_affine(x: &Array2<f32>, kernel: &Array2<f32>, bias: &Array1<f32>, relu: bool) -> Array2<f32> {
+    Array2::from_shape_fn((x.nrows(), kernel.ncols()), |(b, o)| {
+        let sum = (0..x.ncols()).fold(bias[o], |sum, i| x[[b, i]].mul_add(kernel[[i, o]], sum));
+        if relu && sum < 0.0 { 0.0 } else { sum + 0.0 }
+    })
+}
+
+fn plain_nt(a: &Array2<f32>, kernel: &Array2<f32>) -> Array2<f32> {
+    Array2::from_shape_fn((a.nrows(), kernel.nrows()), |(b, i)| {
+        (0..a.ncols()).fold(0.0_f32, |sum, o| kernel[[i, o]].mul_add(a[[b, o]], sum)) + 0.0
+    })
+}
+
+fn plain_tn(x: &Array2<f32>, d: &Array2<f32>) -> Array2<f32> {
+    Array2::from_shape_fn((x.ncols(), d.ncols()), |(i, o)| {
+        (0..x.nrows()).fold(0.0_f32, |sum, b| x[[b, i]].mul_add(d[[b, o]], sum)) + 0.0
+    })
+}
+
+fn random(stream: &mut Stream, rows: usize, columns: usize) -> Array2<f32> {
+    Array2::from_shape_simple_fn((rows, columns), || stream.normal() as f32)
+}
+
+/// Bytes of which about `share` are not zero.
+fn random_pixels(stream: &mut Stream, rows: usize, columns: usize, share: f64) -> Array2<u8> {
+    Array2::from_shape_simple_fn((rows, columns), || {
+        if stream.uniform() < share { stream.below(255) as u8 + 1 } else { 0 }
+    })
+}
+
+fn bits(array: &Array2<f32>) -> Vec<u32> {
+    array.iter().map(|x| x.to_bits()).collect()
+}
+
+/// Rows from a sink, put together; every row must come once, in order.
+fn collect(
+    inputs: usize,
+    outputs: usize,
+    product: impl FnOnce(&mut dyn FnMut(usize, &[f32])),
+) -> Array2<f32> {
+    let mut c = Array2::zeros((inputs, outputs));
+    let mut next = 0;
+    product(&mut |row, values| {
+        assert_eq!(row, next);
+        assert_eq!(values.len() % outputs, 0);
+        next += values.len() / outputs;
+        for (mut row, values) in
+            c.slice_axis_mut(Axis(0), (row..next).into()).rows_mut().into_iter().zip(values.chunks(outputs))
+        {
+            row.iter_mut().zip(values).for_each(|(c, &value)| *c = value);
+        }
+    });
+    assert_eq!(next, inputs);
+    c
+}
+
+fn check(seed: u64, batch: usize, inputs: usize, outputs: usize) {
+    let mut stream = Stream::new(seed, Purpose::Other(0), 0);
+    let (x, kernel, d) = (
+        random(&mut stream, batch, inputs),
+        random(&mut stream, inputs, outputs),
+        random(&mut stream, batch, outputs),
+    );
+    let bias = random(&mut stream, 1, outputs).remove_axis(Axis(0));
+    for relu in [false, true] {
+        let activation = if relu { Activation::Relu } else { Activation::Linear };
+        let expected = bits(&plain_affine(&x, &kernel, &bias, relu));
+        for (set, y) in with_each(|| {
+            let mut y = Array2::from_elem((batch, outputs), f32::NAN);
+            matmul::affine(x.view(), kernel.view(), Some(bias.view()), activation, y.view_mut());
+            y
+        }) {
+            assert_eq!(bits(&y), expected, "affine {batch} {inputs} {outputs} {set:?}");
+        }
+    }
+    let expected = bits(&plain_nt(&d, &kernel));
+    for (set, c) in with_each(|| {
+        let mut c = Array2::from_elem((batch, inputs), f32::NAN);
+        matmul::matmul_nt(d.view(), kernel.view(), c.view_mut());
+        c
+    }) {
+        assert_eq!(bits(&c), expected, "nt {batch} {inputs} {outputs} {set:?}");
+    }
+    let expected = bits(&plain_tn(&x, &d));
+    for (set, c) in with_each(|| {
+        let mut c = Array2::from_elem((inputs, outputs), f32::NAN);
+        matmul::matmul_tn(x.view(), d.view(), c.view_mut());
+        c
+    }) {
+        assert_eq!(bits(&c), expected, "tn {batch} {inputs} {outputs} {set:?}");
+    }
+    for share in [0.0, 0.2, 0.9] {
+        let bytes = random_pixels(&mut stream, batch, inputs, share);
+        let real = bytes.map(|&p| f32::from(p) / 255.0);
+        let expected = bits(&plain_affine(&real, &kernel, &bias, true));
+        for (set, y) in with_each(|| {
+            let mut y = Array2::from_elem((batch, outputs), f32::NAN);
+            pixels::affine(bytes.view(), kernel.view(), bias.view(), Activation::Relu, y.view_mut());
+            y
+        }) {
+            assert_eq!(bits(&y), expected, "pixels {batch} {inputs} {outputs} {share} {set:?}");
+        }
+        let expected = bits(&plain_tn(&real, &d));
+        for (set, c) in with_each(|| {
+            collect(inputs, outputs, |sink| pixels::matmul_tn(bytes.view(), d.view(), 0..inputs, sink))
+        }) {
+            assert_eq!(bits(&c), expected, "pixels tn {batch} {inputs} {outputs} {share} {set:?}");
+        }
+    }
+}
+
+#[test]
+fn awkward_sizes() {
+    for &batch in &[1, 2, 5, 16, 33] {
+        for &inputs in &[1, 7, 32, 50] {
+            for &outputs in &[1, 10, 16, 37, 64, 100] {
+                check(1, batch, inputs, outputs);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_tutorial_and_what_is_large_enough_for_threads() {
+    check(2, 32, 784, 128);
+    check(3, 16, 128, 64);
+    check(4, 100, 300, 310);
+    check(5, 3, 30, 1100);
+}
+
+#[test]
+fn nothing_to_do() {
+    let (x, kernel, bias) = (Array2::<f32>::zeros((0, 3)), Array2::zeros((3, 4)), Array1::zeros(4));
+    let mut y = Array2::zeros((0, 4));
+    matmul::affine(x.view(), kernel.view(), Some(bias.view()), Activation::Relu, y.view_mut());
+    let mut c = Array2::zeros((3, 4));
+    matmul::matmul_tn(x.view(), y.view(), c.view_mut());
+    assert_eq!(c, Array2::<f32>::zeros((3, 4)));
+    let mut y = Array2::zeros((2, 4));
+    let none = Array2::zeros((2, 0));
+    matmul::affine(
+        none.view(),
+        Array2::zeros((0, 4)).view(),
+        Some(bias.view()),
+        Activation::Linear,
+        y.view_mut(),
+    );
+    assert_eq!(y, Array2::<f32>::zeros((2, 4)));
+}
+
+#[test]
+fn views_in_any_order() {
+    let mut stream = Stream::new(5, Purpose::Other(0), 0);
+    let (x, kernel) = (random(&mut stream, 9, 20), random(&mut stream, 20, 18));
+    let bias = Array1::zeros(18);
+    let expected = plain_affine(&x, &kernel, &bias, false);
+    let (x_t, kernel_t) = (x.t().as_standard_layout().to_owned(), kernel.t().as_standard_layout().to_owned());
+    let mut y_t = Array2::zeros((18, 9));
+    matmul::affine(x_t.t(), kernel_t.t(), None, Activation::Linear, y_t.view_mut().reversed_axes());
+    assert_eq!(y_t.t(), expected);
+}
+
+#[test]
+fn nan_and_infinity_pass_through() {
+    let x = ndarray::arr2(&[[f32::NAN, 0.0], [f32::INFINITY, 0.0], [0.0, 1.0]]);
+    let kernel = ndarray::arr2(&[[1.0_f32], [2.0]]);
+    for activation in [Activation::Linear, Activation::Relu] {
+        let mut y = Array2::zeros((3, 1));
+        matmul::affine(x.view(), kernel.view(), None, activation, y.view_mut());
+        assert!(y[[0, 0]].is_nan() && y[[1, 0]] == f32::INFINITY && y[[2, 0]] == 2.0);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn any_sizes(seed: u64, batch in 1_usize..70, inputs in 1_usize..90, outputs in 1_usize..90) {
+        check(seed, batch, inputs, outputs);
+    }
+}

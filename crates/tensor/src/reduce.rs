@@ -1,0 +1,90 @@
+//! Sums, means and largest elements, by rows and by columns, in an order that no number of threads changes.
+
+use ndarray::parallel::prelude::*;
+use ndarray::{Array1, ArrayView1, ArrayView2, Axis};
+
+use crate::Scalar;
+
+/// Numbers that are summed by one thread before the partial sums are added up.
+///
+/// It is part of the result, since it decides which numbers are added first; the number of threads is not.
+const PIECE: usize = 1 << 14;
+
+/// The sum of all elements in `f64`: pieces of a fixed size, each from its first element to its last, then the pieces in order.
+///
+/// ```
+/// let x = ndarray::Array1::from_elem(100_000, 0.5_f32);
+/// assert_eq!(ziffer_tensor::reduce::sum(x.view()), 50_000.0);
+/// ```
+pub fn sum<T: Scalar>(x: ArrayView1<'_, T>) -> f64 {
+    let plain = |piece: ArrayView1<'_, T>| piece.iter().fold(0.0, |sum, x| sum + x.to_f64());
+    if x.len() <= PIECE {
+        return plain(x);
+    }
+    let pieces: Vec<f64> = x.axis_chunks_iter(Axis(0), PIECE).into_par_iter().map(plain).collect();
+    pieces.iter().sum()
+}
+
+/// The mean of all elements; NaN if there are none.
+pub fn mean<T: Scalar>(x: ArrayView1<'_, T>) -> f64 {
+    sum(x) / x.len() as f64
+}
+
+/// The sum of each column of x \[B, O\], rows in order: \[O\].
+pub fn sum_rows<T: Scalar>(x: ArrayView2<'_, T>) -> Array1<T> {
+    let mut sums = Array1::zeros(x.ncols());
+    for row in x.rows() {
+        sums += &row;
+    }
+    sums
+}
+
+/// The index of the largest element, the first if several are; 0 for an empty row. NaN is never the largest.
+///
+/// ```
+/// assert_eq!(ziffer_tensor::reduce::argmax(&[0.1_f32, 0.7, 0.7, 0.2]), 1);
+/// ```
+pub fn argmax<T: Scalar>(row: &[T]) -> usize {
+    let mut best = 0;
+    for (index, value) in row.iter().enumerate().skip(1) {
+        if *value > row[best] {
+            best = index;
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array;
+
+    #[test]
+    fn sums_do_not_depend_on_threads() {
+        let x = Array::from_shape_fn(PIECE * 5 + 3, |i| ((i * 7919) % 1013) as f32 * 1e-3 - 0.4);
+        let with = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| sum(x.view()))
+        };
+        let one = with(1);
+        assert!([2, 3, 8].into_iter().all(|threads| with(threads).to_bits() == one.to_bits()));
+        let plain: f64 = x.iter().map(|&x| f64::from(x)).sum();
+        assert!((one - plain).abs() < 1e-9);
+        assert!((mean(x.view()) - plain / x.len() as f64).abs() < 1e-12);
+    }
+
+    #[test]
+    fn by_columns_and_by_hand() {
+        let x = ndarray::arr2(&[[1.0_f32, 2.0], [3.0, 5.0], [0.5, -1.0]]);
+        assert_eq!(sum_rows(x.view()), ndarray::arr1(&[4.5, 6.0]));
+        assert_eq!(sum(ndarray::arr1::<f32>(&[]).view()), 0.0);
+        assert!(mean(ndarray::arr1::<f32>(&[]).view()).is_nan());
+    }
+
+    #[test]
+    fn argmax_takes_the_first_and_no_nan() {
+        assert_eq!(argmax(&[3.0_f32, 3.0, 1.0]), 0);
+        assert_eq!(argmax(&[1.0_f32, f32::NAN, 2.0]), 2);
+        assert_eq!(argmax::<f32>(&[]), 0);
+    }
+}

@@ -1,0 +1,194 @@
+//! The number types of the crate: `f32` for training, `f64` for checking it.
+
+use std::fmt::{Debug, Display};
+use std::iter::Sum;
+use std::ops::{AddAssign, DivAssign, MulAssign, Neg, SubAssign};
+
+use ndarray::{LinalgScalar, ScalarOperand};
+
+use crate::elementary;
+use crate::fma;
+use crate::scratch::{self, Local};
+
+/// A floating-point type that every kernel of the crate is instantiated for.
+///
+/// Nothing here calls the system's mathematical library for `f32`: the bits of a result depend on the operands only,
+/// not on the machine. `f64` is the type of references and gradient checks.
+///
+/// It is sealed: `f32` and `f64` are all there is.
+pub trait Scalar:
+    sealed::Sealed
+    + LinalgScalar
+    + ScalarOperand
+    + PartialOrd
+    + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+    + MulAssign
+    + DivAssign
+    + Sum
+    + Debug
+    + Display
+    + Send
+    + Sync
+    + 'static
+{
+    /// `value` rounded to this type.
+    fn from_f64(value: f64) -> Self;
+    /// The value as `f64`, exactly.
+    fn to_f64(self) -> f64;
+    /// `self * b + c`, rounded once, by the processor's instruction where the code is compiled for one.
+    fn mul_add(self, b: Self, c: Self) -> Self;
+    /// `self * b + c`, rounded once, without a fused instruction: the same bits as [`Scalar::mul_add`].
+    fn mul_add_emulated(self, b: Self, c: Self) -> Self;
+    /// The square root, correctly rounded.
+    fn sqrt(self) -> Self;
+    /// The absolute value.
+    fn abs(self) -> Self;
+    /// Whether the value is neither infinite nor NaN.
+    fn is_finite(self) -> bool;
+    /// e to the power of `self`, with `fma` as the fused multiply-add.
+    fn exp_with(self, fma: impl Fn(Self, Self, Self) -> Self) -> Self;
+    /// The hyperbolic tangent of `self`, with `fma` as the fused multiply-add.
+    fn tanh_with(self, fma: impl Fn(Self, Self, Self) -> Self) -> Self;
+    /// Numbers smaller than this in magnitude are taken for zero where a state decays for ever (see [`crate::update`]).
+    const TINY: Self;
+    /// The values of the pixel bytes: entry `b` is `b / 255`, correctly rounded.
+    fn pixels() -> &'static [Self; 256];
+    /// The bytes of the value, least significant first, appended to `out`.
+    fn write_le(self, out: &mut Vec<u8>);
+}
+
+mod sealed {
+    /// Keeps [`super::Scalar`] to types for which every pattern of bits is a value, which [`crate::Buffer`] relies on.
+    pub trait Sealed: Sized {
+        #[doc(hidden)]
+        fn local() -> &'static std::thread::LocalKey<super::Local<Self>>;
+    }
+}
+
+impl sealed::Sealed for f32 {
+    fn local() -> &'static std::thread::LocalKey<Local<f32>> {
+        &scratch::LOCAL_F32
+    }
+}
+
+impl sealed::Sealed for f64 {
+    fn local() -> &'static std::thread::LocalKey<Local<f64>> {
+        &scratch::LOCAL_F64
+    }
+}
+
+impl Scalar for f32 {
+    #[inline(always)]
+    fn from_f64(value: f64) -> f32 {
+        value as f32
+    }
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        f64::from(self)
+    }
+    #[inline(always)]
+    fn mul_add(self, b: f32, c: f32) -> f32 {
+        f32::mul_add(self, b, c)
+    }
+    #[inline(always)]
+    fn mul_add_emulated(self, b: f32, c: f32) -> f32 {
+        fma::fma_f32(self, b, c)
+    }
+    #[inline(always)]
+    fn sqrt(self) -> f32 {
+        f32::sqrt(self)
+    }
+    #[inline(always)]
+    fn abs(self) -> f32 {
+        f32::abs(self)
+    }
+    #[inline(always)]
+    fn is_finite(self) -> bool {
+        f32::is_finite(self)
+    }
+    #[inline(always)]
+    fn exp_with(self, fma: impl Fn(f32, f32, f32) -> f32) -> f32 {
+        elementary::exp_f32(self, fma)
+    }
+    #[inline(always)]
+    fn tanh_with(self, fma: impl Fn(f32, f32, f32) -> f32) -> f32 {
+        elementary::tanh_f32(self, fma)
+    }
+    const TINY: f32 = 1e-30;
+    #[inline(always)]
+    fn pixels() -> &'static [f32; 256] {
+        static TABLE: [f32; 256] = {
+            let mut table = [0.0; 256];
+            let mut byte = 0;
+            while byte < 256 {
+                table[byte] = byte as f32 / 255.0;
+                byte += 1;
+            }
+            table
+        };
+        &TABLE
+    }
+    fn write_le(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.to_le_bytes());
+    }
+}
+
+impl Scalar for f64 {
+    #[inline(always)]
+    fn from_f64(value: f64) -> f64 {
+        value
+    }
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        self
+    }
+    #[inline(always)]
+    fn mul_add(self, b: f64, c: f64) -> f64 {
+        f64::mul_add(self, b, c)
+    }
+    /// The standard library's: correctly rounded everywhere, and slow where there is no instruction for it, which
+    /// is good enough for a type that only checks.
+    #[inline(always)]
+    fn mul_add_emulated(self, b: f64, c: f64) -> f64 {
+        f64::mul_add(self, b, c)
+    }
+    #[inline(always)]
+    fn sqrt(self) -> f64 {
+        f64::sqrt(self)
+    }
+    #[inline(always)]
+    fn abs(self) -> f64 {
+        f64::abs(self)
+    }
+    #[inline(always)]
+    fn is_finite(self) -> bool {
+        f64::is_finite(self)
+    }
+    #[inline(always)]
+    fn exp_with(self, _fma: impl Fn(f64, f64, f64) -> f64) -> f64 {
+        f64::exp(self)
+    }
+    #[inline(always)]
+    fn tanh_with(self, _fma: impl Fn(f64, f64, f64) -> f64) -> f64 {
+        f64::tanh(self)
+    }
+    const TINY: f64 = 1e-300;
+    #[inline(always)]
+    fn pixels() -> &'static [f64; 256] {
+        static TABLE: [f64; 256] = {
+            let mut table = [0.0; 256];
+            let mut byte = 0;
+            while byte < 256 {
+                table[byte] = byte as f64 / 255.0;
+                byte += 1;
+            }
+            table
+        };
+        &TABLE
+    }
+    fn write_le(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.to_le_bytes());
+    }
+}

@@ -1,0 +1,65 @@
+//! Working memory of the kernels, kept by each thread from one call to the next.
+
+use std::cell::Cell;
+use std::thread::LocalKey;
+
+use crate::{Buffer, Scalar};
+
+/// What a thread keeps. Each kernel grows what it uses.
+pub struct Scratch<T> {
+    /// A panel of a product's right operand, padded to whole vectors.
+    pub(crate) panel: Option<Buffer<T>>,
+    /// A right operand that had to be transposed or padded.
+    pub(crate) operand: Option<Buffer<T>>,
+    /// Pixels as numbers.
+    pub(crate) real: Option<Buffer<T>>,
+    /// Finished rows on their way to a sink.
+    pub(crate) rows: Option<Buffer<T>>,
+    /// The values of nonzero inputs.
+    pub(crate) values: Vec<T>,
+    /// The rows of the kernel that belong to them.
+    pub(crate) indices: Vec<u32>,
+    /// Where the list of each block and sample ends.
+    pub(crate) ends: Vec<u32>,
+    /// For each column of the input, which samples of a group are not zero there.
+    pub(crate) masks: Vec<u32>,
+}
+
+impl<T> Default for Scratch<T> {
+    fn default() -> Self {
+        Self {
+            panel: None,
+            operand: None,
+            real: None,
+            rows: None,
+            values: Vec::new(),
+            indices: Vec::new(),
+            ends: Vec::new(),
+            masks: Vec::new(),
+        }
+    }
+}
+
+/// Where a thread keeps it between calls.
+pub(crate) type Local<T> = Cell<Option<Box<Scratch<T>>>>;
+
+thread_local! {
+    pub(crate) static LOCAL_F32: Local<f32> = const { Cell::new(None) };
+    pub(crate) static LOCAL_F64: Local<f64> = const { Cell::new(None) };
+}
+
+/// Calls `work` with this thread's scratch. A nested call gets a fresh one.
+pub(crate) fn with<T: Scalar, R>(work: impl FnOnce(&mut Scratch<T>) -> R) -> R {
+    let local: &'static LocalKey<Local<T>> = T::local();
+    let mut scratch = local.take().unwrap_or_default();
+    let result = work(&mut scratch);
+    local.set(Some(scratch));
+    result
+}
+
+/// At least `len` numbers of a buffer that is made at its first use. What they hold is left over from before.
+pub(crate) fn at_least<T: Scalar>(buffer: &mut Option<Buffer<T>>, len: usize) -> &mut [T] {
+    let buffer = buffer.get_or_insert_with(|| Buffer::zeros(len));
+    buffer.grow(len);
+    &mut buffer[..len]
+}

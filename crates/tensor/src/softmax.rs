@@ -1,0 +1,191 @@
+//! Softmax by row, its logarithm, and the cross-entropy that goes with it.
+//!
+//! With z the logits of a row and M the largest of them:
+//! softmax(z)_o = e^(z_o - M) / S with S = sum_p e^(z_p - M), and log softmax(z)_o = z_o - M - ln S. Subtracting M
+//! changes nothing but keeps every exponent at or below zero, so that nothing overflows and S lies in \[1, O\] (see
+//! Blanchard, Higham and Higham, "Accurately computing the log-sum-exp and softmax functions", IMA Journal of Numerical
+//! Analysis 41, 2021). The sums run over the row in order.
+
+use crate::Scalar;
+use crate::elementary::ln;
+use crate::isa::{self, Isa, Kernel};
+
+/// Replaces each row of `columns` logits by its softmax.
+///
+/// # Panics
+/// If the length is not a multiple of `columns`.
+pub fn softmax<T: Scalar>(z: &mut [T], columns: usize) {
+    assert!(columns > 0 && z.len().is_multiple_of(columns), "{} numbers in rows of {columns}", z.len());
+    isa::run(Softmax { z, columns });
+}
+
+struct Softmax<'a, T> {
+    z: &'a mut [T],
+    columns: usize,
+}
+
+impl<T: Scalar> Kernel for Softmax<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        for row in self.z.chunks_exact_mut(self.columns) {
+            let sum = exponentials::<T, I>(row).sum;
+            row.iter_mut().for_each(|e| *e /= sum);
+        }
+    }
+}
+
+struct Exponentials<T> {
+    largest: T,
+    sum: T,
+}
+
+/// Replaces a row of logits by e^(z - M) and returns M and S.
+#[inline(always)]
+fn exponentials<T: Scalar, I: Isa>(row: &mut [T]) -> Exponentials<T> {
+    let mut largest = row[0];
+    for &z in row.iter() {
+        largest = if z > largest { z } else { largest };
+    }
+    row.iter_mut().for_each(|z| *z = (*z - largest).exp_with(I::fma));
+    let mut sum = T::zero();
+    for &e in row.iter() {
+        sum += e;
+    }
+    Exponentials { largest, sum }
+}
+
+/// Replaces each row of `columns` logits by the logarithm of its softmax.
+///
+/// # Panics
+/// If the length is not a multiple of `columns`.
+pub fn log_softmax<T: Scalar>(z: &mut [T], columns: usize) {
+    assert!(columns > 0 && z.len().is_multiple_of(columns), "{} numbers in rows of {columns}", z.len());
+    let mut powers = vec![T::zero(); columns];
+    for row in z.chunks_exact_mut(columns) {
+        powers.copy_from_slice(row);
+        let Exponentials { largest, sum } = isa::run(Row { z: &mut powers });
+        let log_sum = T::from_f64(ln(sum.to_f64()));
+        row.iter_mut().for_each(|z| *z = *z - largest - log_sum);
+    }
+}
+
+struct Row<'a, T> {
+    z: &'a mut [T],
+}
+
+impl<T: Scalar> Kernel for Row<'_, T> {
+    type Output = Exponentials<T>;
+    #[inline(always)]
+    fn run<I: Isa>(self) -> Exponentials<T> {
+        exponentials::<T, I>(self.z)
+    }
+}
+
+/// Replaces the gradient by the softmax `y` by that by its logits: d_z = y (d_y - sum(d_y y)), row by row.
+///
+/// # Panics
+/// If the lengths differ or are no multiple of `columns`.
+pub fn softmax_backward<T: Scalar>(y: &[T], d: &mut [T], columns: usize) {
+    assert!(columns > 0 && y.len() == d.len() && y.len().is_multiple_of(columns), "rows of {columns}");
+    for (y, d) in y.chunks_exact(columns).zip(d.chunks_exact_mut(columns)) {
+        let mut mean = T::zero();
+        for (&y, &d) in y.iter().zip(&*d) {
+            mean += y * d;
+        }
+        d.iter_mut().zip(y).for_each(|(d, &y)| *d = y * (*d - mean));
+    }
+}
+
+/// The cross-entropy of the softmax of `z` with the class `label`, -log softmax(z)_label, in nats.
+///
+/// Replaces the logits by `scale` times the gradient by them: d_z = (softmax(z) - onehot(label)) scale.
+///
+/// # Panics
+/// If there is no class `label`.
+pub fn cross_entropy<T: Scalar>(z: &mut [T], label: usize, scale: T) -> T {
+    let of_label = z[label];
+    let Exponentials { largest, sum } = isa::run(CrossEntropy { z, scale });
+    z[label] -= scale;
+    T::from_f64(ln(sum.to_f64()) + (largest.to_f64() - of_label.to_f64()))
+}
+
+struct CrossEntropy<'a, T> {
+    z: &'a mut [T],
+    scale: T,
+}
+
+impl<T: Scalar> Kernel for CrossEntropy<'_, T> {
+    type Output = Exponentials<T>;
+    #[inline(always)]
+    fn run<I: Isa>(self) -> Exponentials<T> {
+        let result = exponentials::<T, I>(self.z);
+        let factor = self.scale / result.sum;
+        self.z.iter_mut().for_each(|e| *e *= factor);
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The definitions, word for word, in f64.
+    fn plain(z: &[f32]) -> Vec<f64> {
+        let sum: f64 = z.iter().map(|&z| f64::from(z).exp()).sum();
+        z.iter().map(|&z| f64::from(z).exp() / sum).collect()
+    }
+
+    #[test]
+    fn by_hand() {
+        // e^0 : e^ln 3 = 1 : 3
+        let mut z = [0.0_f64, 3.0_f64.ln()];
+        softmax(&mut z, 2);
+        assert!((z[0] - 0.25).abs() < 1e-15 && (z[1] - 0.75).abs() < 1e-15);
+        let mut z = [0.0_f64, 3.0_f64.ln()];
+        let loss = cross_entropy(&mut z, 0, 2.0);
+        assert!((loss - 4.0_f64.ln()).abs() < 1e-15);
+        assert!((z[0] + 1.5).abs() < 1e-15 && (z[1] - 1.5).abs() < 1e-15);
+    }
+
+    #[test]
+    fn far_out() {
+        let mut z = [1e30_f32, -1e30, 0.0];
+        softmax(&mut z, 3);
+        assert_eq!(z, [1.0, 0.0, 0.0]);
+        let mut z = [1e4_f32, 0.0];
+        assert_eq!(cross_entropy(&mut z, 1, 1.0), 1e4);
+        let mut z = [f32::NAN, 0.0];
+        assert!(cross_entropy(&mut z, 1, 1.0).is_nan());
+        let mut z = [f32::INFINITY, 0.0];
+        assert!(!cross_entropy(&mut z, 1, 1.0).is_finite());
+        let mut z = [0.0, f32::NEG_INFINITY];
+        assert!(!cross_entropy(&mut z, 1, 1.0).is_finite());
+    }
+
+    proptest! {
+        #[test]
+        fn follows_the_definition(z in prop::collection::vec(-30.0_f32..30.0, 1..40), label: prop::sample::Index) {
+            let label = label.index(z.len());
+            let expected = plain(&z);
+            // The rounding of z - M, which is up to 60, is a relative error of e^(z - M).
+            let tolerance = |o: usize| 1e-6 * (2.0 + f64::from(z[o]).abs()) * expected[o];
+            let columns = z.len();
+            let mut p = z.clone();
+            softmax(&mut p, columns);
+            let mut log = z.clone();
+            log_softmax(&mut log, columns);
+            let mut d = z.clone();
+            let loss = cross_entropy(&mut d, label, 0.5);
+            for o in 0..columns {
+                prop_assert!((f64::from(p[o]) - expected[o]).abs() <= tolerance(o));
+                let exact = expected[o].ln();
+                prop_assert!((f64::from(log[o]) - exact).abs() <= 1e-5);
+                let gradient = 0.5 * (expected[o] - f64::from(u8::from(o == label)));
+                prop_assert!((f64::from(d[o]) - gradient).abs() <= tolerance(o));
+            }
+            prop_assert!((f64::from(loss) + expected[label].ln()).abs() <= 1e-5);
+        }
+    }
+}

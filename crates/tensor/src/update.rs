@@ -1,0 +1,227 @@
+//! The optimizers' elementwise updates, by Keras's formulas.
+//!
+//! Legend: w parameters, g their gradient, m and v the optimizer's moving averages, all of one length. A state that
+//! decays for ever is set to zero once it is below [`Scalar::TINY`] in magnitude: by then it moves no parameter, and
+//! numbers below the normal range would slow every later step down.
+
+use crate::Scalar;
+use crate::isa::{self, Isa, Kernel};
+
+/// Stochastic gradient descent (`keras/src/optimizers/sgd.py`): w -= r g.
+///
+/// # Panics
+/// If the lengths differ; so do the other updates.
+pub fn sgd<T: Scalar>(w: &mut [T], g: &[T], learning_rate: T) {
+    assert_eq!(w.len(), g.len(), "parameters and gradient");
+    isa::run(Sgd { w, g, learning_rate });
+}
+
+struct Sgd<'a, T> {
+    w: &'a mut [T],
+    g: &'a [T],
+    learning_rate: T,
+}
+
+impl<T: Scalar> Kernel for Sgd<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        for (w, &g) in self.w.iter_mut().zip(self.g) {
+            *w = I::fma(-self.learning_rate, g, *w);
+        }
+    }
+}
+
+/// What [`momentum`] needs beside the arrays.
+#[derive(Clone, Copy, Debug)]
+pub struct Momentum<T> {
+    /// r, the learning rate.
+    pub learning_rate: T,
+    /// mu, how much of the last step is kept.
+    pub momentum: T,
+    /// Whether the step looks ahead as Nesterov's does.
+    pub nesterov: bool,
+}
+
+/// Gradient descent with momentum: m = mu m - r g, then w += m, or with Nesterov's look ahead w += mu m - r g.
+pub fn momentum<T: Scalar>(w: &mut [T], m: &mut [T], g: &[T], constants: Momentum<T>) {
+    assert!(w.len() == g.len() && m.len() == g.len(), "parameters, state and gradient");
+    isa::run(WithMomentum { w, m, g, constants });
+}
+
+struct WithMomentum<'a, T> {
+    w: &'a mut [T],
+    m: &'a mut [T],
+    g: &'a [T],
+    constants: Momentum<T>,
+}
+
+impl<T: Scalar> Kernel for WithMomentum<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Momentum { learning_rate, momentum, nesterov } = self.constants;
+        for ((w, m), &g) in self.w.iter_mut().zip(self.m).zip(self.g) {
+            let down = -(learning_rate * g);
+            let next = flushed(I::fma(momentum, *m, down));
+            *m = next;
+            *w += if nesterov { I::fma(momentum, next, down) } else { next };
+        }
+    }
+}
+
+/// What [`adam`] needs beside the arrays.
+#[derive(Clone, Copy, Debug)]
+pub struct Adam<T> {
+    /// r sqrt(1 - beta2^t) / (1 - beta1^t) at step t = 1, 2, ...
+    pub alpha: T,
+    /// 1 - beta1.
+    pub one_minus_beta_1: T,
+    /// 1 - beta2.
+    pub one_minus_beta_2: T,
+    /// Added to the root, outside of it and without bias correction.
+    pub epsilon: T,
+    /// What is taken off a parameter first, as a share of it: r times the weight decay, 0 for plain Adam.
+    pub decay: T,
+}
+
+/// Adam (Kingma and Ba 2015, in the form before its section 2.1, as `keras/src/optimizers/adam.py` has it) and AdamW
+/// (Loshchilov and Hutter 2019):
+/// w -= decay w; m += (g - m)(1 - beta1); v += (g^2 - v)(1 - beta2); w -= alpha m / (sqrt(v) + epsilon).
+pub fn adam<T: Scalar>(w: &mut [T], m: &mut [T], v: &mut [T], g: &[T], constants: Adam<T>) {
+    assert!(w.len() == g.len() && m.len() == g.len() && v.len() == g.len(), "parameters, state and gradient");
+    isa::run(WithAdam { w, m, v, g, constants });
+}
+
+struct WithAdam<'a, T> {
+    w: &'a mut [T],
+    m: &'a mut [T],
+    v: &'a mut [T],
+    g: &'a [T],
+    constants: Adam<T>,
+}
+
+impl<T: Scalar> Kernel for WithAdam<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Adam { alpha, one_minus_beta_1, one_minus_beta_2, epsilon, decay } = self.constants;
+        for (((w, m), v), &g) in self.w.iter_mut().zip(self.m).zip(self.v).zip(self.g) {
+            let kept = I::fma(-decay, *w, *w);
+            let mean = flushed(I::fma(g - *m, one_minus_beta_1, *m));
+            let square = flushed(I::fma(I::fma(g, g, -*v), one_minus_beta_2, *v));
+            *m = mean;
+            *v = square;
+            *w = kept - alpha * mean / (square.sqrt() + epsilon);
+        }
+    }
+}
+
+/// What [`rmsprop`] needs beside the arrays.
+#[derive(Clone, Copy, Debug)]
+pub struct RmsProp<T> {
+    /// r, the learning rate.
+    pub learning_rate: T,
+    /// How much of the average is kept.
+    pub rho: T,
+    /// Added under the root.
+    pub epsilon: T,
+}
+
+/// RMSprop (`keras/src/optimizers/rmsprop.py`, not centred, without momentum):
+/// v = rho v + (1 - rho) g^2; w -= r g / sqrt(v + epsilon).
+pub fn rmsprop<T: Scalar>(w: &mut [T], v: &mut [T], g: &[T], constants: RmsProp<T>) {
+    assert!(w.len() == g.len() && v.len() == g.len(), "parameters, state and gradient");
+    isa::run(WithRmsProp { w, v, g, constants });
+}
+
+struct WithRmsProp<'a, T> {
+    w: &'a mut [T],
+    v: &'a mut [T],
+    g: &'a [T],
+    constants: RmsProp<T>,
+}
+
+impl<T: Scalar> Kernel for WithRmsProp<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let RmsProp { learning_rate, rho, epsilon } = self.constants;
+        let share = T::one() - rho;
+        for ((w, v), &g) in self.w.iter_mut().zip(self.v).zip(self.g) {
+            let square = flushed(I::fma(rho, *v, share * (g * g)));
+            *v = square;
+            *w -= learning_rate * g / (square + epsilon).sqrt();
+        }
+    }
+}
+
+/// Zero for a number below [`Scalar::TINY`]; NaN stays.
+#[inline(always)]
+fn flushed<T: Scalar>(x: T) -> T {
+    if x.abs() < T::TINY { T::zero() } else { x }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_hand() {
+        let mut w = [1.0_f64, -2.0];
+        sgd(&mut w, &[0.5, 1.0], 0.1);
+        assert!((w[0] - 0.95).abs() < 1e-15 && (w[1] + 2.1).abs() < 1e-15);
+
+        let constants = Momentum { learning_rate: 0.1, momentum: 0.9, nesterov: false };
+        let (mut w, mut m) = ([1.0_f64], [0.2]);
+        momentum(&mut w, &mut m, &[1.0], constants);
+        assert!((m[0] - 0.08).abs() < 1e-15 && (w[0] - 1.08).abs() < 1e-15);
+        let (mut w, mut m) = ([1.0_f64], [0.2]);
+        momentum(&mut w, &mut m, &[1.0], Momentum { nesterov: true, ..constants });
+        // 0.9 * 0.08 - 0.1
+        assert!((m[0] - 0.08).abs() < 1e-15 && (w[0] - 0.972).abs() < 1e-15);
+
+        // The first step of Adam goes by about the learning rate against the sign of the gradient.
+        let alpha = 0.001 * (1.0 - 0.999_f64).sqrt() / (1.0 - 0.9);
+        let constants =
+            Adam { alpha, one_minus_beta_1: 0.1, one_minus_beta_2: 0.001, epsilon: 1e-7, decay: 0.0 };
+        let (mut w, mut m, mut v) = ([1.0_f64, 1.0], [0.0; 2], [0.0; 2]);
+        adam(&mut w, &mut m, &mut v, &[0.3, -3.0], constants);
+        assert!((w[0] - 0.999).abs() < 1e-7 && (w[1] - 1.001).abs() < 1e-7);
+        assert!((m[0] - 0.03).abs() < 1e-15 && (v[1] - 0.009).abs() < 1e-15);
+        let (mut w, mut m, mut v) = ([2.0_f64], [0.0], [0.0]);
+        adam(&mut w, &mut m, &mut v, &[0.0], Adam { decay: 0.25, ..constants });
+        assert_eq!(w, [1.5]);
+
+        let (mut w, mut v) = ([1.0_f64], [0.5]);
+        rmsprop(&mut w, &mut v, &[2.0], RmsProp { learning_rate: 0.1, rho: 0.9, epsilon: 0.0 });
+        // v = 0.45 + 0.4
+        assert!((v[0] - 0.85).abs() < 1e-15 && (w[0] - (1.0 - 0.2 / 0.85_f64.sqrt())).abs() < 1e-15);
+    }
+
+    #[test]
+    fn nothing_stays_below_the_normal_range() {
+        let constants =
+            Adam { alpha: 0.001, one_minus_beta_1: 0.1, one_minus_beta_2: 0.001, epsilon: 1e-7, decay: 0.0 };
+        let (mut w, mut m, mut v) = ([0.5_f32], [1.0], [1e-25]);
+        for _ in 0..20_000 {
+            adam(&mut w, &mut m, &mut v, &[0.0], constants);
+            for state in [m[0], v[0]] {
+                assert!(state == 0.0 || state >= f32::TINY);
+            }
+        }
+        assert_eq!((m, v), ([0.0], [0.0]));
+        let before = w;
+        adam(&mut w, &mut m, &mut v, &[0.0], constants);
+        assert_eq!(before, w, "rest is rest");
+    }
+
+    #[test]
+    fn nan_is_not_hidden() {
+        let constants =
+            Adam { alpha: 0.001, one_minus_beta_1: 0.1, one_minus_beta_2: 0.001, epsilon: 1e-7, decay: 0.0 };
+        let (mut w, mut m, mut v) = ([0.5_f32], [0.0], [0.0]);
+        adam(&mut w, &mut m, &mut v, &[f32::NAN], constants);
+        assert!(w[0].is_nan() && m[0].is_nan() && v[0].is_nan());
+    }
+}
