@@ -1,0 +1,91 @@
+//! SHA-256 digests: written as hexadecimal, compared as bytes, computed as a stream passes.
+
+use std::fmt;
+
+use sha2::Digest as _;
+
+/// The SHA-256 of some content.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// Reads 64 hexadecimal digits.
+    ///
+    /// # Panics
+    /// If `hex` is anything else; in a constant, that is an error of compilation.
+    pub const fn from_hex(hex: &str) -> Digest {
+        assert!(hex.len() == 64, "a SHA-256 digest has 64 hexadecimal digits");
+        let mut bytes = [0; 32];
+        let mut at = 0;
+        while at < 32 {
+            bytes[at] = 16 * nibble(hex.as_bytes()[2 * at]) + nibble(hex.as_bytes()[2 * at + 1]);
+            at += 1;
+        }
+        Digest(bytes)
+    }
+
+    /// The digest of `bytes`.
+    pub fn of(bytes: &[u8]) -> Digest {
+        Digest(sha2::Sha256::digest(bytes).into())
+    }
+
+    /// The 32 bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+const fn nibble(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        b'A'..=b'F' => digit - b'A' + 10,
+        _ => panic!("not a hexadecimal digit"),
+    }
+}
+
+impl fmt::Display for Digest {
+    /// 64 hexadecimal digits, lower case.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+/// Computes a [`Digest`] piece by piece.
+#[derive(Default)]
+pub(crate) struct Hasher(sha2::Sha256);
+
+impl Hasher {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub(crate) fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The one-block example of FIPS 180-4's companion document: the digest of "abc".
+    const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    #[test]
+    fn the_standards_example() {
+        assert_eq!(Digest::of(b"abc").to_string(), ABC);
+        assert_eq!(Digest::of(b"abc"), Digest::from_hex(ABC));
+        let mut pieces = Hasher::default();
+        pieces.update(b"a");
+        pieces.update(b"bc");
+        assert_eq!(pieces.finish(), Digest::from_hex(ABC));
+        assert_ne!(Digest::of(b"abd"), Digest::from_hex(ABC));
+    }
+}

@@ -1,0 +1,236 @@
+//! One part of a set: what is checked when it is opened, splits, views and batches.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
+mod support;
+
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+
+use ndarray::ArrayView2;
+use support::{idx, line};
+use ziffer_dataset::{Dataset, DatasetError, normalize};
+
+struct Files {
+    folder: tempfile::TempDir,
+    images: PathBuf,
+    labels: PathBuf,
+}
+
+impl Files {
+    fn new(images: &[u8], labels: &[u8]) -> Files {
+        let folder = tempfile::tempdir().unwrap();
+        let files =
+            Files { images: folder.path().join("images"), labels: folder.path().join("labels"), folder };
+        fs::write(&files.images, images).unwrap();
+        fs::write(&files.labels, labels).unwrap();
+        files
+    }
+
+    fn open(&self, classes: Option<usize>) -> Result<Dataset, DatasetError> {
+        Dataset::open(&self.images, &self.labels, classes)
+    }
+
+    /// The message of a refusal, without the folder.
+    fn refusal(&self, classes: Option<usize>) -> String {
+        let text = line(self.open(classes).unwrap_err());
+        text.replace(&format!("{}/", self.folder.path().display()), "")
+    }
+}
+
+/// `count` pictures of one row of two pixels: 0 1, 2 3, 4 5, ...
+fn pictures(count: u8) -> Vec<u8> {
+    idx(0x08, &[u32::from(count), 1, 2], &(0..2 * count).collect::<Vec<u8>>())
+}
+
+fn ten() -> Files {
+    Files::new(&pictures(10), &idx(0x08, &[10], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]))
+}
+
+#[test]
+fn pictures_that_are_not_square() {
+    let dataset = ten().open(None).unwrap();
+    assert_eq!((dataset.len(), dataset.features(), dataset.classes()), (10, 2, 10));
+    assert_eq!(dataset.image_shape(), [1, 2]);
+    assert_eq!(dataset.image(9), [18, 19]);
+    assert_eq!(dataset.label(9), 9);
+    assert!(!dataset.is_empty());
+}
+
+#[test]
+fn labels_of_every_kind() {
+    // i32 of rank 1.
+    let files = Files::new(&pictures(2), &idx(0x0C, &[2], &[0, 0, 0, 3, 0, 0, 1, 0]));
+    let dataset = files.open(None).unwrap();
+    assert_eq!((dataset.labels(), dataset.classes()), (&[3, 256][..], 257));
+    // i32 of rank 2: column 0 counts, whatever stands in the others.
+    let rows = [0, 0, 0, 5, 255, 255, 255, 255, 0, 0, 0, 4, 0, 0, 9, 9];
+    let files = Files::new(&pictures(2), &idx(0x0C, &[2, 2], &rows));
+    assert_eq!(files.open(Some(10)).unwrap().labels(), [5, 4]);
+    // The highest u8.
+    let files = Files::new(&pictures(2), &idx(0x08, &[2], &[0, 255]));
+    assert_eq!(files.open(None).unwrap().classes(), 256);
+}
+
+#[test]
+fn labels_out_of_range() {
+    let files = Files::new(&pictures(3), &idx(0x08, &[3], &[9, 255, 10]));
+    assert!(matches!(
+        files.open(Some(10)),
+        Err(DatasetError::LabelOutOfRange { index: 1, value: 255, classes: 10, .. })
+    ));
+    assert_eq!(
+        files.refusal(Some(10)),
+        "labels: label 255 at index 1 is out of range, expected at least 0 and below 10"
+    );
+    assert!(files.refusal(Some(0)).contains("label 9 at index 0"));
+    // Negative, and larger than any class number.
+    let files = Files::new(&pictures(1), &idx(0x0C, &[1], &[0xFF, 0xFF, 0xFF, 0xFF]));
+    assert!(files.refusal(None).starts_with("labels: label -1 at index 0 is out of range"));
+    let files = Files::new(&pictures(1), &idx(0x0C, &[1], &[0, 1, 0, 0]));
+    assert!(matches!(
+        files.open(None),
+        Err(DatasetError::LabelOutOfRange { value: 65_536, classes: 65_536, .. })
+    ));
+}
+
+#[test]
+fn files_that_do_not_belong_together() {
+    let files = Files::new(&pictures(3), &idx(0x08, &[2], &[0, 1]));
+    assert!(matches!(files.open(None), Err(DatasetError::CountMismatch { images: 3, labels: 2, .. })));
+    assert_eq!(files.refusal(None), "images has 3 images but labels has 2 labels, expected equal counts");
+}
+
+#[test]
+fn files_of_the_wrong_kind() {
+    // Images of another type, of rank 1, without samples, without pixels.
+    let labels = idx(0x08, &[2], &[0, 1]);
+    let refusal = |images: &[u8], labels: &[u8]| Files::new(images, labels).refusal(None);
+    assert_eq!(refusal(&idx(0x09, &[2, 1], &[0, 1]), &labels), "images: found i8 values, expected u8");
+    assert!(refusal(&labels, &labels).starts_with("images: found shape [2], expected pictures: "));
+    assert!(refusal(&idx(0x08, &[], &[1]), &labels).starts_with("images: found shape [], expected pictures"));
+    assert_eq!(
+        refusal(&idx(0x08, &[0, 1, 2], &[]), &idx(0x08, &[0], &[])),
+        "images: found no samples, expected at least one"
+    );
+    assert_eq!(
+        refusal(&idx(0x08, &[2, 0, 3], &[]), &labels),
+        "images: found pictures of shape [0, 3], expected at least one pixel"
+    );
+    // Labels of another type, of rank 2 as bytes, of rank 2 without a column: the two files in the wrong order.
+    for bad in [idx(0x0D, &[2], &[0; 8]), pictures(2), idx(0x0C, &[2, 0], &[]), idx(0x08, &[], &[1])] {
+        let files = Files::new(&pictures(2), &bad);
+        assert!(matches!(files.open(None), Err(DatasetError::NotLabels { .. })));
+        assert!(files.refusal(None).starts_with("labels: found "), "{}", files.refusal(None));
+    }
+    // An error of the file itself comes through with its own words and its own source, once.
+    let files = Files::new(&pictures(1)[..5], &labels);
+    let error = files.open(None).unwrap_err();
+    assert!(matches!(error, DatasetError::Idx(_)) && error.source().is_none());
+    let files = Files { images: files.folder.path().join("absent"), ..files };
+    assert_eq!(files.refusal(None), "cannot open absent: no such file or directory");
+    assert_eq!(
+        files.open(None).unwrap_err().source().unwrap().to_string(),
+        "No such file or directory (os error 2)"
+    );
+}
+
+/// Values from Python: `int(math.floor(n * (1.0 - split)))`, as `array_slicing.py` has it.
+#[test]
+fn splits_are_kerass() {
+    let files = ten();
+    let dataset = files.open(None).unwrap();
+    for (split, training) in [(0.0, 10), (0.1, 9), (0.15, 8), (0.3, 7), (0.5, 5), (0.89, 1), (0.9, 0)] {
+        let outcome = dataset.split(split);
+        if training == 0 {
+            // 10 * (1 - 0.9) is 0.99... in binary, so Keras refuses it too.
+            assert!(matches!(outcome, Err(DatasetError::SplitLeavesNothing { side: "training", .. })));
+            continue;
+        }
+        let (train, validation) = outcome.unwrap();
+        assert_eq!((train.len(), validation.len()), (training, 10 - training), "{split}");
+        assert_eq!(train.label(0), 0);
+        assert_eq!(train.pixels().as_ptr(), dataset.pixels().as_ptr(), "not a copy");
+        if split > 0.0 {
+            assert_eq!((validation.label(0), validation.image(0)[0]), (training, 2 * training as u8));
+        }
+    }
+}
+
+#[test]
+fn splits_out_of_range() {
+    let dataset = ten().open(None).unwrap();
+    for value in [-0.1, 1.0, 1.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let error = dataset.split(value).unwrap_err();
+        assert!(matches!(error, DatasetError::SplitOutOfRange { .. }));
+        assert_eq!(
+            line(error),
+            format!("validation split {value} is out of range, expected at least 0 and below 1")
+        );
+    }
+    assert!(dataset.split(-0.0).unwrap().1.is_empty());
+    assert_eq!(
+        line(dataset.split(0.95).unwrap_err()),
+        "validation split 0.95 of 10 samples leaves none for training, choose a smaller one"
+    );
+    // So small that 1 - split rounds to 1.
+    assert_eq!(
+        line(dataset.split(1e-17).unwrap_err()),
+        "validation split 0.00000000000000001 of 10 samples leaves none for validation, choose a larger one"
+    );
+}
+
+#[test]
+fn batches_in_order_with_the_partial_one() {
+    let dataset = ten().open(None).unwrap();
+    let view = dataset.view().slice(1..9);
+    let batches: Vec<_> = view.batches(3).collect();
+    assert_eq!(view.batches(3).len(), 3);
+    assert_eq!(
+        batches.iter().map(|batch| batch.labels).collect::<Vec<_>>(),
+        [&[1, 2, 3][..], &[4, 5, 6], &[7, 8]]
+    );
+    assert_eq!(batches[2].images, ArrayView2::from_shape((2, 2), &[14, 15, 16, 17]).unwrap());
+    assert_eq!(batches[1].images.as_ptr(), dataset.image(4).as_ptr(), "not a copy");
+    assert_eq!(view.batches(100).map(|batch| batch.len()).collect::<Vec<_>>(), [8]);
+    assert_eq!(view.slice(..0).batches(3).count(), 0);
+    assert_eq!(view.slice(2..).slice(..=1).labels(), [3, 4]);
+}
+
+#[test]
+fn gathering_fills_the_callers_buffers() {
+    let dataset = ten().open(None).unwrap();
+    let (mut images, mut labels) = ([0; 8], [0; 4]);
+    dataset.view().slice(2..).gather(&[7, 0, 3, 3], &mut images, &mut labels);
+    assert_eq!(labels, [9, 2, 5, 5]);
+    assert_eq!(images, [18, 19, 4, 5, 10, 11, 10, 11]);
+}
+
+#[test]
+fn a_callers_mistakes_panic() {
+    let dataset = ten().open(None).unwrap();
+    let view = dataset.view().slice(..5);
+    let panics =
+        |mistake: &dyn Fn()| std::panic::catch_unwind(std::panic::AssertUnwindSafe(mistake)).is_err();
+    // Index 5 is in the set, but not in the view.
+    assert!(panics(&|| drop(view.image(5).to_vec())));
+    assert!(panics(&|| drop(view.label(5).to_string())));
+    assert!(panics(&|| drop(dataset.image(usize::MAX).to_vec())));
+    assert!(panics(&|| view.gather(&[5], &mut [0; 2], &mut [0])));
+    assert!(panics(&|| view.gather(&[0], &mut [0; 3], &mut [0])));
+    assert!(panics(&|| view.gather(&[0], &mut [0; 2], &mut [0; 2])));
+    assert!(panics(&|| assert_eq!(view.batches(0).count(), 0)));
+    assert!(panics(&|| drop(format!("{:?}", view.slice(4..6)))));
+    assert!(panics(&|| normalize(&[0; 2], &mut [0.0])));
+}
+
+/// Keras's tutorial divides in f64 and rounds to f32; dividing in f32 gives the same for each of the 256 values.
+#[test]
+fn normalized_pixels_are_the_tutorials() {
+    let pixels: Vec<u8> = (0..=255).collect();
+    let mut out = vec![0.0; 256];
+    normalize(&pixels, &mut out);
+    for (pixel, value) in pixels.iter().zip(out) {
+        assert_eq!(value.to_bits(), ((f64::from(*pixel) / 255.0) as f32).to_bits());
+    }
+}

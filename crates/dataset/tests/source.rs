@@ -1,0 +1,362 @@
+//! Getting a set: data folder, archives, mirrors, and everything that can lie there instead.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use support::{NAMES, gzip, idx, line, listing, mnist_mirror, small_folder, small_set};
+use ziffer_dataset::{DatasetError, Mirror, Mnist, Name, Source, TrainTest};
+
+fn custom(folder: &Path) -> Source {
+    Source::new(Name::Custom).data_dir(folder)
+}
+
+/// The message of a refusal, without the folder.
+fn refusal(folder: &Path) -> (DatasetError, String) {
+    let error = TrainTest::open(&custom(folder)).unwrap_err();
+    let text = line(&error).replace(&format!("{}/", folder.display()), "");
+    (error, text)
+}
+
+/// The small set with one file in another form, put under `name`; nothing stands under its own name.
+fn with(file: usize, name: &str, content: &[u8]) -> tempfile::TempDir {
+    let folder = small_folder();
+    fs::remove_file(folder.path().join(NAMES[file])).unwrap();
+    fs::write(folder.path().join(name), content).unwrap();
+    folder
+}
+
+#[test]
+fn a_custom_set_has_its_own_shape_and_classes() {
+    let folder = small_folder();
+    let data = TrainTest::open(&custom(folder.path())).unwrap();
+    assert_eq!((data.train.len(), data.test.len()), (3, 2));
+    assert_eq!(data.train.image_shape(), [2, 3]);
+    assert_eq!((data.train.classes(), data.test.classes()), (4, 4), "the larger number of both parts");
+    assert_eq!(listing(folder.path()).len(), 4);
+    // Mirrors and force are not for it: there is no other place with this very set.
+    let forced = custom(folder.path()).mirror(Mirror::Folder(mnist_mirror())).force(true);
+    assert_eq!(TrainTest::open(&forced).unwrap().train.len(), 3);
+}
+
+#[test]
+fn a_custom_set_has_no_folder_of_its_own() {
+    let error = TrainTest::open(&Source::new(Name::Custom)).unwrap_err();
+    assert!(matches!(error, DatasetError::NoFolder));
+    line(error);
+}
+
+#[test]
+fn parts_of_different_shapes() {
+    let folder = with(2, NAMES[2], &idx(0x08, &[2, 3, 2], &[0; 12]));
+    let (error, text) = refusal(folder.path());
+    assert!(matches!(error, DatasetError::PartsDiffer { .. }));
+    assert_eq!(
+        text,
+        "train-images-idx3-ubyte has pictures of shape [2, 3] but t10k-images-idx3-ubyte of shape [3, 2], \
+         expected equal shapes"
+    );
+}
+
+#[test]
+fn an_archive_is_unpacked_once_beside() {
+    let archive = format!("{}.gz", NAMES[0]);
+    let folder = with(0, &archive, &gzip(&small_set()[0]));
+    TrainTest::open(&custom(folder.path())).unwrap();
+    assert_eq!(fs::read(folder.path().join(NAMES[0])).unwrap(), small_set()[0]);
+    // From now on the raw file is used: a bad archive is not looked at.
+    fs::write(folder.path().join(&archive), b"no archive").unwrap();
+    TrainTest::open(&custom(folder.path())).unwrap();
+    assert_eq!(listing(folder.path()).len(), 5);
+}
+
+/// RFC 1952, 2.2: members simply follow each other.
+#[test]
+fn several_members_are_one_content() {
+    let content = &small_set()[0];
+    let members = [gzip(&content[..7]), gzip(&[]), gzip(&content[7..20]), gzip(&content[20..])].concat();
+    let folder = with(0, &format!("{}.gz", NAMES[0]), &members);
+    TrainTest::open(&custom(folder.path())).unwrap();
+    assert_eq!(fs::read(folder.path().join(NAMES[0])).unwrap(), *content);
+}
+
+#[test]
+fn an_archive_cut_short_anywhere() {
+    let archive = gzip(&small_set()[0]);
+    for len in 0..archive.len() {
+        let name = format!("{}.gz", NAMES[0]);
+        let folder = with(0, &name, &archive[..len]);
+        let (error, text) = refusal(folder.path());
+        assert!(matches!(error, DatasetError::GzipCutShort { .. }), "{len}: {error:?}");
+        assert!(text.starts_with(&format!("{name}: gzip data is cut short after ")), "{text}");
+        assert!(!folder.path().join(NAMES[0]).exists());
+        assert_eq!(listing(folder.path()).len(), 4, "nothing unfinished is left");
+    }
+}
+
+#[test]
+fn archives_that_are_damaged() {
+    let content = small_set()[0].clone();
+    let good = gzip(&content);
+    let mut bad_crc = good.clone();
+    let crc = bad_crc.len() - 8;
+    bad_crc[crc] ^= 1;
+    let mut bad_length = good.clone();
+    *bad_length.last_mut().unwrap() ^= 1;
+    let garbage = [&good[..], b"something else"].concat();
+    let zeros = [&good[..], &[0; 32]].concat();
+    for (what, archive) in [("crc", bad_crc), ("length", bad_length), ("garbage", garbage), ("zeros", zeros)]
+    {
+        let folder = with(0, &format!("{}.gz", NAMES[0]), &archive);
+        let (error, text) = refusal(folder.path());
+        assert!(matches!(error, DatasetError::GzipCorrupt { unpacked: 34, .. }), "{what}: {error:?}");
+        assert!(text.contains(".gz: gzip data is corrupt after 34 bytes of content ("), "{what}: {text}");
+        assert!(!folder.path().join(NAMES[0]).exists(), "{what}");
+        assert_eq!(listing(folder.path()).len(), 4, "{what}");
+    }
+    // Too little to be told from a member that was cut short, and as wrong.
+    let folder = with(0, &format!("{}.gz", NAMES[0]), &[&good[..], b"\n"].concat());
+    assert!(matches!(refusal(folder.path()).0, DatasetError::GzipCutShort { unpacked: 34, .. }));
+}
+
+#[test]
+fn archives_with_the_wrong_content() {
+    let content = small_set()[0].clone();
+    let longer = [&content[..], &[0; 1_000_000]].concat();
+    let shorter = &content[..content.len() - 1];
+    let cases = [
+        (gzip(b"<html>"), "bad content: wrong magic: starts with 3c 68, expected 00 00; it is a web page"),
+        (gzip(&[]), "bad content: empty, expected an IDX header"),
+        (
+            gzip(&content[..9]),
+            "bad content: cut short inside the header: found 9 bytes, expected a header of 16",
+        ),
+        (gzip(shorter), "bad content: cut short: found 33 bytes, expected 34 by its header"),
+        (gzip(&longer), "bad content: too long: found 1024 bytes, expected 34 by its header"),
+    ];
+    for (archive, expected) in cases {
+        let folder = with(0, &format!("{}.gz", NAMES[0]), &archive);
+        let (error, text) = refusal(folder.path());
+        assert!(matches!(error, DatasetError::Content { .. }), "{error:?}");
+        assert!(text.starts_with(&format!("train-images-idx3-ubyte.gz: {expected}")), "{text}");
+        assert_eq!(listing(folder.path()).len(), 4, "nothing unfinished is left");
+    }
+}
+
+#[test]
+fn archives_that_are_none() {
+    let folder = with(1, &format!("{}.gz", NAMES[1]), &small_set()[1]);
+    let (error, text) = refusal(folder.path());
+    assert!(matches!(error, DatasetError::NotGzip { found: [0, 0], .. }));
+    assert_eq!(
+        text,
+        "train-labels-idx1-ubyte.gz: starts with 00 00, expected gzip data (1f 8b); \
+         it seems to be unpacked already, take .gz off its name"
+    );
+    // A folder under the name of a file, raw and packed.
+    for name in [NAMES[1].to_owned(), format!("{}.gz", NAMES[1])] {
+        let folder = small_folder();
+        fs::remove_file(folder.path().join(NAMES[1])).unwrap();
+        fs::create_dir(folder.path().join(&name)).unwrap();
+        assert_eq!(refusal(folder.path()).1, format!("{name}: found a folder, expected a file"));
+    }
+}
+
+#[test]
+fn files_that_are_missing() {
+    // One missing folder, one empty folder, one with half of the files.
+    let folder = tempfile::tempdir().unwrap();
+    let absent = folder.path().join("absent");
+    let (error, text) = refusal(&absent);
+    assert!(matches!(&error, DatasetError::Missing { files, .. } if files[..] == NAMES));
+    assert_eq!(
+        text,
+        format!(
+            "custom: 4 of 4 files missing in {0}: train-images-idx3-ubyte, train-labels-idx1-ubyte, \
+             t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (tried {0}: no such folder); \
+             place them there, raw or .gz",
+            absent.display()
+        )
+    );
+    assert!(!absent.exists());
+    assert!(refusal(folder.path()).1.starts_with("custom: 4 of 4 files missing in "));
+
+    let folder = small_folder();
+    for name in [NAMES[0], NAMES[3]] {
+        fs::remove_file(folder.path().join(name)).unwrap();
+    }
+    assert_eq!(
+        refusal(folder.path()).1,
+        format!(
+            "custom: 2 of 4 files missing in {}: train-images-idx3-ubyte, t10k-labels-idx1-ubyte; \
+             place them there, raw or .gz",
+            folder.path().display()
+        )
+    );
+    assert_eq!(listing(folder.path()).len(), 2);
+}
+
+#[test]
+fn a_file_in_place_of_the_folder() {
+    let folder = small_folder();
+    let file = folder.path().join(NAMES[0]);
+    let error = TrainTest::open(&custom(&file)).unwrap_err();
+    assert!(matches!(error, DatasetError::NotAFolder { .. }));
+    assert_eq!(line(error), format!("{}: found a file, expected a folder for the data", file.display()));
+    // And above it: the folder cannot be made.
+    let source = Source::default().data_dir(file.join("below")).mirror(Mirror::Folder(mnist_mirror()));
+    let error = Mnist::open_or_download(&source.offline(true)).unwrap_err();
+    assert!(line(error).starts_with(&format!("cannot open {}/below/", file.display())));
+}
+
+#[test]
+fn labels_and_counts_are_checked_on_the_way() {
+    let folder = with(1, NAMES[1], &idx(0x08, &[4], &[2, 0, 1, 1]));
+    let (error, text) = refusal(folder.path());
+    assert!(matches!(error, DatasetError::CountMismatch { images: 3, labels: 4, .. }));
+    assert_eq!(
+        text,
+        "train-images-idx3-ubyte has 3 images but train-labels-idx1-ubyte has 4 labels, expected equal counts"
+    );
+}
+
+/// A good IDX file that cannot be MNIST's is refused by its header, before any hashing.
+#[test]
+fn another_shape_under_a_known_name() {
+    let folder = small_folder();
+    let error =
+        Mnist::open_or_download(&Source::default().data_dir(folder.path()).offline(true)).unwrap_err();
+    assert!(matches!(error, DatasetError::WrongShape { .. }));
+    assert_eq!(
+        line(error),
+        format!(
+            "{}/train-images-idx3-ubyte: found u8 values of shape [3, 2, 3], \
+             expected u8 values of shape [60000, 28, 28] for MNIST",
+            folder.path().display()
+        )
+    );
+}
+
+#[test]
+fn mirrors_are_tried_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let (absent, empty, wrong, target) = (
+        folder.path().join("absent"),
+        folder.path().join("empty"),
+        folder.path().join("wrong"),
+        folder.path().join("target"),
+    );
+    fs::create_dir(&empty).unwrap();
+    fs::create_dir(&wrong).unwrap();
+    fs::write(wrong.join(NAMES[1]), idx(0x08, &[60_000], &[7; 60_000])).unwrap();
+    let source = Source::default()
+        .data_dir(&target)
+        .mirror(Mirror::Folder(absent.clone()))
+        .mirror(Mirror::Folder(empty.clone()))
+        .mirror(Mirror::Folder(wrong.clone()))
+        .mirror(Mirror::Url("http://127.0.0.1:9/".to_owned()))
+        .public_mirrors(false)
+        .offline(true);
+    let text = line(TrainTest::open(&source).unwrap_err());
+    let tried = format!(
+        "(tried {absent}: no such folder | \
+         {empty}: has neither train-images-idx3-ubyte nor train-images-idx3-ubyte.gz | \
+         {wrong}: has neither train-images-idx3-ubyte nor train-images-idx3-ubyte.gz | \
+         http://127.0.0.1:9/: not tried, offline); place them there, raw or .gz",
+        absent = absent.display(),
+        empty = empty.display(),
+        wrong = wrong.display()
+    );
+    assert!(text.ends_with(&tried), "{text}");
+    // The last one has everything: the wrong file is passed over.
+    let data = TrainTest::open(&source.mirror(Mirror::Folder(mnist_mirror()))).unwrap();
+    assert_eq!(data.train.labels()[..5], [5, 0, 4, 1, 9]);
+    assert_eq!(listing(&target).len(), 4);
+    assert_eq!(listing(&wrong).len(), 1, "mirrors are only read");
+}
+
+#[test]
+#[cfg(unix)]
+fn files_and_folders_that_may_not_be_used() {
+    use std::os::unix::fs::PermissionsExt;
+    let set_mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let folder = with(0, &format!("{}.gz", NAMES[0]), &gzip(&small_set()[0]));
+    set_mode(&folder.path().join(NAMES[3]), 0o000);
+    if fs::File::open(folder.path().join(NAMES[3])).is_ok() {
+        println!("skipped: this user may use every file and folder, whatever its permissions");
+        return;
+    }
+    // The folder cannot be written, so the archive cannot be unpacked beside.
+    set_mode(folder.path(), 0o555);
+    let (error, text) = refusal(folder.path());
+    set_mode(folder.path(), 0o755);
+    assert!(matches!(error, DatasetError::Io { action: "write", .. }));
+    assert_eq!(text, "cannot write train-images-idx3-ubyte: permission denied");
+    // It can, and the unreadable file is come upon.
+    assert_eq!(refusal(folder.path()).1, "cannot open t10k-labels-idx1-ubyte: permission denied");
+    assert_eq!(listing(folder.path()).len(), 5);
+}
+
+/// Runs one test of this file again, as a process with a cache folder of its own.
+fn run_with_cache(test: &str, cache: &Path) {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env("XDG_CACHE_HOME", cache)
+        .env("ZIFFER_TEST_CACHE", cache)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// The platform's cache folder follows `XDG_CACHE_HOME` on Linux and the BSDs.
+#[test]
+#[cfg(not(any(windows, target_os = "macos", target_os = "ios")))]
+fn in_the_cache_folder() {
+    let Some(cache) = std::env::var_os("ZIFFER_TEST_CACHE") else {
+        let cache = tempfile::tempdir().unwrap();
+        return run_with_cache("in_the_cache_folder", cache.path());
+    };
+    let folder = Path::new(&cache).join("ziffer/mnist");
+    let alone = Source::default().offline(true);
+    let source = alone.clone().mirror(Mirror::Folder(mnist_mirror()));
+    assert_eq!(source.folder().unwrap(), folder);
+
+    // A page that a portal sent in place of a file, and an archive of which half arrived.
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join(NAMES[1]), b"<html>please log in</html>").unwrap();
+    let archive = fs::read(mnist_mirror().join(format!("{}.gz", NAMES[3]))).unwrap();
+    fs::write(folder.join(format!("{}.gz", NAMES[3])), &archive[..archive.len() / 2]).unwrap();
+
+    // Nobody has a better one: both are told of, and stay where they are.
+    let text = line(TrainTest::open(&alone).unwrap_err());
+    assert!(text.contains("train-labels-idx1-ubyte: wrong magic: starts with 3c 68"), "{text}");
+    assert!(text.contains("t10k-labels-idx1-ubyte.gz: gzip data is cut short"), "{text}");
+    assert!(
+        text.contains("https://storage.googleapis.com/cvdf-datasets/mnist/: not tried, offline"),
+        "{text}"
+    );
+    assert_eq!(listing(&folder), ["t10k-labels-idx1-ubyte.gz", "train-labels-idx1-ubyte"]);
+
+    // A mirror has: the page is moved aside, so that it can be looked at.
+    assert_eq!(TrainTest::open(&source).unwrap().train.labels()[..5], [5, 0, 4, 1, 9]);
+    assert_eq!(
+        listing(&folder),
+        [
+            "t10k-images-idx3-ubyte",
+            "t10k-labels-idx1-ubyte",
+            "t10k-labels-idx1-ubyte.gz",
+            "train-images-idx3-ubyte",
+            "train-labels-idx1-ubyte",
+            "train-labels-idx1-ubyte.broken",
+        ]
+    );
+    assert_eq!(
+        fs::read(folder.join("train-labels-idx1-ubyte.broken")).unwrap(),
+        b"<html>please log in</html>"
+    );
+    // From now on the folder is enough.
+    TrainTest::open(&alone).unwrap();
+}
