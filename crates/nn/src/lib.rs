@@ -1,1 +1,67 @@
 //! Layers, initialisers, losses, optimizers and the sequential model, with checked gradients.
+//!
+//! ```
+//! use ndarray::arr2;
+//! use ziffer_nn::{Activation, Adam, MeanSquaredError, Sequential, Training, WithClasses, team::Team};
+//!
+//! // Exclusive or, which no single layer can learn.
+//! let x = arr2(&[[0.0_f32, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
+//! let samples = WithClasses::new(x.view(), &[0, 1, 1, 0]);
+//! let mut model = Sequential::new([2]).dense(8, Activation::Tanh).dense(2, Activation::Sigmoid).build(1)?;
+//!
+//! let adam = Adam { learning_rate: 0.05, ..Adam::default() };
+//! let mut training = Training::new(&model, adam, 4);
+//! let team = Team::new(1).expect("one thread");
+//! for _ in 0..300 {
+//!     training.run(&mut model, &MeanSquaredError, &samples, &[0, 1, 2, 3], &team, &mut Vec::new()).expect("a finite loss");
+//! }
+//! assert_eq!(model.evaluate_with(&MeanSquaredError, &samples).expect("two inputs").accuracy, 1.0);
+//! # Ok::<(), ziffer_nn::BuildError>(())
+//! ```
+//!
+//! The names are Keras's where Keras has one, and so are the formulas and defaults.
+//!
+//! # Modules
+//! * [`Sequential`] is an architecture, [`Model`] a network with its weights: prediction, evaluation, `summary()`, files.
+//! * [`layer`] says what a layer is; [`Dense`] and [`Flatten`] are here, others can be written outside.
+//! * [`loss`] and [`optimizer`] likewise; [`Initializer`] and [`Activation`] are closed lists.
+//! * [`training`] is the step: two phases for any stack of layers, the same bits for any number of threads.
+//! * `gradcheck` (a feature) holds gradients to central differences.
+//!
+//! # Legend of shapes
+//! B samples of a batch, I inputs, O outputs; a kernel is \[I, O\]. Gradients are called `d_` and what they are by.
+#![deny(unsafe_code)]
+
+mod dense;
+mod flatten;
+mod format;
+#[cfg(feature = "gradcheck")]
+pub mod gradcheck;
+mod inference;
+mod initializer;
+pub mod layer;
+pub mod loss;
+mod model;
+pub mod optimizer;
+mod samples;
+mod sequential;
+mod summary;
+#[allow(
+    unsafe_code,
+    reason = "members of a team write parts of the same memory by a plan that types do not know"
+)]
+pub mod training;
+
+pub use dense::Dense;
+pub use flatten::Flatten;
+pub use format::{FormatError, write_atomically};
+pub use inference::Evaluation;
+pub use initializer::Initializer;
+pub use layer::{Feature, Input, Layer, Output, Part, Sink, WeightSpec, Weights};
+pub use loss::{Loss, MeanSquaredError, SparseCategoricalCrossentropy, Target};
+pub use model::{LayerInfo, Model, Snapshot};
+pub use optimizer::{Adam, AdamW, AnyOptimizer, Optimizer, RmsProp, Sgd};
+pub use samples::{Samples, WithClasses, WithValues};
+pub use sequential::{BuildError, MAX_PARAMETERS, Sequential};
+pub use training::{FitError, Training};
+pub use ziffer_tensor::{Activation, Scalar, random, team};

@@ -11,9 +11,9 @@ use std::ops::Range;
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
 use crate::isa::{self, Isa, Kernel, LANES};
-use crate::matmul::serial::{self, finish};
+use crate::matmul::serial::{self, Layer, finish};
 use crate::scratch::{self, Scratch, at_least};
-use crate::tile::{Lanes, Operands, vector};
+use crate::tile::{Lanes, Right};
 use crate::{Activation, Scalar};
 
 /// The share of nonzero pixels above which a product goes the dense way.
@@ -69,18 +69,16 @@ pub fn affine<T: Scalar>(
             let mut real = scratch.real.take();
             let a = at_least(&mut real, pixels.len());
             to_real(pixels, a);
-            let operands = Operands {
-                rows: samples,
-                depth: inputs,
-                columns: outputs,
-                a,
-                a_row: inputs,
-                a_depth: 1,
-                b: kernel,
-                b_depth: outputs,
+            let layer = Layer {
+                samples,
+                inputs,
+                outputs,
+                x: a,
+                kernel: Right::Rows(kernel),
                 bias: Some(bias),
+                activation,
             };
-            serial::forward(operands, activation, y);
+            serial::forward(layer, y, scratch);
             scratch.real = real;
         } else {
             let relu = activation == Activation::Relu;
@@ -213,7 +211,7 @@ impl<T: Scalar> Forward<'_, T> {
 fn accumulate<T: Scalar, I: Isa, const V: usize>(value: T, row: &[T], sums: &mut [Lanes<T>; V]) {
     if row.len() == V * LANES {
         for (sums, row) in sums.iter_mut().zip(row.chunks_exact(LANES)) {
-            let row: Lanes<T> = vector(row);
+            let row: Lanes<T> = *row.first_chunk().expect("whole");
             for (sum, &w) in sums.iter_mut().zip(&row) {
                 *sum = I::fma(value, w, *sum);
             }
@@ -230,7 +228,7 @@ fn load<T: Scalar, const V: usize>(from: &[T]) -> [Lanes<T>; V] {
     let mut sums = [[T::zero(); LANES]; V];
     if from.len() == V * LANES {
         for (sums, from) in sums.iter_mut().zip(from.chunks_exact(LANES)) {
-            *sums = vector(from);
+            *sums = *from.first_chunk().expect("whole");
         }
     } else {
         sums[0][..from.len()].copy_from_slice(from);

@@ -28,6 +28,7 @@ pub trait Scalar:
     + DivAssign
     + Sum
     + Debug
+    + Default
     + Display
     + Send
     + Sync

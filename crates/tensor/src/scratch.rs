@@ -9,6 +9,8 @@ use crate::{Buffer, Scalar};
 pub struct Scratch<T> {
     /// A panel of a product's right operand, padded to whole vectors.
     pub(crate) panel: Option<Buffer<T>>,
+    /// Unfinished sums of a product.
+    pub(crate) sums: Option<Buffer<T>>,
     /// A right operand that had to be transposed or padded.
     pub(crate) operand: Option<Buffer<T>>,
     /// Pixels as numbers.
@@ -29,6 +31,7 @@ impl<T> Default for Scratch<T> {
     fn default() -> Self {
         Self {
             panel: None,
+            sums: None,
             operand: None,
             real: None,
             rows: None,

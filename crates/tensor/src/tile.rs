@@ -1,16 +1,37 @@
-//! The one inner loop behind every dense product: a tile of results kept in registers.
+//! The one loop behind every dense product: tiles of results kept in registers.
 //!
-//! Each result is the chain `fma(a[k], b[k], ...)` over k in ascending order from its initial value, in one thread and
-//! one register. So its bits depend neither on the size of the tile, nor on the instruction set, nor on how many
-//! threads share the work.
+//! Each result is the chain `fma(a[k], b[k], ...)` over k in ascending order from its initial value, in one thread. So
+//! its bits depend neither on the size of the tile, nor on the instruction set, nor on how many threads share the work.
+//!
+//! The order of the loops is that of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", ACM
+//! Transactions on Mathematical Software 34, 2008: the depth is cut into blocks so short that a panel of the right
+//! operand, the columns of one tile, stays in the first-level cache while all rows pass by it. Between two blocks the
+//! unfinished sums wait in memory, in the order in which the tiles are visited.
+
+mod panel;
+mod register;
+
+use std::hint::black_box;
+use std::ops::Range;
 
 use crate::Buffer;
 use crate::Scalar;
 use crate::isa::{Isa, LANES};
 use crate::scratch::at_least;
+use register::{Operand, accumulate};
+
+pub(crate) use panel::{pack_rows, pack_transposed, padded};
+pub(crate) use register::Tile;
 
 /// A vector of the kernels.
 pub(crate) type Lanes<T> = [T; LANES];
+
+/// Bytes of a block of a panel: half of a first-level cache of 32 KB, the rest is for the left operand and the result.
+const PANEL_BYTES: usize = 16 << 10;
+
+/// Rows that share a panel: whole tiles of every instruction set, few enough for the unfinished sums to stay in the
+/// second-level cache, many enough for copying the panel to cost little.
+const ROWS: usize = 96;
 
 /// Both operands of a product C[M, N] = A[M, K] B[K, N].
 #[derive(Clone, Copy)]
@@ -23,16 +44,24 @@ pub(crate) struct Operands<'a, T> {
     pub(crate) a_row: usize,
     /// Distance in `a` from one k to the next.
     pub(crate) a_depth: usize,
-    pub(crate) b: &'a [T],
-    /// Distance in `b` from one k to the next; the columns lie side by side.
-    pub(crate) b_depth: usize,
+    pub(crate) b: Right<'a, T>,
     /// The initial value of each column's results; zero if there is none.
     pub(crate) bias: Option<&'a [T]>,
 }
 
+/// The right operand of a product.
+#[derive(Clone, Copy)]
+pub(crate) enum Right<'a, T> {
+    /// B[K, N] in C order.
+    Rows(&'a [T]),
+    /// B[K, N] as [`pack_rows`] or [`pack_transposed`] left it.
+    Panels(&'a [T]),
+}
+
 /// Takes the finished tiles of a product.
 pub(crate) trait Store<T> {
-    /// `tile` holds rows `row..row + M` and columns `column..column + width`.
+    /// `tile` holds rows `row..row + M` and columns `column..column + width`, `width` being `V` whole vectors or
+    /// less than one.
     ///
     /// An implementation must be `#[inline(always)]`.
     fn store<const M: usize, const V: usize>(
@@ -40,151 +69,155 @@ pub(crate) trait Store<T> {
         row: usize,
         column: usize,
         width: usize,
-        tile: &[[Lanes<T>; V]; M],
+        tile: &Tile<T, M, V>,
     );
 }
 
-impl<T: Scalar> Operands<'_, T> {
-    /// Whether every element that the product reads lies within its slice.
-    fn is_within_bounds(&self) -> bool {
-        let last = |rows: usize, row: usize, columns: usize, column: usize| {
-            if rows == 0 || columns == 0 { 0 } else { (rows - 1) * row + (columns - 1) * column + 1 }
-        };
-        self.a.len() >= last(self.rows, self.a_row, self.depth, self.a_depth)
-            && self.b.len() >= last(self.depth, self.b_depth, self.columns, 1)
-            && self.bias.is_none_or(|bias| bias.len() >= self.columns)
-    }
+/// Working memory of a product.
+pub(crate) struct Space<'a, T> {
+    /// A block of a panel.
+    pub(crate) panel: &'a mut Option<Buffer<T>>,
+    /// Unfinished sums.
+    pub(crate) sums: &'a mut Option<Buffer<T>>,
 }
 
-/// Computes the product tile by tile and hands each tile to `store`. `panel` is scratch.
+/// Computes the product tile by tile and hands each tile to `store`.
 #[inline(always)]
 pub(crate) fn product<T: Scalar, I: Isa, S: Store<T>, const M: usize, const V: usize>(
     operands: Operands<'_, T>,
-    panel: &mut Option<Buffer<T>>,
+    space: Space<'_, T>,
     store: &mut S,
 ) {
-    assert!(operands.is_within_bounds(), "the operands of a product are shorter than its shape says");
-    let mut column = 0;
-    while operands.columns - column >= V * LANES {
-        rows_of_panel::<T, I, S, M, V>(operands, column, V * LANES, store);
-        column += V * LANES;
-    }
-    while operands.columns - column >= LANES {
-        rows_of_panel::<T, I, S, M, 1>(operands, column, LANES, store);
-        column += LANES;
-    }
-    let width = operands.columns - column;
-    if width > 0 {
-        // The last columns, copied beside zeros, so that they fill a vector.
-        let packed = at_least(panel, (operands.depth + 1) * LANES);
-        let (bias, b) = packed.split_at_mut(LANES);
-        bias.fill(T::zero());
-        if let Some(from) = operands.bias {
-            bias[..width].copy_from_slice(&from[column..][..width]);
-        }
-        for (k, line) in b.chunks_exact_mut(LANES).enumerate() {
-            line[..width].copy_from_slice(&operands.b[k * operands.b_depth + column..][..width]);
-            line[width..].fill(T::zero());
-        }
-        let padded = Operands { b, b_depth: LANES, bias: Some(bias), columns: LANES, ..operands };
-        let mut shifted = Shifted { store, column, width };
-        rows_of_panel::<T, I, _, M, 1>(padded, 0, LANES, &mut shifted);
-    }
-}
-
-/// Puts the tiles of a padded panel where its columns belong.
-struct Shifted<'a, S> {
-    store: &'a mut S,
-    column: usize,
-    width: usize,
-}
-
-impl<T, S: Store<T>> Store<T> for Shifted<'_, S> {
-    #[inline(always)]
-    fn store<const M: usize, const V: usize>(
-        &mut self,
-        row: usize,
-        _column: usize,
-        _width: usize,
-        tile: &[[Lanes<T>; V]; M],
-    ) {
-        self.store.store(row, self.column, self.width, tile);
-    }
-}
-
-/// All rows of one panel of `V` vectors of columns.
-#[inline(always)]
-fn rows_of_panel<T: Scalar, I: Isa, S: Store<T>, const M: usize, const V: usize>(
-    operands: Operands<'_, T>,
-    column: usize,
-    width: usize,
-    store: &mut S,
-) {
-    let mut row = 0;
-    while operands.rows - row >= M {
-        tile::<T, I, S, M, V>(operands, row, column, width, store);
-        row += M;
-    }
-    if operands.rows - row >= 4 {
-        tile::<T, I, S, 4, V>(operands, row, column, width, store);
-        row += 4;
-    }
-    if operands.rows - row >= 2 {
-        tile::<T, I, S, 2, V>(operands, row, column, width, store);
-        row += 2;
-    }
-    while operands.rows - row >= 1 {
-        tile::<T, I, S, 1, V>(operands, row, column, width, store);
-        row += 1;
-    }
-}
-
-#[inline(always)]
-fn tile<T: Scalar, I: Isa, S: Store<T>, const M: usize, const V: usize>(
-    operands: Operands<'_, T>,
-    row: usize,
-    column: usize,
-    width: usize,
-    store: &mut S,
-) {
-    debug_assert!(row + M <= operands.rows && column + V * LANES <= operands.columns);
-    let Operands { depth, a_row, a_depth, b_depth, .. } = operands;
-    let mut sums = [[[T::zero(); LANES]; V]; M];
-    if let Some(bias) = operands.bias {
-        for v in 0..V {
-            let initial: Lanes<T> = vector(&bias[column + v * LANES..]);
-            for sum in &mut sums {
-                sum[v] = initial;
+    let Operands { rows, depth, columns, .. } = operands;
+    let longest = PANEL_BYTES / (V * LANES * size_of::<T>());
+    let blocks = depth.div_ceil(longest).max(1);
+    let panel = at_least(space.panel, depth.div_ceil(blocks) * V * LANES);
+    let sums = at_least(space.sums, if blocks == 1 { 0 } else { rows.min(ROWS) * padded(columns) });
+    for first_row in (0..rows).step_by(ROWS) {
+        for block in 0..blocks {
+            let mut pass = Pass {
+                operands,
+                rows: first_row..rows.min(first_row + ROWS),
+                depths: block * depth / blocks..(block + 1) * depth / blocks,
+                is_first: block == 0,
+                is_last: block + 1 == blocks,
+                sums: &mut *sums,
+                store: &mut *store,
+            };
+            let mut column = 0;
+            while columns - column >= V * LANES {
+                pass.panel::<I, M, V>(column, V * LANES, panel);
+                column += V * LANES;
+            }
+            while columns - column >= LANES {
+                pass.panel::<I, M, 1>(column, LANES, panel);
+                column += LANES;
+            }
+            if column < columns {
+                pass.panel::<I, M, 1>(column, columns - column, panel);
             }
         }
     }
-    for k in 0..depth {
-        let mut b = [[T::zero(); LANES]; V];
-        for (v, b) in b.iter_mut().enumerate() {
-            // SAFETY: k < depth and column + (v + 1) LANES <= columns, so that the last index read is at most
-            // (depth - 1) b_depth + columns - 1, which `is_within_bounds` has found to lie within `b`.
-            *b = unsafe {
-                operands.b.as_ptr().add(k * b_depth + column + v * LANES).cast::<Lanes<T>>().read()
-            };
-        }
-        for (m, sums) in sums.iter_mut().enumerate() {
-            // SAFETY: row + m < rows and k < depth, so that the index is at most
-            // (rows - 1) a_row + (depth - 1) a_depth, which `is_within_bounds` has found to lie within `a`.
-            let a = unsafe { *operands.a.as_ptr().add((row + m) * a_row + k * a_depth) };
-            for (sum, b) in sums.iter_mut().zip(&b) {
-                for (sum, &b) in sum.iter_mut().zip(b) {
-                    *sum = I::fma(a, b, *sum);
+}
+
+/// What is done for one block of the depth and one range of rows.
+struct Pass<'a, T, S> {
+    operands: Operands<'a, T>,
+    rows: Range<usize>,
+    depths: Range<usize>,
+    is_first: bool,
+    is_last: bool,
+    /// The unfinished sums of the tiles that are still to be visited.
+    sums: &'a mut [T],
+    store: &'a mut S,
+}
+
+impl<T: Scalar, S: Store<T>> Pass<'_, T, S> {
+    /// All rows of the columns `column..column + width`, which are `V` whole vectors or less than one. `copy` is
+    /// working memory.
+    #[inline(always)]
+    fn panel<I: Isa, const M: usize, const V: usize>(&mut self, column: usize, width: usize, copy: &mut [T]) {
+        let (first, depth) = (self.depths.start, self.depths.len());
+        let mut rows = self.rows.clone();
+        let whole = Operand { elements: &*copy, distance: V * LANES };
+        let b = match self.operands.b {
+            Right::Panels(b) => {
+                Operand { elements: &b[column * self.operands.depth + first * V * LANES..], ..whole }
+            }
+            Right::Rows(b) => {
+                let columns = self.operands.columns;
+                let b = Operand { elements: &b[first * columns..], distance: columns };
+                if width < V * LANES {
+                    panel::copy_tail(b, column, depth, copy);
+                    Operand { elements: &*copy, distance: LANES }
+                } else {
+                    let b = Operand { elements: &b.elements[column.min(b.elements.len())..], ..b };
+                    if rows.len() < 2 * M {
+                        b
+                    } else {
+                        // The first tile copies what it reads, for the others.
+                        self.tile::<I, M, V, true>(rows.start, column, width, b, copy);
+                        rows.start += M;
+                        Operand { elements: &*copy, distance: V * LANES }
+                    }
                 }
             }
+        };
+        while rows.len() >= M && !is_better_halved::<M>(rows.len()) {
+            self.tile::<I, M, V, false>(rows.start, column, width, b, &mut []);
+            rows.start += M;
+        }
+        while rows.len() >= 4 {
+            self.tile::<I, 4, V, false>(rows.start, column, width, b, &mut []);
+            rows.start += 4;
+        }
+        if rows.len() >= 2 {
+            self.tile::<I, 2, V, false>(rows.start, column, width, b, &mut []);
+            rows.start += 2;
+        }
+        if !rows.is_empty() {
+            self.tile::<I, 1, V, false>(rows.start, column, width, b, &mut []);
         }
     }
-    store.store(row, column, width, &sums);
+
+    #[inline(always)]
+    fn tile<I: Isa, const M: usize, const V: usize, const COPY: bool>(
+        &mut self,
+        row: usize,
+        column: usize,
+        width: usize,
+        b: Operand<'_, T>,
+        copy: &mut [T],
+    ) {
+        let Operands { a, a_row, a_depth, bias, .. } = self.operands;
+        let a = Operand {
+            elements: &a[(row * a_row + self.depths.start * a_depth).min(a.len())..],
+            distance: a_row,
+        };
+        let size = if self.is_first && self.is_last { 0 } else { M * V * LANES };
+        let (waiting, others) = std::mem::take(&mut self.sums).split_at_mut(size);
+        self.sums = others;
+        let mut tile = [[[T::zero(); LANES]; V]; M];
+        if !self.is_first {
+            tile.as_flattened_mut().as_flattened_mut().copy_from_slice(waiting);
+        } else if let Some(bias) = bias {
+            let (first, others) = tile.split_at_mut(1);
+            first[0].as_flattened_mut()[..width].copy_from_slice(&bias[column..][..width]);
+            others.fill(first[0]);
+        }
+        let tile = black_box(&mut tile);
+        accumulate::<T, I, M, V, COPY>(tile, a, a_depth, b, self.depths.len(), copy);
+        let tile = black_box(tile);
+        if self.is_last {
+            self.store.store(row, column, width, tile);
+        } else {
+            waiting.copy_from_slice(tile.as_flattened().as_flattened());
+        }
+    }
 }
 
-/// The first vector of `slice`.
-#[inline(always)]
-pub(crate) fn vector<T: Scalar>(slice: &[T]) -> Lanes<T> {
-    let mut lanes = [T::zero(); LANES];
-    lanes.copy_from_slice(&slice[..LANES]);
-    lanes
+/// Whether two tiles of 4 rows do better than one of `M` and a rest of `rows - M`, which would be too few chains of
+/// additions to keep the processor's adders busy.
+fn is_better_halved<const M: usize>(rows: usize) -> bool {
+    M == 6 && rows == 8
 }

@@ -1,0 +1,99 @@
+//! A layer of one's own: written, held to central differences, and trained in a stack.
+//!
+//! `cargo run --release -p ziffer-nn --features gradcheck --example own_layer`
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+
+use std::error::Error;
+
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+use ziffer_nn::gradcheck::GradCheck;
+use ziffer_nn::random::{Purpose, Stream};
+use ziffer_nn::team::Team;
+use ziffer_nn::{
+    Activation, Adam, Initializer, Input, Layer, Output, Part, Scalar, Sequential, Sink,
+    SparseCategoricalCrossentropy, Training, WeightSpec, Weights, WithClasses,
+};
+
+/// y = a * x, with a factor a for each number of a sample: shapes x \[B, I\], a \[I\], y \[B, I\].
+#[derive(Debug, Default)]
+struct Gain {
+    inputs: usize,
+}
+
+impl<T: Scalar> Layer<T> for Gain {
+    fn class_name(&self) -> &'static str {
+        "Gain"
+    }
+
+    fn build(&mut self, input_shape: &[usize]) -> Result<Vec<usize>, String> {
+        self.inputs = input_shape.iter().product();
+        Ok(input_shape.to_vec())
+    }
+
+    fn weights(&self) -> Vec<WeightSpec> {
+        vec![WeightSpec { name: "factor", shape: vec![self.inputs], initializer: Initializer::Ones }]
+    }
+
+    fn forward(&self, weights: Weights<'_, T>, x: Input<'_, T>, mut y: ArrayViewMut2<'_, T>, _: Output) {
+        y.assign(&x.to_real());
+        y *= &weights.vector(0);
+    }
+
+    /// d_x = a * d_y. What stays in `d` is d_y, which `gradient` takes from there.
+    fn backward(
+        &self,
+        weights: Weights<'_, T>,
+        _: Input<'_, T>,
+        _: ArrayView2<'_, T>,
+        d: ArrayViewMut2<'_, T>,
+        d_x: Option<ArrayViewMut2<'_, T>>,
+        _: Output,
+    ) {
+        if let Some(mut d_x) = d_x {
+            d_x.assign(&d);
+            d_x *= &weights.vector(0);
+        }
+    }
+
+    /// d_a = sum over the batch of x * d_y, for this part's factors.
+    fn gradient(&self, x: Input<'_, T>, d: ArrayView2<'_, T>, part: Part, sink: &mut dyn Sink<T>) {
+        let own = part.of(self.inputs);
+        let x = x.to_real();
+        let columns = |of: ArrayView2<'_, T>| of.slice_axis(Axis(1), own.clone().into()).to_owned();
+        let gradient = (columns(x.view()) * columns(d)).sum_axis(Axis(0));
+        sink.accept(0, own.start, gradient.as_slice().expect("a new vector"));
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let report = GradCheck::default().layer(Gain::default(), &[5], 3, 1)?;
+    println!("gradients checked: {} derivatives, the worst off by {:.1e}", report.checked, report.worst);
+
+    // Points inside and outside of a circle; the third number of a sample says nothing.
+    let mut stream = Stream::new(1, Purpose::Other(0), 0);
+    let x = Array2::from_shape_simple_fn((512, 3), || stream.normal() as f32);
+    let classes: Vec<usize> =
+        x.rows().into_iter().map(|p| usize::from(p[0] * p[0] + p[1] * p[1] > 1.4)).collect();
+    let samples = WithClasses::new(x.view(), &classes);
+
+    let mut model = Sequential::new([3])
+        .add(Gain::default())
+        .dense(16, Activation::Tanh)
+        .dense(2, Activation::Softmax)
+        .build(0)?;
+    println!("{}", model.summary());
+    let loss = SparseCategoricalCrossentropy::default();
+    let mut training = Training::new(&model, Adam { learning_rate: 0.01, ..Adam::default() }, 32);
+    let team = Team::new(2)?;
+    let mut order: Vec<u32> = (0..512).collect();
+    for epoch in 0..100 {
+        Stream::new(0, Purpose::Shuffle, epoch).shuffle(&mut order);
+        training.run(&mut model, &loss, &samples, &order, &team, &mut Vec::new())?;
+    }
+    let result = model.evaluate_with(&loss, &samples)?;
+    println!("accuracy {:.3}, loss {:.4}", result.accuracy, result.loss);
+    if let Some(factors) = model.weight("gain.factor") {
+        println!("factors {factors:.2}");
+    }
+    Ok(())
+}

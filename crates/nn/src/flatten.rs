@@ -1,0 +1,42 @@
+//! Flatten: a picture becomes a row.
+
+use ndarray::{ArrayView2, ArrayViewMut2};
+use ziffer_tensor::Scalar;
+
+use crate::{Input, Layer, Output, Weights};
+
+/// Makes the shape of a sample flat, as Keras's `Flatten`. It costs nothing: samples lie flat already.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Flatten;
+
+impl<T: Scalar> Layer<T> for Flatten {
+    fn class_name(&self) -> &'static str {
+        "Flatten"
+    }
+
+    fn build(&mut self, input_shape: &[usize]) -> Result<Vec<usize>, String> {
+        Ok(vec![input_shape.iter().product()])
+    }
+
+    fn is_identity(&self) -> bool {
+        true
+    }
+
+    fn forward(&self, _: Weights<'_, T>, x: Input<'_, T>, mut y: ArrayViewMut2<'_, T>, _: Output) {
+        y.assign(&x.to_real());
+    }
+
+    fn backward(
+        &self,
+        _: Weights<'_, T>,
+        _: Input<'_, T>,
+        _: ArrayView2<'_, T>,
+        d: ArrayViewMut2<'_, T>,
+        d_x: Option<ArrayViewMut2<'_, T>>,
+        _: Output,
+    ) {
+        if let Some(mut d_x) = d_x {
+            d_x.assign(&d);
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! Models as safetensors files.
+//!
+//! Tensors are `f32` and named as Keras names weights: `dense.kernel` of shape \[I, O\], `dense.bias`, `dense_1.kernel`, ...
+//! The metadata's one entry, `architecture`, is the network in JSON, so that a file alone is enough to use it.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde_json::{Map, Value, json};
+use ziffer_tensor::Activation;
+
+use crate::layer::Layer;
+use crate::{BuildError, Dense, Flatten, Initializer, Model, Sequential};
+
+/// The metadata's key.
+const ARCHITECTURE: &str = "architecture";
+
+/// A model's file that cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum FormatError {
+    /// The system said no.
+    #[error("{}: cannot {action}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// `read` or `write`.
+        action: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// Not a safetensors file, or a damaged one.
+    #[error("{}: not a whole safetensors file: {source}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: safetensors::SafeTensorError,
+    },
+    /// The tensors are not those of the model.
+    #[error("{}: {problem}", path.display())]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what was expected.
+        problem: String,
+    },
+    /// The architecture does not fit together.
+    #[error("{}: the architecture in the metadata is wrong: {source}", path.display())]
+    Architecture {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: BuildError,
+    },
+}
+
+impl Model<f32> {
+    /// The model as the bytes of a safetensors file. The same model gives the same bytes.
+    pub fn to_safetensors(&self) -> Vec<u8> {
+        let metadata = HashMap::from([(ARCHITECTURE.to_owned(), self.architecture().to_string())]);
+        let weights: Vec<(String, Vec<usize>, Vec<u8>)> = self
+            .weights()
+            .map(|(name, weight)| {
+                let bytes = weight.iter().flat_map(|x| x.to_le_bytes()).collect();
+                (name, weight.shape().to_vec(), bytes)
+            })
+            .collect();
+        let tensors = weights.iter().map(|(name, shape, bytes)| {
+            (name, TensorView::new(Dtype::F32, shape.clone(), bytes).expect("bytes that fill the shape"))
+        });
+        safetensors::serialize(tensors, Some(metadata)).expect("names and shapes that fit into a header")
+    }
+
+    /// Writes the model to a safetensors file, which appears whole or not at all.
+    ///
+    /// # Errors
+    /// If the file cannot be written. What was there before is then still there.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), FormatError> {
+        let path = path.as_ref();
+        write_atomically(path, &self.to_safetensors()).map_err(|source| FormatError::Io {
+            path: path.to_owned(),
+            action: "write",
+            source,
+        })
+    }
+
+    /// Reads a model from a file that [`save`](Self::save) wrote.
+    ///
+    /// # Errors
+    /// If it cannot be read, is damaged, or says nothing of its architecture.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, FormatError> {
+        let path = path.as_ref();
+        let bytes = read(path)?;
+        let mismatch = |problem| FormatError::Mismatch { path: path.to_owned(), problem };
+        let (_, metadata) = SafeTensors::read_metadata(&bytes)
+            .map_err(|source| FormatError::Damaged { path: path.to_owned(), source })?;
+        let architecture =
+            metadata.metadata().as_ref().and_then(|metadata| metadata.get(ARCHITECTURE)).ok_or_else(
+                || mismatch(format!("no \"{ARCHITECTURE}\" in its metadata; was it saved by ziffer?")),
+            )?;
+        let sequential = from_architecture(architecture)
+            .map_err(|problem| mismatch(format!("the architecture in the metadata is wrong: {problem}")))?;
+        let mut model = sequential
+            .build_zeroed()
+            .map_err(|source| FormatError::Architecture { path: path.to_owned(), source })?;
+        model.set_weights(&bytes, path)?;
+        Ok(model)
+    }
+
+    /// Sets all weights from a safetensors file that has tensors of their names and shapes; metadata do not matter.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is damaged, or has other tensors. The model is then as it was.
+    pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<(), FormatError> {
+        let path = path.as_ref();
+        self.set_weights(&read(path)?, path)
+    }
+
+    fn set_weights(&mut self, bytes: &[u8], path: &Path) -> Result<(), FormatError> {
+        let mismatch = |problem| FormatError::Mismatch { path: path.to_owned(), problem };
+        let file = SafeTensors::deserialize(bytes)
+            .map_err(|source| FormatError::Damaged { path: path.to_owned(), source })?;
+        let mut tensors = Vec::new();
+        for (name, weight) in self.weights() {
+            let tensor = file.tensor(&name).map_err(|_| {
+                mismatch(format!("has no tensor {name}, expected one of shape {:?}", weight.shape()))
+            })?;
+            if tensor.shape() != weight.shape() || tensor.dtype() != Dtype::F32 {
+                let found = format!("{:?} of shape {:?}", tensor.dtype(), tensor.shape());
+                return Err(mismatch(format!(
+                    "tensor {name} is {found}, expected F32 of shape {:?}",
+                    weight.shape()
+                )));
+            }
+            tensors.push(tensor);
+        }
+        if let Some(name) =
+            file.names().into_iter().filter(|&name| !self.weight_names().any(|own| own == *name)).min()
+        {
+            return Err(mismatch(format!("has a tensor {name}, which the model does not have")));
+        }
+        let mut tensors = tensors.iter();
+        self.for_each_weight_mut(|_, weight| {
+            let bytes = tensors.next().expect("a tensor for each weight").data();
+            for (weight, bytes) in weight.iter_mut().zip(bytes.chunks_exact(4)) {
+                *weight = f32::from_le_bytes(bytes.try_into().expect("four bytes"));
+            }
+        });
+        Ok(())
+    }
+
+    /// The network in JSON, in Keras's words.
+    fn architecture(&self) -> Value {
+        let layers: Vec<Value> = self
+            .placed()
+            .iter()
+            .map(|placed| {
+                let layer = &placed.layer;
+                json!({ "class_name": layer.class_name(), "name": placed.name, "config": layer.config() })
+            })
+            .collect();
+        json!({ "class_name": "Sequential", "input_shape": self.input_shape(), "layers": layers })
+    }
+}
+
+/// The network that the metadata describe, or what is wrong with them.
+fn from_architecture(text: &str) -> Result<Sequential, String> {
+    let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let input_shape = value["input_shape"]
+        .as_array()
+        .and_then(|sizes| sizes.iter().map(as_size).collect::<Option<Vec<usize>>>())
+        .ok_or("no input_shape of whole numbers")?;
+    if input_shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size)).is_none() {
+        return Err(format!("an input of shape {input_shape:?} is too large"));
+    }
+    let mut sequential = Sequential::new(input_shape);
+    for layer in value["layers"].as_array().ok_or("no list of layers")? {
+        let class = layer["class_name"].as_str().ok_or("a layer without a class_name")?;
+        let nothing = Map::new();
+        let config = layer["config"].as_object().unwrap_or(&nothing);
+        sequential = match class {
+            "Flatten" => sequential.add(Flatten),
+            "Dense" => sequential.add(dense(config)?),
+            _ => {
+                let own = "build the model in code and call load_weights";
+                return Err(format!(
+                    "a layer of class {class:?}, expected Flatten or Dense; for another, {own}"
+                ));
+            }
+        };
+    }
+    Ok(sequential)
+}
+
+fn as_size(value: &Value) -> Option<usize> {
+    value.as_u64().and_then(|size| size.try_into().ok())
+}
+
+fn dense(config: &Map<String, Value>) -> Result<impl Layer<f32> + 'static, String> {
+    let units = config.get("units").and_then(as_size).ok_or("a Dense layer without units")?;
+    let activation: Activation = config
+        .get("activation")
+        .and_then(Value::as_str)
+        .ok_or("a Dense layer without an activation")?
+        .parse()?;
+    let dense = Dense::new(units, activation);
+    match config.get("kernel_initializer").and_then(Value::as_str) {
+        Some(name) => Ok(dense.kernel_initializer(name.parse::<Initializer>()?)),
+        None => Ok(dense),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, FormatError> {
+    std::fs::read(path).map_err(|source| FormatError::Io { path: path.to_owned(), action: "read", source })
+}
+
+/// Writes a file that appears under its name whole or not at all: written beside, synced, and renamed.
+///
+/// # Errors
+/// If it cannot be written. What was there before is then still there, and nothing else is left behind.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    // Private by default; this becomes a file like any other of the user's.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.prefix(".ziffer-").suffix(".part").tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    // Makes the rename durable; not every file system can, and what is whole is whole.
+    #[cfg(unix)]
+    let _ = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model(seed: u64) -> Model {
+        Sequential::new([4, 3])
+            .flatten()
+            .dense(5, Activation::Tanh)
+            .add(Dense::new(2, Activation::Softmax).kernel_initializer(Initializer::HeNormal))
+            .build(seed)
+            .unwrap()
+    }
+
+    #[test]
+    fn comes_back_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        let saved = model(1);
+        saved.save(&path).unwrap();
+        let loaded = Model::load(&path).unwrap();
+        assert_eq!(loaded.weights_sha256(), saved.weights_sha256());
+        assert_eq!(loaded.summary(), saved.summary());
+        assert_eq!(loaded.architecture(), saved.architecture());
+        assert_eq!(loaded.to_safetensors(), std::fs::read(&path).unwrap());
+        assert_eq!(
+            std::fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "nothing else is left in the folder"
+        );
+
+        let mut other = model(2);
+        other.load_weights(&path).unwrap();
+        assert_eq!(other.weights_sha256(), saved.weights_sha256());
+    }
+
+    #[test]
+    fn other_tensors_are_refused_and_change_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        model(1).save(&path).unwrap();
+        let refuse = |sequential: Sequential| {
+            let mut model = sequential.build(3).unwrap();
+            let before = model.weights_sha256();
+            let error = model.load_weights(&path).unwrap_err().to_string();
+            assert_eq!(model.weights_sha256(), before);
+            assert!(error.contains("model.safetensors") && !error.contains('\n'), "{error}");
+            error
+        };
+        let error = refuse(Sequential::new([12]).dense(6, Activation::Relu).dense(2, Activation::Softmax));
+        assert!(
+            error.contains("tensor dense.kernel is F32 of shape [12, 5], expected F32 of shape [12, 6]"),
+            "{error}"
+        );
+        let error = refuse(
+            Sequential::new([12])
+                .dense(5, Activation::Relu)
+                .dense(2, Activation::Relu)
+                .dense(2, Activation::Softmax),
+        );
+        assert!(error.contains("has no tensor dense_2.kernel"), "{error}");
+        let error = refuse(Sequential::new([12]).dense(5, Activation::Relu));
+        assert!(error.contains("has a tensor dense_1.bias, which the model does not have"), "{error}");
+    }
+
+    #[test]
+    fn damaged_files_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        let whole = model(1).to_safetensors();
+        for len in 0..whole.len() {
+            std::fs::write(&path, &whole[..len]).unwrap();
+            let error = Model::load(&path).unwrap_err().to_string();
+            assert!(error.contains("not a whole safetensors file"), "{len}: {error}");
+        }
+        assert!(
+            Model::load(folder.path().join("none")).unwrap_err().to_string().contains("none: cannot read")
+        );
+        assert!(
+            model(1).save(folder.path().join("none/model")).unwrap_err().to_string().contains("cannot write")
+        );
+        let no_metadata = safetensors::serialize(Vec::<(String, TensorView<'_>)>::new(), None).unwrap();
+        std::fs::write(&path, no_metadata).unwrap();
+        assert!(Model::load(&path).unwrap_err().to_string().contains("no \"architecture\""));
+    }
+
+    #[test]
+    fn hostile_architectures_are_refused() {
+        for (text, part) in [
+            ("", "EOF"),
+            ("{}", "input_shape"),
+            (r#"{"input_shape":[-1],"layers":[]}"#, "input_shape"),
+            (r#"{"input_shape":[18446744073709551615, 2],"layers":[]}"#, "too large"),
+            (r#"{"input_shape":[2],"layers":[{"class_name":"Conv2D"}]}"#, "Conv2D"),
+            (r#"{"input_shape":[2],"layers":[{"class_name":"Dense","config":{"units":2}}]}"#, "activation"),
+            (
+                r#"{"input_shape":[2],"layers":[{"class_name":"Dense","config":{"units":2,"activation":"gelu"}}]}"#,
+                "gelu",
+            ),
+        ] {
+            let problem = from_architecture(text).unwrap_err();
+            assert!(problem.contains(part), "{text}: {problem}");
+        }
+    }
+}

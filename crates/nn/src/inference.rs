@@ -1,0 +1,138 @@
+//! A model's outputs for samples, and how good they are.
+
+use ndarray::Array2;
+use rayon::prelude::*;
+use ziffer_tensor::Scalar;
+
+use crate::layer::{Feature, Input, Output};
+use crate::loss::Loss;
+use crate::model::{Model, Placed};
+use crate::samples::Samples;
+use crate::training::{FitError, StepResult, check, last_output, matrix, matrix_mut};
+
+/// Samples that one thread takes through all layers at a time.
+///
+/// It is part of no result: samples do not mix. Large enough to use each weight several times from the cache.
+const BLOCK: usize = 64;
+
+/// The loss and the accuracy over a set of samples.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// The mean loss.
+    pub loss: f64,
+    /// The share of hits, 0 to 1.
+    pub accuracy: f64,
+    /// How many were hits.
+    pub hits: usize,
+    /// How many samples there were.
+    pub samples: usize,
+}
+
+impl<T: Scalar> Model<T> {
+    /// The outputs for rows of samples: \[B, O\]. Parallel over rayon's threads for many samples.
+    ///
+    /// ```
+    /// use ndarray::Array2;
+    /// use ziffer_nn::{Activation, Sequential};
+    /// let model = Sequential::new([4]).dense(3, Activation::Softmax).build(0)?;
+    /// let p = model.predict(Array2::<f32>::zeros((2, 4)).view());
+    /// assert!((p.row(0).sum() - 1.0).abs() < 1e-6);
+    /// # Ok::<(), ziffer_nn::BuildError>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If a row is not as long as the model's input.
+    pub fn predict<V: Feature<T>>(&self, x: ndarray::ArrayView2<'_, V>) -> Array2<T> {
+        assert_eq!(x.ncols(), self.inputs(), "numbers of a sample and of the model's input");
+        let x = x.as_standard_layout();
+        let rows = x.as_slice().expect("in order");
+        let mut y = Array2::zeros((x.nrows(), self.outputs()));
+        if y.is_empty() {
+            return y;
+        }
+        let out = y.as_slice_mut().expect("a new array");
+        let pairs = out.par_chunks_mut(BLOCK * self.outputs()).zip(rows.par_chunks(BLOCK * self.inputs()));
+        pairs.for_each_init(Passes::default, |passes, (y, x)| {
+            y.copy_from_slice(passes.forward(self, &V::input(matrix(x, self.inputs())), Output::Activated));
+        });
+        y
+    }
+
+    /// The mean loss and the accuracy over all samples. Parallel over rayon's threads; the sums run over the samples in
+    /// order, whatever the number of threads.
+    ///
+    /// # Errors
+    /// If the model, the loss and the samples do not fit together. Samples there must be.
+    pub fn evaluate_with<S: Samples<T>>(
+        &self,
+        loss: &impl Loss<T>,
+        samples: &S,
+    ) -> Result<Evaluation, FitError> {
+        check(self, loss, samples)?;
+        let output = self.computing().last().map_or(Output::Activated, |last| last_output(last, loss));
+        let blocks: Vec<StepResult> = (0..samples.len().div_ceil(BLOCK))
+            .into_par_iter()
+            .map_init(
+                || (Passes::default(), Vec::new()),
+                |(passes, x), block| {
+                    let range = block * BLOCK..samples.len().min((block + 1) * BLOCK);
+                    x.clear();
+                    range.clone().for_each(|sample| x.extend_from_slice(samples.row(sample)));
+                    let y = passes.forward(self, &S::Value::input(matrix(x, self.inputs())), output);
+                    let mut result = StepResult { samples: range.len(), ..StepResult::default() };
+                    for (y, sample) in y.chunks_exact(self.outputs()).zip(range) {
+                        let target = samples.target(sample);
+                        result.loss_sum += loss.value(y, target).to_f64();
+                        result.hits += usize::from(target.is_hit(y));
+                    }
+                    result
+                },
+            )
+            .collect();
+        let hits = blocks.iter().map(|block| block.hits).sum();
+        let loss_sum: f64 = blocks.iter().map(|block| block.loss_sum).sum();
+        let samples = samples.len();
+        let mean = |sum: f64| sum / samples as f64;
+        Ok(Evaluation { loss: mean(loss_sum), accuracy: mean(hits as f64), hits, samples })
+    }
+
+    fn computing(&self) -> impl DoubleEndedIterator<Item = &Placed<T>> {
+        self.placed().iter().filter(|placed| !placed.layer.is_identity())
+    }
+}
+
+/// Memory for a forward pass: what goes in and what comes out of a layer, by turns.
+struct Passes<T> {
+    from: Vec<T>,
+    to: Vec<T>,
+}
+
+impl<T> Default for Passes<T> {
+    fn default() -> Self {
+        Self { from: Vec::new(), to: Vec::new() }
+    }
+}
+
+impl<T: Scalar> Passes<T> {
+    /// The outputs of the last layer, in C order.
+    fn forward(&mut self, model: &Model<T>, x: &Input<'_, T>, last: Output) -> &[T] {
+        let samples = x.dim().0;
+        let top = model.computing().count() - 1;
+        let mut width = model.inputs();
+        for (l, placed) in model.computing().enumerate() {
+            let input =
+                if l == 0 { x.reborrow() } else { Input::Real(matrix(&self.from[..samples * width], width)) };
+            width = placed.outputs();
+            self.to.resize(samples * width, T::zero());
+            let output = if l == top { last } else { Output::Activated };
+            placed.layer.forward(
+                placed.weights(model.block()),
+                input,
+                matrix_mut(&mut self.to, width),
+                output,
+            );
+            std::mem::swap(&mut self.from, &mut self.to);
+        }
+        &self.from[..samples * width]
+    }
+}

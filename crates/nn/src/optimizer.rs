@@ -1,0 +1,92 @@
+//! Optimizers, by Keras's names, formulas and defaults.
+
+mod adam;
+mod choice;
+mod rmsprop;
+mod sgd;
+
+use std::fmt::Debug;
+
+use ziffer_tensor::Scalar;
+
+pub use adam::{Adam, AdamW};
+pub use choice::AnyOptimizer;
+pub use rmsprop::RmsProp;
+pub use sgd::Sgd;
+
+/// An optimizer: how a gradient moves the weights.
+///
+/// It keeps no state of its own. The training step owns, for each weight, as many numbers more as there are
+/// [`slots`](Self::slots), starts them at zero, and has them updated with the weights, a slice at a time, on the thread
+/// that owns the slice.
+pub trait Optimizer<T: Scalar>: Clone + Debug + Send + Sync {
+    /// What the updates of one step have in common.
+    type Step: Copy + Debug + Send + Sync;
+
+    /// Keras's name of it: `"adam"`.
+    fn name(&self) -> &'static str;
+
+    /// The names of the state that it needs for each weight; at most [`MAX_SLOTS`].
+    fn slots(&self) -> &'static [&'static str];
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// The first that is out of range, with its value and the range.
+    fn validate(&self) -> Result<(), SettingError>;
+
+    /// Prepares step number `iteration`, from 1.
+    fn step(&self, iteration: u64) -> Self::Step;
+
+    /// Updates the weights `w` and their slots by the gradient `g`, all of one length.
+    fn update(step: &Self::Step, w: &mut [T], slots: &mut [&mut [T]], g: &[T]);
+}
+
+/// The most slots that an optimizer may have.
+pub const MAX_SLOTS: usize = 4;
+
+/// A setting that is out of its range.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{optimizer}: {setting} is {value}, expected {expected}")]
+pub struct SettingError {
+    /// The optimizer's name.
+    pub optimizer: &'static str,
+    /// The setting's name.
+    pub setting: &'static str,
+    /// What it was.
+    pub value: f64,
+    /// What it may be.
+    pub expected: &'static str,
+}
+
+/// Passes if `holds`, which must be written so that it does not for NaN.
+fn require(
+    optimizer: &'static str,
+    setting: &'static str,
+    value: f64,
+    expected: &'static str,
+    holds: bool,
+) -> Result<(), SettingError> {
+    if holds { Ok(()) } else { Err(SettingError { optimizer, setting, value, expected }) }
+}
+
+fn require_learning_rate(optimizer: &'static str, value: f64) -> Result<(), SettingError> {
+    require(optimizer, "learning_rate", value, "a positive number", value > 0.0 && value.is_finite())
+}
+
+fn require_share(optimizer: &'static str, setting: &'static str, value: f64) -> Result<(), SettingError> {
+    require(optimizer, setting, value, "a number from 0 to below 1", (0.0..1.0).contains(&value))
+}
+
+/// beta^n by repeated squaring: unlike `powi`, the same bits everywhere.
+fn power(beta: f64, mut n: u64) -> f64 {
+    let (mut result, mut square) = (1.0, beta);
+    while n > 0 {
+        if n & 1 == 1 {
+            result *= square;
+        }
+        square *= square;
+        n >>= 1;
+    }
+    result
+}

@@ -1,0 +1,124 @@
+//! Adam and AdamW.
+
+use ziffer_tensor::{Scalar, update};
+
+use super::{Optimizer, SettingError, power, require, require_learning_rate, require_share};
+
+/// Adam (Kingma and Ba 2015), as `keras/src/optimizers/adam.py`.
+///
+/// With t = 1, 2, ... and alpha = learning_rate sqrt(1 - beta_2^t) / (1 - beta_1^t):
+/// m += (g - m)(1 - beta_1); v += (g^2 - v)(1 - beta_2); w -= alpha m / (sqrt(v) + epsilon).
+///
+/// | setting | default | range |
+/// |---|---|---|
+/// | learning_rate | 0.001 | above 0 |
+/// | beta_1 | 0.9 | 0 to below 1 |
+/// | beta_2 | 0.999 | 0 to below 1 |
+/// | epsilon | 1e-7 | at least 0 |
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adam {
+    /// The step's size.
+    pub learning_rate: f64,
+    /// How much of the mean gradient is kept in a step.
+    pub beta_1: f64,
+    /// How much of the mean square is kept in a step.
+    pub beta_2: f64,
+    /// Added to the root of the mean square.
+    pub epsilon: f64,
+}
+
+impl Default for Adam {
+    fn default() -> Self {
+        Self { learning_rate: 0.001, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7 }
+    }
+}
+
+impl Adam {
+    fn constants<T: Scalar>(&self, iteration: u64, weight_decay: f64) -> update::Adam<T> {
+        let (beta_1, beta_2) = (power(self.beta_1, iteration), power(self.beta_2, iteration));
+        update::Adam {
+            alpha: T::from_f64(self.learning_rate * (1.0 - beta_2).sqrt() / (1.0 - beta_1)),
+            one_minus_beta_1: T::from_f64(1.0 - self.beta_1),
+            one_minus_beta_2: T::from_f64(1.0 - self.beta_2),
+            epsilon: T::from_f64(self.epsilon),
+            decay: T::from_f64(self.learning_rate * weight_decay),
+        }
+    }
+
+    fn validate_as(&self, name: &'static str) -> Result<(), SettingError> {
+        require_learning_rate(name, self.learning_rate)?;
+        require_share(name, "beta_1", self.beta_1)?;
+        require_share(name, "beta_2", self.beta_2)?;
+        let holds = self.epsilon >= 0.0 && self.epsilon.is_finite();
+        require(name, "epsilon", self.epsilon, "a number of at least 0", holds)
+    }
+}
+
+impl<T: Scalar> Optimizer<T> for Adam {
+    type Step = update::Adam<T>;
+
+    fn name(&self) -> &'static str {
+        "adam"
+    }
+
+    fn slots(&self) -> &'static [&'static str] {
+        &["momentum", "velocity"]
+    }
+
+    fn validate(&self) -> Result<(), SettingError> {
+        self.validate_as("adam")
+    }
+
+    fn step(&self, iteration: u64) -> update::Adam<T> {
+        self.constants(iteration, 0.0)
+    }
+
+    fn update(step: &update::Adam<T>, w: &mut [T], slots: &mut [&mut [T]], g: &[T]) {
+        let [m, v] = slots else { unreachable!("adam has two slots") };
+        update::adam(w, m, v, g, *step);
+    }
+}
+
+/// Adam with decoupled weight decay (Loshchilov and Hutter 2019), as Keras's `AdamW`: before Adam's step,
+/// w -= learning_rate weight_decay w, for every weight, biases included.
+///
+/// The settings are those of [`Adam`], and weight_decay, at least 0, by default 0.004.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamW {
+    /// Adam's settings.
+    pub adam: Adam,
+    /// The share of a weight that is taken off, in units of the learning rate.
+    pub weight_decay: f64,
+}
+
+impl Default for AdamW {
+    fn default() -> Self {
+        Self { adam: Adam::default(), weight_decay: 0.004 }
+    }
+}
+
+impl<T: Scalar> Optimizer<T> for AdamW {
+    type Step = update::Adam<T>;
+
+    fn name(&self) -> &'static str {
+        "adamw"
+    }
+
+    fn slots(&self) -> &'static [&'static str] {
+        Optimizer::<T>::slots(&self.adam)
+    }
+
+    fn validate(&self) -> Result<(), SettingError> {
+        self.adam.validate_as("adamw")?;
+        let holds = self.weight_decay >= 0.0 && self.weight_decay.is_finite();
+        require("adamw", "weight_decay", self.weight_decay, "a number of at least 0", holds)
+    }
+
+    fn step(&self, iteration: u64) -> update::Adam<T> {
+        self.adam.constants(iteration, self.weight_decay)
+    }
+
+    fn update(step: &update::Adam<T>, w: &mut [T], slots: &mut [&mut [T]], g: &[T]) {
+        <Adam as Optimizer<T>>::update(step, w, slots, g);
+    }
+}

@@ -1,0 +1,61 @@
+//! Stochastic gradient descent.
+
+use ziffer_tensor::{Scalar, update};
+
+use super::{Optimizer, SettingError, require_learning_rate, require_share};
+
+/// Gradient descent, as `keras/src/optimizers/sgd.py`: w -= learning_rate g; with momentum,
+/// m = momentum m - learning_rate g and w += m, or with Nesterov's look ahead w += momentum m - learning_rate g.
+///
+/// | setting | default | range |
+/// |---|---|---|
+/// | learning_rate | 0.01 | above 0 |
+/// | momentum | 0 | 0 to below 1 |
+/// | nesterov | false | |
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sgd {
+    /// The step's size.
+    pub learning_rate: f64,
+    /// How much of the last step is kept.
+    pub momentum: f64,
+    /// Whether to look ahead. Without momentum it makes no difference.
+    pub nesterov: bool,
+}
+
+impl Default for Sgd {
+    fn default() -> Self {
+        Self { learning_rate: 0.01, momentum: 0.0, nesterov: false }
+    }
+}
+
+impl<T: Scalar> Optimizer<T> for Sgd {
+    type Step = update::Momentum<T>;
+
+    fn name(&self) -> &'static str {
+        "sgd"
+    }
+
+    fn slots(&self) -> &'static [&'static str] {
+        if self.momentum == 0.0 { &[] } else { &["momentum"] }
+    }
+
+    fn validate(&self) -> Result<(), SettingError> {
+        require_learning_rate("sgd", self.learning_rate)?;
+        require_share("sgd", "momentum", self.momentum)
+    }
+
+    fn step(&self, _iteration: u64) -> update::Momentum<T> {
+        update::Momentum {
+            learning_rate: T::from_f64(self.learning_rate),
+            momentum: T::from_f64(self.momentum),
+            nesterov: self.nesterov,
+        }
+    }
+
+    fn update(step: &update::Momentum<T>, w: &mut [T], slots: &mut [&mut [T]], g: &[T]) {
+        match slots {
+            [m] => update::momentum(w, m, g, *step),
+            _ => update::sgd(w, g, step.learning_rate),
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The architecture of a network, layer by layer, before it has weights.
+
+use ziffer_tensor::random::{Purpose, Stream};
+use ziffer_tensor::{Activation, Scalar};
+
+use crate::layer::{Layer, WeightSpec};
+use crate::model::{Model, Placed};
+use crate::{Dense, Flatten};
+
+/// A stack of layers, written down from the input on as Keras's `Sequential`.
+///
+/// ```
+/// use ziffer_nn::{Activation, Sequential};
+/// let model = Sequential::new([28, 28])
+///     .flatten()
+///     .dense(128, Activation::Relu)
+///     .dense(64, Activation::Relu)
+///     .dense(10, Activation::Softmax)
+///     .build(0)?;
+/// assert_eq!(model.parameters(), 109_386);
+///
+/// let error = Sequential::new([28, 28]).dense(10, Activation::Softmax).build(0).unwrap_err();
+/// assert_eq!(error.to_string(), "layer dense: expects a flat input, found [28, 28]; put flatten() before it");
+/// # Ok::<(), ziffer_nn::BuildError>(())
+/// ```
+#[derive(Debug)]
+pub struct Sequential<T: Scalar = f32> {
+    input_shape: Vec<usize>,
+    layers: Vec<Box<dyn Layer<T>>>,
+}
+
+/// An architecture that does not fit together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError {
+    /// A layer cannot take what comes in, or has a setting out of range.
+    #[error("layer {layer}: {problem}")]
+    Layer {
+        /// The layer's name.
+        layer: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The input has no numbers, or no layer computes anything.
+    #[error(
+        "the model is empty: input {input_shape:?}, {layers} layers that compute, expected at least one of each"
+    )]
+    Empty {
+        /// The shape of an input sample.
+        input_shape: Vec<usize>,
+        /// How many layers compute something.
+        layers: usize,
+    },
+    /// More parameters than [`MAX_PARAMETERS`].
+    #[error("the model has more than {MAX_PARAMETERS} parameters; use smaller layers")]
+    TooLarge,
+}
+
+/// The most parameters that a model may have; with Adam's state they take 12 GiB.
+pub const MAX_PARAMETERS: usize = 1 << 30;
+
+impl Sequential<f32> {
+    /// A stack whose input samples have this shape, in `f32`.
+    pub fn new(input_shape: impl Into<Vec<usize>>) -> Self {
+        Self::with_input(input_shape)
+    }
+}
+
+impl<T: Scalar> Sequential<T> {
+    /// As [`Sequential::new`], in any number type: `Sequential::<f64>::with_input([4])`.
+    pub fn with_input(input_shape: impl Into<Vec<usize>>) -> Self {
+        Self { input_shape: input_shape.into(), layers: Vec::new() }
+    }
+
+    /// Adds any layer.
+    pub fn add(mut self, layer: impl Layer<T> + 'static) -> Self {
+        self.layers.push(Box::new(layer));
+        self
+    }
+
+    /// Adds a [`Flatten`].
+    pub fn flatten(self) -> Self {
+        self.add(Flatten)
+    }
+
+    /// Adds a [`Dense`] of `units` outputs.
+    pub fn dense(self, units: usize, activation: Activation) -> Self {
+        self.add(Dense::new(units, activation))
+    }
+
+    /// Checks that the layers fit together and draws their weights. The same seed gives the same weights.
+    ///
+    /// # Errors
+    /// The first layer that does not fit, by name.
+    pub fn build(self, seed: u64) -> Result<Model<T>, BuildError> {
+        let mut model = self.build_zeroed()?;
+        let mut position = 0;
+        model.for_each_weight_mut(|spec, weight| {
+            let mut stream = Stream::new(seed, Purpose::Weights, position);
+            let mut draw = spec.initializer.draw(&spec.shape, &mut stream);
+            weight.iter_mut().for_each(|weight| *weight = T::from_f64(draw()));
+            position += 1;
+        });
+        Ok(model)
+    }
+
+    /// As [`build`](Self::build), with all weights zero, for weights that come from elsewhere.
+    ///
+    /// # Errors
+    /// As for `build`.
+    pub fn build_zeroed(self) -> Result<Model<T>, BuildError> {
+        let mut shape = self.input_shape.clone();
+        let mut names: Vec<String> = Vec::new();
+        let mut placed = Vec::new();
+        let mut parameters = 0_usize;
+        for mut layer in self.layers {
+            let name = unique_name(layer.class_name(), &names);
+            shape =
+                layer.build(&shape).map_err(|problem| BuildError::Layer { layer: name.clone(), problem })?;
+            let specs = layer.weights();
+            let sizes = specs.iter().map(|spec: &WeightSpec| {
+                spec.shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size))
+            });
+            for size in sizes {
+                parameters = size
+                    .and_then(|size| parameters.checked_add(size))
+                    .filter(|&sum| sum <= MAX_PARAMETERS)
+                    .ok_or(BuildError::TooLarge)?;
+            }
+            names.push(name.clone());
+            placed.push(Placed::new(name, layer, shape.clone(), specs));
+        }
+        let layers = placed.iter().filter(|placed| !placed.layer.is_identity()).count();
+        if layers == 0 || self.input_shape.iter().product::<usize>() == 0 {
+            return Err(BuildError::Empty { input_shape: self.input_shape, layers });
+        }
+        Ok(Model::new(self.input_shape, placed))
+    }
+}
+
+/// Keras's name for another layer of a class: `dense`, then `dense_1`, `dense_2`, ...
+fn unique_name(class: &str, names: &[String]) -> String {
+    let mut base = String::new();
+    for (position, letter) in class.chars().enumerate() {
+        if letter.is_uppercase() && position > 0 {
+            base.push('_');
+        }
+        base.extend(letter.to_lowercase());
+    }
+    let others = names
+        .iter()
+        .filter(|name| {
+            name.strip_prefix(&base).is_some_and(|rest| {
+                rest.is_empty()
+                    || rest.strip_prefix('_').is_some_and(|n| n.bytes().all(|digit| digit.is_ascii_digit()))
+            })
+        })
+        .count();
+    if others == 0 { base } else { format!("{base}_{others}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tutorial() -> Sequential {
+        Sequential::new([28, 28])
+            .flatten()
+            .dense(128, Activation::Relu)
+            .dense(64, Activation::Relu)
+            .dense(10, Activation::Softmax)
+    }
+
+    #[test]
+    fn names_and_shapes_are_keras_s() {
+        let model = tutorial().build(0).unwrap();
+        let names: Vec<_> = model.weight_names().collect();
+        assert_eq!(
+            names,
+            [
+                "dense.kernel",
+                "dense.bias",
+                "dense_1.kernel",
+                "dense_1.bias",
+                "dense_2.kernel",
+                "dense_2.bias"
+            ]
+        );
+        assert_eq!(model.weight("dense.kernel").unwrap().shape(), [784, 128]);
+        assert_eq!(model.weight("dense_2.bias").unwrap().shape(), [10]);
+        assert_eq!((model.input_shape(), model.output_shape()), (&[28, 28][..], &[10][..]));
+        assert_eq!(unique_name("LayerNormalization", &[]), "layer_normalization");
+    }
+
+    #[test]
+    fn a_seed_is_all_that_decides() {
+        let digest = |seed| tutorial().build(seed).unwrap().weights_sha256();
+        assert_eq!(digest(7), digest(7));
+        assert_ne!(digest(7), digest(8));
+        let model = tutorial().build(1).unwrap();
+        let kernel = model.weight("dense_1.kernel").unwrap();
+        let limit = (6.0_f32 / 192.0).sqrt();
+        assert!(kernel.iter().all(|w| w.abs() <= limit) && kernel.iter().any(|w| w.abs() > 0.99 * limit));
+        assert!(model.weight("dense_1.bias").unwrap().iter().all(|&b| b == 0.0));
+    }
+
+    #[test]
+    fn misfits_name_the_layer() {
+        let error = |sequential: Sequential| sequential.build(0).unwrap_err().to_string();
+        assert_eq!(
+            error(Sequential::new([4]).dense(3, Activation::Relu).dense(0, Activation::Relu)),
+            "layer dense_1: units is 0, expected at least 1"
+        );
+        assert!(
+            error(Sequential::new([28, 0]).flatten().dense(3, Activation::Relu))
+                .contains("its input is empty")
+        );
+        assert!(error(Sequential::new([28, 28]).flatten()).starts_with("the model is empty"));
+        assert!(error(Sequential::new([1 << 20]).dense(1 << 20, Activation::Relu)).contains("parameters"));
+        assert!(error(Sequential::new([1 << 40]).dense(1 << 40, Activation::Relu)).contains("memory"));
+    }
+}

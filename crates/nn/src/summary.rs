@@ -1,0 +1,127 @@
+//! Keras's table of a model.
+
+use std::fmt::Write;
+
+use ziffer_tensor::Scalar;
+
+use crate::Model;
+
+/// The widths of the table's columns, without the spaces beside the text, as Keras 3 has them.
+const WIDTHS: [usize; 3] = [31, 22, 13];
+
+impl<T: Scalar> Model<T> {
+    /// The table that Keras's `model.summary()` prints: layers, output shapes, and numbers of parameters.
+    pub fn summary(&self) -> String {
+        let rows: Vec<[String; 3]> = self
+            .layers()
+            .map(|layer| {
+                let mut shape = "(None".to_owned();
+                for size in layer.output_shape {
+                    let _ = write!(shape, ", {size}");
+                }
+                shape.push(')');
+                [format!("{} ({})", layer.name, layer.class_name), shape, thousands(layer.parameters)]
+            })
+            .collect();
+        let head = ["Layer (type)", "Output Shape", "Param #"].map(str::to_owned);
+        let width = |column: usize| {
+            rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0).max(WIDTHS[column])
+        };
+        let widths = [width(0), width(1), width(2)];
+        let line = |left: char, fill: char, middle: char, right: char| {
+            let cells = widths.map(|width| fill.to_string().repeat(width + 2));
+            format!("{left}{}{right}\n", cells.join(&middle.to_string()))
+        };
+        let text = |row: &[String; 3], bar: char| {
+            let [a, b, c] = row;
+            let [wa, wb, wc] = widths;
+            format!("{bar} {a:<wa$} {bar} {b:<wb$} {bar} {c:>wc$} {bar}\n")
+        };
+
+        let mut table = "Model: \"sequential\"\n".to_owned();
+        table += &line('┏', '━', '┳', '┓');
+        table += &text(&head, '┃');
+        table += &line('┡', '━', '╇', '┩');
+        for (index, row) in rows.iter().enumerate() {
+            if index > 0 {
+                table += &line('├', '─', '┼', '┤');
+            }
+            table += &text(row, '│');
+        }
+        table += &line('└', '─', '┴', '┘');
+        let total = self.parameters();
+        let size = readable(total * size_of::<T>());
+        let _ = writeln!(table, " Total params: {} ({size})", thousands(total));
+        let _ = writeln!(table, " Trainable params: {} ({size})", thousands(total));
+        let _ = writeln!(table, " Non-trainable params: 0 (0.00 B)");
+        table
+    }
+}
+
+/// A whole number with commas between thousands.
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number of bytes as Keras writes it: in units of 1024, with two decimals.
+fn readable(bytes: usize) -> String {
+    let mut size = bytes as f64;
+    for unit in ["B", "KB", "MB"] {
+        if size < 1024.0 {
+            return format!("{size:.2} {unit}");
+        }
+        size /= 1024.0;
+    }
+    format!("{size:.2} GB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Activation, Sequential};
+
+    /// What Keras 3.15 prints for the same network.
+    const KERAS: &str = "\
+Model: \"sequential\"
+┏━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━┓
+┃ Layer (type)                    ┃ Output Shape           ┃       Param # ┃
+┡━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━┩
+│ flatten (Flatten)               │ (None, 784)            │             0 │
+├─────────────────────────────────┼────────────────────────┼───────────────┤
+│ dense (Dense)                   │ (None, 128)            │       100,480 │
+├─────────────────────────────────┼────────────────────────┼───────────────┤
+│ dense_1 (Dense)                 │ (None, 64)             │         8,256 │
+├─────────────────────────────────┼────────────────────────┼───────────────┤
+│ dense_2 (Dense)                 │ (None, 10)             │           650 │
+└─────────────────────────────────┴────────────────────────┴───────────────┘
+ Total params: 109,386 (427.29 KB)
+ Trainable params: 109,386 (427.29 KB)
+ Non-trainable params: 0 (0.00 B)
+";
+
+    #[test]
+    fn is_keras_s_table() {
+        let model = Sequential::new([28, 28])
+            .flatten()
+            .dense(128, Activation::Relu)
+            .dense(64, Activation::Relu)
+            .dense(10, Activation::Softmax)
+            .build(0)
+            .unwrap();
+        assert_eq!(model.summary(), KERAS);
+    }
+
+    #[test]
+    fn numbers() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([0, 1023, 1536, 5 << 20].map(readable), ["0.00 B", "1023.00 B", "1.50 KB", "5.00 MB"]);
+    }
+}

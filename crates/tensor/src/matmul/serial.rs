@@ -1,0 +1,107 @@
+//! The products on the calling thread.
+
+mod forward;
+mod outer;
+mod transposed;
+
+use std::ops::Range;
+
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, CowArray, Ix2};
+
+use crate::scratch;
+use crate::tile::Right;
+use crate::{Activation, Scalar};
+
+pub(crate) use forward::{Layer, forward};
+pub(crate) use outer::outer_products;
+
+/// The elements of a matrix in C order, copied only if they are not so already.
+fn in_order<'a, T: Scalar>(matrix: &'a ArrayView2<'a, T>) -> CowArray<'a, T, Ix2> {
+    matrix.as_standard_layout()
+}
+
+/// What becomes of a sum on its way to memory.
+///
+/// Adding zero turns -0 into +0 and changes nothing else. A kernel that skips zero inputs and one that multiplies
+/// by them can differ in the sign of a zero sum only, so after it they do not differ at all.
+#[inline(always)]
+pub(crate) fn finish<T: Scalar, const RELU: bool>(sum: T) -> T {
+    let sum = sum + T::zero();
+    // NaN stays NaN.
+    if RELU && sum < T::zero() { T::zero() } else { sum }
+}
+
+/// As [`super::affine`].
+///
+/// # Panics
+/// If the shapes do not fit together.
+pub fn affine<T: Scalar>(
+    x: ArrayView2<'_, T>,
+    kernel: ArrayView2<'_, T>,
+    bias: Option<ArrayView1<'_, T>>,
+    activation: Activation,
+    mut y: ArrayViewMut2<'_, T>,
+) {
+    assert_eq!(x.ncols(), kernel.nrows(), "columns of x and rows of the kernel");
+    assert_eq!(y.dim(), (x.nrows(), kernel.ncols()), "the result's shape");
+    assert!(bias.is_none_or(|bias| bias.len() == kernel.ncols()), "the bias's length");
+    let (x, kernel) = (in_order(&x), in_order(&kernel));
+    let bias = bias.as_ref().map(|bias| bias.as_standard_layout());
+    let (rows, columns) = y.dim();
+    let layer = Layer {
+        samples: rows,
+        inputs: x.ncols(),
+        outputs: columns,
+        x: x.as_slice().expect("in order"),
+        kernel: Right::Rows(kernel.as_slice().expect("in order")),
+        bias: bias.as_ref().map(|bias| bias.as_slice().expect("in order")),
+        activation,
+    };
+    match y.as_slice_mut() {
+        Some(y) => scratch::with(|scratch| forward(layer, y, scratch)),
+        None => {
+            let mut result = vec![T::zero(); rows * columns];
+            scratch::with(|scratch| forward(layer, &mut result, scratch));
+            y.iter_mut().zip(result).for_each(|(y, value)| *y = value);
+        }
+    }
+}
+
+/// As [`super::matmul_nt`].
+///
+/// # Panics
+/// If the shapes do not fit together.
+pub fn matmul_nt<T: Scalar>(a: ArrayView2<'_, T>, kernel: ArrayView2<'_, T>, mut c: ArrayViewMut2<'_, T>) {
+    assert_eq!(a.ncols(), kernel.ncols(), "columns of a and of the kernel");
+    assert_eq!(c.dim(), (a.nrows(), kernel.nrows()), "the result's shape");
+    let (a, kernel) = (in_order(&a), in_order(&kernel));
+    let (a, kernel) = (a.as_slice().expect("in order"), kernel.as_slice().expect("in order"));
+    let (batch, inputs) = c.dim();
+    match c.as_slice_mut() {
+        Some(c) => transposed::transposed(batch, inputs, a, kernel, c),
+        None => {
+            let mut result = vec![T::zero(); batch * inputs];
+            transposed::transposed(batch, inputs, a, kernel, &mut result);
+            c.iter_mut().zip(result).for_each(|(c, value)| *c = value);
+        }
+    }
+}
+
+/// Rows `rows` of xᵀ d, \[I, O\], handed to `sink` in ascending order, some whole rows at a time: the index of the
+/// first, and their elements in C order.
+///
+/// # Panics
+/// If the shapes do not fit together or `rows` reaches beyond the columns of `x`.
+pub fn matmul_tn<T: Scalar>(
+    x: ArrayView2<'_, T>,
+    d: ArrayView2<'_, T>,
+    rows: Range<usize>,
+    sink: &mut dyn FnMut(usize, &[T]),
+) {
+    assert_eq!(x.nrows(), d.nrows(), "samples of both operands");
+    assert!(rows.start <= rows.end && rows.end <= x.ncols(), "rows {rows:?} of {}", x.ncols());
+    let (x, d) = (in_order(&x), in_order(&d));
+    let (batch, outputs) = d.dim();
+    let (x, d) = (x.as_slice().expect("in order"), d.as_slice().expect("in order"));
+    scratch::with(|scratch| outer_products(x, d, batch, outputs, rows, scratch, sink));
+}

@@ -1,0 +1,77 @@
+//! c = xᵀ d.
+
+use std::ops::Range;
+
+use super::forward::Rows;
+use crate::Scalar;
+use crate::isa::{self, Isa, Kernel, Tiled};
+use crate::scratch::{Scratch, at_least};
+use crate::tile::{Operands, Right, Space, pack_rows, padded, product};
+
+/// Numbers of a result that are handed on at a time: they stay in the first-level cache.
+const HANDED_ON: usize = 1024;
+
+/// As [`super::matmul_tn`], on slices in C order.
+pub(crate) fn outer_products<T: Scalar>(
+    x: &[T],
+    d: &[T],
+    batch: usize,
+    outputs: usize,
+    rows: Range<usize>,
+    scratch: &mut Scratch<T>,
+    sink: &mut dyn FnMut(usize, &[T]),
+) {
+    if rows.is_empty() || outputs == 0 {
+        return;
+    }
+    isa::run(Outer { x, d, batch, outputs, rows, scratch, sink });
+}
+
+struct Outer<'a, T: Scalar> {
+    x: &'a [T],
+    d: &'a [T],
+    batch: usize,
+    outputs: usize,
+    rows: Range<usize>,
+    scratch: &'a mut Scratch<T>,
+    sink: &'a mut dyn FnMut(usize, &[T]),
+}
+
+impl<T: Scalar> Kernel for Outer<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        I::tiled(self);
+    }
+}
+
+impl<T: Scalar> Tiled for Outer<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa, const M: usize, const V: usize>(self) {
+        let Self { x, d, batch, outputs, rows, scratch, sink } = self;
+        let inputs = x.len().checked_div(batch).unwrap_or(rows.end);
+        let b = at_least(&mut scratch.operand, batch * padded(outputs));
+        pack_rows::<T, V>(d, outputs, b);
+        // 24 rows are whole tiles of every instruction set.
+        let group = (HANDED_ON / outputs).max(1).next_multiple_of(24);
+        for first in rows.clone().step_by(group) {
+            let count = group.min(rows.end - first);
+            let finished = at_least(&mut scratch.rows, count * outputs);
+            let operands = Operands {
+                rows: count,
+                depth: batch,
+                columns: outputs,
+                a: &x[first.min(x.len())..],
+                a_row: 1,
+                a_depth: inputs,
+                b: Right::Panels(b),
+                bias: None,
+            };
+            let space = Space { panel: &mut scratch.panel, sums: &mut scratch.sums };
+            let mut store = Rows::<T, false> { c: &mut *finished, stride: outputs };
+            product::<T, I, _, M, V>(operands, space, &mut store);
+            sink(first, finished);
+        }
+    }
+}

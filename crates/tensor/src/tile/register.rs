@@ -1,0 +1,65 @@
+//! One tile in registers.
+
+use super::Lanes;
+use crate::Scalar;
+use crate::isa::{Isa, LANES};
+
+/// A slice in which vectors lie `distance` apart.
+#[derive(Clone, Copy)]
+pub(super) struct Operand<'a, T> {
+    pub(super) elements: &'a [T],
+    pub(super) distance: usize,
+}
+
+/// A tile's sums.
+pub(crate) type Tile<T, const M: usize, const V: usize> = [[Lanes<T>; V]; M];
+
+/// Adds the products of `M` rows of `a` and `V` vectors of `b` over `depth` to `tile`. With `COPY` the vectors of `b`
+/// are copied, side by side.
+#[inline(always)]
+pub(super) fn accumulate<T: Scalar, I: Isa, const M: usize, const V: usize, const COPY: bool>(
+    tile: &mut Tile<T, M, V>,
+    a: Operand<'_, T>,
+    a_depth: usize,
+    b: Operand<'_, T>,
+    depth: usize,
+    copy: &mut [T],
+) {
+    if depth == 0 {
+        return;
+    }
+    assert!(
+        a.elements.len() > (M - 1) * a.distance + (depth - 1) * a_depth,
+        "the left operand is shorter than its shape says"
+    );
+    assert!(
+        b.elements.len() >= (depth - 1) * b.distance + V * LANES
+            && (!COPY || copy.len() >= depth * V * LANES),
+        "the right operand is shorter than its shape says"
+    );
+    let mut sums = *tile;
+    let (left, right, copy) = (a.elements.as_ptr(), b.elements.as_ptr(), copy.as_mut_ptr());
+    for k in 0..depth {
+        let mut vectors = [[T::zero(); LANES]; V];
+        for (v, vector) in vectors.iter_mut().enumerate() {
+            // SAFETY: k < depth and v < V, so that the last index read is at most
+            // (depth - 1) distance + V LANES - 1, and the slice is longer, as asserted above.
+            *vector = unsafe { right.add(k * b.distance + v * LANES).cast::<Lanes<T>>().read() };
+            if COPY {
+                // SAFETY: the last index written is at most depth V LANES - 1; the slice is longer, as asserted.
+                unsafe { copy.add((k * V + v) * LANES).cast::<Lanes<T>>().write(*vector) };
+            }
+        }
+        for (m, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: m < M and k < depth, so that the index is at most (M - 1) distance + (depth - 1) a_depth; the
+            // slice is longer, as asserted above.
+            let a = unsafe { *left.add(m * a.distance + k * a_depth) };
+            for (sums, vector) in sums.iter_mut().zip(&vectors) {
+                for (sum, &b) in sums.iter_mut().zip(vector) {
+                    *sum = I::fma(a, b, *sum);
+                }
+            }
+        }
+    }
+    *tile = sums;
+}
