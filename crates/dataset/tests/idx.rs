@@ -8,6 +8,7 @@ use std::path::Path;
 
 use ndarray::{ArrayD, IxDyn, array};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use support::{idx, line, listing};
 use ziffer_dataset::idx::{
     BigEndian, ElementType, FormatError, IdxError, IdxFile, IdxView, Scalar, write_idx, write_idx_to,
@@ -246,6 +247,7 @@ fn a_long_file_there_and_back() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn any_array_there_and_back(
         shape in prop::collection::vec(0usize..5, 0..5),
