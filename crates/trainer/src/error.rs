@@ -1,0 +1,92 @@
+//! What can go wrong in training.
+
+use ziffer_dataset::DatasetError;
+use ziffer_nn::FitError;
+
+/// An error of [`Trainer`](crate::Trainer) or [`Evaluate`](crate::Evaluate).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A setting of the trainer is out of its range.
+    #[error("{setting} is {value}, expected {expected}")]
+    Setting {
+        /// The setting's name.
+        setting: &'static str,
+        /// What it was.
+        value: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// A setting of the optimizer is out of its range.
+    #[error(transparent)]
+    Optimizer(#[from] ziffer_nn::optimizer::SettingError),
+    /// There are no samples.
+    #[error("there are no samples")]
+    Empty,
+    /// The pictures do not fit the model.
+    #[error("the data set has pictures of {found:?}, the model takes {expected:?}")]
+    Pictures {
+        /// The shape of a picture.
+        found: Vec<usize>,
+        /// The model's input shape.
+        expected: Vec<usize>,
+    },
+    /// The data set has more classes than the model has outputs.
+    #[error("the data set has {found} classes, the model has {expected} outputs")]
+    Classes {
+        /// Classes of the set.
+        found: usize,
+        /// Outputs of the model.
+        expected: usize,
+    },
+    /// The model, the loss and the samples do not fit together.
+    #[error(transparent)]
+    Fit(#[from] FitError),
+    /// The data set cannot be split so.
+    #[error(transparent)]
+    Split(#[from] DatasetError),
+    /// No more threads.
+    #[error("cannot start {threads} threads: {reason}")]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+        /// Why not.
+        reason: String,
+    },
+    /// A batch's loss was NaN or infinite. The weights are those before that step.
+    #[error(
+        "the loss is {loss} at step {step} of epoch {epoch}; try a smaller learning rate, or look for broken data"
+    )]
+    NotFinite {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// The step within the epoch, from 1.
+        step: usize,
+        /// The loss.
+        loss: f64,
+    },
+    /// The loss over the validation part was NaN or infinite after an epoch.
+    #[error(
+        "the validation loss is {loss} after epoch {epoch}; try a smaller learning rate, or look for broken data"
+    )]
+    ValidationNotFinite {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// The loss.
+        loss: f64,
+    },
+    /// The loss over a whole set was NaN or infinite.
+    #[error("the loss is {loss}: the model's weights are broken")]
+    Evaluation {
+        /// The loss.
+        loss: f64,
+    },
+    /// A callback failed.
+    #[error("{callback}: {source}")]
+    Callback {
+        /// The callback's name.
+        callback: &'static str,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}

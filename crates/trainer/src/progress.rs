@@ -1,0 +1,152 @@
+//! Progress as Keras shows it.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Instant;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use ziffer_nn::Model;
+
+use crate::EpochLog;
+use crate::callback::{BatchLog, Callback, CallbackError, Flow, Plan};
+
+/// Shows a bar for each epoch on a terminal, and prints one plain line for each epoch anywhere else, to standard error.
+#[derive(Debug)]
+pub struct Progress {
+    on_terminal: bool,
+    plan: Plan,
+    bar: ProgressBar,
+    since: Instant,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        let plan = Plan { epochs: 0, steps: 0, validates: false };
+        Self {
+            on_terminal: io::stderr().is_terminal(),
+            plan,
+            bar: ProgressBar::hidden(),
+            since: Instant::now(),
+        }
+    }
+}
+
+/// Keras's bar: 20 cells of a heavy line, green where done.
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{pos}/{len} {bar:20.green/white} {msg}")
+        .expect("a template without errors")
+        .progress_chars("━━━")
+}
+
+impl Callback for Progress {
+    fn name(&self) -> &'static str {
+        "progress"
+    }
+
+    fn on_train_begin(&mut self, plan: &Plan, _: &mut Model) -> Result<(), CallbackError> {
+        self.plan = *plan;
+        Ok(())
+    }
+
+    fn on_epoch_begin(&mut self, epoch: usize) {
+        self.since = Instant::now();
+        if self.on_terminal {
+            // A closed standard error is no reason to stop training.
+            let _ = writeln!(io::stderr(), "Epoch {}/{}", epoch + 1, self.plan.epochs);
+            self.bar = ProgressBar::new(self.plan.steps as u64).with_style(style());
+        }
+    }
+
+    fn on_batch_end(&mut self, log: &BatchLog) {
+        if !self.on_terminal {
+            return;
+        }
+        let done = log.step + 1;
+        // The terminal is written to at most 20 times a second, whatever is set here.
+        self.bar.set_position(done as u64);
+        let elapsed = self.since.elapsed().as_secs_f64();
+        let left = elapsed / done as f64 * (self.plan.steps - done) as f64;
+        let metrics = metrics(log.mean_accuracy, log.mean_loss, None);
+        self.bar.set_message(format!("{} {} - {metrics}", seconds(left), per_step(elapsed / done as f64)));
+    }
+
+    fn on_epoch_end(&mut self, log: &EpochLog, _: &mut Model) -> Result<Flow, CallbackError> {
+        let (steps, per_step) = (log.steps, per_step(log.seconds / log.steps as f64));
+        let validation = log.val_accuracy.zip(log.val_loss);
+        let metrics = metrics(log.accuracy, log.loss, validation);
+        let seconds = seconds(log.seconds);
+        if self.on_terminal {
+            self.bar.set_position(steps as u64);
+            // Left standing with its last message.
+            self.bar.abandon_with_message(format!("{seconds} {per_step} - {metrics}"));
+        } else {
+            let epoch = format!("Epoch {}/{}", log.epoch + 1, log.epochs);
+            let _ = writeln!(io::stderr(), "{epoch} - {steps}/{steps} - {seconds} {per_step} - {metrics}");
+        }
+        Ok(Flow::Continue)
+    }
+}
+
+/// Keras's order and form: `accuracy: 0.9123 - loss: 0.3012 - val_accuracy: 0.9601 - val_loss: 0.1301`.
+fn metrics(accuracy: f64, loss: f64, validation: Option<(f64, f64)>) -> String {
+    let mut text = format!("accuracy: {} - loss: {}", number(accuracy), number(loss));
+    if let Some((accuracy, loss)) = validation {
+        text += &format!(" - val_accuracy: {} - val_loss: {}", number(accuracy), number(loss));
+    }
+    text
+}
+
+/// Four decimals, or the exponent's form at 1e-3 and below, as Keras writes it: `1.2346e-04`.
+fn number(value: f64) -> String {
+    if value.abs() > 1e-3 || !value.is_finite() {
+        return format!("{value:.4}");
+    }
+    let text = format!("{value:.4e}");
+    match text.split_once('e') {
+        Some((mantissa, exponent)) => {
+            let exponent: i32 = exponent.parse().unwrap_or(0);
+            format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
+        }
+        None => text,
+    }
+}
+
+/// `12s`, or `0.21s` where whole seconds would say nothing.
+fn seconds(seconds: f64) -> String {
+    if seconds < 10.0 { format!("{seconds:.2}s") } else { format!("{seconds:.0}s") }
+}
+
+/// `2s/step`, `3ms/step` or `120us/step`.
+fn per_step(seconds: f64) -> String {
+    if seconds >= 1.0 {
+        format!("{seconds:.0}s/step")
+    } else if seconds >= 1e-3 {
+        format!("{:.0}ms/step", seconds * 1e3)
+    } else {
+        format!("{:.0}us/step", seconds * 1e6)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_keras_s() {
+        // Python: "%.4f" and "%.4e".
+        assert_eq!(number(0.301_24), "0.3012");
+        assert_eq!(number(1.0), "1.0000");
+        assert_eq!(number(0.001), "1.0000e-03");
+        assert_eq!(number(0.000_123_456), "1.2346e-04");
+        assert_eq!(number(0.0), "0.0000e+00");
+        assert_eq!(number(f64::NAN), "NaN");
+        assert_eq!(
+            [per_step(2.0), per_step(0.0031), per_step(0.000_12)],
+            ["2s/step", "3ms/step", "120us/step"]
+        );
+        assert_eq!([seconds(0.214), seconds(12.3)], ["0.21s", "12s"]);
+        assert_eq!(
+            metrics(0.9123, 0.3012, Some((0.9601, 0.1301))),
+            "accuracy: 0.9123 - loss: 0.3012 - val_accuracy: 0.9601 - val_loss: 0.1301"
+        );
+    }
+}
