@@ -1,2 +1,40 @@
-//! `cargo xtask`
-fn main() {}
+//! `cargo xtask`: the project's own commands. Each parses, calls, and reports; the work is done elsewhere.
+#![forbid(unsafe_code)]
+
+mod floor;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use ziffer::commands::{Download, Evaluate, Predict, Summary, Train};
+
+/// The project's own commands: the whole evaluation in one, and what maintains the project.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Xtask {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Train(Train),
+    Evaluate(Evaluate),
+    Predict(Predict),
+    Summary(Summary),
+    Download(Download),
+}
+
+fn main() -> ExitCode {
+    let command = match ziffer::parse::<Xtask>() {
+        Ok(xtask) => xtask.command,
+        Err(code) => return code,
+    };
+    ziffer::exit_code(match command {
+        Command::Train(train) => train.run().and_then(|trained| floor::check(&trained)),
+        Command::Evaluate(evaluate) => evaluate.run(),
+        Command::Predict(predict) => predict.run(),
+        Command::Summary(summary) => summary.run(),
+        Command::Download(download) => download.run(),
+    })
+}

@@ -1,1 +1,53 @@
-//! Trains small dense networks on MNIST-style data, fast and repeatably.
+//! Trains small dense networks on MNIST-style data, fast and repeatably: the facade of the ziffer crates.
+//!
+//! ```no_run
+//! use ziffer::prelude::*;
+//!
+//! let data = Mnist::open_or_download(&Source::default())?;
+//! let mut model = Sequential::new([28, 28])
+//!     .flatten()
+//!     .dense(128, Activation::Relu)
+//!     .dense(64, Activation::Relu)
+//!     .dense(10, Activation::Softmax)
+//!     .build(0)?;
+//! let history = Trainer::new(Adam::default(), SparseCategoricalCrossentropy::default())
+//!     .epochs(5)
+//!     .batch_size(32)
+//!     .validation_split(0.1)
+//!     .callback(Progress::default())
+//!     .fit(&mut model, &data.train)?;
+//! let test = model.evaluate(&data.test)?;
+//! println!("Test Accuracy: {:.2}%", test.accuracy * 100.0);
+//! # let _ = history;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! * [`dataset`]: IDX files and the data sets, [`tensor`]: the kernels, [`nn`]: layers and models, [`trainer`]: training.
+//! * [`prelude`] has what most programs need.
+//! * [`commands`] is what the program `ziffer` and `cargo xtask` have in common.
+#![forbid(unsafe_code)]
+
+pub mod commands;
+mod recipe;
+mod run_folder;
+mod usage;
+
+pub use ziffer_dataset as dataset;
+pub use ziffer_nn as nn;
+pub use ziffer_tensor as tensor;
+pub use ziffer_trainer as trainer;
+
+pub use recipe::{OptimizerName, Recipe, RecipeError};
+pub use run_folder::{MODEL_FILE, RunSummary, SUMMARY_FILE};
+pub use usage::{exit_code, parse};
+
+/// What most programs need: `use ziffer::prelude::*`.
+pub mod prelude {
+    pub use ziffer_dataset::{Dataset, FashionMnist, Kmnist, Mirror, Mnist, Source, TrainTest, View};
+    pub use ziffer_nn::{
+        Activation, Adam, AdamW, Dense, Flatten, Initializer, Loss, MeanSquaredError, Model, Optimizer,
+        RmsProp, Sequential, Sgd, SparseCategoricalCrossentropy, WithClasses, WithValues,
+    };
+    pub use ziffer_trainer::callback::{Callback, EarlyStopping, ModelCheckpoint, Monitor};
+    pub use ziffer_trainer::{Evaluate, History, Progress, Trainer};
+}

@@ -1,0 +1,15 @@
+//! The commands that `ziffer` and `cargo xtask` have in common: their flags, and what they do.
+
+mod data;
+mod download;
+mod evaluate;
+mod predict;
+mod summary;
+mod train;
+
+pub use data::DataArgs;
+pub use download::Download;
+pub use evaluate::Evaluate;
+pub use predict::Predict;
+pub use summary::Summary;
+pub use train::{Train, Trained};

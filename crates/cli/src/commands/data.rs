@@ -1,0 +1,53 @@
+//! Where a command's data come from.
+
+use std::path::{Path, PathBuf};
+
+use ziffer_dataset::catalogue::Name;
+use ziffer_dataset::{Mirror, Source, TrainTest};
+
+/// The flags that choose a data set.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct DataArgs {
+    /// The data set: mnist, fashion-mnist, kmnist, or custom: any four IDX files under MNIST's names in --data-dir
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub dataset: Option<Name>,
+    /// Where the four IDX files lie or are put, raw or .gz [default: the platform's cache folder, in ziffer/NAME]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// A data set's name, or what is wrong with it.
+pub(crate) fn name(text: &str) -> Result<Name, String> {
+    let known = || Name::ALL.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+    text.parse().map_err(|_| format!("no such data set, expected one of {}", known()))
+}
+
+/// The source of a set: hand-placed and cached files, these mirrors, the repository's copy, then the public mirrors.
+pub(crate) fn source(name: Name, data_dir: Option<&Path>, mirrors: &[Mirror]) -> Source {
+    let mut source = Source::new(name);
+    if let Some(folder) = data_dir {
+        source = source.data_dir(folder);
+    }
+    for mirror in mirrors.iter().cloned().chain(repository_copy(name)) {
+        source = source.mirror(mirror);
+    }
+    source
+}
+
+/// The copy of the set that comes with the repository, if this program was built in one that is still there.
+fn repository_copy(name: Name) -> Option<Mirror> {
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let program = std::env::current_exe().ok();
+    let around_program =
+        program.iter().flat_map(|program| program.ancestors().skip(1).take(4).map(Path::to_owned));
+    std::iter::once(built_in)
+        .chain(around_program)
+        .map(|root| root.join("data").join(name.as_str()))
+        .find(|folder| folder.is_dir())
+        .map(Mirror::Folder)
+}
+
+/// Opens a set, as `source` finds it.
+pub(crate) fn open(name: Name, data_dir: Option<&Path>) -> anyhow::Result<TrainTest> {
+    Ok(TrainTest::open(&source(name, data_dir, &[]))?)
+}

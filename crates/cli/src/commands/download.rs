@@ -1,0 +1,65 @@
+//! `download`: gets data sets.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use ziffer_dataset::catalogue::Name;
+use ziffer_dataset::{Mirror, TrainTest};
+
+use super::data;
+
+/// Get data sets into the cache folder, or one set into --data-dir itself
+#[derive(Clone, Debug, clap::Args)]
+pub struct Download {
+    /// The data sets: mnist, fashion-mnist, kmnist
+    #[arg(required = true, value_name = "NAME", value_parser = data::name)]
+    names: Vec<Name>,
+    /// Put the four files of the one set here
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Look here first: a place that has the four files under their usual names; may be given several times
+    #[arg(long, value_name = "URL or DIR")]
+    mirror: Vec<String>,
+    /// Do not use the network
+    #[arg(long)]
+    offline: bool,
+    /// Get the files again even if they are there
+    #[arg(long)]
+    force: bool,
+}
+
+impl Download {
+    /// Gets each set and prints where it lies.
+    ///
+    /// # Errors
+    /// Whatever went wrong, in one line that says what and where.
+    pub fn run(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.data_dir.is_none() || self.names.len() == 1,
+            "--data-dir takes one data set, found {}; leave it out to use the cache folder",
+            self.names.len()
+        );
+        let mirrors: Vec<Mirror> = self.mirror.iter().map(|place| mirror(place)).collect();
+        for &name in &self.names {
+            let source = data::source(name, self.data_dir.as_deref(), &mirrors)
+                .offline(self.offline)
+                .force(self.force);
+            let set = TrainTest::open(&source)?;
+            let (train, test) = (set.train.len(), set.test.len());
+            writeln!(
+                io::stdout(),
+                "{name}: {train} training and {test} test pictures in {}",
+                source.folder()?.display()
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn mirror(place: &str) -> Mirror {
+    if place.starts_with("http://") || place.starts_with("https://") {
+        Mirror::Url(place.to_owned())
+    } else {
+        Mirror::Folder(place.into())
+    }
+}

@@ -1,0 +1,43 @@
+//! `evaluate`: loss and accuracy of a saved model.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use ziffer_dataset::catalogue::Name;
+use ziffer_nn::Model;
+use ziffer_trainer::Evaluate as _;
+
+use super::data::{self, DataArgs};
+use crate::run_folder;
+
+/// Print a model's loss and accuracy on the test part
+#[derive(Clone, Debug, clap::Args)]
+pub struct Evaluate {
+    /// A run's folder or a .safetensors file
+    model: PathBuf,
+    /// The data set's flags; by default the set that the model's run names, else mnist.
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+impl Evaluate {
+    /// Evaluates the model and prints what came out.
+    ///
+    /// # Errors
+    /// Whatever went wrong, in one line that says what and where.
+    pub fn run(&self) -> anyhow::Result<()> {
+        let model = Model::load(run_folder::model_file(&self.model))?;
+        let data = data::open(dataset(&self.data, &self.model), self.data.data_dir.as_deref())?;
+        let test = model.evaluate(&data.test)?;
+        let mut out = io::stdout().lock();
+        writeln!(out, "Test Loss: {:.4}", test.loss)?;
+        writeln!(out, "Test Accuracy: {:.2}%", 100.0 * test.accuracy)?;
+        Ok(())
+    }
+}
+
+/// The set that the flags name, else the one that the model's run was trained on, else MNIST.
+pub(super) fn dataset(flags: &DataArgs, model: &std::path::Path) -> Name {
+    let of_run = || run_folder::summary_beside(model)?.dataset.parse().ok();
+    flags.dataset.or_else(of_run).unwrap_or_default()
+}

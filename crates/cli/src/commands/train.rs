@@ -1,0 +1,186 @@
+//! `train`: gets the data, trains, evaluates, and writes the run's folder.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use ziffer_nn::SparseCategoricalCrossentropy;
+use ziffer_nn::team::Team;
+use ziffer_tensor::InstructionSet;
+use ziffer_trainer::{Evaluate, Progress, Trainer, available_threads};
+
+use super::data::{self, DataArgs};
+use crate::recipe::{OptimizerName, Recipe};
+use crate::run_folder::{self, RunSummary};
+
+/// Train a network and evaluate it on the test part
+///
+/// Without flags: the Keras tutorial's network on MNIST. Flags override the recipe.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Train {
+    #[command(flatten)]
+    data: DataArgs,
+    /// Units of the hidden layers, each with a relu [default: 128,64]
+    #[arg(long, value_name = "UNITS,...", value_parser = hidden)]
+    hidden: Option<Hidden>,
+    /// How often each training sample is used [default: 5]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    epochs: Option<usize>,
+    /// Samples of a step [default: 32]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    batch_size: Option<usize>,
+    /// The share at the end of the training part set aside for validation, 0 to below 1 [default: 0.1]
+    #[arg(long, value_name = "SHARE", value_parser = validation_split)]
+    validation_split: Option<f64>,
+    /// The step's size [default: the optimizer's in Keras: 0.001, for sgd 0.01]
+    #[arg(long, value_name = "RATE", value_parser = learning_rate)]
+    learning_rate: Option<f64>,
+    /// The optimizer, with Keras's defaults [default: adam]
+    #[arg(long, value_name = "NAME")]
+    optimizer: Option<OptimizerName>,
+    /// What all randomness is drawn from [default: 0]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// An upper bound on threads; the result does not depend on it [default: the CPUs that the process may use]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    threads: Option<usize>,
+    /// Start from the weights of this safetensors file [default: Glorot uniform]
+    #[arg(long, value_name = "FILE")]
+    init: Option<PathBuf>,
+    /// Keep the file's order in every epoch
+    #[arg(long)]
+    no_shuffle: bool,
+    /// The run's folder, made if missing [default: runs/NAME-SEED]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// A TOML file, or a built-in name
+    #[arg(long, value_name = "FILE or NAME", default_value = "tutorial")]
+    recipe: PathBuf,
+}
+
+/// The units of hidden layers.
+#[derive(Clone, Debug)]
+struct Hidden(Vec<usize>);
+
+fn hidden(text: &str) -> Result<Hidden, String> {
+    let units = |item: &str| match item.trim().parse() {
+        Ok(0) | Err(_) => {
+            Err(format!("{item:?} is no number of units, expected whole numbers of at least 1 like 128,64"))
+        }
+        Ok(units) => Ok(units),
+    };
+    text.split(',').map(units).collect::<Result<_, _>>().map(Hidden)
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("expected a whole number of at least 1".to_owned()),
+        Ok(number) => Ok(number),
+    }
+}
+
+fn validation_split(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|share| (0.0..1.0).contains(share))
+        .ok_or("expected a number from 0 to below 1".to_owned())
+}
+
+fn learning_rate(text: &str) -> Result<f64, String> {
+    let is_right = |rate: &f64| *rate > 0.0 && rate.is_finite();
+    text.parse().ok().filter(is_right).ok_or("expected a positive number".to_owned())
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// How it was trained.
+    pub recipe: Recipe,
+    /// What is in its summary.
+    pub summary: RunSummary,
+}
+
+impl Train {
+    /// The recipe with the flags on top of it.
+    fn recipe(&self) -> anyhow::Result<Recipe> {
+        let mut recipe = Recipe::open(&self.recipe)?;
+        if let Some(name) = self.data.dataset {
+            name.as_str().clone_into(&mut recipe.dataset);
+        }
+        if let Some(Hidden(units)) = &self.hidden {
+            recipe.hidden.clone_from(units);
+        }
+        recipe.epochs = self.epochs.unwrap_or(recipe.epochs);
+        recipe.batch_size = self.batch_size.unwrap_or(recipe.batch_size);
+        recipe.validation_split = self.validation_split.unwrap_or(recipe.validation_split);
+        recipe.learning_rate = self.learning_rate.or(recipe.learning_rate);
+        recipe.optimizer = self.optimizer.unwrap_or(recipe.optimizer);
+        recipe.seed = self.seed.unwrap_or(recipe.seed);
+        recipe.shuffle &= !self.no_shuffle;
+        recipe.validate()?;
+        Ok(recipe)
+    }
+
+    /// Trains, evaluates, writes the run's folder, and prints the test accuracy.
+    ///
+    /// # Errors
+    /// Whatever went wrong, in one line that says what and where.
+    pub fn run(&self) -> anyhow::Result<Trained> {
+        let recipe = self.recipe()?;
+        let threads = self.threads.unwrap_or_else(available_threads);
+        // More threads than CPUs are never faster.
+        let threads_used = threads.min(available_threads());
+        let folder = self
+            .out
+            .clone()
+            .unwrap_or_else(|| Path::new("runs").join(format!("{}-{}", recipe.dataset, recipe.seed)));
+
+        let data = data::open(recipe.dataset_name()?, self.data.data_dir.as_deref())?;
+        let mut model = recipe.network(data.train.image_shape(), data.train.classes()).build(recipe.seed)?;
+        if let Some(init) = &self.init {
+            model.load_weights(init)?;
+        }
+        run_folder::prepare(&folder, model.parameters() * size_of::<f32>())?;
+
+        let history = Trainer::new(recipe.optimizer(), SparseCategoricalCrossentropy::default())
+            .epochs(recipe.epochs)
+            .batch_size(recipe.batch_size)
+            .validation_split(recipe.validation_split)
+            .shuffle(recipe.shuffle)
+            .seed(recipe.seed)
+            .threads(threads_used)
+            .callback(Progress::default())
+            .fit(&mut model, &data.train)?;
+        let team = Team::new(threads_used)
+            .map_err(|error| anyhow!("cannot start {threads_used} threads: {error}"))?;
+        let test = team.install(|| model.evaluate(&data.test))?;
+
+        let summary = RunSummary {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            dataset: recipe.dataset.clone(),
+            hidden: recipe.hidden.clone(),
+            seed: recipe.seed,
+            threads,
+            threads_used,
+            instruction_set: InstructionSet::current().name().to_owned(),
+            epochs: recipe.epochs,
+            batch_size: recipe.batch_size,
+            validation_split: recipe.validation_split,
+            optimizer: ziffer_nn::Optimizer::<f32>::name(&recipe.optimizer()).to_owned(),
+            learning_rate: recipe.learning_rate(),
+            shuffle: recipe.shuffle,
+            init: self.init.clone(),
+            parameters: model.parameters(),
+            fit_seconds: history.fit_seconds(),
+            history,
+            test_loss: test.loss,
+            test_accuracy: test.accuracy,
+            weights_sha256: model.weights_sha256(),
+        };
+        run_folder::write(&folder, &model, &summary)?;
+        // A message; that nobody reads it is no failure.
+        let _ = writeln!(io::stderr(), "Saved the model and its summary to {}", folder.display());
+        writeln!(io::stdout(), "Test Accuracy: {:.2}%", 100.0 * test.accuracy)?;
+        Ok(Trained { recipe, summary })
+    }
+}

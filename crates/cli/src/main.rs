@@ -1,0 +1,42 @@
+//! The program `ziffer`.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use ziffer::commands::{Download, Evaluate, Predict, Summary, Train};
+
+/// Trains small dense networks on MNIST-style data, fast and repeatably.
+#[derive(Debug, Parser)]
+#[command(name = "ziffer", version, after_help = AFTER_HELP)]
+struct Ziffer {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 done, 1 failed, 2 wrong usage. Results go to standard output, messages to standard error.
+The environment variable ZIFFER_ISA (avx512, avx2, portable) forces an instruction set; results do not depend on it.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Train(Train),
+    Evaluate(Evaluate),
+    Predict(Predict),
+    Summary(Summary),
+    Download(Download),
+}
+
+fn main() -> ExitCode {
+    let command = match ziffer::parse::<Ziffer>() {
+        Ok(ziffer) => ziffer.command,
+        Err(code) => return code,
+    };
+    ziffer::exit_code(match command {
+        Command::Train(train) => train.run().map(drop),
+        Command::Evaluate(evaluate) => evaluate.run(),
+        Command::Predict(predict) => predict.run(),
+        Command::Summary(summary) => summary.run(),
+        Command::Download(download) => download.run(),
+    })
+}

@@ -1,0 +1,99 @@
+//! A run's folder: the model and what is to be known of how it came about.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use serde::{Deserialize, Serialize};
+use ziffer_nn::{Model, write_atomically};
+use ziffer_trainer::History;
+
+/// The model's file in a run's folder.
+pub const MODEL_FILE: &str = "model.safetensors";
+/// The summary's.
+pub const SUMMARY_FILE: &str = "summary.json";
+
+/// What `summary.json` says of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// The version of ziffer.
+    pub version: String,
+    /// The data set's name.
+    pub dataset: String,
+    /// The units of each hidden layer.
+    pub hidden: Vec<usize>,
+    /// What all randomness was drawn from.
+    pub seed: u64,
+    /// The upper bound on threads.
+    pub threads: usize,
+    /// The threads that trained: no more than the process may use CPUs.
+    pub threads_used: usize,
+    /// The instruction set of the kernels.
+    pub instruction_set: String,
+    /// Epochs.
+    pub epochs: usize,
+    /// Samples of a step.
+    pub batch_size: usize,
+    /// The share that was set aside.
+    pub validation_split: f64,
+    /// The optimizer's name.
+    pub optimizer: String,
+    /// The step's size.
+    pub learning_rate: f64,
+    /// Whether every epoch had an order of its own.
+    pub shuffle: bool,
+    /// The file that the weights started from, if they were not drawn.
+    pub init: Option<PathBuf>,
+    /// The number of parameters.
+    pub parameters: usize,
+    /// One number per epoch.
+    pub history: History,
+    /// Seconds of all epochs with their validation.
+    pub fit_seconds: f64,
+    /// Mean loss over the test part.
+    pub test_loss: f64,
+    /// Accuracy over the test part, 0 to 1.
+    pub test_accuracy: f64,
+    /// SHA-256 of every parameter's little-endian bytes, in layer order, kernel before bias.
+    pub weights_sha256: String,
+}
+
+/// Makes the folder and sees that a model of this many bytes can be written there, before time is spent on training one.
+pub(crate) fn prepare(folder: &Path, bytes: usize) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder)
+        .map_err(|error| anyhow!("{}: cannot make the run's folder: {error}", folder.display()))?;
+    let probe = || -> io::Result<()> {
+        let mut file = tempfile::Builder::new().prefix(".ziffer-").suffix(".part").tempfile_in(folder)?;
+        file.write_all(&vec![0; bytes])?;
+        file.as_file().sync_all()
+    };
+    probe().map_err(|error| anyhow!("{}: cannot write to the run's folder: {error}", folder.display()))
+}
+
+/// Writes both files, each whole or not at all. The summary comes last: where it is, the run is complete.
+pub(crate) fn write(folder: &Path, model: &Model, summary: &RunSummary) -> anyhow::Result<()> {
+    let path = folder.join(SUMMARY_FILE);
+    // A summary of an earlier run must not stand beside this run's model.
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(anyhow!("{}: cannot replace: {error}", path.display()));
+        }
+        _ => {}
+    }
+    model.save(folder.join(MODEL_FILE))?;
+    let mut text = serde_json::to_string_pretty(summary).context("the summary as JSON")?;
+    text.push('\n');
+    write_atomically(&path, text.as_bytes())
+        .map_err(|error| anyhow!("{}: cannot write: {error}", path.display()))
+}
+
+/// The model of a run's folder, or the file itself.
+pub(crate) fn model_file(model: &Path) -> PathBuf {
+    if model.is_dir() { model.join(MODEL_FILE) } else { model.to_owned() }
+}
+
+/// The summary beside a model, if there is one that can be read.
+pub(crate) fn summary_beside(model: &Path) -> Option<RunSummary> {
+    let folder = if model.is_dir() { model } else { model.parent()? };
+    serde_json::from_str(&std::fs::read_to_string(folder.join(SUMMARY_FILE)).ok()?).ok()
+}
