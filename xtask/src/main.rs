@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod floor;
+mod seeds;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,7 @@ enum Command {
     Predict(Predict),
     Summary(Summary),
     Download(Download),
+    Seeds(seeds::Seeds),
 }
 
 fn main() -> ExitCode {
@@ -36,5 +38,6 @@ fn main() -> ExitCode {
         Command::Predict(predict) => predict.run(),
         Command::Summary(summary) => summary.run(),
         Command::Download(download) => download.run(),
+        Command::Seeds(seeds) => seeds.run(),
     })
 }

@@ -51,3 +51,8 @@ pub mod prelude {
     pub use ziffer_trainer::callback::{Callback, EarlyStopping, ModelCheckpoint, Monitor};
     pub use ziffer_trainer::{Evaluate, History, Progress, Trainer};
 }
+
+/// The README's code, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -72,6 +72,7 @@ impl<T: Scalar> Sequential<T> {
     }
 
     /// Adds any layer.
+    #[expect(clippy::should_implement_trait, reason = "it is Keras's name, and a layer is no summand")]
     pub fn add(mut self, layer: impl Layer<T> + 'static) -> Self {
         self.layers.push(Box::new(layer));
         self

@@ -1,4 +1,5 @@
 //! Gradients of every layer, activation and loss, and of random stacks, against central differences in f64.
+#![allow(clippy::unwrap_used, reason = "a failure is the test's")]
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use proptest::prelude::*;

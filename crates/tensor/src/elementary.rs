@@ -11,7 +11,7 @@
 pub(crate) fn exp_f32(x: f32, fma: impl Fn(f32, f32, f32) -> f32) -> f32 {
     // Added to a small number, it leaves the nearest integer in the last bits.
     const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23
-    const LN2_HIGH: f32 = 0.693_359_375; // 355/512
+    const LN2_HIGH: f32 = 355.0 / 512.0;
     const LN2_LOW: f32 = -2.121_944_4e-4;
 
     // Written so that NaN passes through both.
@@ -44,10 +44,10 @@ pub(crate) fn tanh_f32(x: f32, fma: impl Fn(f32, f32, f32) -> f32) -> f32 {
     let far = 1.0 - 2.0 / (exp_f32(2.0 * size, &fma) + 1.0);
     let square = x * x;
     let mut p = -5.704_988_7e-3;
-    p = fma(p, square, 2.063_908_9e-2);
+    p = fma(p, square, 2.063_909e-2);
     p = fma(p, square, -5.373_971_5e-2);
     p = fma(p, square, 1.333_144_2e-1);
-    p = fma(p, square, -3.333_328_2e-1);
+    p = fma(p, square, -3.333_328e-1);
     let near = fma(p * square, x, x);
     let far = if x < 0.0 { -far } else { far };
     // NaN is not below 0.625, and `far` is NaN then.

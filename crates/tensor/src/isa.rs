@@ -4,6 +4,8 @@
 //! is compiled for each instruction set and calls the one that was chosen at start. All of them give the same bits:
 //! a kernel vectorises over independent results and sums each result in a fixed order by fused multiply-add.
 
+mod vector;
+
 use std::sync::OnceLock;
 
 use crate::Scalar;
@@ -19,8 +21,19 @@ pub(crate) trait Isa: Copy {
         if Self::FUSED { a.mul_add(b, c) } else { a.mul_add_emulated(b, c) }
     }
 
+    /// `sums += value * row`, each rounded once.
+    #[inline(always)]
+    fn multiply_add<T: Scalar>(value: T, row: &Lanes<T>, sums: &mut Lanes<T>) {
+        for (sum, &number) in sums.iter_mut().zip(row) {
+            *sum = Self::fma(value, number, *sum);
+        }
+    }
+
     /// Runs a kernel that works on register tiles with the tile that suits the register file.
     fn tiled<K: Tiled>(kernel: K) -> K::Output;
+
+    /// Runs a kernel that works on one row with the widest piece of it that the register file holds.
+    fn wide<K: Wide>(kernel: K) -> K::Output;
 }
 
 /// A computation to be compiled for each instruction set.
@@ -36,8 +49,17 @@ pub(crate) trait Tiled {
     fn run<I: Isa, const M: usize, const V: usize>(self) -> Self::Output;
 }
 
+/// A kernel whose inner loop keeps up to `V` vectors of one row in registers.
+pub(crate) trait Wide {
+    type Output;
+    fn run<I: Isa, const V: usize>(self) -> Self::Output;
+}
+
 /// Numbers in a vector of the kernels: one AVX-512 register of `f32`, two of AVX2, four of SSE2.
 pub(crate) const LANES: usize = 16;
+
+/// A vector of the kernels.
+pub(crate) type Lanes<T> = [T; LANES];
 
 #[derive(Clone, Copy)]
 struct Avx512;
@@ -48,19 +70,49 @@ struct Portable;
 
 impl Isa for Avx512 {
     const FUSED: bool = true;
+    #[inline(always)]
+    fn multiply_add<T: Scalar>(value: T, row: &Lanes<T>, sums: &mut Lanes<T>) {
+        // SAFETY: kernels run with this type inside of `avx512` only, which is called after a check of the processor.
+        #[cfg(target_arch = "x86_64")]
+        if unsafe { vector::multiply_add_avx512(value, row, sums) } {
+            return;
+        }
+        for (sum, &number) in sums.iter_mut().zip(row) {
+            *sum = Self::fma(value, number, *sum);
+        }
+    }
     // 16 accumulators of 32 registers.
     #[inline(always)]
     fn tiled<K: Tiled>(kernel: K) -> K::Output {
         kernel.run::<Self, 8, 2>()
     }
+    #[inline(always)]
+    fn wide<K: Wide>(kernel: K) -> K::Output {
+        kernel.run::<Self, 8>()
+    }
 }
 
 impl Isa for Avx2 {
     const FUSED: bool = true;
+    #[inline(always)]
+    fn multiply_add<T: Scalar>(value: T, row: &Lanes<T>, sums: &mut Lanes<T>) {
+        // SAFETY: kernels run with this type inside of `avx2` only, which is called after a check of the processor.
+        #[cfg(target_arch = "x86_64")]
+        if unsafe { vector::multiply_add_avx2(value, row, sums) } {
+            return;
+        }
+        for (sum, &number) in sums.iter_mut().zip(row) {
+            *sum = Self::fma(value, number, *sum);
+        }
+    }
     // 12 accumulators of 16 registers.
     #[inline(always)]
     fn tiled<K: Tiled>(kernel: K) -> K::Output {
         kernel.run::<Self, 6, 1>()
+    }
+    #[inline(always)]
+    fn wide<K: Wide>(kernel: K) -> K::Output {
+        kernel.run::<Self, 4>()
     }
 }
 
@@ -69,6 +121,10 @@ impl Isa for Portable {
     #[inline(always)]
     fn tiled<K: Tiled>(kernel: K) -> K::Output {
         kernel.run::<Self, 4, 1>()
+    }
+    #[inline(always)]
+    fn wide<K: Wide>(kernel: K) -> K::Output {
+        kernel.run::<Self, 4>()
     }
 }
 

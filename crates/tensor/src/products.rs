@@ -2,7 +2,6 @@
 
 use ndarray::{Array1, Array2, Axis};
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 
 use crate::isa::tests::with_each;
 use crate::random::{Purpose, Stream};
@@ -183,7 +182,7 @@ fn nan_and_infinity_pass_through() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
     fn any_sizes(seed: u64, batch in 1_usize..70, inputs in 1_usize..90, outputs in 1_usize..90) {
         check(seed, batch, inputs, outputs);

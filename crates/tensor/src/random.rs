@@ -108,3 +108,94 @@ impl Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an implementation of ChaCha with 8 rounds in Python, written from Bernstein's paper, and the distributions'
+    /// definitions give. A change here changes every result that was ever published with a seed.
+    #[test]
+    fn golden_values() {
+        let mut bits = Stream::new(42, Purpose::Shuffle, 7);
+        let expected: [u64; 10] = [
+            0xf713_ed5e_44ca_dc8c,
+            0x7422_763c_8c41_37d6,
+            0xd27b_1094_4b38_842f,
+            0xde05_b0f7_82e9_887f,
+            0x1166_2716_10bd_28a1,
+            0x982b_93c5_a622_081c,
+            0xbc7e_250f_b513_0a40,
+            0x0567_7a1e_fffa_ace8,
+            0x99f0_b504_bf29_2c56,
+            0x631a_86fc_3e8b_4bb4,
+        ];
+        for (position, expected) in expected.into_iter().enumerate() {
+            assert_eq!(bits.bits(), expected, "draw {position}");
+        }
+        let mut uniform = Stream::new(1, Purpose::Weights, 0);
+        for expected in [0.235_527_592_326_240_65, 0.829_717_055_321_670_4, 0.492_457_500_696_296_46] {
+            assert_eq!(uniform.uniform(), expected);
+        }
+        let mut normal = Stream::new(1, Purpose::Other(5), 3);
+        let expected = [0.011_716_448_166_443_62, -1.375_435_120_275_184_7, -0.243_012_853_995_407_62];
+        for expected in expected {
+            // Python's logarithm may differ in its last bit.
+            assert!((normal.normal() - expected).abs() < 1e-15);
+        }
+        let mut below = Stream::new(3, Purpose::Other(0), 0);
+        assert_eq!(
+            [355, 658, 780, 464, 207, 438, 776, 579].map(|_| below.below(1000)),
+            [355, 658, 780, 464, 207, 438, 776, 579]
+        );
+        let mut order: Vec<u32> = (0..12).collect();
+        Stream::new(0, Purpose::Shuffle, 0).shuffle(&mut order);
+        assert_eq!(order, [9, 2, 6, 0, 11, 7, 5, 1, 3, 10, 4, 8]);
+    }
+
+    #[test]
+    fn streams_differ_in_seed_purpose_and_position() {
+        let first = |seed, purpose, position| Stream::new(seed, purpose, position).bits();
+        let all = [
+            first(0, Purpose::Weights, 0),
+            first(1, Purpose::Weights, 0),
+            first(0, Purpose::Shuffle, 0),
+            first(0, Purpose::Weights, 1),
+            first(0, Purpose::Other(1), 0),
+            first(0, Purpose::Other(2), 0),
+        ];
+        assert!((0..6).all(|i| (0..i).all(|j| all[i] != all[j])));
+    }
+
+    #[test]
+    fn distributions_have_their_moments() {
+        let mut stream = Stream::new(9, Purpose::Other(9), 9);
+        let n = 200_000;
+        let mut moments = |mut draw: Box<dyn FnMut(&mut Stream) -> f64>| {
+            let drawn: Vec<f64> = (0..n).map(|_| draw(&mut stream)).collect();
+            let mean = drawn.iter().sum::<f64>() / f64::from(n);
+            (mean, drawn.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / f64::from(n))
+        };
+        let (mean, variance) = moments(Box::new(Stream::uniform));
+        assert!((mean - 0.5).abs() < 0.003 && (variance - 1.0 / 12.0).abs() < 0.001);
+        let (mean, variance) = moments(Box::new(Stream::normal));
+        assert!(mean.abs() < 0.01 && (variance - 1.0).abs() < 0.02);
+        let (mean, variance) = moments(Box::new(Stream::truncated_normal));
+        assert!(mean.abs() < 0.01 && (variance - 0.773_741).abs() < 0.02);
+        let (mean, _) = moments(Box::new(|stream| stream.below(7) as f64));
+        assert!((mean - 3.0).abs() < 0.02);
+    }
+
+    #[test]
+    fn every_order_is_equally_likely() {
+        let mut counts = std::collections::HashMap::new();
+        for position in 0..24_000 {
+            let mut order = [0, 1, 2, 3];
+            Stream::new(5, Purpose::Other(3), position).shuffle(&mut order);
+            *counts.entry(order).or_insert(0) += 1;
+        }
+        // 24 orders, 1000 of each expected, standard deviation 31.
+        assert_eq!(counts.len(), 24);
+        assert!(counts.values().all(|&count| (850..1150).contains(&count)), "{counts:?}");
+    }
+}

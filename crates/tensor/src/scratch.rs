@@ -17,14 +17,10 @@ pub struct Scratch<T> {
     pub(crate) real: Option<Buffer<T>>,
     /// Finished rows on their way to a sink.
     pub(crate) rows: Option<Buffer<T>>,
-    /// The values of nonzero inputs.
-    pub(crate) values: Vec<T>,
-    /// The rows of the kernel that belong to them.
-    pub(crate) indices: Vec<u32>,
-    /// Where the list of each block and sample ends.
-    pub(crate) ends: Vec<u32>,
-    /// For each column of the input, which samples of a group are not zero there.
-    pub(crate) masks: Vec<u32>,
+    /// Which pixels are not zero.
+    pub(crate) masks: Vec<u64>,
+    /// The same of eight samples.
+    pub(crate) bits: Vec<u8>,
 }
 
 impl<T> Default for Scratch<T> {
@@ -35,10 +31,8 @@ impl<T> Default for Scratch<T> {
             operand: None,
             real: None,
             rows: None,
-            values: Vec::new(),
-            indices: Vec::new(),
-            ends: Vec::new(),
             masks: Vec::new(),
+            bits: Vec::new(),
         }
     }
 }

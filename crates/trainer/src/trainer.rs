@@ -111,6 +111,7 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
     /// A setting out of its range, data that do not fit the model, a loss that is not finite, or a callback's error.
     pub fn fit<'d>(&mut self, model: &mut Model, data: impl Into<View<'d>>) -> Result<History, TrainError> {
         let data = data.into();
+        self.validate()?;
         pixels::check(model, data)?;
         let (train, validation) = data.split(self.validation_split)?;
         self.fit_samples(model, &Pixels(train), (!validation.is_empty()).then_some(&Pixels(validation)))

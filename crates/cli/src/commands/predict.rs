@@ -100,7 +100,7 @@ fn show(out: &mut impl Write, pixels: &[u8], shape: &[usize]) -> io::Result<()> 
     const SHADES: [&str; 5] = ["  ", "░░", "▒▒", "▓▓", "██"];
     let width = shape.last().copied().unwrap_or(pixels.len()).max(1);
     for row in pixels.chunks(width) {
-        let line: String = row.iter().map(|&pixel| SHADES[(usize::from(pixel) + 63) / 64]).collect();
+        let line: String = row.iter().map(|&pixel| SHADES[usize::from(pixel).div_ceil(64)]).collect();
         writeln!(out, "  {}", line.trim_end())?;
     }
     Ok(())

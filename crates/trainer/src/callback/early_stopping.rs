@@ -18,14 +18,10 @@ use crate::EpochLog;
 /// The best weights come back however training ends, by patience or by its last epoch.
 #[derive(Clone, Debug)]
 pub struct EarlyStopping {
-    /// The number that is watched.
-    pub monitor: Monitor,
-    /// By how much it must become better to count.
-    pub min_delta: f64,
-    /// Epochs without a better one after which to stop.
-    pub patience: usize,
-    /// Whether the model ends with the best epoch's weights.
-    pub restore_best_weights: bool,
+    monitor: Monitor,
+    min_delta: f64,
+    patience: usize,
+    restore_best_weights: bool,
     best: Option<Best>,
     waited: usize,
 }
@@ -54,6 +50,18 @@ impl EarlyStopping {
     /// Watches `monitor` with this much patience.
     pub fn new(monitor: Monitor, patience: usize) -> Self {
         Self { monitor, patience, ..Self::default() }
+    }
+
+    /// Sets by how much the number must become better to count.
+    pub fn min_delta(mut self, min_delta: f64) -> Self {
+        self.min_delta = min_delta;
+        self
+    }
+
+    /// Sets whether the model ends with the best epoch's weights.
+    pub fn restore_best_weights(mut self, restore: bool) -> Self {
+        self.restore_best_weights = restore;
+        self
     }
 
     /// The best epoch so far, from 0.
