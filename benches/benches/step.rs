@@ -1,0 +1,64 @@
+//! The whole training step of the tutorial, a hundred at a time, on one thread and on two; and inference.
+#![allow(missing_docs, reason = "criterion's macros make public functions")]
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use ndarray::ArrayView2;
+use ziffer_benches::mnist;
+use ziffer_nn::random::{Purpose, Stream};
+use ziffer_nn::team::Team;
+use ziffer_nn::{Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy, Training};
+use ziffer_trainer::{Evaluate, Pixels};
+
+fn network(hidden: [usize; 2]) -> Model {
+    Sequential::new([28, 28])
+        .flatten()
+        .dense(hidden[0], Activation::Relu)
+        .dense(hidden[1], Activation::Relu)
+        .dense(10, Activation::Softmax)
+        .build(0)
+        .expect("a network that fits together")
+}
+
+fn training(criterion: &mut Criterion) {
+    let set = mnist().expect("the repository's copy of MNIST");
+    let samples = Pixels(set.train.view());
+    let loss = SparseCategoricalCrossentropy::default();
+    let mut order: Vec<u32> = (0..60_000).collect();
+    Stream::new(0, Purpose::Shuffle, 0).shuffle(&mut order);
+    for (name, hidden, batch, steps) in [("tutorial", [128, 64], 32, 100), ("large", [2048, 2048], 128, 1)] {
+        let mut group = criterion.benchmark_group(format!("step_{name}"));
+        group.throughput(Throughput::Elements(steps));
+        for threads in [1, 2] {
+            let team = Team::new(threads).expect("threads");
+            let mut model = network(hidden);
+            let mut training = Training::new(&model, Adam::default(), batch);
+            let mut stretches = order.chunks_exact(batch * steps as usize).cycle();
+            group.bench_function(BenchmarkId::new("threads", threads), |bench| {
+                bench.iter(|| {
+                    let stretch = stretches.next().expect("endless");
+                    let mut results = Vec::new();
+                    training
+                        .run(&mut model, &loss, &samples, stretch, &team, &mut results)
+                        .expect("a finite loss");
+                    results.len()
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+fn inference(criterion: &mut Criterion) {
+    let set = mnist().expect("the repository's copy of MNIST");
+    let model = network([128, 64]);
+    let mut group = criterion.benchmark_group("inference");
+    let one = ArrayView2::from_shape((1, 784), set.test.view().image(0)).expect("a picture");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("1", |bench| bench.iter(|| model.predict(one)));
+    group.throughput(Throughput::Elements(10_000));
+    group.bench_function("10000", |bench| bench.iter(|| model.predict_set(&set.test).expect("digits")));
+    group.finish();
+}
+
+criterion_group!(steps, training, inference);
+criterion_main!(steps);
