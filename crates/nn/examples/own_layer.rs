@@ -88,7 +88,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut order: Vec<u32> = (0..512).collect();
     for epoch in 0..100 {
         Stream::new(0, Purpose::Shuffle, epoch).shuffle(&mut order);
-        training.run(&mut model, &loss, &samples, &order, &team, &mut Vec::new())?;
+        training.run(&mut model, &loss, &samples, &order, (&team).into())?;
     }
     let result = model.evaluate_with(&loss, &samples)?;
     println!("accuracy {:.3}, loss {:.4}", result.accuracy, result.loss);

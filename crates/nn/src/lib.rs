@@ -13,7 +13,7 @@
 //! let mut training = Training::new(&model, adam, 4);
 //! let team = Team::new(1).expect("one thread");
 //! for _ in 0..300 {
-//!     training.run(&mut model, &MeanSquaredError, &samples, &[0, 1, 2, 3], &team, &mut Vec::new()).expect("a finite loss");
+//!     training.run(&mut model, &MeanSquaredError, &samples, &[0, 1, 2, 3], (&team).into()).expect("a finite loss");
 //! }
 //! assert_eq!(model.evaluate_with(&MeanSquaredError, &samples).expect("two inputs").accuracy, 1.0);
 //! # Ok::<(), ziffer_nn::BuildError>(())
@@ -63,5 +63,5 @@ pub use model::{LayerInfo, Model, Snapshot};
 pub use optimizer::{Adam, AdamW, AnyOptimizer, Optimizer, RmsProp, Sgd};
 pub use samples::{Samples, WithClasses, WithValues};
 pub use sequential::{BuildError, MAX_PARAMETERS, Sequential};
-pub use training::{FitError, Training};
+pub use training::{FitError, Stretch, Training};
 pub use ziffer_tensor::{Activation, Scalar, random, team};

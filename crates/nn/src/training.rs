@@ -7,6 +7,8 @@
 //! nothing but the batch.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 use ziffer_tensor::shared::Shared;
@@ -134,7 +136,7 @@ impl<T: Scalar, O: Optimizer<T>, V: Feature<T>> Training<T, O, V> {
     }
 
     /// Makes one step for each batch of `order`, the samples' indices cut into batches of the batch size, the last one
-    /// perhaps smaller. Appends each step's result to `results`.
+    /// perhaps smaller. Returns each step's result; there are fewer than batches if the stretch's time was up.
     ///
     /// # Errors
     /// [`NotFinite`] at the first batch whose loss is not finite; it makes no step, and the weights are those before it.
@@ -147,9 +149,8 @@ impl<T: Scalar, O: Optimizer<T>, V: Feature<T>> Training<T, O, V> {
         loss: &impl Loss<T>,
         samples: &S,
         order: &[u32],
-        team: &Team,
-        results: &mut Vec<StepResult>,
-    ) -> Result<(), NotFinite> {
+        stretch: Stretch<'_>,
+    ) -> Result<Vec<StepResult>, NotFinite> {
         if let Err(error) = check(model, loss, samples) {
             panic!("{error}");
         }
@@ -170,23 +171,44 @@ impl<T: Scalar, O: Optimizer<T>, V: Feature<T>> Training<T, O, V> {
             gradients: self.gradients.iter_mut().map(|buffer| Shared::new(buffer)).collect(),
             losses: Shared::new(&mut self.losses),
             hits: Shared::new(&mut self.hits),
+            deadline: stretch.time.map(|time| Instant::now() + time),
+            time_is_up: AtomicBool::new(false),
             of: std::marker::PhantomData,
         };
-        let mut outcomes = team.run(|member| step.run(member, order));
-        let outcome = outcomes.swap_remove(0);
-        self.iteration += outcome.results.len() as u64;
-        results.extend(outcome.results);
-        match outcome.not_finite {
-            Some(loss) => Err(NotFinite { loss }),
-            None => Ok(()),
+        let mut outcomes = stretch.team.run_some(stretch.members, |member| step.run(member, order));
+        let Outcome { results, not_finite } = outcomes.swap_remove(0);
+        self.iteration += results.len() as u64;
+        match not_finite {
+            Some(loss) => Err(NotFinite { results, loss }),
+            None => Ok(results),
         }
     }
 }
 
+/// How steps are made: by whom, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Stretch<'a> {
+    /// The threads.
+    pub team: &'a Team,
+    /// How many of them take part. The results do not depend on it.
+    pub members: usize,
+    /// After this time no step is begun, but for the first; `None` sets no bound.
+    pub time: Option<Duration>,
+}
+
+impl<'a> From<&'a Team> for Stretch<'a> {
+    /// All members, without a bound on time.
+    fn from(team: &'a Team) -> Self {
+        Self { team, members: team.size(), time: None }
+    }
+}
+
 /// A batch's loss that is NaN or infinite.
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("the loss is {loss}")]
 pub struct NotFinite {
+    /// The results of the steps before.
+    pub results: Vec<StepResult>,
     /// The loss.
     pub loss: f64,
 }
@@ -223,6 +245,9 @@ struct Step<'a, T: Scalar, O, V, L, S> {
     gradients: Vec<Shared<'a, T>>,
     losses: Shared<'a, f64>,
     hits: Shared<'a, bool>,
+    deadline: Option<Instant>,
+    /// Set by member 0 before a meeting, so that all members see the same after it.
+    time_is_up: AtomicBool,
     of: std::marker::PhantomData<V>,
 }
 
@@ -250,8 +275,14 @@ where
             self.weights_phase(batch.len(), Part { index: member.index(), count: member.count() }, &step);
             if member.index() == 0 {
                 outcome.results.push(result);
+                if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                    self.time_is_up.store(true, Ordering::Relaxed);
+                }
             }
             member.wait();
+            if self.time_is_up.load(Ordering::Relaxed) {
+                break;
+            }
         }
         outcome
     }

@@ -116,9 +116,9 @@ proptest! {
         let stored: Vec<f64> = gradients(&model, &loss, &samples).unwrap().into_iter().flatten().flatten().collect();
         let sgd = Sgd { learning_rate: 0.5, ..Sgd::default() };
         let order: Vec<u32> = (0..batch as u32).collect();
-        let mut results = Vec::new();
-        Training::new(&model, sgd, batch)
-            .run(&mut model, &loss, &samples, &order, &Team::new(threads).unwrap(), &mut results)
+        let team = Team::new(threads).unwrap();
+        let results = Training::new(&model, sgd, batch)
+            .run(&mut model, &loss, &samples, &order, (&team).into())
             .unwrap();
         let after = model.weights().flat_map(|(_, w)| w.into_iter().copied().collect::<Vec<_>>());
         for ((after, before), gradient) in after.zip(before).zip(stored) {

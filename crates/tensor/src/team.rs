@@ -39,22 +39,32 @@ impl Team {
 
     /// Runs `work` once on every member at the same time, and returns what each returned, by index.
     ///
-    /// A team of one works on the calling thread. Not to be called by a member.
-    ///
     /// # Panics
     /// If a member does; the others are released from where they wait.
     pub fn run<R: Send>(&self, work: impl Fn(&Member<'_>) -> R + Sync) -> Vec<R> {
-        let meeting = Meeting::new(self.size());
+        self.run_some(self.size(), work)
+    }
+
+    /// Runs `work` on the first `members` only, at least one and at most all; to the work it is a team of that size.
+    ///
+    /// A single member works on the calling thread. Not to be called by a member.
+    ///
+    /// # Panics
+    /// If a member does; the others are released from where they wait.
+    pub fn run_some<R: Send>(&self, members: usize, work: impl Fn(&Member<'_>) -> R + Sync) -> Vec<R> {
+        let members = members.clamp(1, self.size());
+        let meeting = Meeting::new(members);
         let member = |index| {
             let member = Member { index, meeting: &meeting };
             let _released = ReleaseOnPanic(&meeting);
             work(&member)
         };
-        if self.size() == 1 {
-            vec![member(0)]
-        } else {
-            self.pool.broadcast(|context| member(context.index()))
+        if members == 1 {
+            return vec![member(0)];
         }
+        let results =
+            self.pool.broadcast(|context| (context.index() < members).then(|| member(context.index())));
+        results.into_iter().flatten().collect()
     }
 
     /// Runs `work` with rayon's parallel iterators on this team's threads.
@@ -202,6 +212,18 @@ mod tests {
                     (0..n).collect::<Vec<_>>()
                 );
             }
+        }
+    }
+
+    #[test]
+    fn some_of_a_team_are_a_smaller_team() {
+        let team = Team::new(4).unwrap();
+        for (asked, expected) in [(0, 1), (1, 1), (3, 3), (4, 4), (9, 4)] {
+            let seen = team.run_some(asked, |member| {
+                member.wait();
+                (member.index(), member.count())
+            });
+            assert_eq!(seen, (0..expected).map(|index| (index, expected)).collect::<Vec<_>>());
         }
     }
 

@@ -39,6 +39,7 @@
 #![forbid(unsafe_code)]
 
 pub mod callback;
+mod crew;
 mod error;
 mod history;
 mod pixels;

@@ -1,22 +1,17 @@
 //! Keras's `fit`.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ziffer_dataset::View;
 use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::team::Team;
-use ziffer_nn::training::{StepResult, check as check_fit};
+use ziffer_nn::training::{NotFinite, StepResult, Stretch, check as check_fit};
 use ziffer_nn::{Loss, Model, Optimizer, Samples, Training};
 
 use crate::callback::{BatchLog, Callback, Flow, Plan};
+use crate::crew::Crew;
 use crate::pixels::{self, Pixels};
 use crate::{EpochLog, History, TrainError};
-
-/// How long the threads work between two looks at what else there is to do: the bar, callbacks.
-const STRETCH: Duration = Duration::from_millis(50);
-
-/// Steps of the first stretch, before it is known how long a step takes.
-const FIRST_STRETCH: usize = 16;
 
 /// How a model is trained.
 ///
@@ -27,7 +22,7 @@ const FIRST_STRETCH: usize = 16;
 /// | validation_split | the share at the end of the data that is set aside and never shuffled, 0 to below 1 | 0 |
 /// | shuffle | a new order in every epoch, or the data's order in each | true |
 /// | seed | what the orders are drawn from | 0 |
-/// | threads | threads that share each step, at least 1 | the CPUs that the process may use |
+/// | threads | threads that share each step, at least 1; fewer do while the machine is busy | the CPUs that the process may use |
 ///
 /// The result is the same, to the bit, for any number of threads.
 pub struct Trainer<'a, O, L> {
@@ -144,6 +139,7 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
             validates: validation.is_some(),
         };
         self.each_callback(|callback| callback.on_train_begin(&plan, model))?;
+        let mut crew = Crew::new(team.size());
         let mut history = History::default();
         let mut order: Vec<u32> = (0..n).collect();
         for epoch in 0..self.epochs {
@@ -154,7 +150,7 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
                 order.iter_mut().zip(0..).for_each(|(sample, index)| *sample = index);
                 Stream::new(self.seed, Purpose::Shuffle, epoch as u64).shuffle(&mut order);
             }
-            let mean = self.epoch(epoch, model, &mut training, train, &order, &team)?;
+            let mean = self.epoch(epoch, model, &mut training, train, &order, (&team, &mut crew))?;
             let validated = validation
                 .map(|samples| team.install(|| model.evaluate_with(&self.loss, samples)))
                 .transpose()?;
@@ -195,19 +191,21 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
         training: &mut Training<f32, O, S::Value>,
         train: &S,
         order: &[u32],
-        team: &Team,
+        (team, crew): (&Team, &mut Crew),
     ) -> Result<StepResult, TrainError> {
         let batch_size = self.batch_size.min(train.len());
         let mut sum = StepResult::default();
-        let mut results = Vec::new();
-        let (mut step, mut stretch) = (0, FIRST_STRETCH);
+        let mut step = 0;
         while step * batch_size < order.len() {
-            let end = order.len().min((step + stretch) * batch_size);
+            let (members, time) = crew.next();
+            let stretch = Stretch { team, members, time: Some(time) };
             let start = Instant::now();
-            results.clear();
-            let outcome =
-                training.run(model, &self.loss, train, &order[step * batch_size..end], team, &mut results);
-            let per_step = start.elapsed().div_f64(results.len().max(1) as f64);
+            let outcome = training.run(model, &self.loss, train, &order[step * batch_size..], stretch);
+            let (results, not_finite) = match outcome {
+                Ok(results) => (results, None),
+                Err(NotFinite { results, loss }) => (results, Some(loss)),
+            };
+            crew.report(results.len(), start.elapsed());
             for result in &results {
                 sum.loss_sum += result.loss_sum;
                 sum.hits += result.hits;
@@ -222,12 +220,9 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
                 self.callbacks.iter_mut().for_each(|callback| callback.on_batch_end(&log));
                 step += 1;
             }
-            outcome.map_err(|error| TrainError::NotFinite {
-                epoch: epoch + 1,
-                step: step + 1,
-                loss: error.loss,
-            })?;
-            stretch = (STRETCH.as_secs_f64() / per_step.as_secs_f64().max(1e-9)).clamp(1.0, 1e6) as usize;
+            if let Some(loss) = not_finite {
+                return Err(TrainError::NotFinite { epoch: epoch + 1, step: step + 1, loss });
+            }
         }
         Ok(sum)
     }
