@@ -2,6 +2,7 @@
 
 use ndarray::{Array1, Array2, Axis};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use crate::isa::tests::with_each;
 use crate::random::{Purpose, Stream};
@@ -136,6 +137,9 @@ fn the_tutorial_and_what_is_large_enough_for_threads() {
     check(3, 16, 128, 64);
     check(4, 100, 300, 310);
     check(5, 3, 30, 1100);
+    // More samples than a mask has bits, and than a block of the depth.
+    check(6, 130, 20, 40);
+    check(7, 300, 9, 35);
 }
 
 #[test]
@@ -182,7 +186,7 @@ fn nan_and_infinity_pass_through() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig { cases: 40, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn any_sizes(seed: u64, batch in 1_usize..70, inputs in 1_usize..90, outputs in 1_usize..90) {
         check(seed, batch, inputs, outputs);

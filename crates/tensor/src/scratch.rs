@@ -11,6 +11,8 @@ pub struct Scratch<T> {
     pub(crate) panel: Option<Buffer<T>>,
     /// Unfinished sums of a product.
     pub(crate) sums: Option<Buffer<T>>,
+    /// A left operand that had to be copied.
+    pub(crate) left: Option<Buffer<T>>,
     /// A right operand that had to be transposed or padded.
     pub(crate) operand: Option<Buffer<T>>,
     /// Pixels as numbers.
@@ -28,6 +30,7 @@ impl<T> Default for Scratch<T> {
         Self {
             panel: None,
             sums: None,
+            left: None,
             operand: None,
             real: None,
             rows: None,

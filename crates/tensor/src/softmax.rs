@@ -130,6 +130,7 @@ impl<T: Scalar> Kernel for CrossEntropy<'_, T> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
 
     /// The definitions, word for word, in f64.
     fn plain(z: &[f32]) -> Vec<f64> {
@@ -165,6 +166,7 @@ mod tests {
     }
 
     proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn follows_the_definition(z in prop::collection::vec(-30.0_f32..30.0, 1..40), label: prop::sample::Index) {
             let label = label.index(z.len());

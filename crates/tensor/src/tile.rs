@@ -11,7 +11,6 @@
 mod panel;
 mod register;
 
-use std::hint::black_box;
 use std::ops::Range;
 
 use crate::Buffer;
@@ -22,9 +21,6 @@ use register::{Operand, accumulate};
 
 pub(crate) use panel::{pack_rows, pack_transposed, padded};
 pub(crate) use register::Tile;
-
-/// A vector of the kernels.
-pub(crate) type Lanes<T> = [T; LANES];
 
 /// Bytes of a block of a panel: half of a first-level cache of 32 KB, the rest is for the left operand and the result.
 const PANEL_BYTES: usize = 16 << 10;
@@ -205,11 +201,9 @@ impl<T: Scalar, S: Store<T>> Pass<'_, T, S> {
             first[0].as_flattened_mut()[..width].copy_from_slice(&bias[column..][..width]);
             others.fill(first[0]);
         }
-        let tile = black_box(&mut tile);
-        accumulate::<T, I, M, V, COPY>(tile, a, a_depth, b, self.depths.len(), copy);
-        let tile = black_box(tile);
+        accumulate::<T, I, M, V, COPY>(&mut tile, a, a_depth, b, self.depths.len(), copy);
         if self.is_last {
-            self.store.store(row, column, width, tile);
+            self.store.store(row, column, width, &tile);
         } else {
             waiting.copy_from_slice(tile.as_flattened().as_flattened());
         }

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, CowArray, Ix2};
 
+use crate::isa::Lanes;
 use crate::scratch;
 use crate::tile::Right;
 use crate::{Activation, Scalar};
@@ -29,6 +30,13 @@ pub(crate) fn finish<T: Scalar, const RELU: bool>(sum: T) -> T {
     let sum = sum + T::zero();
     // NaN stays NaN.
     if RELU && sum < T::zero() { T::zero() } else { sum }
+}
+
+/// [`finish`] for each number of a vector.
+#[inline(always)]
+pub(crate) fn finished<T: Scalar, const RELU: bool>(mut vector: Lanes<T>) -> Lanes<T> {
+    vector.iter_mut().for_each(|sum| *sum = finish::<T, RELU>(*sum));
+    vector
 }
 
 /// As [`super::affine`].

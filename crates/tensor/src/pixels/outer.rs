@@ -48,6 +48,7 @@ impl<T: Scalar> Wide for Outer<'_, T> {
             }
             &*copy
         };
+        let samples = d.len() / stride;
         let group = (HANDED_ON / outputs).max(1);
         for first in rows.clone().step_by(group) {
             let count = group.min(rows.end - first);
@@ -60,6 +61,7 @@ impl<T: Scalar> Wide for Outer<'_, T> {
                     pixels: &pixels[(first + row).min(pixels.len())..],
                     inputs,
                     d,
+                    samples,
                     stride,
                 };
                 let c = &mut finished[row * outputs..][..stride];
@@ -89,8 +91,9 @@ struct Pixel<'a, T> {
     /// Its byte in each sample, `inputs` apart.
     pixels: &'a [u8],
     inputs: usize,
-    /// Rows of whole vectors, `stride` apart.
+    /// `samples` rows of whole vectors, `stride` apart.
     d: &'a [T],
+    samples: usize,
     stride: usize,
 }
 
@@ -99,7 +102,6 @@ impl<T: Scalar> Pixel<'_, T> {
     #[inline(always)]
     fn columns<I: Isa, const V: usize>(&self, column: usize, c: &mut [T]) -> usize {
         assert!(column + V * LANES <= self.stride, "a row has fewer columns");
-        let samples = self.d.len() / self.stride;
         let table = T::pixels();
         let mut sums = [[T::zero(); LANES]; V];
         let mut group = 0;
@@ -109,8 +111,8 @@ impl<T: Scalar> Pixel<'_, T> {
                 let sample = group * BITS + mask.trailing_zeros() as usize;
                 mask &= mask - 1;
                 let value = table[usize::from(self.pixels[sample * self.inputs])];
-                assert!(sample < samples, "a mask has bits for the samples only");
-                // SAFETY: `V` vectors from `column` on lie within each of the `samples` rows.
+                assert!(sample < self.samples, "a mask has bits for the samples only");
+                // SAFETY: `V` vectors from `column` on lie within each of the `samples` rows of `d`.
                 let row = unsafe { &*self.d.as_ptr().add(sample * self.stride + column).cast() };
                 accumulate::<T, I, V>(value, row, &mut sums);
             }

@@ -1,8 +1,7 @@
 //! One tile in registers.
 
-use super::Lanes;
 use crate::Scalar;
-use crate::isa::{Isa, LANES};
+use crate::isa::{Isa, LANES, Lanes};
 
 /// A slice in which vectors lie `distance` apart.
 #[derive(Clone, Copy)]
@@ -55,9 +54,7 @@ pub(super) fn accumulate<T: Scalar, I: Isa, const M: usize, const V: usize, cons
             // slice is longer, as asserted above.
             let a = unsafe { *left.add(m * a.distance + k * a_depth) };
             for (sums, vector) in sums.iter_mut().zip(&vectors) {
-                for (sum, &b) in sums.iter_mut().zip(vector) {
-                    *sum = I::fma(a, b, *sum);
-                }
+                I::multiply_add(a, vector, sums);
             }
         }
     }

@@ -1,9 +1,9 @@
 //! y = f(x W + b).
 
-use super::finish;
-use crate::isa::{self, Isa, Kernel, LANES, Tiled};
+use super::finished;
+use crate::isa::{self, Isa, Kernel, LANES, Lanes, Tiled};
 use crate::scratch::Scratch;
-use crate::tile::{Lanes, Operands, Right, Space, Store, Tile, product};
+use crate::tile::{Operands, Right, Space, Store, Tile, product};
 use crate::{Activation, Scalar};
 
 /// A dense layer and what goes into it: x \[B, I\] in C order, the kernel \[I, O\].
@@ -90,12 +90,6 @@ impl<T: Scalar, const RELU: bool> Store<T> for Rows<'_, T, RELU> {
             }
         }
     }
-}
-
-#[inline(always)]
-fn finished<T: Scalar, const RELU: bool>(mut vector: Lanes<T>) -> Lanes<T> {
-    vector.iter_mut().for_each(|sum| *sum = finish::<T, RELU>(*sum));
-    vector
 }
 
 /// The first elements of a vector, as many as `c` has, which is less than all, in pieces of powers of two: an

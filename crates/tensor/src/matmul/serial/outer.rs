@@ -11,6 +11,12 @@ use crate::tile::{Operands, Right, Space, pack_rows, padded, product};
 /// Numbers of a result that are handed on at a time: they stay in the first-level cache.
 const HANDED_ON: usize = 1024;
 
+/// Outputs from which on the inputs of a few rows are copied side by side before they meet with all of them.
+///
+/// Otherwise their distance may be a power of two, and they push each other out of the first-level cache. The copy
+/// takes some 8 % of the time at 128 outputs, 0.5 % at 2048, where it saves 15 % (64 x 2048 x 2048, Zen 3).
+const PACK_FROM: usize = 512;
+
 /// As [`super::matmul_tn`], on slices in C order.
 pub(crate) fn outer_products<T: Scalar>(
     x: &[T],
@@ -58,13 +64,23 @@ impl<T: Scalar> Tiled for Outer<'_, T> {
         for first in rows.clone().step_by(group) {
             let count = group.min(rows.end - first);
             let finished = at_least(&mut scratch.rows, count * outputs);
+            let x = &x[first.min(x.len())..];
+            let (a, a_depth) = if outputs < PACK_FROM {
+                (x, inputs)
+            } else {
+                let packed = at_least(&mut scratch.left, batch * count);
+                for (packed, x) in packed.chunks_exact_mut(count).zip(x.chunks(inputs)) {
+                    packed.copy_from_slice(&x[..count]);
+                }
+                (&*packed, count)
+            };
             let operands = Operands {
                 rows: count,
                 depth: batch,
                 columns: outputs,
-                a: &x[first.min(x.len())..],
+                a,
                 a_row: 1,
-                a_depth: inputs,
+                a_depth,
                 b: Right::Panels(b),
                 bias: None,
             };
