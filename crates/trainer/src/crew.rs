@@ -16,7 +16,7 @@ const TRIAL: Duration = Duration::from_millis(4);
 /// A size must be faster by this factor to be moved to, else noise would move the crew to and fro.
 const WORTH_MOVING: f64 = 0.9;
 
-/// A stretch slower than usual by this factor is a reason to try other sizes at once.
+/// A stretch slower than usual by this factor is a reason to try other sizes, if that was not done just now.
 const TROUBLE: f64 = 1.5;
 
 /// Seconds between trials after a move, and, doubled at each trial that changes nothing, at most.
@@ -78,7 +78,7 @@ impl Crew {
             return;
         }
         self.since_trial += elapsed.as_secs_f64();
-        let trouble = usual.is_some_and(|usual| per_step > TROUBLE * usual);
+        let trouble = usual.is_some_and(|usual| per_step > TROUBLE * usual) && self.since_trial >= SOON;
         if trouble || self.since_trial >= self.interval {
             let above = self.current.checked_sub(1);
             let below = Some(self.current + 1).filter(|&below| below < self.sizes.len());
@@ -153,7 +153,7 @@ mod tests {
         simulate(&mut crew, 1.1, quiet);
         let spent = simulate(&mut crew, 1.0, quiet);
         assert!(share(&spent, 2) > 0.95, "{spent:?}");
-        // Trouble is seen at the first slow stretch, not at the next trial.
+        // Trouble is seen at the first slow stretch that is not right after a trial.
         let spent = simulate(&mut crew, 1.0, busy);
         assert!(share(&spent, 1) > 0.8, "{spent:?}");
     }
