@@ -31,7 +31,7 @@ fn training(criterion: &mut Criterion) {
         for threads in [1, 2] {
             let team = Team::new(threads).expect("threads");
             let mut model = network(hidden);
-            let mut training = Training::new(&model, Adam::default(), batch);
+            let mut training = Training::new(&model, Adam::default(), batch).expect("memory");
             let mut stretches = order.chunks_exact(batch * steps as usize).cycle();
             group.bench_function(BenchmarkId::new("threads", threads), |bench| {
                 bench.iter(|| {

@@ -1,6 +1,7 @@
 //! `cargo xtask`: the project's own commands. Each parses, calls, and reports; the work is done elsewhere.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod floor;
 mod seeds;
 
@@ -25,6 +26,7 @@ enum Command {
     Summary(Summary),
     Download(Download),
     Seeds(seeds::Seeds),
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -39,5 +41,6 @@ fn main() -> ExitCode {
         Command::Summary(summary) => summary.run(),
         Command::Download(download) => download.run(),
         Command::Seeds(seeds) => seeds.run(),
+        Command::Bench(bench) => bench.run(),
     })
 }

@@ -123,9 +123,11 @@ impl Recipe {
         let text = std::fs::read_to_string(&path)
             .map_err(|source| RecipeError::Unknown { path: path.clone(), source })?;
         let recipe: Self = toml::from_str(&text).map_err(|error| {
-            let line = error.span().map(|span| text[..span.start].matches('\n').count() + 1);
-            let at = line.map_or(String::new(), |line| format!("line {line}: "));
-            let problem = format!("{at}{}", error.message().lines().collect::<Vec<_>>().join(" "));
+            let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count());
+            let message =
+                error.message().lines().collect::<Vec<_>>().join(" ").replace("usize", "a whole number");
+            let said = text.lines().nth(line).unwrap_or_default().trim();
+            let problem = format!("line {}: {message}, in `{said}`", line + 1);
             RecipeError::Malformed { path: path.clone(), problem }
         })?;
         recipe.validate().map_err(|error| RecipeError::Malformed { path, problem: error.to_string() })?;

@@ -1,11 +1,11 @@
 //! A run's folder: the model and what is to be known of how it came about.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use serde::{Deserialize, Serialize};
-use ziffer_nn::{Model, write_atomically};
+use ziffer_nn::{Model, Staged};
 use ziffer_trainer::History;
 
 /// The model's file in a run's folder.
@@ -62,29 +62,31 @@ pub struct RunSummary {
 pub(crate) fn prepare(folder: &Path, bytes: usize) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder)
         .map_err(|error| anyhow!("{}: cannot make the run's folder: {error}", folder.display()))?;
-    let probe = || -> io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".ziffer-").suffix(".part").tempfile_in(folder)?;
-        file.write_all(&vec![0; bytes])?;
-        file.as_file().sync_all()
-    };
-    probe().map_err(|error| anyhow!("{}: cannot write to the run's folder: {error}", folder.display()))
+    for name in [MODEL_FILE, SUMMARY_FILE] {
+        let path = folder.join(name);
+        ensure!(!path.is_dir(), "{}: cannot write: it is a folder", path.display());
+    }
+    // Written, brought to the disk, and dropped.
+    Staged::write(folder.join(MODEL_FILE), &vec![0; bytes])
+        .map(drop)
+        .map_err(|error| anyhow!("{}: cannot write to the run's folder: {error}", folder.display()))
 }
 
-/// Writes both files, each whole or not at all. The summary comes last: where it is, the run is complete.
+/// Writes both files: both are on the disk before either gets its name, so that a failure leaves an earlier run as it was.
 pub(crate) fn write(folder: &Path, model: &Model, summary: &RunSummary) -> anyhow::Result<()> {
-    let path = folder.join(SUMMARY_FILE);
-    // A summary of an earlier run must not stand beside this run's model.
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(anyhow!("{}: cannot replace: {error}", path.display()));
-        }
-        _ => {}
-    }
-    model.save(folder.join(MODEL_FILE))?;
     let mut text = serde_json::to_string_pretty(summary).context("the summary as JSON")?;
     text.push('\n');
-    write_atomically(&path, text.as_bytes())
-        .map_err(|error| anyhow!("{}: cannot write: {error}", path.display()))
+    let in_folder = |name: &str, outcome: io::Result<Staged>| {
+        outcome.map_err(|error| anyhow!("{}: cannot write: {error}", folder.join(name).display()))
+    };
+    let model = in_folder(MODEL_FILE, Staged::write(folder.join(MODEL_FILE), &model.to_safetensors()))?;
+    let summary = in_folder(SUMMARY_FILE, Staged::write(folder.join(SUMMARY_FILE), text.as_bytes()))?;
+    for (name, staged) in [(MODEL_FILE, model), (SUMMARY_FILE, summary)] {
+        staged
+            .publish()
+            .map_err(|error| anyhow!("{}: cannot write: {error}", folder.join(name).display()))?;
+    }
+    Ok(())
 }
 
 /// The model of a run's folder, or the file itself.

@@ -1,5 +1,6 @@
 //! From the command line to an exit code: 0 done, 1 failed, 2 wrong usage, and one line on standard error.
 
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -12,21 +13,22 @@ use ziffer_tensor::InstructionSet;
 /// # Errors
 /// The code to exit with.
 pub fn parse<P: Parser>() -> Result<P, ExitCode> {
-    let parsed = P::try_parse().map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            // A closed pipe is no error of ours.
-            let _ = error.print();
-            ExitCode::SUCCESS
-        }
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let _ = error.print();
-            ExitCode::from(2)
-        }
-        _ => {
-            complain(&one_line(&error.render().to_string()));
-            ExitCode::from(2)
-        }
-    })?;
+    let parsed =
+        P::try_parse_from(with_values_joined(std::env::args_os())).map_err(|error| match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                // A closed pipe is no error of ours.
+                let _ = error.print();
+                ExitCode::SUCCESS
+            }
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                let _ = error.print();
+                ExitCode::from(2)
+            }
+            _ => {
+                complain(&one_line(&error.render().to_string()));
+                ExitCode::from(2)
+            }
+        })?;
     // Looked at before any kernel runs, which could only panic.
     match InstructionSet::from_environment() {
         Ok(_) => Ok(parsed),
@@ -35,6 +37,31 @@ pub fn parse<P: Parser>() -> Result<P, ExitCode> {
             Err(ExitCode::from(2))
         }
     }
+}
+
+/// The arguments, with `--flag -value` written as `--flag=-value`. Else clap takes a value that begins with a dash, a
+/// negative number say, for an argument of its own, and does not name the flag when it refuses it. Our only short flags are
+/// `-h` and `-V`.
+fn with_values_joined(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut joined: Vec<OsString> = Vec::new();
+    for argument in arguments {
+        let bytes = argument.as_encoded_bytes();
+        let is_value = matches!(bytes, [b'-', second, ..] if !b"-hV".contains(second));
+        match joined.last_mut() {
+            Some(flag) if is_value && is_flag(flag) => {
+                flag.push("=");
+                flag.push(argument);
+            }
+            _ => joined.push(argument),
+        }
+    }
+    joined
+}
+
+/// Whether it is a long flag without a value.
+fn is_flag(argument: &OsStr) -> bool {
+    let bytes = argument.as_encoded_bytes();
+    bytes.starts_with(b"--") && bytes.len() > 2 && !bytes.contains(&b'=')
 }
 
 /// What clap says in several lines, in one: what is wrong, and its tip if it has one.
@@ -50,6 +77,25 @@ fn one_line(message: &str) -> String {
     kept.join("; ")
 }
 
+/// Flags that do not go together, which is wrong usage.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(pub(crate) String);
+
+/// Standard output that cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output: cannot write: {0}")]
+struct OutputError(#[source] io::Error);
+
+/// Prints a result to standard output.
+///
+/// # Errors
+/// If it cannot be written; a closed pipe is told apart by [`exit_code`].
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    Ok(out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(OutputError)?)
+}
+
 /// The code to exit with after a command; an error is told in one line.
 pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
     let Err(error) = outcome else { return ExitCode::SUCCESS };
@@ -62,17 +108,27 @@ pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
     }
     // Each error's message is complete in itself.
     complain(&format!("error: {error}"));
-    ExitCode::FAILURE
+    if error.is::<UsageError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
 
 fn complain(line: &str) {
     let line = line.split('\n').map(str::trim).collect::<Vec<_>>().join(" ");
-    let _ = writeln!(io::stderr(), "{line}");
+    // What was quoted from a file or a flag must not move the terminal's cursor.
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    let _ = writeln!(io::stderr(), "{}", line.chars().map(escaped).collect::<String>());
 }
 
 #[cfg(test)]
 mod tests {
-    use super::one_line;
+    use super::{one_line, with_values_joined};
+
+    #[test]
+    fn values_with_a_dash_stay_with_their_flag() {
+        let joined = |line: &str| with_values_joined(line.split(' ').map(Into::into));
+        assert_eq!(joined("z --rate -1e-3 -h"), ["z", "--rate=-1e-3", "-h"]);
+        assert_eq!(joined("z --rate --other -- -5"), ["z", "--rate", "--other", "--", "-5"]);
+        assert_eq!(joined("z --rate=1 -5 --help -V"), ["z", "--rate=1", "-5", "--help", "-V"]);
+    }
 
     #[test]
     fn clap_in_one_line() {

@@ -31,7 +31,7 @@ impl Dataset {
     /// `i32` of rank 1; or `i32` of rank 2, of which column 0 is the class, as QMNIST has it).
     ///
     /// `classes` bounds the labels. `None` takes the largest label plus one, at most 256 for `u8` and 65,536 for
-    /// `i32`.
+    /// `i32`; a `u8` label of 255 is then a class only if 254 is one too, for it is what "no label" is written as.
     ///
     /// # Errors
     /// [`DatasetError::Idx`] if a file cannot be opened or is not IDX; [`NotImages`](DatasetError::NotImages),
@@ -155,12 +155,6 @@ impl Dataset {
     pub fn split(&self, validation_split: f64) -> Result<(View<'_>, View<'_>), DatasetError> {
         self.view().split(validation_split)
     }
-
-    /// Lets the labels stand for more classes than occur in them.
-    pub(crate) fn with_classes(mut self, classes: usize) -> Dataset {
-        self.classes = self.classes.max(classes);
-        self
-    }
 }
 
 impl fmt::Debug for Dataset {
@@ -213,6 +207,21 @@ fn read_labels(labels: &IdxFile, classes: Option<usize>) -> Result<(usize, Box<[
         _ => unreachable!("label_count lets no other type pass"),
     };
     let found = checked.iter().max().map_or(0, |largest| *largest as usize + 1);
+    if classes.is_none()
+        && labels.element_type() == ElementType::U8
+        && found == 256
+        && !checked.contains(&254)
+    {
+        let below =
+            checked.iter().filter(|label| **label < 255).max().map_or(1, |largest| *largest as usize + 1);
+        let index = checked.iter().position(|label| *label == 255).unwrap_or_default();
+        return Err(DatasetError::LabelOutOfRange {
+            path: labels.path().to_owned(),
+            index,
+            value: 255,
+            classes: below,
+        });
+    }
     Ok((classes.unwrap_or(found), checked))
 }
 

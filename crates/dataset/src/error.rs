@@ -148,6 +148,15 @@ pub enum DatasetError {
         /// Bytes of content before it ended.
         unpacked: u64,
     },
+    /// A gzip archive that ends neither with its content nor with another one: its last bytes are missing, or something
+    /// else is behind them.
+    #[error("{}: gzip data ends wrongly behind its {unpacked} bytes of content, delete it or place a good one", .path.display())]
+    GzipEnd {
+        /// The archive.
+        path: PathBuf,
+        /// Bytes of content, all there are.
+        unpacked: u64,
+    },
     /// A gzip archive that is damaged, or has something else behind it.
     #[error("{}: gzip data is corrupt after {unpacked} bytes of content ({source}), delete it or place a good one", .path.display())]
     GzipCorrupt {

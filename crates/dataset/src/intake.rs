@@ -72,7 +72,7 @@ impl Wanted<'_> {
 
     /// Takes in a raw file; `from` is named in errors.
     pub(crate) fn copy(&self, file: File, from: &Path) -> Result<Arrived, Failure> {
-        self.take_in(file, from, |_, source| read_error(from, source))
+        self.take_in(file, from, |_, _, source| read_error(from, source))
     }
 
     /// Takes in an archive; `from` is named in errors. Several members in a row are one content, as the standard
@@ -85,7 +85,10 @@ impl Wanted<'_> {
                 return Err(Failure::Place(DatasetError::NotGzip { path: from.to_owned(), found: [*a, *b] }));
             }
         }
-        self.take_in(MultiGzDecoder::new(packed), from, |unpacked, source| match source.kind() {
+        self.take_in(MultiGzDecoder::new(packed), from, |unpacked, is_all, source| match source.kind() {
+            io::ErrorKind::UnexpectedEof if is_all => {
+                DatasetError::GzipEnd { path: from.to_owned(), unpacked }
+            }
             io::ErrorKind::UnexpectedEof => DatasetError::GzipCutShort { path: from.to_owned(), unpacked },
             io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
                 DatasetError::GzipCorrupt { path: from.to_owned(), unpacked, source }
@@ -101,15 +104,17 @@ impl Wanted<'_> {
         &self,
         mut content: impl Read,
         from: &Path,
-        read_failed: impl Fn(u64, io::Error) -> DatasetError,
+        read_failed: impl Fn(u64, bool, io::Error) -> DatasetError,
     ) -> Result<Arrived, Failure> {
+        // All there should be, as far as a header has come that says it.
+        let is_all =
+            |read: &[u8], found: u64| Header::parse(read).is_ok_and(|header| header.file_len() == found);
         let malformed = |problem| Failure::Place(DatasetError::Content { path: from.to_owned(), problem });
         let mut buffer = Vec::with_capacity(BUFFER_BYTES);
-        content
-            .by_ref()
-            .take(Header::MAX_LEN as u64)
-            .read_to_end(&mut buffer)
-            .map_err(|source| Failure::Place(read_failed(buffer.len() as u64, source)))?;
+        content.by_ref().take(Header::MAX_LEN as u64).read_to_end(&mut buffer).map_err(|source| {
+            let found = buffer.len() as u64;
+            Failure::Place(read_failed(found, is_all(&buffer, found), source))
+        })?;
         let header = Header::parse(&buffer).map_err(malformed)?;
         self.check_header(from, &header).map_err(Failure::Place)?;
 
@@ -124,11 +129,10 @@ impl Wanted<'_> {
             hasher.update(&buffer);
             replacement.write_all(&buffer).map_err(|source| self.write_error(source))?;
             buffer.clear();
-            content
-                .by_ref()
-                .take(BUFFER_BYTES as u64)
-                .read_to_end(&mut buffer)
-                .map_err(|source| Failure::Place(read_failed(found + buffer.len() as u64, source)))?;
+            content.by_ref().take(BUFFER_BYTES as u64).read_to_end(&mut buffer).map_err(|source| {
+                let found = found + buffer.len() as u64;
+                Failure::Place(read_failed(found, found == expected, source))
+            })?;
         }
         header.check_file_len(found).map_err(malformed)?;
         let digest = hasher.finish();

@@ -161,8 +161,9 @@ impl TrainTest {
         let name = source.name;
         let mut shelf = Shelf::new(source)?;
         let [train_images, train_labels, test_images, test_labels] = shelf.files()?;
-        let mut train = Dataset::from_files(train_images, train_labels, name.classes())?;
-        let mut test = Dataset::from_files(test_images, test_labels, name.classes())?;
+        let train = Dataset::from_files(train_images, train_labels, name.classes())?;
+        // What the training part lacks cannot be learnt; the test part may lack some.
+        let test = Dataset::from_files(test_images, test_labels, Some(train.classes()))?;
         if train.image_shape() != test.image_shape() {
             return Err(DatasetError::PartsDiffer {
                 train_path: train.images_path().to_owned(),
@@ -171,10 +172,6 @@ impl TrainTest {
                 test: test.image_shape().to_vec(),
             });
         }
-        // A custom set's classes are told by its labels, and one part may lack the last of them.
-        let classes = train.classes().max(test.classes());
-        train = train.with_classes(classes);
-        test = test.with_classes(classes);
         Ok(TrainTest { name, train, test, folder: shelf.into_folder() })
     }
 

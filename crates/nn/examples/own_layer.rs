@@ -83,7 +83,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build(0)?;
     println!("{}", model.summary());
     let loss = SparseCategoricalCrossentropy::default();
-    let mut training = Training::new(&model, Adam { learning_rate: 0.01, ..Adam::default() }, 32);
+    let mut training = Training::new(&model, Adam { learning_rate: 0.01, ..Adam::default() }, 32)?;
     let team = Team::new(2)?;
     let mut order: Vec<u32> = (0..512).collect();
     for epoch in 0..100 {

@@ -4,7 +4,7 @@
 //! The metadata's one entry, `architecture`, is the network in JSON, so that a file alone is enough to use it.
 
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use ziffer_tensor::Activation;
 
 use crate::layer::Layer;
-use crate::{BuildError, Dense, Flatten, Initializer, Model, Sequential};
+use crate::{BuildError, Dense, Flatten, Initializer, Model, Sequential, Staged};
 
 /// The metadata's key.
 const ARCHITECTURE: &str = "architecture";
@@ -79,11 +79,9 @@ impl Model<f32> {
     /// If the file cannot be written. What was there before is then still there.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), FormatError> {
         let path = path.as_ref();
-        write_atomically(path, &self.to_safetensors()).map_err(|source| FormatError::Io {
-            path: path.to_owned(),
-            action: "write",
-            source,
-        })
+        Staged::write(path, &self.to_safetensors())
+            .and_then(Staged::publish)
+            .map_err(|source| FormatError::Io { path: path.to_owned(), action: "write", source })
     }
 
     /// Reads a model from a file that [`save`](Self::save) wrote.
@@ -214,29 +212,6 @@ fn dense(config: &Map<String, Value>) -> Result<impl Layer<f32> + 'static, Strin
 
 fn read(path: &Path) -> Result<Vec<u8>, FormatError> {
     std::fs::read(path).map_err(|source| FormatError::Io { path: path.to_owned(), action: "read", source })
-}
-
-/// Writes a file that appears under its name whole or not at all: written beside, synced, and renamed.
-///
-/// # Errors
-/// If it cannot be written. What was there before is then still there, and nothing else is left behind.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    // Private by default; this becomes a file like any other of the user's.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.prefix(".ziffer-").suffix(".part").tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    // Makes the rename durable; not every file system can, and what is whole is whole.
-    #[cfg(unix)]
-    let _ = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
-    Ok(())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 //! let mut model = Sequential::new([2]).dense(8, Activation::Tanh).dense(2, Activation::Sigmoid).build(1)?;
 //!
 //! let adam = Adam { learning_rate: 0.05, ..Adam::default() };
-//! let mut training = Training::new(&model, adam, 4);
+//! let mut training = Training::new(&model, adam, 4).expect("a few numbers");
 //! let team = Team::new(1).expect("one thread");
 //! for _ in 0..300 {
 //!     training.run(&mut model, &MeanSquaredError, &samples, &[0, 1, 2, 3], (&team).into()).expect("a finite loss");
@@ -45,6 +45,7 @@ mod model;
 pub mod optimizer;
 mod samples;
 mod sequential;
+mod staged;
 mod summary;
 #[allow(
     unsafe_code,
@@ -54,7 +55,7 @@ pub mod training;
 
 pub use dense::Dense;
 pub use flatten::Flatten;
-pub use format::{FormatError, write_atomically};
+pub use format::FormatError;
 pub use inference::Evaluation;
 pub use initializer::Initializer;
 pub use layer::{Feature, Input, Layer, Output, Part, Sink, WeightSpec, Weights};
@@ -63,5 +64,6 @@ pub use model::{LayerInfo, Model, Snapshot};
 pub use optimizer::{Adam, AdamW, AnyOptimizer, Optimizer, RmsProp, Sgd};
 pub use samples::{Samples, WithClasses, WithValues};
 pub use sequential::{BuildError, MAX_PARAMETERS, Sequential};
+pub use staged::Staged;
 pub use training::{FitError, Stretch, Training};
-pub use ziffer_tensor::{Activation, Scalar, random, team};
+pub use ziffer_tensor::{Activation, NoMemory, Scalar, random, team};

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use ndarray::{ArrayView, ArrayViewD, IxDyn};
 use sha2::{Digest, Sha256};
-use ziffer_tensor::{Buffer, Scalar};
+use ziffer_tensor::{Buffer, NoMemory, Scalar};
 
 use crate::layer::{Layer, WeightSpec, Weights};
 
@@ -58,7 +58,7 @@ impl<T: Scalar> Placed<T> {
 const ALIGNMENT: usize = 16;
 
 impl<T: Scalar> Model<T> {
-    pub(crate) fn new(input_shape: Vec<usize>, mut layers: Vec<Placed<T>>) -> Self {
+    pub(crate) fn new(input_shape: Vec<usize>, mut layers: Vec<Placed<T>>) -> Result<Self, NoMemory> {
         let mut end = 0;
         for placed in &mut layers {
             for spec in &placed.specs {
@@ -67,7 +67,7 @@ impl<T: Scalar> Model<T> {
                 placed.ranges.push(start..end);
             }
         }
-        Self { input_shape, layers, weights: Buffer::zeros(end) }
+        Ok(Self { input_shape, layers, weights: Buffer::try_zeros(end)? })
     }
 
     /// The shape of an input sample: `[28, 28]`.

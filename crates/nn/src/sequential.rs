@@ -1,7 +1,7 @@
 //! The architecture of a network, layer by layer, before it has weights.
 
 use ziffer_tensor::random::{Purpose, Stream};
-use ziffer_tensor::{Activation, Scalar};
+use ziffer_tensor::{Activation, NoMemory, Scalar};
 
 use crate::layer::{Layer, WeightSpec};
 use crate::model::{Model, Placed};
@@ -53,6 +53,9 @@ pub enum BuildError {
     /// More parameters than [`MAX_PARAMETERS`].
     #[error("the model has more than {MAX_PARAMETERS} parameters; use smaller layers")]
     TooLarge,
+    /// The weights do not fit into memory.
+    #[error(transparent)]
+    Memory(#[from] NoMemory),
 }
 
 /// The most parameters that a model may have; with Adam's state they take 12 GiB.
@@ -131,10 +134,10 @@ impl<T: Scalar> Sequential<T> {
             placed.push(Placed::new(name, layer, shape.clone(), specs));
         }
         let layers = placed.iter().filter(|placed| !placed.layer.is_identity()).count();
-        if layers == 0 || self.input_shape.iter().product::<usize>() == 0 {
+        if layers == 0 || self.input_shape.contains(&0) {
             return Err(BuildError::Empty { input_shape: self.input_shape, layers });
         }
-        Ok(Model::new(self.input_shape, placed))
+        Ok(Model::new(self.input_shape, placed)?)
     }
 }
 

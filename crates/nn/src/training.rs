@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use ndarray::{ArrayView2, ArrayViewMut2};
 use ziffer_tensor::shared::Shared;
 use ziffer_tensor::team::{Member, Team};
-use ziffer_tensor::{Buffer, Scalar};
+use ziffer_tensor::{Buffer, NoMemory, Scalar};
 
 use crate::layer::{Feature, Input, Output, Part, Sink};
 use crate::loss::Loss;
@@ -109,25 +109,29 @@ pub(crate) fn last_output<T: Scalar>(last: &Placed<T>, loss: &impl Loss<T>) -> O
 impl<T: Scalar, O: Optimizer<T>, V: Feature<T>> Training<T, O, V> {
     /// A training of `model` in batches of at most `batch_size`, from the optimizer's first step on.
     ///
+    /// # Errors
+    /// If the optimizer's state and the layers' outputs do not fit into memory.
+    ///
     /// # Panics
     /// If `batch_size` is 0.
-    pub fn new(model: &Model<T>, optimizer: O, batch_size: usize) -> Self {
+    pub fn new(model: &Model<T>, optimizer: O, batch_size: usize) -> Result<Self, NoMemory> {
         assert!(batch_size > 0, "a batch has at least one sample");
         let slots = optimizer.slots();
         assert!(slots.len() <= MAX_SLOTS, "{} slots, at most {MAX_SLOTS}", slots.len());
         let computing = || model.placed().iter().filter(|placed| !placed.layer.is_identity());
-        let buffers = || computing().map(|placed| Buffer::zeros(batch_size * placed.outputs())).collect();
-        Self {
+        let zeros = |placed: &Placed<T>| Buffer::try_zeros(batch_size.saturating_mul(placed.outputs()));
+        let buffers = || computing().map(zeros).collect::<Result<Vec<_>, _>>();
+        Ok(Self {
             iteration: 0,
             batch_size,
-            slots: slots.iter().map(|_| Buffer::zeros(model.block().len())).collect(),
+            slots: slots.iter().map(|_| Buffer::try_zeros(model.block().len())).collect::<Result<_, _>>()?,
             x: vec![V::default(); batch_size * model.inputs()],
-            outputs: buffers(),
-            gradients: buffers(),
+            outputs: buffers()?,
+            gradients: buffers()?,
             losses: vec![0.0; batch_size],
             hits: vec![false; batch_size],
             optimizer,
-        }
+        })
     }
 
     /// The number of steps that have been made.

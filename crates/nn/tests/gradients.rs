@@ -117,7 +117,7 @@ proptest! {
         let sgd = Sgd { learning_rate: 0.5, ..Sgd::default() };
         let order: Vec<u32> = (0..batch as u32).collect();
         let team = Team::new(threads).unwrap();
-        let results = Training::new(&model, sgd, batch)
+        let results = Training::new(&model, sgd, batch).unwrap()
             .run(&mut model, &loss, &samples, &order, (&team).into())
             .unwrap();
         let after = model.weights().flat_map(|(_, w)| w.into_iter().copied().collect::<Vec<_>>());

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ndarray::Array2;
 use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::team::Team;
+use ziffer_nn::training::StepResult;
 use ziffer_nn::{
     Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy, Stretch, Training, WithClasses,
 };
@@ -21,7 +22,7 @@ fn run(cut: impl Fn(usize) -> (usize, Option<Duration>)) -> (String, Vec<f64>) {
     let mut model: Model =
         Sequential::new([11]).dense(19, Activation::Relu).dense(3, Activation::Softmax).build(0).unwrap();
     let team = Team::new(5).unwrap();
-    let mut training = Training::new(&model, Adam::default(), BATCH);
+    let mut training = Training::new(&model, Adam::default(), BATCH).unwrap();
     let order: Vec<u32> = (0..SAMPLES as u32).collect();
     let mut losses = Vec::new();
     while losses.len() * BATCH < SAMPLES {
@@ -33,7 +34,7 @@ fn run(cut: impl Fn(usize) -> (usize, Option<Duration>)) -> (String, Vec<f64>) {
         if time == Some(Duration::ZERO) {
             assert_eq!(results.len(), 1, "a stretch without time makes one step");
         }
-        losses.extend(results.iter().map(|result| result.loss()));
+        losses.extend(results.iter().map(StepResult::loss));
         assert_eq!(training.iteration(), losses.len() as u64);
     }
     (model.weights_sha256(), losses)

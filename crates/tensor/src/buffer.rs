@@ -22,11 +22,32 @@ pub struct Buffer<T> {
     of: PhantomData<T>,
 }
 
+/// Memory that is not to be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no memory for {numbers} numbers of {size} bytes")]
+pub struct NoMemory {
+    numbers: usize,
+    size: usize,
+}
+
 impl<T: Scalar> Buffer<T> {
     /// `len` zeros.
     pub fn zeros(len: usize) -> Self {
         let lines = vec![Line([0; LINE]); (len * size_of::<T>()).div_ceil(LINE)];
         Self { lines, len, of: PhantomData }
+    }
+
+    /// `len` zeros, or an error if there is no memory for them.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn try_zeros(len: usize) -> Result<Self, NoMemory> {
+        let no_memory = NoMemory { numbers: len, size: size_of::<T>() };
+        let count = len.checked_mul(size_of::<T>()).ok_or(no_memory)?.div_ceil(LINE);
+        let mut lines = Vec::new();
+        lines.try_reserve_exact(count).map_err(|_| no_memory)?;
+        lines.resize(count, Line([0; LINE]));
+        Ok(Self { lines, len, of: PhantomData })
     }
 
     /// Makes it at least `len` long; what is new is zero.
@@ -77,8 +98,13 @@ mod tests {
             buffer.grow(len + 40);
             assert_eq!(buffer.iter().filter(|&&x| x == 1.0).count(), len);
             assert_eq!((buffer.len(), buffer.as_ptr() as usize % LINE), (len + 40, 0));
+            assert_eq!(*Buffer::<f32>::try_zeros(len).unwrap(), *Buffer::<f32>::zeros(len));
             let half = Buffer::<f64>::zeros(len);
             assert_eq!((half.len(), half.as_ptr() as usize % LINE), (len, 0));
+        }
+        for len in [usize::MAX, usize::MAX / 4, usize::MAX / 8] {
+            let error = Buffer::<f32>::try_zeros(len).unwrap_err();
+            assert_eq!(error.to_string(), format!("no memory for {len} numbers of 4 bytes"));
         }
     }
 }

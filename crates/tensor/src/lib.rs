@@ -52,6 +52,6 @@ mod tile;
 pub mod update;
 
 pub use activation::Activation;
-pub use buffer::Buffer;
+pub use buffer::{Buffer, NoMemory};
 pub use isa::InstructionSet;
 pub use scalar::Scalar;

@@ -255,7 +255,7 @@ mod tests {
             team.run(|member| {
                 for round in 1..=400 {
                     if round % 100 == 0 && member.index() == 0 {
-                        std::thread::sleep(std::time::Duration::from_millis(5));
+                        std::thread::sleep(Duration::from_millis(5));
                     }
                     counters[member.index()].store(round, Ordering::Relaxed);
                     member.wait();

@@ -1,7 +1,7 @@
 //! What can go wrong in training.
 
 use ziffer_dataset::DatasetError;
-use ziffer_nn::FitError;
+use ziffer_nn::{FitError, NoMemory};
 
 /// An error of [`Trainer`](crate::Trainer) or [`Evaluate`](crate::Evaluate).
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,9 @@ pub enum TrainError {
     /// The model, the loss and the samples do not fit together.
     #[error(transparent)]
     Fit(#[from] FitError),
+    /// The optimizer's state does not fit into memory.
+    #[error("{0} beside the model")]
+    Memory(#[from] NoMemory),
     /// The data set cannot be split so.
     #[error(transparent)]
     Split(#[from] DatasetError),

@@ -132,7 +132,7 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
         let team = Team::new(self.threads)
             .map_err(|error| TrainError::Threads { threads: self.threads, reason: error.to_string() })?;
         let batch_size = self.batch_size.min(train.len());
-        let mut training = Training::new(model, self.optimizer.clone(), batch_size);
+        let mut training = Training::new(model, self.optimizer.clone(), batch_size)?;
         let plan = Plan {
             epochs: self.epochs,
             steps: train.len().div_ceil(batch_size),

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use ziffer_dataset::catalogue::Name;
 use ziffer_dataset::{Mirror, Source, TrainTest};
 
+use crate::usage::UsageError;
+
 /// The flags that choose a data set.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct DataArgs {
@@ -49,5 +51,9 @@ fn repository_copy(name: Name) -> Option<Mirror> {
 
 /// Opens a set, as `source` finds it.
 pub(crate) fn open(name: Name, data_dir: Option<&Path>) -> anyhow::Result<TrainTest> {
+    if name == Name::Custom && data_dir.is_none() {
+        let problem = "a custom data set needs --data-dir DIR, the folder that has its four IDX files under MNIST's names";
+        return Err(UsageError(problem.to_owned()).into());
+    }
     Ok(TrainTest::open(&source(name, data_dir, &[]))?)
 }

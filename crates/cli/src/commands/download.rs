@@ -1,12 +1,12 @@
 //! `download`: gets data sets.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use ziffer_dataset::catalogue::Name;
 use ziffer_dataset::{Mirror, TrainTest};
 
 use super::data;
+use crate::usage::{UsageError, print};
 
 /// Get data sets into the cache folder, or one set into --data-dir itself
 #[derive(Clone, Debug, clap::Args)]
@@ -34,11 +34,12 @@ impl Download {
     /// # Errors
     /// Whatever went wrong, in one line that says what and where.
     pub fn run(&self) -> anyhow::Result<()> {
-        anyhow::ensure!(
-            self.data_dir.is_none() || self.names.len() == 1,
-            "--data-dir takes one data set, found {}; leave it out to use the cache folder",
-            self.names.len()
-        );
+        if self.data_dir.is_some() && self.names.len() != 1 {
+            let found = self.names.len();
+            let problem =
+                format!("--data-dir takes one data set, found {found}; leave it out to use the cache folder");
+            return Err(UsageError(problem).into());
+        }
         let mirrors: Vec<Mirror> = self.mirror.iter().map(|place| mirror(place)).collect();
         for &name in &self.names {
             let source = data::source(name, self.data_dir.as_deref(), &mirrors)
@@ -46,11 +47,10 @@ impl Download {
                 .force(self.force);
             let set = TrainTest::open(&source)?;
             let (train, test) = (set.train.len(), set.test.len());
-            writeln!(
-                io::stdout(),
-                "{name}: {train} training and {test} test pictures in {}",
-                source.folder()?.display()
-            )?;
+            print(&format!(
+                "{name}: {train} training and {test} test pictures in {}\n",
+                set.folder().display()
+            ))?;
         }
         Ok(())
     }

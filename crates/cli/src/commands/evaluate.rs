@@ -1,14 +1,15 @@
 //! `evaluate`: loss and accuracy of a saved model.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
+use anyhow::anyhow;
 use ziffer_dataset::catalogue::Name;
 use ziffer_nn::Model;
 use ziffer_trainer::Evaluate as _;
 
 use super::data::{self, DataArgs};
 use crate::run_folder;
+use crate::usage::print;
 
 /// Print a model's loss and accuracy on the test part
 #[derive(Clone, Debug, clap::Args)]
@@ -28,11 +29,9 @@ impl Evaluate {
     pub fn run(&self) -> anyhow::Result<()> {
         let model = Model::load(run_folder::model_file(&self.model))?;
         let data = data::open(dataset(&self.data, &self.model), self.data.data_dir.as_deref())?;
-        let test = model.evaluate(&data.test)?;
-        let mut out = io::stdout().lock();
-        writeln!(out, "Test Loss: {:.4}", test.loss)?;
-        writeln!(out, "Test Accuracy: {:.2}%", 100.0 * test.accuracy)?;
-        Ok(())
+        let test =
+            model.evaluate(&data.test).map_err(|error| anyhow!("{}: {error}", data.folder().display()))?;
+        print(&format!("Test Loss: {:.4}\nTest Accuracy: {:.2}%\n", test.loss, 100.0 * test.accuracy))
     }
 }
 

@@ -1,6 +1,6 @@
 //! `predict`: what a saved model says of rows of a data set.
 
-use std::io::{self, Write};
+use std::fmt::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::{anyhow, ensure};
@@ -10,6 +10,7 @@ use ziffer_nn::Model;
 use super::data::{self, DataArgs};
 use super::evaluate::dataset;
 use crate::run_folder;
+use crate::usage::print;
 
 /// Print the class and the probabilities that a model gives rows of a data set
 #[derive(Clone, Debug, clap::Args)]
@@ -57,7 +58,8 @@ impl Predict {
         let view = set.view();
         ensure!(
             model.inputs() == view.features(),
-            "the {name} set has pictures of {:?}, the model takes {:?}",
+            "{}: the data set has pictures of {:?}, the model takes {:?}",
+            data.folder().display(),
             view.image_shape(),
             model.input_shape()
         );
@@ -67,7 +69,7 @@ impl Predict {
                 view.len()
             ));
         }
-        let mut out = io::stdout().lock();
+        let mut out = String::new();
         for &row in &self.rows {
             let pixels = view.image(row);
             let probabilities = model.predict(ArrayView2::from_shape((1, pixels.len()), pixels)?);
@@ -91,12 +93,12 @@ impl Predict {
                 writeln!(out, "{}", format!("  {class:2} {:6.2}% {bar}", 100.0 * p).trim_end())?;
             }
         }
-        Ok(())
+        print(&out)
     }
 }
 
 /// Draws a picture with two characters a pixel.
-fn show(out: &mut impl Write, pixels: &[u8], shape: &[usize]) -> io::Result<()> {
+fn show(out: &mut String, pixels: &[u8], shape: &[usize]) -> fmt::Result {
     const SHADES: [&str; 5] = ["  ", "░░", "▒▒", "▓▓", "██"];
     let width = shape.last().copied().unwrap_or(pixels.len()).max(1);
     for row in pixels.chunks(width) {

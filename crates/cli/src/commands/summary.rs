@@ -1,6 +1,5 @@
 //! `summary`: Keras's table of a model or a recipe.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::anyhow;
@@ -9,6 +8,7 @@ use ziffer_nn::Model;
 
 use crate::recipe::Recipe;
 use crate::run_folder;
+use crate::usage::print;
 
 /// Print the table of layers of a model, or of a recipe's network
 #[derive(Clone, Debug, clap::Args)]
@@ -40,7 +40,6 @@ impl Summary {
             })?;
             recipe.network(picture, classes).build_zeroed()?.summary()
         };
-        write!(io::stdout(), "{table}")?;
-        Ok(())
+        print(&table)
     }
 }

@@ -12,6 +12,7 @@ use ziffer_trainer::{Evaluate, Progress, Trainer, available_threads};
 use super::data::{self, DataArgs};
 use crate::recipe::{OptimizerName, Recipe};
 use crate::run_folder::{self, RunSummary};
+use crate::usage::print;
 
 /// Train a network and evaluate it on the test part
 ///
@@ -136,7 +137,10 @@ impl Train {
             .unwrap_or_else(|| Path::new("runs").join(format!("{}-{}", recipe.dataset, recipe.seed)));
 
         let data = data::open(recipe.dataset_name()?, self.data.data_dir.as_deref())?;
-        let mut model = recipe.network(data.train.image_shape(), data.train.classes()).build(recipe.seed)?;
+        let mut model = recipe
+            .network(data.train.image_shape(), data.train.classes())
+            .build(recipe.seed)
+            .map_err(|error| anyhow!("hidden layers {:?}: {error}", recipe.hidden))?;
         if let Some(init) = &self.init {
             model.load_weights(init)?;
         }
@@ -180,7 +184,7 @@ impl Train {
         run_folder::write(&folder, &model, &summary)?;
         // A message; that nobody reads it is no failure.
         let _ = writeln!(io::stderr(), "Saved the model and its summary to {}", folder.display());
-        writeln!(io::stdout(), "Test Accuracy: {:.2}%", 100.0 * test.accuracy)?;
+        print(&format!("Test Accuracy: {:.2}%\n", 100.0 * test.accuracy))?;
         Ok(Trained { recipe, summary })
     }
 }

@@ -1,0 +1,124 @@
+//! Flags that cannot be meant: each is refused with its name, before anything is read or written.
+
+use crate::sandbox::{Outcome, Sandbox, TRAIN_TINY, finish};
+
+/// Runs `train` with `flags` and the tiny set.
+fn train(sandbox: &Sandbox, flags: &[&str]) -> Outcome {
+    let mut command = sandbox.command();
+    command.args(["train", "--out", "run"]).args(flags);
+    if !flags.contains(&"--dataset") {
+        command.args(["--dataset", "custom", "--data-dir", "set"]);
+    }
+    finish(&mut command)
+}
+
+/// `train` with `flags`, which must be refused as wrong usage with one line that has `words`.
+#[track_caller]
+fn wrong(flags: &[&str], words: &[&str]) {
+    let sandbox = Sandbox::with_tiny_set();
+    let before = sandbox.files();
+    let outcome = train(&sandbox, flags);
+    outcome.refused(words);
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+    assert!(before == sandbox.files() && !sandbox.path("run").exists(), "nothing is made for wrong usage");
+}
+
+/// Every value as `--flag value` and as `--flag=value`: the line has the flag, and what was found.
+#[track_caller]
+fn each_wrong(flag: &str, values: &[&str]) {
+    for value in values {
+        wrong(&[flag, value], &[flag, value]);
+        wrong(&[&format!("{flag}={value}")], &[flag, value]);
+    }
+}
+
+#[test]
+fn numbers_out_of_their_range() {
+    each_wrong("--batch-size", &["0", "1.5", "x", "", "99999999999999999999"]);
+    each_wrong("--epochs", &["0", "x", ""]);
+    each_wrong("--threads", &["0", "two"]);
+    each_wrong("--validation-split", &["1", "1.0", "nan", "inf", "2", "x", ""]);
+    each_wrong("--learning-rate", &["0", "nan", "inf", "x"]);
+    each_wrong("--hidden", &["0", "10,0,5", "10,,5", ",10", "10,", "x", "1.5", "99999999999999999999"]);
+    each_wrong("--seed", &["x", "1.5", "18446744073709551616"]);
+}
+
+#[test]
+fn negative_numbers() {
+    each_wrong("--batch-size", &["-1"]);
+    each_wrong("--epochs", &["-3"]);
+    each_wrong("--threads", &["-1"]);
+    each_wrong("--validation-split", &["-0.1", "-1", "-inf"]);
+    each_wrong("--learning-rate", &["-1", "-1e-3"]);
+    each_wrong("--hidden", &["-4", "-4,5"]);
+    each_wrong("--seed", &["-1"]);
+}
+
+#[test]
+fn what_would_be_right_is_said() {
+    wrong(&["--optimizer", "lion"], &["--optimizer", "lion", "sgd", "adam", "rmsprop"]);
+    wrong(&["--dataset", "cifar"], &["--dataset", "cifar", "mnist", "fashion-mnist", "custom"]);
+    wrong(&["--batch-size", "0"], &["at least 1"]);
+    wrong(&["--validation-split", "1"], &["0", "below 1"]);
+}
+
+#[test]
+fn flags_that_do_not_exist_with_a_tip() {
+    wrong(&["--epoch", "3"], &["--epoch", "tip", "--epochs"]);
+    wrong(&["--batchsize", "3"], &["--batchsize", "--batch-size"]);
+    wrong(&["--frobnicate"], &["--frobnicate"]);
+    wrong(&["stray"], &["stray"]);
+}
+
+#[test]
+fn flags_without_their_value_and_flags_given_twice() {
+    wrong(&["--epochs"], &["--epochs"]);
+    wrong(&["--out"], &["--out"]);
+    wrong(&["--epochs", "1", "--epochs", "2"], &["--epochs"]);
+}
+
+#[test]
+fn commands_that_do_not_exist_or_lack_what_they_need() {
+    let sandbox = Sandbox::new();
+    for (arguments, words) in [
+        ("trian", &["trian", "train"][..]),
+        ("evaluate", &["MODEL"]),
+        ("predict", &["MODEL"]),
+        ("predict model.safetensors", &[]),
+        ("summary", &["MODEL"]),
+        ("download", &["NAME"]),
+        ("download cifar", &["cifar", "mnist"]),
+        ("download mnist fashion-mnist --data-dir both", &["--data-dir"]),
+    ] {
+        let outcome = sandbox.refuse(arguments, words);
+        assert_eq!(outcome.code, Some(2), "{outcome:?}");
+    }
+    let bare = finish(&mut sandbox.command());
+    assert_eq!((bare.code, bare.stdout.as_str()), (Some(2), ""), "{bare:?}");
+    assert!(bare.stderr.contains("train"), "{bare:?}");
+}
+
+#[test]
+fn a_network_that_no_memory_holds() {
+    for hidden in ["1000000000000", "4000000000,4000000000", "18446744073709551615"] {
+        let sandbox = Sandbox::with_tiny_set();
+        let train = TRAIN_TINY.replace("--hidden 6", &format!("--hidden {hidden}"));
+        sandbox.refuse(&train, &["hidden"]);
+    }
+}
+
+#[test]
+fn a_split_that_leaves_no_sample() {
+    let sandbox = Sandbox::with_tiny_set();
+    sandbox.refuse(&format!("{TRAIN_TINY} --validation-split 0.999"), &["validation", "0.999", "60"]);
+}
+
+#[test]
+fn a_step_that_leads_out_of_the_numbers() {
+    for optimizer in ["adam", "sgd", "rmsprop", "adamw"] {
+        let sandbox = Sandbox::with_tiny_set();
+        let train = format!("{TRAIN_TINY} --learning-rate 1e30 --optimizer {optimizer}");
+        let outcome = sandbox.refuse(&train, &["loss", "step ", "epoch "]);
+        assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    }
+}

@@ -1,0 +1,125 @@
+//! The benchmarks' figures, as a table.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail, ensure};
+use serde::Deserialize;
+
+/// Run the criterion benches and write a table of their medians, each beside the peak of the core
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Bench {
+    /// The table's file
+    #[arg(long, value_name = "FILE", default_value = "docs/benchmarks.md")]
+    table: PathBuf,
+    /// Only benches whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+}
+
+/// What criterion says of a bench.
+#[derive(Debug, Deserialize)]
+struct Description {
+    full_id: String,
+    throughput: Option<Throughput>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Throughput {
+    #[serde(rename = "Elements")]
+    elements: Option<f64>,
+}
+
+/// What criterion has measured, in nanoseconds.
+#[derive(Debug, Deserialize)]
+struct Estimates {
+    median: Estimate,
+}
+
+#[derive(Debug, Deserialize)]
+struct Estimate {
+    point_estimate: f64,
+}
+
+/// Groups whose elements are floating-point operations.
+const PRODUCTS: [&str; 6] =
+    ["peak/", "affine/", "matmul_nt/", "matmul_tn/", "pixels_affine/", "pixels_matmul_tn/"];
+
+impl Bench {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.current_dir(&root).args(["bench", "--package", "ziffer-benches", "--"]).args(&self.filter);
+        let status = command.status().context("cargo bench")?;
+        ensure!(status.success(), "cargo bench ended with {status}");
+
+        let mut measured = Vec::new();
+        collect(&root.join("target/criterion"), &mut measured)?;
+        measured.sort_by(|a, b| a.0.full_id.cmp(&b.0.full_id));
+        let nanoseconds = |name: &str| measured.iter().find(|(description, _)| description.full_id == name);
+        let Some((Description { throughput: Some(Throughput { elements: Some(flop) }), .. }, time)) =
+            nanoseconds("peak/fma")
+        else {
+            bail!("no figure of the core's peak in target/criterion; run without --filter first");
+        };
+        let peak = flop / time;
+        let mut text = format!(
+            "# Benchmarks\n\n\
+             Made by `cargo xtask bench` on {}. One thread, where a name does not say otherwise. Medians.\n\n\
+             Peak of a core, measured in the same run: **{peak:.1} GFLOP/s**. The rate of a product is that of the dense\n\
+             one; kernels that skip zero pixels can be above the peak.\n\n\
+             | bench | microseconds | GFLOP/s | of the peak |\n|---|---|---|---|\n",
+            host()
+        );
+        for (description, time) in &measured {
+            let name = &description.full_id;
+            write!(text, "| {name} | {:.2} ", time / 1e3)?;
+            let flop = description.throughput.as_ref().and_then(|throughput| throughput.elements);
+            match flop.filter(|_| PRODUCTS.iter().any(|group| name.starts_with(group))) {
+                Some(flop) => writeln!(text, "| {:.1} | {:.0} % |", flop / time, 100.0 * flop / time / peak)?,
+                None => writeln!(text, "| | |")?,
+            }
+        }
+        std::fs::write(&self.table, text).with_context(|| format!("{}: cannot write", self.table.display()))
+    }
+}
+
+/// Finds the newest figures of all benches below a folder.
+fn collect(folder: &Path, found: &mut Vec<(Description, f64)>) -> anyhow::Result<()> {
+    let entries = std::fs::read_dir(folder).with_context(|| format!("{}: cannot read", folder.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        if !path.is_dir() {
+            continue;
+        }
+        if path.file_name().is_some_and(|name| name == "new") {
+            let read = |file: &str| {
+                std::fs::read_to_string(path.join(file)).with_context(|| path.display().to_string())
+            };
+            let description: Description = serde_json::from_str(&read("benchmark.json")?)?;
+            let estimates: Estimates = serde_json::from_str(&read("estimates.json")?)?;
+            found.push((description, estimates.median.point_estimate));
+        } else {
+            collect(&path, found)?;
+        }
+    }
+    Ok(())
+}
+
+/// The processor and the compiler.
+fn host() -> String {
+    let first_line = |text: String| text.lines().next().unwrap_or_default().trim().to_owned();
+    let processor = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
+        Some(text.lines().find(|line| line.starts_with("model name"))?.split_once(':')?.1.to_owned())
+    });
+    let compiler = Command::new("rustc").arg("--version").output().ok();
+    let compiler = compiler.and_then(|output| String::from_utf8(output.stdout).ok());
+    format!(
+        "{} with {} kernels, {}",
+        first_line(processor.unwrap_or_else(|| "an unknown processor".to_owned())),
+        ziffer::tensor::InstructionSet::current().name(),
+        first_line(compiler.unwrap_or_else(|| "an unknown compiler".to_owned()))
+    )
+}
