@@ -67,9 +67,15 @@ fn labels_of_every_kind() {
     let rows = [0, 0, 0, 5, 255, 255, 255, 255, 0, 0, 0, 4, 0, 0, 9, 9];
     let files = Files::new(&pictures(2), &idx(0x0C, &[2, 2], &rows));
     assert_eq!(files.open(Some(10)).unwrap().labels(), [5, 4]);
-    // The highest u8.
-    let files = Files::new(&pictures(2), &idx(0x08, &[2], &[0, 255]));
+    // The highest u8 is a class where the one below is; else it stands for no label.
+    let files = Files::new(&pictures(2), &idx(0x08, &[2], &[254, 255]));
     assert_eq!(files.open(None).unwrap().classes(), 256);
+    let files = Files::new(&pictures(2), &idx(0x08, &[2], &[2, 255]));
+    assert_eq!(
+        files.refusal(None),
+        "labels: label 255 at index 1 is out of range, expected at least 0 and below 3"
+    );
+    assert_eq!(files.open(Some(256)).unwrap().classes(), 256);
 }
 
 #[test]
