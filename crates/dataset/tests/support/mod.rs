@@ -28,9 +28,9 @@ pub(crate) fn small_set() -> [Vec<u8>; 4] {
     let pixels = |count: u8| (0..6 * count).collect::<Vec<u8>>();
     [
         idx(0x08, &[3, 2, 3], &pixels(3)),
-        idx(0x08, &[3], &[2, 0, 1]),
+        idx(0x08, &[3], &[3, 0, 1]),
         idx(0x08, &[2, 2, 3], &pixels(2)),
-        idx(0x08, &[2], &[1, 3]),
+        idx(0x08, &[2], &[1, 2]),
     ]
 }
 
