@@ -7,6 +7,9 @@ use ziffer_tensor::InstructionSet;
 const CHAINS: usize = 12;
 /// Links of a chain.
 const LINKS: usize = 4096;
+/// A link: `sum * FACTOR + TERM`, which stays near 1.
+const FACTOR: f32 = 0.999;
+const TERM: f32 = 1e-3;
 
 /// Floating-point operations of [`fma_chains`] with vectors of `lanes` numbers: a multiplication and an addition each.
 pub fn flop_of_chains(lanes: usize) -> usize {
@@ -26,32 +29,43 @@ pub fn fma_chains(start: f32) -> (usize, f32) {
     }
 }
 
+/// `f32::mul_add` in a loop is left to the compiler, which for vectors of 16 has been seen to make halves or single
+/// numbers of it; a peak must not depend on that.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx2,fma")]
+#[target_feature(enable = "avx512f")]
 fn avx512(start: f32) -> f32 {
-    chains::<16>(start, f32::mul_add)
+    use std::arch::x86_64::{_mm512_add_ps, _mm512_fmadd_ps, _mm512_reduce_add_ps, _mm512_set1_ps};
+    let (a, b) = (_mm512_set1_ps(FACTOR), _mm512_set1_ps(TERM));
+    let mut sums = [_mm512_set1_ps(start); CHAINS];
+    for _ in 0..LINKS {
+        for sum in &mut sums {
+            *sum = _mm512_fmadd_ps(*sum, a, b);
+        }
+    }
+    _mm512_reduce_add_ps(sums.into_iter().fold(_mm512_set1_ps(0.0), |total, sum| _mm512_add_ps(total, sum)))
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn avx2(start: f32) -> f32 {
-    chains::<8>(start, f32::mul_add)
+    use std::arch::x86_64::{_mm256_add_ps, _mm256_cvtss_f32, _mm256_fmadd_ps, _mm256_set1_ps};
+    let (a, b) = (_mm256_set1_ps(FACTOR), _mm256_set1_ps(TERM));
+    let mut sums = [_mm256_set1_ps(start); CHAINS];
+    for _ in 0..LINKS {
+        for sum in &mut sums {
+            *sum = _mm256_fmadd_ps(*sum, a, b);
+        }
+    }
+    // All lanes are alike.
+    8.0 * _mm256_cvtss_f32(sums.into_iter().fold(_mm256_set1_ps(0.0), |total, sum| _mm256_add_ps(total, sum)))
 }
 
 /// Without a fused instruction, a multiplication and an addition.
 fn portable(start: f32) -> f32 {
-    chains::<4>(start, |a, b, c| a * b + c)
-}
-
-#[inline(always)]
-fn chains<const LANES: usize>(start: f32, fma: impl Fn(f32, f32, f32) -> f32) -> f32 {
-    let mut sums = [[start; LANES]; CHAINS];
-    let (a, b) = ([0.999_f32; LANES], [1e-3_f32; LANES]);
+    let mut sums = [[start; 4]; CHAINS];
     for _ in 0..LINKS {
         for sum in &mut sums {
-            for lane in 0..LANES {
-                sum[lane] = fma(sum[lane], a[lane], b[lane]);
-            }
+            *sum = sum.map(|lane| lane * FACTOR + TERM);
         }
     }
     sums.iter().flatten().sum()
