@@ -29,11 +29,28 @@ pub(crate) trait Isa: Copy {
         }
     }
 
+    /// What becomes of sums on their way to memory: [`finish`] for each.
+    #[inline(always)]
+    fn finished<T: Scalar, const RELU: bool>(sums: &Lanes<T>) -> Lanes<T> {
+        sums.map(finish::<T, RELU>)
+    }
+
     /// Runs a kernel that works on register tiles with the tile that suits the register file.
     fn tiled<K: Tiled>(kernel: K) -> K::Output;
 
     /// Runs a kernel that works on one row with the widest piece of it that the register file holds.
     fn wide<K: Wide>(kernel: K) -> K::Output;
+}
+
+/// What becomes of a sum on its way to memory.
+///
+/// Adding zero turns -0 into +0 and changes nothing else. A kernel that skips zero inputs and one that multiplies
+/// by them can differ in the sign of a zero sum only, so after it they do not differ at all.
+#[inline(always)]
+pub(crate) fn finish<T: Scalar, const RELU: bool>(sum: T) -> T {
+    let sum = sum + T::zero();
+    // NaN stays NaN.
+    if RELU && sum < T::zero() { T::zero() } else { sum }
 }
 
 /// A computation to be compiled for each instruction set.
@@ -81,6 +98,15 @@ impl Isa for Avx512 {
             *sum = Self::fma(value, number, *sum);
         }
     }
+    #[inline(always)]
+    fn finished<T: Scalar, const RELU: bool>(sums: &Lanes<T>) -> Lanes<T> {
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        if let Some(finished) = unsafe { vector::finished_avx512::<T, RELU>(sums) } {
+            return finished;
+        }
+        sums.map(finish::<T, RELU>)
+    }
     // 16 accumulators of 32 registers.
     #[inline(always)]
     fn tiled<K: Tiled>(kernel: K) -> K::Output {
@@ -104,6 +130,15 @@ impl Isa for Avx2 {
         for (sum, &number) in sums.iter_mut().zip(row) {
             *sum = Self::fma(value, number, *sum);
         }
+    }
+    #[inline(always)]
+    fn finished<T: Scalar, const RELU: bool>(sums: &Lanes<T>) -> Lanes<T> {
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        if let Some(finished) = unsafe { vector::finished_avx2::<T, RELU>(sums) } {
+            return finished;
+        }
+        sums.map(finish::<T, RELU>)
     }
     // 12 accumulators of 16 registers.
     #[inline(always)]

@@ -60,7 +60,7 @@ pub(crate) trait Store<T> {
     /// less than one.
     ///
     /// An implementation must be `#[inline(always)]`.
-    fn store<const M: usize, const V: usize>(
+    fn store<I: Isa, const M: usize, const V: usize>(
         &mut self,
         row: usize,
         column: usize,
@@ -203,7 +203,7 @@ impl<T: Scalar, S: Store<T>> Pass<'_, T, S> {
         }
         accumulate::<T, I, M, V, COPY>(&mut tile, a, a_depth, b, self.depths.len(), copy);
         if self.is_last {
-            self.store.store(row, column, width, &tile);
+            self.store.store::<I, M, V>(row, column, width, &tile);
         } else {
             waiting.copy_from_slice(tile.as_flattened().as_flattened());
         }

@@ -8,7 +8,6 @@ use std::ops::Range;
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, CowArray, Ix2};
 
-use crate::isa::Lanes;
 use crate::scratch;
 use crate::tile::Right;
 use crate::{Activation, Scalar};
@@ -19,24 +18,6 @@ pub(crate) use outer::outer_products;
 /// The elements of a matrix in C order, copied only if they are not so already.
 fn in_order<'a, T: Scalar>(matrix: &'a ArrayView2<'a, T>) -> CowArray<'a, T, Ix2> {
     matrix.as_standard_layout()
-}
-
-/// What becomes of a sum on its way to memory.
-///
-/// Adding zero turns -0 into +0 and changes nothing else. A kernel that skips zero inputs and one that multiplies
-/// by them can differ in the sign of a zero sum only, so after it they do not differ at all.
-#[inline(always)]
-pub(crate) fn finish<T: Scalar, const RELU: bool>(sum: T) -> T {
-    let sum = sum + T::zero();
-    // NaN stays NaN.
-    if RELU && sum < T::zero() { T::zero() } else { sum }
-}
-
-/// [`finish`] for each number of a vector.
-#[inline(always)]
-pub(crate) fn finished<T: Scalar, const RELU: bool>(mut vector: Lanes<T>) -> Lanes<T> {
-    vector.iter_mut().for_each(|sum| *sum = finish::<T, RELU>(*sum));
-    vector
 }
 
 /// As [`super::affine`].

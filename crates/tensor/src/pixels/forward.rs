@@ -4,7 +4,6 @@ use super::accumulate;
 use super::mask::BITS;
 use crate::Scalar;
 use crate::isa::{Isa, Kernel, LANES, Lanes, Wide};
-use crate::matmul::serial::finish;
 use crate::scratch::{Scratch, at_least};
 
 /// The forward product by the masks that `scratch` holds.
@@ -93,11 +92,14 @@ impl<T: Scalar> Forward<'_, T> {
             }
         }
         for (y, sums) in self.y.chunks_exact_mut(outputs).zip(sums) {
-            let pairs = y[column..][..width].iter_mut().zip(sums.as_flattened());
-            if self.relu {
-                pairs.for_each(|(y, &sum)| *y = finish::<T, true>(sum));
-            } else {
-                pairs.for_each(|(y, &sum)| *y = finish::<T, false>(sum));
+            let y = &mut y[column..][..width];
+            for (y, sums) in y.chunks_mut(LANES).zip(sums) {
+                let finished =
+                    if self.relu { I::finished::<T, true>(sums) } else { I::finished::<T, false>(sums) };
+                match y.as_mut_array::<LANES>() {
+                    Some(y) => *y = finished,
+                    None => y.iter_mut().zip(finished).for_each(|(y, sum)| *y = sum),
+                }
             }
         }
         width

@@ -6,7 +6,6 @@ use super::accumulate;
 use super::mask::BITS;
 use crate::Scalar;
 use crate::isa::{Isa, Kernel, LANES, Wide};
-use crate::matmul::serial::finished;
 use crate::scratch::{Scratch, at_least};
 use crate::tile::padded;
 
@@ -119,7 +118,7 @@ impl<T: Scalar> Pixel<'_, T> {
             group += 1;
         }
         for (c, sums) in c.as_chunks_mut::<LANES>().0.iter_mut().zip(&sums) {
-            *c = finished::<T, false>(*sums);
+            *c = I::finished::<T, false>(sums);
         }
         V * LANES
     }

@@ -1,6 +1,5 @@
 //! y = f(x W + b).
 
-use super::finished;
 use crate::isa::{self, Isa, Kernel, LANES, Lanes, Tiled};
 use crate::scratch::Scratch;
 use crate::tile::{Operands, Right, Space, Store, Tile, product};
@@ -72,7 +71,7 @@ pub(super) struct Rows<'a, T, const RELU: bool> {
 
 impl<T: Scalar, const RELU: bool> Store<T> for Rows<'_, T, RELU> {
     #[inline(always)]
-    fn store<const M: usize, const V: usize>(
+    fn store<I: Isa, const M: usize, const V: usize>(
         &mut self,
         row: usize,
         column: usize,
@@ -83,10 +82,10 @@ impl<T: Scalar, const RELU: bool> Store<T> for Rows<'_, T, RELU> {
             let c = &mut self.c[(row + m) * self.stride + column..][..width];
             if width == V * LANES {
                 for (c, vector) in c.as_chunks_mut::<LANES>().0.iter_mut().zip(vectors) {
-                    *c = finished::<T, RELU>(*vector);
+                    *c = I::finished::<T, RELU>(vector);
                 }
             } else {
-                part(&finished::<T, RELU>(vectors[0]), c);
+                part(&I::finished::<T, RELU>(&vectors[0]), c);
             }
         }
     }

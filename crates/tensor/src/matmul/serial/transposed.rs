@@ -1,8 +1,7 @@
 //! c = a Wᵀ.
 
-use super::finish;
 use crate::Scalar;
-use crate::isa::{self, Isa, Kernel, LANES, Tiled};
+use crate::isa::{self, Isa, Kernel, LANES, Tiled, finish};
 use crate::scratch::{self, Scratch, at_least};
 use crate::tile::{Operands, Right, Space, Store, Tile, pack_transposed, padded, product};
 
@@ -62,7 +61,7 @@ struct Columns<'a, T> {
 
 impl<T: Scalar> Store<T> for Columns<'_, T> {
     #[inline(always)]
-    fn store<const M: usize, const V: usize>(
+    fn store<I: Isa, const M: usize, const V: usize>(
         &mut self,
         row: usize,
         column: usize,
