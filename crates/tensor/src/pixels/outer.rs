@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::accumulate;
 use super::mask::BITS;
 use crate::Scalar;
-use crate::isa::{Isa, Kernel, LANES, Wide};
+use crate::isa::{Isa, Kernel, LANES, Lanes, Wide};
 use crate::scratch::{Scratch, at_least};
 use crate::tile::padded;
 
@@ -117,7 +117,10 @@ impl<T: Scalar> Pixel<'_, T> {
             }
             group += 1;
         }
-        for (c, sums) in c.as_chunks_mut::<LANES>().0.iter_mut().zip(&sums) {
+        // An array, so that the sums go from registers to where they belong.
+        let c: &mut [Lanes<T>; V] =
+            c.as_chunks_mut().0.first_chunk_mut().expect("as many columns as in the row");
+        for (c, sums) in c.iter_mut().zip(&sums) {
             *c = I::finished::<T, false>(sums);
         }
         V * LANES

@@ -80,8 +80,8 @@ impl<T: Scalar, const RELU: bool> Store<T> for Rows<'_, T, RELU> {
     ) {
         for (m, vectors) in tile.iter().enumerate() {
             let c = &mut self.c[(row + m) * self.stride + column..][..width];
-            if width == V * LANES {
-                for (c, vector) in c.as_chunks_mut::<LANES>().0.iter_mut().zip(vectors) {
+            if let Some(c) = c.as_chunks_mut::<LANES>().0.as_mut_array::<V>() {
+                for (c, vector) in c.iter_mut().zip(vectors) {
                     *c = I::finished::<T, RELU>(vector);
                 }
             } else {
