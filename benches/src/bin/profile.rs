@@ -2,6 +2,7 @@
 //!
 //! `profile [UNITS,UNITS BATCH]`: the tutorial's network, or another.
 #![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, reason = "it is a program")]
 
 use std::collections::BTreeMap;
 use std::error::Error;

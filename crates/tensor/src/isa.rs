@@ -4,16 +4,28 @@
 //! is compiled for each instruction set and calls the one that was chosen at start. All of them give the same bits:
 //! a kernel vectorises over independent results and sums each result in a fixed order by fused multiply-add.
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
 mod vector;
 
 use std::sync::OnceLock;
 
 use crate::Scalar;
 
+pub(crate) use vector::{Plain, Vector};
+
+/// Whether every processor of the target multiplies and adds in one instruction.
+const FUSED_EVERYWHERE: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
+
 /// What a kernel may ask about the instruction set it is compiled for.
 pub(crate) trait Isa: Copy {
     /// Whether the processor multiplies and adds in one instruction.
     const FUSED: bool;
+
+    /// [`LANES`] numbers in its registers.
+    type Vector<T: Scalar>: Vector<T>;
 
     /// `a * b + c`, rounded once.
     #[inline(always)]
@@ -21,36 +33,11 @@ pub(crate) trait Isa: Copy {
         if Self::FUSED { a.mul_add(b, c) } else { a.mul_add_emulated(b, c) }
     }
 
-    /// `sums += value * row`, each rounded once.
-    #[inline(always)]
-    fn multiply_add<T: Scalar>(value: T, row: &Lanes<T>, sums: &mut Lanes<T>) {
-        for (sum, &number) in sums.iter_mut().zip(row) {
-            *sum = Self::fma(value, number, *sum);
-        }
-    }
-
-    /// What becomes of sums on their way to memory: [`finish`] for each.
-    #[inline(always)]
-    fn finished<T: Scalar, const RELU: bool>(sums: &Lanes<T>) -> Lanes<T> {
-        sums.map(finish::<T, RELU>)
-    }
-
     /// Runs a kernel that works on register tiles with the tile that suits the register file.
     fn tiled<K: Tiled>(kernel: K) -> K::Output;
 
     /// Runs a kernel that works on one row with the widest piece of it that the register file holds.
     fn wide<K: Wide>(kernel: K) -> K::Output;
-}
-
-/// What becomes of a sum on its way to memory.
-///
-/// Adding zero turns -0 into +0 and changes nothing else. A kernel that skips zero inputs and one that multiplies
-/// by them can differ in the sign of a zero sum only, so after it they do not differ at all.
-#[inline(always)]
-pub(crate) fn finish<T: Scalar, const RELU: bool>(sum: T) -> T {
-    let sum = sum + T::zero();
-    // NaN stays NaN.
-    if RELU && sum < T::zero() { T::zero() } else { sum }
 }
 
 /// A computation to be compiled for each instruction set.
@@ -87,26 +74,7 @@ struct Portable;
 
 impl Isa for Avx512 {
     const FUSED: bool = true;
-    #[inline(always)]
-    fn multiply_add<T: Scalar>(value: T, row: &Lanes<T>, sums: &mut Lanes<T>) {
-        // SAFETY: kernels run with this type inside of `avx512` only, which is called after a check of the processor.
-        #[cfg(target_arch = "x86_64")]
-        if unsafe { vector::multiply_add_avx512(value, row, sums) } {
-            return;
-        }
-        for (sum, &number) in sums.iter_mut().zip(row) {
-            *sum = Self::fma(value, number, *sum);
-        }
-    }
-    #[inline(always)]
-    fn finished<T: Scalar, const RELU: bool>(sums: &Lanes<T>) -> Lanes<T> {
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        if let Some(finished) = unsafe { vector::finished_avx512::<T, RELU>(sums) } {
-            return finished;
-        }
-        sums.map(finish::<T, RELU>)
-    }
+    type Vector<T: Scalar> = T::Avx512;
     // 16 accumulators of 32 registers.
     #[inline(always)]
     fn tiled<K: Tiled>(kernel: K) -> K::Output {
@@ -120,26 +88,7 @@ impl Isa for Avx512 {
 
 impl Isa for Avx2 {
     const FUSED: bool = true;
-    #[inline(always)]
-    fn multiply_add<T: Scalar>(value: T, row: &Lanes<T>, sums: &mut Lanes<T>) {
-        // SAFETY: kernels run with this type inside of `avx2` only, which is called after a check of the processor.
-        #[cfg(target_arch = "x86_64")]
-        if unsafe { vector::multiply_add_avx2(value, row, sums) } {
-            return;
-        }
-        for (sum, &number) in sums.iter_mut().zip(row) {
-            *sum = Self::fma(value, number, *sum);
-        }
-    }
-    #[inline(always)]
-    fn finished<T: Scalar, const RELU: bool>(sums: &Lanes<T>) -> Lanes<T> {
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        if let Some(finished) = unsafe { vector::finished_avx2::<T, RELU>(sums) } {
-            return finished;
-        }
-        sums.map(finish::<T, RELU>)
-    }
+    type Vector<T: Scalar> = T::Avx2;
     // 12 accumulators of 16 registers.
     #[inline(always)]
     fn tiled<K: Tiled>(kernel: K) -> K::Output {
@@ -152,7 +101,8 @@ impl Isa for Avx2 {
 }
 
 impl Isa for Portable {
-    const FUSED: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
+    const FUSED: bool = FUSED_EVERYWHERE;
+    type Vector<T: Scalar> = Plain<T, FUSED_EVERYWHERE>;
     #[inline(always)]
     fn tiled<K: Tiled>(kernel: K) -> K::Output {
         kernel.run::<Self, 4, 1>()

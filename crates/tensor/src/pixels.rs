@@ -17,7 +17,7 @@ use std::ops::Range;
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
-use crate::isa::{self, Isa, Lanes};
+use crate::isa::{self, Isa, Lanes, Vector};
 use crate::matmul::serial::{self, Layer};
 use crate::scratch::{self, Scratch, at_least};
 use crate::tile::Right;
@@ -133,8 +133,13 @@ pub fn matmul_tn<T: Scalar>(
 
 /// `sums += value * row`.
 #[inline(always)]
-fn accumulate<T: Scalar, I: Isa, const V: usize>(value: T, row: &[Lanes<T>; V], sums: &mut [Lanes<T>; V]) {
-    for (sums, row) in sums.iter_mut().zip(row) {
-        I::multiply_add(value, row, sums);
+fn accumulate<T: Scalar, I: Isa, const V: usize>(
+    value: T,
+    row: &[Lanes<T>; V],
+    sums: &mut [I::Vector<T>; V],
+) {
+    let value = I::Vector::splat(value);
+    for (sum, row) in sums.iter_mut().zip(row) {
+        *sum = value.mul_add(I::Vector::load(row), *sum);
     }
 }

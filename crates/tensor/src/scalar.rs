@@ -8,6 +8,9 @@ use ndarray::{LinalgScalar, ScalarOperand};
 
 use crate::elementary;
 use crate::fma;
+#[cfg(target_arch = "x86_64")]
+use crate::isa;
+use crate::isa::Plain;
 use crate::scratch::{self, Local};
 
 /// A floating-point type that every kernel of the crate is instantiated for.
@@ -63,18 +66,34 @@ pub trait Scalar:
 mod sealed {
     /// Keeps [`super::Scalar`] to types for which every pattern of bits is a value, which [`crate::Buffer`] relies on.
     pub trait Sealed: Sized {
+        /// Its vectors in AVX-512's registers.
+        #[doc(hidden)]
+        type Avx512: crate::isa::Vector<Self>;
+        /// Its vectors in AVX2's registers.
+        #[doc(hidden)]
+        type Avx2: crate::isa::Vector<Self>;
         #[doc(hidden)]
         fn local() -> &'static std::thread::LocalKey<super::Local<Self>>;
     }
 }
 
 impl sealed::Sealed for f32 {
+    #[cfg(target_arch = "x86_64")]
+    type Avx512 = isa::avx512::F32x16;
+    #[cfg(not(target_arch = "x86_64"))]
+    type Avx512 = Plain<f32, true>;
+    #[cfg(target_arch = "x86_64")]
+    type Avx2 = isa::avx2::F32x16;
+    #[cfg(not(target_arch = "x86_64"))]
+    type Avx2 = Plain<f32, true>;
     fn local() -> &'static std::thread::LocalKey<Local<f32>> {
         &scratch::LOCAL_F32
     }
 }
 
 impl sealed::Sealed for f64 {
+    type Avx512 = Plain<f64, true>;
+    type Avx2 = Plain<f64, true>;
     fn local() -> &'static std::thread::LocalKey<Local<f64>> {
         &scratch::LOCAL_F64
     }

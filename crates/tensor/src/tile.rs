@@ -15,7 +15,7 @@ use std::ops::Range;
 
 use crate::Buffer;
 use crate::Scalar;
-use crate::isa::{Isa, LANES};
+use crate::isa::{Isa, LANES, Vector};
 use crate::scratch::at_least;
 use register::{Operand, accumulate};
 
@@ -55,7 +55,7 @@ pub(crate) enum Right<'a, T> {
 }
 
 /// Takes the finished tiles of a product.
-pub(crate) trait Store<T> {
+pub(crate) trait Store<T: Scalar> {
     /// `tile` holds rows `row..row + M` and columns `column..column + width`, `width` being `V` whole vectors or
     /// less than one.
     ///
@@ -65,7 +65,7 @@ pub(crate) trait Store<T> {
         row: usize,
         column: usize,
         width: usize,
-        tile: &Tile<T, M, V>,
+        tile: &Tile<T, I, M, V>,
     );
 }
 
@@ -193,19 +193,27 @@ impl<T: Scalar, S: Store<T>> Pass<'_, T, S> {
         let size = if self.is_first && self.is_last { 0 } else { M * V * LANES };
         let (waiting, others) = std::mem::take(&mut self.sums).split_at_mut(size);
         self.sums = others;
-        let mut tile = [[[T::zero(); LANES]; V]; M];
+        let mut tile: Tile<T, I, M, V> = [[I::Vector::splat(T::zero()); V]; M];
         if !self.is_first {
-            tile.as_flattened_mut().as_flattened_mut().copy_from_slice(waiting);
+            let waiting = waiting.as_chunks::<LANES>().0.as_chunks::<V>().0;
+            for (vectors, waiting) in tile.iter_mut().zip(waiting) {
+                *vectors = std::array::from_fn(|v| I::Vector::load(&waiting[v]));
+            }
         } else if let Some(bias) = bias {
-            let (first, others) = tile.split_at_mut(1);
-            first[0].as_flattened_mut()[..width].copy_from_slice(&bias[column..][..width]);
-            others.fill(first[0]);
+            let bias = &bias[column..][..width];
+            tile = [match bias.as_chunks::<LANES>().0.as_array::<V>() {
+                Some(bias) => std::array::from_fn(|v| I::Vector::load(&bias[v])),
+                None => [I::Vector::load_part(bias); V],
+            }; M];
         }
         accumulate::<T, I, M, V, COPY>(&mut tile, a, a_depth, b, self.depths.len(), copy);
         if self.is_last {
             self.store.store::<I, M, V>(row, column, width, &tile);
         } else {
-            waiting.copy_from_slice(tile.as_flattened().as_flattened());
+            let waiting = waiting.as_chunks_mut::<LANES>().0.as_chunks_mut::<V>().0;
+            for (vectors, waiting) in tile.iter().zip(waiting) {
+                vectors.iter().zip(waiting).for_each(|(vector, waiting)| vector.store(waiting));
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 //! numbers below the normal range would slow every later step down.
 
 use crate::Scalar;
-use crate::isa::{self, Isa, Kernel};
+use crate::isa::{self, Isa, Kernel, Vector};
 
 /// Stochastic gradient descent (`keras/src/optimizers/sgd.py`): w -= r g.
 ///
@@ -105,15 +105,79 @@ impl<T: Scalar> Kernel for WithAdam<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Adam { alpha, one_minus_beta_1, one_minus_beta_2, epsilon, decay } = self.constants;
-        for (((w, m), v), &g) in self.w.iter_mut().zip(self.m).zip(self.v).zip(self.g) {
-            let kept = I::fma(-decay, *w, *w);
-            let mean = flushed(I::fma(g - *m, one_minus_beta_1, *m));
-            let square = flushed(I::fma(I::fma(g, g, -*v), one_minus_beta_2, *v));
-            *m = mean;
-            *v = square;
-            *w = kept - alpha * mean / (square.sqrt() + epsilon);
+        if self.constants.decay == T::zero() {
+            self.with_decay::<I, false>();
+        } else {
+            self.with_decay::<I, true>();
         }
+    }
+}
+
+impl<T: Scalar> WithAdam<'_, T> {
+    #[inline(always)]
+    fn with_decay<I: Isa, const DECAY: bool>(self) {
+        let Self { w, m, v, g, constants } = self;
+        let step = AdamStep::<T, I>::new(constants);
+        let (w, w_rest) = w.as_chunks_mut();
+        let (m, m_rest) = m.as_chunks_mut();
+        let (v, v_rest) = v.as_chunks_mut();
+        let (g, g_rest) = g.as_chunks();
+        for (((w, m), v), g) in w.iter_mut().zip(m).zip(v).zip(g) {
+            let next = step.next::<DECAY>(
+                I::Vector::load(w),
+                I::Vector::load(m),
+                I::Vector::load(v),
+                I::Vector::load(g),
+            );
+            next.0.store(w);
+            next.1.store(m);
+            next.2.store(v);
+        }
+        if !g_rest.is_empty() {
+            let part = I::Vector::load_part;
+            let next = step.next::<DECAY>(part(w_rest), part(m_rest), part(v_rest), part(g_rest));
+            next.0.store_part(w_rest);
+            next.1.store_part(m_rest);
+            next.2.store_part(v_rest);
+        }
+    }
+}
+
+/// The constants of a step in vectors.
+struct AdamStep<T: Scalar, I: Isa> {
+    alpha: I::Vector<T>,
+    one_minus_beta_1: I::Vector<T>,
+    one_minus_beta_2: I::Vector<T>,
+    epsilon: I::Vector<T>,
+    decay: I::Vector<T>,
+}
+
+impl<T: Scalar, I: Isa> AdamStep<T, I> {
+    #[inline(always)]
+    fn new(constants: Adam<T>) -> Self {
+        Self {
+            alpha: I::Vector::splat(constants.alpha),
+            one_minus_beta_1: I::Vector::splat(constants.one_minus_beta_1),
+            one_minus_beta_2: I::Vector::splat(constants.one_minus_beta_2),
+            epsilon: I::Vector::splat(constants.epsilon),
+            decay: I::Vector::splat(constants.decay),
+        }
+    }
+
+    /// w, m and v after the step.
+    #[inline(always)]
+    fn next<const DECAY: bool>(
+        &self,
+        w: I::Vector<T>,
+        m: I::Vector<T>,
+        v: I::Vector<T>,
+        g: I::Vector<T>,
+    ) -> (I::Vector<T>, I::Vector<T>, I::Vector<T>) {
+        let kept = if DECAY { self.decay.neg_mul_add(w, w) } else { w };
+        let m = g.sub(m).mul_add(self.one_minus_beta_1, m).flushed();
+        let (v, root) = g.mul_sub(g, v).mul_add(self.one_minus_beta_2, v).flushed_with_root();
+        let step = self.alpha.mul(m).div(root.add(self.epsilon));
+        (kept.sub(step), m, v)
     }
 }
 

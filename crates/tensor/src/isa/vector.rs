@@ -1,116 +1,173 @@
-//! The operations of the inner loops in the instruction sets' own registers: a vector times a number, and what becomes of
-//! a sum.
+//! The vectors of the kernels: sixteen numbers, in the instruction sets' own registers where there is a type for them.
 //!
-//! The compiler can make vectors of plain loops over [`Lanes`], and it mostly does. But in loops that keep a dozen of
-//! them it now and then splits one into its sixteen numbers, at three times the cost, and what brings it to that is as
-//! remote as the way in which a result is stored after the loop. Or it makes one vector of the first numbers of eight,
-//! by gathers (the gradient of a pixel's weights: 60 us instead of 13). With these operations typed, it keeps them whole.
-
-use std::any::TypeId;
+//! The compiler can make vectors of plain loops over arrays, and it mostly does. But in loops that keep a dozen of them it
+//! now and then splits one into its sixteen numbers, at three times the cost, or makes one vector of the first numbers of
+//! eight by gathers (the gradient of a pixel's weights: 60 us instead of 13), and what brings it to that is as remote as
+//! the way in which a result is stored after the loop. Typed, they stay whole.
 
 use super::{LANES, Lanes};
 use crate::Scalar;
 
-#[inline(always)]
-fn is_f32<T: Scalar>() -> bool {
-    TypeId::of::<T>() == TypeId::of::<f32>()
+/// Sixteen numbers. Each operation is that of the numbers one by one, to the bit.
+///
+/// Every method of an implementation must be `#[inline(always)]`.
+pub trait Vector<T>: Copy {
+    /// The same number everywhere.
+    fn splat(value: T) -> Self;
+    fn load(from: &Lanes<T>) -> Self;
+    fn store(self, to: &mut Lanes<T>);
+
+    /// `from`, at most sixteen numbers, and zeros.
+    #[inline(always)]
+    fn load_part(from: &[T]) -> Self
+    where
+        T: Scalar,
+    {
+        let mut lanes = [T::zero(); LANES];
+        lanes[..from.len()].copy_from_slice(from);
+        Self::load(&lanes)
+    }
+
+    /// The first numbers, as many as `to` has, at most sixteen.
+    #[inline(always)]
+    fn store_part(self, to: &mut [T])
+    where
+        T: Scalar,
+    {
+        let mut lanes = [T::zero(); LANES];
+        self.store(&mut lanes);
+        // In pieces of powers of two: one number after the other takes longer than the product of a narrow layer.
+        let mut at = 0;
+        at += piece::<T, 16>(&lanes, to, at);
+        at += piece::<T, 8>(&lanes, to, at);
+        at += piece::<T, 4>(&lanes, to, at);
+        at += piece::<T, 2>(&lanes, to, at);
+        piece::<T, 1>(&lanes, to, at);
+    }
+
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    fn div(self, other: Self) -> Self;
+    /// `self * b + c`, rounded once.
+    fn mul_add(self, b: Self, c: Self) -> Self;
+    /// `self * b - c`, rounded once.
+    fn mul_sub(self, b: Self, c: Self) -> Self;
+    /// `c - self * b`, rounded once.
+    fn neg_mul_add(self, b: Self, c: Self) -> Self;
+    /// The square roots, correctly rounded.
+    fn sqrt(self) -> Self;
+    /// Zero for what is negative; NaN stays.
+    fn relu(self) -> Self;
+    /// Zero for what is smaller than [`Scalar::TINY`] in magnitude; NaN stays.
+    fn flushed(self) -> Self;
+    /// What [`Vector::flushed`] makes of it, and the square roots of that, correctly rounded.
+    #[inline(always)]
+    fn flushed_with_root(self) -> (Self, Self) {
+        let flushed = self.flushed();
+        (flushed, flushed.sqrt())
+    }
+    /// Whether every number is zero.
+    fn is_zero(self) -> bool;
+
+    /// What becomes of sums on their way to memory.
+    ///
+    /// Adding zero turns -0 into +0 and changes nothing else. A kernel that skips zero inputs and one that multiplies
+    /// by them can differ in the sign of a zero sum only, so after it they do not differ at all.
+    #[inline(always)]
+    fn finished<const RELU: bool>(self) -> Self
+    where
+        T: Scalar,
+    {
+        let sum = self.add(Self::splat(T::zero()));
+        if RELU { sum.relu() } else { sum }
+    }
 }
 
-/// `sums += value * row` in AVX2's registers; `false`, and nothing done, for another type than `f32`.
-///
-/// # Safety
-/// The processor must have AVX2 and FMA.
-#[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(super) unsafe fn multiply_add_avx2<T: Scalar>(value: T, row: &Lanes<T>, sums: &mut Lanes<T>) -> bool {
-    use std::arch::x86_64::{_mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_storeu_ps};
-    if !is_f32::<T>() {
-        return false;
+fn piece<T: Scalar, const N: usize>(lanes: &Lanes<T>, to: &mut [T], at: usize) -> usize {
+    if to.len() & N == 0 {
+        return 0;
     }
-    let (row, sums) = (row.as_ptr().cast::<f32>(), sums.as_mut_ptr().cast::<f32>());
-    for lane in (0..LANES).step_by(8) {
-        // SAFETY: `T` is `f32`, 8 numbers from `lane` on lie within each of the arrays, and the processor has the
-        // instructions, as this function demands.
-        unsafe {
-            let value = _mm256_set1_ps((&raw const value).cast::<f32>().read());
-            let sum = _mm256_fmadd_ps(value, _mm256_loadu_ps(row.add(lane)), _mm256_loadu_ps(sums.add(lane)));
-            _mm256_storeu_ps(sums.add(lane), sum);
-        }
-    }
-    true
+    to[at..at + N].copy_from_slice(&lanes[at..at + N]);
+    N
 }
 
-/// `sums += value * row` in AVX-512's registers; `false`, and nothing done, for another type than `f32`.
-///
-/// # Safety
-/// The processor must have AVX-512 F.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-pub(super) unsafe fn multiply_add_avx512<T: Scalar>(value: T, row: &Lanes<T>, sums: &mut Lanes<T>) -> bool {
-    use std::arch::x86_64::{_mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_storeu_ps};
-    const { assert!(LANES == 16) };
-    if !is_f32::<T>() {
-        return false;
+/// A vector of any type and processor. `FUSED` says whether there is an instruction for `mul_add`.
+#[derive(Clone, Copy)]
+pub struct Plain<T, const FUSED: bool>(Lanes<T>);
+
+impl<T: Scalar, const FUSED: bool> Plain<T, FUSED> {
+    #[inline(always)]
+    fn with(mut self, others: Self, operation: impl Fn(T, T) -> T) -> Self {
+        self.0.iter_mut().zip(others.0).for_each(|(a, b)| *a = operation(*a, b));
+        self
     }
-    let (row, sums) = (row.as_ptr().cast::<f32>(), sums.as_mut_ptr().cast::<f32>());
-    // SAFETY: `T` is `f32`, the arrays have 16 numbers, and the processor has the instructions, as this function
-    // demands.
-    unsafe {
-        let value = _mm512_set1_ps((&raw const value).cast::<f32>().read());
-        _mm512_storeu_ps(sums, _mm512_fmadd_ps(value, _mm512_loadu_ps(row), _mm512_loadu_ps(sums)));
+
+    #[inline(always)]
+    fn fma(a: T, b: T, c: T) -> T {
+        if FUSED { a.mul_add(b, c) } else { a.mul_add_emulated(b, c) }
     }
-    true
 }
 
-/// [`super::Isa::finished`] in AVX2's registers; `None` for another type than `f32`.
-///
-/// # Safety
-/// The processor must have AVX2.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-pub(super) unsafe fn finished_avx2<T: Scalar, const RELU: bool>(sums: &Lanes<T>) -> Option<Lanes<T>> {
-    use std::arch::x86_64::{
-        _mm256_add_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_setzero_ps, _mm256_storeu_ps,
-    };
-    if !is_f32::<T>() {
-        return None;
+impl<T: Scalar, const FUSED: bool> Vector<T> for Plain<T, FUSED> {
+    #[inline(always)]
+    fn splat(value: T) -> Self {
+        Self([value; LANES])
     }
-    let mut result = *sums;
-    let numbers = result.as_mut_ptr().cast::<f32>();
-    for lane in (0..LANES).step_by(8) {
-        // SAFETY: `T` is `f32`, 8 numbers from `lane` on lie within the array, and the processor has the instructions, as
-        // this function demands.
-        unsafe {
-            let sum = _mm256_add_ps(_mm256_loadu_ps(numbers.add(lane)), _mm256_setzero_ps());
-            // The second operand is returned if one of them is NaN.
-            let sum = if RELU { _mm256_max_ps(_mm256_setzero_ps(), sum) } else { sum };
-            _mm256_storeu_ps(numbers.add(lane), sum);
-        }
+    #[inline(always)]
+    fn load(from: &Lanes<T>) -> Self {
+        Self(*from)
     }
-    Some(result)
-}
-
-/// [`super::Isa::finished`] in AVX-512's registers; `None` for another type than `f32`.
-///
-/// # Safety
-/// The processor must have AVX-512 F.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-pub(super) unsafe fn finished_avx512<T: Scalar, const RELU: bool>(sums: &Lanes<T>) -> Option<Lanes<T>> {
-    use std::arch::x86_64::{
-        _mm512_add_ps, _mm512_loadu_ps, _mm512_max_ps, _mm512_setzero_ps, _mm512_storeu_ps,
-    };
-    if !is_f32::<T>() {
-        return None;
+    #[inline(always)]
+    fn store(self, to: &mut Lanes<T>) {
+        *to = self.0;
     }
-    let mut result = *sums;
-    let numbers = result.as_mut_ptr().cast::<f32>();
-    // SAFETY: `T` is `f32`, the array has 16 numbers, and the processor has the instructions, as this function demands.
-    unsafe {
-        let sum = _mm512_add_ps(_mm512_loadu_ps(numbers), _mm512_setzero_ps());
-        // The second operand is returned if one of them is NaN.
-        let sum = if RELU { _mm512_max_ps(_mm512_setzero_ps(), sum) } else { sum };
-        _mm512_storeu_ps(numbers, sum);
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        self.with(other, |a, b| a + b)
     }
-    Some(result)
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        self.with(other, |a, b| a - b)
+    }
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        self.with(other, |a, b| a * b)
+    }
+    #[inline(always)]
+    fn div(self, other: Self) -> Self {
+        self.with(other, |a, b| a / b)
+    }
+    #[inline(always)]
+    fn mul_add(mut self, b: Self, c: Self) -> Self {
+        self.0.iter_mut().zip(b.0).zip(c.0).for_each(|((a, b), c)| *a = Self::fma(*a, b, c));
+        self
+    }
+    #[inline(always)]
+    fn mul_sub(mut self, b: Self, c: Self) -> Self {
+        self.0.iter_mut().zip(b.0).zip(c.0).for_each(|((a, b), c)| *a = Self::fma(*a, b, -c));
+        self
+    }
+    #[inline(always)]
+    fn neg_mul_add(mut self, b: Self, c: Self) -> Self {
+        self.0.iter_mut().zip(b.0).zip(c.0).for_each(|((a, b), c)| *a = Self::fma(-*a, b, c));
+        self
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        Self(self.0.map(T::sqrt))
+    }
+    #[inline(always)]
+    fn relu(self) -> Self {
+        Self(self.0.map(|x| if x < T::zero() { T::zero() } else { x }))
+    }
+    #[inline(always)]
+    fn flushed(self) -> Self {
+        Self(self.0.map(|x| if x.abs() < T::TINY { T::zero() } else { x }))
+    }
+    #[inline(always)]
+    fn is_zero(self) -> bool {
+        self.0.iter().all(|&x| x == T::zero())
+    }
 }

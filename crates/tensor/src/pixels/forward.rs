@@ -3,7 +3,7 @@
 use super::accumulate;
 use super::mask::BITS;
 use crate::Scalar;
-use crate::isa::{Isa, Kernel, LANES, Lanes, Wide};
+use crate::isa::{Isa, Kernel, LANES, Lanes, Vector, Wide};
 use crate::scratch::{Scratch, at_least};
 
 /// The forward product by the masks that `scratch` holds.
@@ -75,7 +75,7 @@ impl<T: Scalar> Forward<'_, T> {
                     continue;
                 }
                 let (sample, mut mask) = (&sample[first..], mask);
-                let mut vectors = *sums;
+                let mut vectors: [I::Vector<T>; V] = std::array::from_fn(|v| I::Vector::load(&sums[v]));
                 while mask != 0 {
                     let at = mask.trailing_zeros() as usize;
                     mask &= mask - 1;
@@ -88,18 +88,15 @@ impl<T: Scalar> Forward<'_, T> {
                     };
                     accumulate::<T, I, V>(value, row, &mut vectors);
                 }
-                *sums = vectors;
+                vectors.iter().zip(sums).for_each(|(vector, sums)| vector.store(sums));
             }
         }
         for (y, sums) in self.y.chunks_exact_mut(outputs).zip(sums) {
             let y = &mut y[column..][..width];
             for (y, sums) in y.chunks_mut(LANES).zip(sums) {
-                let finished =
-                    if self.relu { I::finished::<T, true>(sums) } else { I::finished::<T, false>(sums) };
-                match y.as_mut_array::<LANES>() {
-                    Some(y) => *y = finished,
-                    None => y.iter_mut().zip(finished).for_each(|(y, sum)| *y = sum),
-                }
+                let sums = I::Vector::load(sums);
+                let finished = if self.relu { sums.finished::<true>() } else { sums.finished::<false>() };
+                finished.store_part(y);
             }
         }
         width

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::accumulate;
 use super::mask::BITS;
 use crate::Scalar;
-use crate::isa::{Isa, Kernel, LANES, Lanes, Wide};
+use crate::isa::{Isa, Kernel, LANES, Lanes, Vector, Wide};
 use crate::scratch::{Scratch, at_least};
 use crate::tile::padded;
 
@@ -102,7 +102,7 @@ impl<T: Scalar> Pixel<'_, T> {
     fn columns<I: Isa, const V: usize>(&self, column: usize, c: &mut [T]) -> usize {
         assert!(column + V * LANES <= self.stride, "a row has fewer columns");
         let table = T::pixels();
-        let mut sums = [[T::zero(); LANES]; V];
+        let mut sums = [I::Vector::<T>::splat(T::zero()); V];
         let mut group = 0;
         while let Some(&mask) = self.masks.get(group * self.distance) {
             let mut mask = mask;
@@ -121,7 +121,7 @@ impl<T: Scalar> Pixel<'_, T> {
         let c: &mut [Lanes<T>; V] =
             c.as_chunks_mut().0.first_chunk_mut().expect("as many columns as in the row");
         for (c, sums) in c.iter_mut().zip(&sums) {
-            *c = I::finished::<T, false>(sums);
+            sums.finished::<false>().store(c);
         }
         V * LANES
     }

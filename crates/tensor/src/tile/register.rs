@@ -1,7 +1,7 @@
 //! One tile in registers.
 
 use crate::Scalar;
-use crate::isa::{Isa, LANES, Lanes};
+use crate::isa::{Isa, LANES, Lanes, Vector};
 
 /// A slice in which vectors lie `distance` apart.
 #[derive(Clone, Copy)]
@@ -11,13 +11,13 @@ pub(super) struct Operand<'a, T> {
 }
 
 /// A tile's sums.
-pub(crate) type Tile<T, const M: usize, const V: usize> = [[Lanes<T>; V]; M];
+pub(crate) type Tile<T, I, const M: usize, const V: usize> = [[<I as Isa>::Vector<T>; V]; M];
 
 /// Adds the products of `M` rows of `a` and `V` vectors of `b` over `depth` to `tile`. With `COPY` the vectors of `b`
 /// are copied, side by side.
 #[inline(always)]
 pub(super) fn accumulate<T: Scalar, I: Isa, const M: usize, const V: usize, const COPY: bool>(
-    tile: &mut Tile<T, M, V>,
+    tile: &mut Tile<T, I, M, V>,
     a: Operand<'_, T>,
     a_depth: usize,
     b: Operand<'_, T>,
@@ -39,22 +39,23 @@ pub(super) fn accumulate<T: Scalar, I: Isa, const M: usize, const V: usize, cons
     let mut sums = *tile;
     let (left, right, copy) = (a.elements.as_ptr(), b.elements.as_ptr(), copy.as_mut_ptr());
     for k in 0..depth {
-        let mut vectors = [[T::zero(); LANES]; V];
+        let mut vectors = [I::Vector::<T>::splat(T::zero()); V];
         for (v, vector) in vectors.iter_mut().enumerate() {
             // SAFETY: k < depth and v < V, so that the last index read is at most
             // (depth - 1) distance + V LANES - 1, and the slice is longer, as asserted above.
-            *vector = unsafe { right.add(k * b.distance + v * LANES).cast::<Lanes<T>>().read() };
+            let from = unsafe { &*right.add(k * b.distance + v * LANES).cast::<Lanes<T>>() };
+            *vector = I::Vector::<T>::load(from);
             if COPY {
                 // SAFETY: the last index written is at most depth V LANES - 1; the slice is longer, as asserted.
-                unsafe { copy.add((k * V + v) * LANES).cast::<Lanes<T>>().write(*vector) };
+                vector.store(unsafe { &mut *copy.add((k * V + v) * LANES).cast::<Lanes<T>>() });
             }
         }
         for (m, sums) in sums.iter_mut().enumerate() {
             // SAFETY: m < M and k < depth, so that the index is at most (M - 1) distance + (depth - 1) a_depth; the
             // slice is longer, as asserted above.
-            let a = unsafe { *left.add(m * a.distance + k * a_depth) };
-            for (sums, vector) in sums.iter_mut().zip(&vectors) {
-                I::multiply_add(a, vector, sums);
+            let a = I::Vector::<T>::splat(unsafe { *left.add(m * a.distance + k * a_depth) });
+            for (sum, &vector) in sums.iter_mut().zip(&vectors) {
+                *sum = a.mul_add(vector, *sum);
             }
         }
     }

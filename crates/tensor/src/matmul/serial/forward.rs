@@ -1,6 +1,6 @@
 //! y = f(x W + b).
 
-use crate::isa::{self, Isa, Kernel, LANES, Lanes, Tiled};
+use crate::isa::{self, Isa, Kernel, LANES, Tiled, Vector};
 use crate::scratch::Scratch;
 use crate::tile::{Operands, Right, Space, Store, Tile, product};
 use crate::{Activation, Scalar};
@@ -76,37 +76,16 @@ impl<T: Scalar, const RELU: bool> Store<T> for Rows<'_, T, RELU> {
         row: usize,
         column: usize,
         width: usize,
-        tile: &Tile<T, M, V>,
+        tile: &Tile<T, I, M, V>,
     ) {
         for (m, vectors) in tile.iter().enumerate() {
             let c = &mut self.c[(row + m) * self.stride + column..][..width];
-            if let Some(c) = c.as_chunks_mut::<LANES>().0.as_mut_array::<V>() {
-                for (c, vector) in c.iter_mut().zip(vectors) {
-                    *c = I::finished::<T, RELU>(vector);
+            match c.as_chunks_mut::<LANES>().0.as_mut_array::<V>() {
+                Some(c) => {
+                    c.iter_mut().zip(vectors).for_each(|(c, vector)| vector.finished::<RELU>().store(c));
                 }
-            } else {
-                part(&I::finished::<T, RELU>(&vectors[0]), c);
+                None => vectors[0].finished::<RELU>().store_part(c),
             }
         }
     }
-}
-
-/// The first elements of a vector, as many as `c` has, which is less than all, in pieces of powers of two: an
-/// elementwise loop takes longer than the product of a narrow layer.
-#[inline(always)]
-fn part<T: Scalar>(vector: &Lanes<T>, c: &mut [T]) {
-    let mut at = 0;
-    at += piece::<T, 8>(vector, c, at);
-    at += piece::<T, 4>(vector, c, at);
-    at += piece::<T, 2>(vector, c, at);
-    piece::<T, 1>(vector, c, at);
-}
-
-#[inline(always)]
-fn piece<T: Scalar, const N: usize>(vector: &Lanes<T>, c: &mut [T], at: usize) -> usize {
-    if c.len() & N == 0 {
-        return 0;
-    }
-    c[at..at + N].copy_from_slice(&vector[at..at + N]);
-    N
 }

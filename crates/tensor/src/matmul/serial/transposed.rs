@@ -1,7 +1,7 @@
 //! c = a Wᵀ.
 
 use crate::Scalar;
-use crate::isa::{self, Isa, Kernel, LANES, Tiled, finish};
+use crate::isa::{self, Isa, Kernel, LANES, Tiled, Vector};
 use crate::scratch::{self, Scratch, at_least};
 use crate::tile::{Operands, Right, Space, Store, Tile, pack_transposed, padded, product};
 
@@ -66,14 +66,17 @@ impl<T: Scalar> Store<T> for Columns<'_, T> {
         row: usize,
         column: usize,
         width: usize,
-        tile: &Tile<T, M, V>,
+        tile: &Tile<T, I, M, V>,
     ) {
+        let mut finished = [[[T::zero(); LANES]; V]; M];
+        for (finished, vectors) in finished.iter_mut().zip(tile) {
+            finished.iter_mut().zip(vectors).for_each(|(to, vector)| vector.finished::<false>().store(to));
+        }
         let c = &mut self.c[column * self.inputs..];
         for (sample, c) in c.chunks_exact_mut(self.inputs).take(width).enumerate() {
             let (v, lane) = (sample / LANES, sample % LANES);
-            for (c, vectors) in c[row..row + M].iter_mut().zip(tile) {
-                *c = finish::<T, false>(vectors[v][lane]);
-            }
+            let c: &mut [T; M] = c[row..].first_chunk_mut().expect("as many inputs as the tile has rows");
+            *c = std::array::from_fn(|m| finished[m][v][lane]);
         }
     }
 }

@@ -1,0 +1,103 @@
+//! Sixteen `f32` in two registers of AVX2.
+//!
+//! A value of the type exists only inside of functions that are compiled for AVX2 and FMA and called after a check of the
+//! processor: that is what the unsafe blocks rely on.
+
+use std::arch::x86_64::*;
+
+use super::{Lanes, Scalar, Vector};
+
+/// Two halves.
+#[derive(Clone, Copy)]
+pub struct F32x16(__m256, __m256);
+
+/// Calls an intrinsic for each half.
+macro_rules! halves {
+    ($intrinsic:ident, $($of:expr),+) => {
+        // SAFETY: see the top of the file.
+        unsafe { F32x16($intrinsic($($of.0),+), $intrinsic($($of.1),+)) }
+    };
+}
+
+impl Vector<f32> for F32x16 {
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        // SAFETY: see the top of the file.
+        let half = unsafe { _mm256_set1_ps(value) };
+        Self(half, half)
+    }
+    #[inline(always)]
+    fn load(from: &Lanes<f32>) -> Self {
+        let (halves, _) = from.as_chunks::<8>();
+        // SAFETY: see the top of the file; each reads the 8 numbers of an array.
+        unsafe { Self(_mm256_loadu_ps(halves[0].as_ptr()), _mm256_loadu_ps(halves[1].as_ptr())) }
+    }
+    #[inline(always)]
+    fn store(self, to: &mut Lanes<f32>) {
+        let (halves, _) = to.as_chunks_mut::<8>();
+        // SAFETY: see the top of the file; each writes the 8 numbers of an array.
+        unsafe {
+            _mm256_storeu_ps(halves[0].as_mut_ptr(), self.0);
+            _mm256_storeu_ps(halves[1].as_mut_ptr(), self.1);
+        }
+    }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        halves!(_mm256_add_ps, self, other)
+    }
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        halves!(_mm256_sub_ps, self, other)
+    }
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        halves!(_mm256_mul_ps, self, other)
+    }
+    #[inline(always)]
+    fn div(self, other: Self) -> Self {
+        halves!(_mm256_div_ps, self, other)
+    }
+    #[inline(always)]
+    fn mul_add(self, b: Self, c: Self) -> Self {
+        halves!(_mm256_fmadd_ps, self, b, c)
+    }
+    #[inline(always)]
+    fn mul_sub(self, b: Self, c: Self) -> Self {
+        halves!(_mm256_fmsub_ps, self, b, c)
+    }
+    #[inline(always)]
+    fn neg_mul_add(self, b: Self, c: Self) -> Self {
+        halves!(_mm256_fnmadd_ps, self, b, c)
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        halves!(_mm256_sqrt_ps, self)
+    }
+    #[inline(always)]
+    fn relu(self) -> Self {
+        // The second operand is the result if one of them is NaN.
+        halves!(_mm256_max_ps, Self::splat(0.0), self)
+    }
+    #[inline(always)]
+    fn flushed(self) -> Self {
+        let sign = Self::splat(-0.0);
+        let magnitude = halves!(_mm256_andnot_ps, sign, self);
+        let tiny = Self::splat(f32::TINY);
+        // SAFETY: see the top of the file.
+        unsafe {
+            Self(
+                _mm256_andnot_ps(_mm256_cmp_ps::<_CMP_LT_OQ>(magnitude.0, tiny.0), self.0),
+                _mm256_andnot_ps(_mm256_cmp_ps::<_CMP_LT_OQ>(magnitude.1, tiny.1), self.1),
+            )
+        }
+    }
+    #[inline(always)]
+    fn is_zero(self) -> bool {
+        // SAFETY: see the top of the file.
+        unsafe {
+            let any = _mm256_castps_si256(_mm256_or_ps(self.0, self.1));
+            // All bits but those of the signs.
+            _mm256_testz_si256(any, _mm256_set1_epi32(i32::MAX)) == 1
+        }
+    }
+}

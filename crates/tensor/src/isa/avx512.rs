@@ -1,0 +1,218 @@
+//! Sixteen `f32` in one register of AVX-512.
+//!
+//! A value of the type exists only inside of functions that are compiled for AVX-512 F and called after a check of the
+//! processor: that is what the unsafe blocks rely on.
+
+use std::arch::x86_64::*;
+
+use super::{LANES, Lanes, Scalar, Vector};
+
+#[derive(Clone, Copy)]
+pub struct F32x16(__m512);
+
+/// Calls an intrinsic.
+macro_rules! call {
+    ($intrinsic:ident, $($of:expr),+) => {
+        // SAFETY: see the top of the file.
+        unsafe { F32x16($intrinsic($($of.0),+)) }
+    };
+}
+
+/// The first `len` of sixteen, all if there are more.
+#[inline(always)]
+fn first(len: usize) -> __mmask16 {
+    if len < LANES { (1 << len) - 1 } else { __mmask16::MAX }
+}
+
+impl Vector<f32> for F32x16 {
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        // SAFETY: see the top of the file.
+        unsafe { Self(_mm512_set1_ps(value)) }
+    }
+    #[inline(always)]
+    fn load(from: &Lanes<f32>) -> Self {
+        // SAFETY: see the top of the file; it reads the 16 numbers of the array.
+        unsafe { Self(_mm512_loadu_ps(from.as_ptr())) }
+    }
+    #[inline(always)]
+    fn store(self, to: &mut Lanes<f32>) {
+        // SAFETY: see the top of the file; it writes the 16 numbers of the array.
+        unsafe { _mm512_storeu_ps(to.as_mut_ptr(), self.0) }
+    }
+    #[inline(always)]
+    fn load_part(from: &[f32]) -> Self {
+        // SAFETY: see the top of the file; it reads as many numbers as the slice has, at most 16.
+        unsafe { Self(_mm512_maskz_loadu_ps(first(from.len()), from.as_ptr())) }
+    }
+    #[inline(always)]
+    fn store_part(self, to: &mut [f32]) {
+        // SAFETY: see the top of the file; it writes as many numbers as the slice has, at most 16.
+        unsafe { _mm512_mask_storeu_ps(to.as_mut_ptr(), first(to.len()), self.0) }
+    }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        call!(_mm512_add_ps, self, other)
+    }
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        call!(_mm512_sub_ps, self, other)
+    }
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        call!(_mm512_mul_ps, self, other)
+    }
+    #[inline(always)]
+    fn div(self, other: Self) -> Self {
+        call!(_mm512_div_ps, self, other)
+    }
+    #[inline(always)]
+    fn mul_add(self, b: Self, c: Self) -> Self {
+        call!(_mm512_fmadd_ps, self, b, c)
+    }
+    #[inline(always)]
+    fn mul_sub(self, b: Self, c: Self) -> Self {
+        call!(_mm512_fmsub_ps, self, b, c)
+    }
+    #[inline(always)]
+    fn neg_mul_add(self, b: Self, c: Self) -> Self {
+        call!(_mm512_fnmadd_ps, self, b, c)
+    }
+
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        call!(_mm512_sqrt_ps, self)
+    }
+
+    /// Without the instruction for the root, where nothing is to be flushed.
+    ///
+    /// A processor has one divider, and Adam needs it for a quotient too; this leaves it the quotient and goes by fused
+    /// multiply-adds (Markstein, "Computation of elementary functions on the IBM RISC System/6000 processor", IBM Journal
+    /// of Research and Development 34, 1990). From an estimate of 1 / sqrt(x), good to 2^-14, one step of Newton's method
+    /// for g = sqrt(x) and h = 1 / (2 sqrt(x)) gives both to 2^-26 or their last place; x - g g is exact then, and
+    /// g + (x - g g) h, rounded once, is the root's nearest number.
+    ///
+    /// Scaling x by a power of 4 changes no rounding, so the test that goes through all x of two binades, with estimates up
+    /// to the end of their tolerance, covers every x from [`Scalar::TINY`] on. A vector with another number, zero, infinity
+    /// or NaN in it is left to the instruction.
+    #[inline(always)]
+    fn flushed_with_root(self) -> (Self, Self) {
+        const SMALLEST: u32 = f32::TINY.to_bits();
+        const SPAN: u32 = f32::INFINITY.to_bits() - SMALLEST;
+        // SAFETY: see the top of the file.
+        unsafe {
+            // As integers, numbers that are not negative are in order, and all others beyond them.
+            let bits = _mm512_castps_si512(self.0);
+            let above = _mm512_sub_epi32(bits, _mm512_set1_epi32(SMALLEST as i32));
+            let taken = _mm512_cmplt_epu32_mask(above, _mm512_set1_epi32(SPAN as i32));
+            if taken | _mm512_testn_epi32_mask(bits, bits) == __mmask16::MAX {
+                let root = root_from_estimate(self.0, _mm512_rsqrt14_ps(self.0));
+                (self, Self(_mm512_maskz_mov_ps(taken, root)))
+            } else {
+                std::hint::cold_path();
+                let flushed = self.flushed();
+                (flushed, flushed.sqrt())
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn relu(self) -> Self {
+        // The second operand is the result if one of them is NaN.
+        call!(_mm512_max_ps, Self::splat(0.0), self)
+    }
+    #[inline(always)]
+    fn flushed(self) -> Self {
+        // SAFETY: see the top of the file.
+        unsafe {
+            let kept = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(_mm512_abs_ps(self.0), _mm512_set1_ps(f32::TINY));
+            Self(_mm512_maskz_mov_ps(kept, self.0))
+        }
+    }
+    #[inline(always)]
+    fn is_zero(self) -> bool {
+        // SAFETY: see the top of the file.
+        unsafe {
+            let bits = _mm512_castps_si512(self.0);
+            // All bits but those of the signs.
+            _mm512_test_epi32_mask(bits, _mm512_set1_epi32(i32::MAX)) == 0
+        }
+    }
+}
+
+/// sqrt(x), correctly rounded, from an estimate of 1 / sqrt(x).
+///
+/// # Safety
+/// The processor must have AVX-512 F.
+#[inline(always)]
+unsafe fn root_from_estimate(x: __m512, estimate: __m512) -> __m512 {
+    // SAFETY: the processor has the instructions, as this function demands.
+    unsafe {
+        let half = _mm512_set1_ps(0.5);
+        let (g, h) = (_mm512_mul_ps(x, estimate), _mm512_mul_ps(half, estimate));
+        let error = _mm512_fnmadd_ps(g, h, half);
+        let (g, h) = (_mm512_fmadd_ps(g, error, g), _mm512_fmadd_ps(h, error, h));
+        let rest = _mm512_fnmadd_ps(g, g, x);
+        _mm512_fmadd_ps(rest, h, g)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::InstructionSet;
+
+    /// Every number of [1, 4), each with the processor's estimate and with ones that err by up to 2^-14 to either side.
+    #[test]
+    fn roots_are_correctly_rounded() {
+        if InstructionSet::Avx512.is_available() {
+            // SAFETY: the processor has AVX-512.
+            unsafe { every_root() };
+        }
+    }
+
+    #[target_feature(enable = "avx512f")]
+    fn every_root() {
+        let (one, four) = (1.0_f32.to_bits(), 4.0_f32.to_bits());
+        let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        for bits in (one..four).step_by(LANES) {
+            let x = _mm512_castsi512_ps(_mm512_add_epi32(_mm512_set1_epi32(bits as i32), lanes));
+            let root = _mm512_sqrt_ps(x);
+            let own = _mm512_rsqrt14_ps(x);
+            let exact = _mm512_div_ps(_mm512_set1_ps(1.0), root);
+            let off = |by: f32| _mm512_mul_ps(exact, _mm512_set1_ps(1.0 + by));
+            let most = 2.0_f32.powi(-14);
+            for estimate in [own, exact, off(most), off(-most), off(0.5 * most), off(-0.5 * most)] {
+                // SAFETY: this function has the instructions.
+                let found = unsafe { root_from_estimate(x, estimate) };
+                assert_eq!(_mm512_cmpneq_ps_mask(found, root), 0, "near the number of bits {bits:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn roots_at_the_edges() {
+        if !InstructionSet::Avx512.is_available() {
+            return;
+        }
+        let edges =
+            [0.0, -0.0, 1e-45, 1e-38, 9.99e-31, 1e-30, 1e-29, 0.25, 2.0, 1e30, f32::MAX, f32::INFINITY];
+        for a in edges {
+            for b in [1.0, a, f32::NAN, -1.0] {
+                let x: Lanes<f32> = std::array::from_fn(|lane| if lane % 2 == 0 { a } else { b });
+                let mut roots = x;
+                // SAFETY: the processor has AVX-512.
+                unsafe { roots_of(&mut roots) };
+                for (root, x) in roots.into_iter().zip(x) {
+                    let expected = if x.abs() < f32::TINY { 0.0 } else { x.sqrt() };
+                    assert!(root == expected || root.is_nan() && expected.is_nan(), "{x}: {root}");
+                }
+            }
+        }
+    }
+
+    #[target_feature(enable = "avx512f")]
+    fn roots_of(x: &mut Lanes<f32>) {
+        F32x16::load(x).flushed_with_root().1.store(x);
+    }
+}
