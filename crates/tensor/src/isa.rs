@@ -38,6 +38,9 @@ pub(crate) trait Isa: Copy {
 
     /// Runs a kernel that works on one row with the widest piece of it that the register file holds.
     fn wide<K: Wide>(kernel: K) -> K::Output;
+
+    /// Runs a kernel that works on two rows with the widest piece of them that the register file holds.
+    fn paired<K: Wide>(kernel: K) -> K::Output;
 }
 
 /// A computation to be compiled for each instruction set.
@@ -84,6 +87,10 @@ impl Isa for Avx512 {
     fn wide<K: Wide>(kernel: K) -> K::Output {
         kernel.run::<Self, 8>()
     }
+    #[inline(always)]
+    fn paired<K: Wide>(kernel: K) -> K::Output {
+        kernel.run::<Self, 8>()
+    }
 }
 
 impl Isa for Avx2 {
@@ -98,6 +105,10 @@ impl Isa for Avx2 {
     fn wide<K: Wide>(kernel: K) -> K::Output {
         kernel.run::<Self, 4>()
     }
+    #[inline(always)]
+    fn paired<K: Wide>(kernel: K) -> K::Output {
+        kernel.run::<Self, 2>()
+    }
 }
 
 impl Isa for Portable {
@@ -110,6 +121,10 @@ impl Isa for Portable {
     #[inline(always)]
     fn wide<K: Wide>(kernel: K) -> K::Output {
         kernel.run::<Self, 4>()
+    }
+    #[inline(always)]
+    fn paired<K: Wide>(kernel: K) -> K::Output {
+        kernel.run::<Self, 2>()
     }
 }
 

@@ -17,7 +17,7 @@ use std::ops::Range;
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
-use crate::isa::{self, Isa, Lanes, Vector};
+use crate::isa;
 use crate::matmul::serial::{self, Layer};
 use crate::scratch::{self, Scratch, at_least};
 use crate::tile::Right;
@@ -129,17 +129,4 @@ pub fn matmul_tn<T: Scalar>(
             isa::run(outer::Outer { pixels, inputs, d, outputs, rows, scratch, sink });
         }
     });
-}
-
-/// `sums += value * row`.
-#[inline(always)]
-fn accumulate<T: Scalar, I: Isa, const V: usize>(
-    value: T,
-    row: &[Lanes<T>; V],
-    sums: &mut [I::Vector<T>; V],
-) {
-    let value = I::Vector::splat(value);
-    for (sum, row) in sums.iter_mut().zip(row) {
-        *sum = value.mul_add(I::Vector::load(row), *sum);
-    }
 }

@@ -1,6 +1,5 @@
 //! y = f(x W + b) by the masks of each sample.
 
-use super::accumulate;
 use super::mask::BITS;
 use crate::Scalar;
 use crate::isa::{Isa, Kernel, LANES, Lanes, Vector, Wide};
@@ -51,18 +50,9 @@ impl<T: Scalar> Forward<'_, T> {
     #[inline(always)]
     fn columns<I: Isa, const V: usize>(&mut self, column: usize) -> usize {
         let Self { pixels, inputs, kernel, bias, .. } = *self;
-        let (outputs, table) = (bias.len(), T::pixels());
+        let outputs = bias.len();
         let samples = self.y.len() / outputs;
         let width = (V * LANES).min(outputs - column);
-        // Where the last vector reaches beyond the columns, it reads the next row's, which does no harm; only the last
-        // rows may have none, and are copied: (within - 1) outputs + column + V LANES <= kernel.len().
-        let within = (kernel.len() + outputs).saturating_sub(column + V * LANES) / outputs;
-        let last = at_least(&mut self.scratch.panel, inputs.saturating_sub(within) * V * LANES);
-        let last: &mut [[Lanes<T>; V]] = last.as_chunks_mut().0.as_chunks_mut().0;
-        for (last, row) in last.iter_mut().zip(kernel.chunks_exact(outputs).skip(within)) {
-            last.as_flattened_mut()[..width].copy_from_slice(&row[column..][..width]);
-        }
-
         let sums = at_least(&mut self.scratch.sums, samples * V * LANES);
         let sums: &mut [[Lanes<T>; V]] = sums.as_chunks_mut().0.as_chunks_mut().0;
         for sums in &mut *sums {
@@ -70,25 +60,23 @@ impl<T: Scalar> Forward<'_, T> {
         }
         for (block, masks) in self.scratch.masks.chunks_exact(samples).enumerate() {
             let first = block * BITS;
+            let count = BITS.min(inputs - first);
+            let from = first * outputs + column;
+            // Where the last vector reaches beyond the columns it reads the next row's, which does no harm; but the last
+            // rows of the kernel may have none, so their block is copied.
+            let rows = if from + (count - 1) * outputs + V * LANES <= kernel.len() {
+                Rows { elements: &kernel[from..], stride: outputs, count }
+            } else {
+                let copy = at_least(&mut self.scratch.panel, count * V * LANES);
+                for (copy, row) in
+                    copy.chunks_exact_mut(V * LANES).zip(kernel[from - column..].chunks_exact(outputs))
+                {
+                    copy[..width].copy_from_slice(&row[column..][..width]);
+                }
+                Rows { elements: copy, stride: V * LANES, count }
+            };
             for ((sample, sums), &mask) in pixels.chunks_exact(inputs).zip(&mut *sums).zip(masks) {
-                if mask == 0 {
-                    continue;
-                }
-                let (sample, mut mask) = (&sample[first..], mask);
-                let mut vectors: [I::Vector<T>; V] = std::array::from_fn(|v| I::Vector::load(&sums[v]));
-                while mask != 0 {
-                    let at = mask.trailing_zeros() as usize;
-                    mask &= mask - 1;
-                    let value = table[usize::from(sample[at])];
-                    let row = if first + at < within {
-                        // SAFETY: of the first `within` rows, `V` vectors from `column` on lie within the kernel.
-                        unsafe { &*kernel.as_ptr().add((first + at) * outputs + column).cast() }
-                    } else {
-                        &last[first + at - within]
-                    };
-                    accumulate::<T, I, V>(value, row, &mut vectors);
-                }
-                vectors.iter().zip(sums).for_each(|(vector, sums)| vector.store(sums));
+                rows.accumulate::<I, V>(&sample[first..], mask, sums);
             }
         }
         for (y, sums) in self.y.chunks_exact_mut(outputs).zip(sums) {
@@ -100,5 +88,46 @@ impl<T: Scalar> Forward<'_, T> {
             }
         }
         width
+    }
+}
+
+/// The rows of the kernel that belong to a block of pixels, `stride` apart.
+#[derive(Clone, Copy)]
+struct Rows<'a, T> {
+    elements: &'a [T],
+    stride: usize,
+    /// At least 1 and at most [`BITS`].
+    count: usize,
+}
+
+impl<T: Scalar> Rows<'_, T> {
+    /// Adds the first `V` vectors of the rows that `mask` has, each times its pixel, to `sums`.
+    #[inline(always)]
+    fn accumulate<I: Isa, const V: usize>(self, pixels: &[u8], mask: u64, sums: &mut [Lanes<T>; V]) {
+        let Self { elements, stride, count } = self;
+        assert!(
+            pixels.len() >= count && elements.len() >= (count - 1) * stride + V * LANES,
+            "a block's rows"
+        );
+        let mut mask = mask & (u64::MAX >> (BITS - count));
+        if mask == 0 {
+            return;
+        }
+        let table = T::pixels();
+        let mut vectors: [I::Vector<T>; V] = std::array::from_fn(|v| I::Vector::load(&sums[v]));
+        while mask != 0 {
+            let at = mask.trailing_zeros() as usize;
+            mask &= mask - 1;
+            // SAFETY: the mask has its first `count` bits only, so at < count, and there are as many pixels and rows, as
+            // asserted above.
+            let (pixel, row) = unsafe {
+                (*pixels.get_unchecked(at), &*elements.as_ptr().add(at * stride).cast::<[Lanes<T>; V]>())
+            };
+            let value = I::Vector::splat(table[usize::from(pixel)]);
+            for (vector, row) in vectors.iter_mut().zip(row) {
+                *vector = value.mul_add(I::Vector::load(row), *vector);
+            }
+        }
+        sums.iter_mut().zip(&vectors).for_each(|(sum, vector)| vector.store(sum));
     }
 }

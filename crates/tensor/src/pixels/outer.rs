@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use super::accumulate;
 use super::mask::BITS;
 use crate::Scalar;
 use crate::isa::{Isa, Kernel, LANES, Lanes, Vector, Wide};
@@ -27,7 +26,7 @@ impl<T: Scalar> Kernel for Outer<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        I::wide(self);
+        I::paired(self);
     }
 }
 
@@ -51,43 +50,36 @@ impl<T: Scalar> Wide for Outer<'_, T> {
         let group = (HANDED_ON / outputs).max(1);
         for first in rows.clone().step_by(group) {
             let count = group.min(rows.end - first);
-            // The last vector of a row reaches beyond it; the next row is written later.
-            let finished = at_least(finished, count * outputs + LANES);
-            for row in 0..count {
-                let pixel = Pixel {
-                    masks: &masks[(first + row - rows.start).min(masks.len())..],
-                    distance: rows.len(),
-                    pixels: &pixels[(first + row).min(pixels.len())..],
-                    inputs,
-                    d,
-                    samples,
-                    stride,
-                };
-                let c = &mut finished[row * outputs..][..stride];
-                let mut column = 0;
-                while column < stride {
-                    let c = &mut c[column..];
-                    column += match c.len() / LANES {
-                        vectors if vectors >= V => pixel.columns::<I, V>(column, c),
-                        4.. => pixel.columns::<I, 4>(column, c),
-                        3 => pixel.columns::<I, 3>(column, c),
-                        2 => pixel.columns::<I, 2>(column, c),
-                        _ => pixel.columns::<I, 1>(column, c),
-                    };
-                }
+            let finished = at_least(finished, count * outputs);
+            let pixel = |row: usize| Pixels {
+                masks: &masks[(first + row - rows.start).min(masks.len())..],
+                distance: rows.len(),
+                pixels: &pixels[(first + row).min(pixels.len())..],
+                inputs,
+                d,
+                samples,
+                stride,
+            };
+            let mut row = 0;
+            while count - row >= 2 {
+                pixel(row).rows::<I, 2, V>(outputs, &mut finished[row * outputs..]);
+                row += 2;
             }
-            sink(first, &finished[..count * outputs]);
+            if row < count {
+                pixel(row).rows::<I, 1, V>(outputs, &mut finished[row * outputs..]);
+            }
+            sink(first, finished);
         }
     }
 }
 
-/// One pixel of all samples, and the gradients that go with them.
+/// Neighbouring pixels of all samples, and the gradients that go with them.
 #[derive(Clone, Copy)]
-struct Pixel<'a, T> {
-    /// In which samples of each group it is not zero, the groups `distance` apart.
+struct Pixels<'a, T> {
+    /// In which samples of each group the first one is not zero, the groups `distance` apart; then those of the next.
     masks: &'a [u64],
     distance: usize,
-    /// Its byte in each sample, `inputs` apart.
+    /// Its byte in each sample, `inputs` apart; then those of the next.
     pixels: &'a [u8],
     inputs: usize,
     /// `samples` rows of whole vectors, `stride` apart.
@@ -96,32 +88,86 @@ struct Pixel<'a, T> {
     stride: usize,
 }
 
-impl<T: Scalar> Pixel<'_, T> {
-    /// Puts `V` vectors of columns, from `column` on, at the beginning of `c`. Returns how many columns that is.
+impl<T: Scalar> Pixels<'_, T> {
+    /// Puts the gradients of the first `R` pixels into as many rows of `c`, `outputs` apart.
     #[inline(always)]
-    fn columns<I: Isa, const V: usize>(&self, column: usize, c: &mut [T]) -> usize {
-        assert!(column + V * LANES <= self.stride, "a row has fewer columns");
-        let table = T::pixels();
-        let mut sums = [I::Vector::<T>::splat(T::zero()); V];
-        let mut group = 0;
-        while let Some(&mask) = self.masks.get(group * self.distance) {
-            let mut mask = mask;
-            while mask != 0 {
-                let sample = group * BITS + mask.trailing_zeros() as usize;
-                mask &= mask - 1;
-                let value = table[usize::from(self.pixels[sample * self.inputs])];
-                assert!(sample < self.samples, "a mask has bits for the samples only");
-                // SAFETY: `V` vectors from `column` on lie within each of the `samples` rows of `d`.
-                let row = unsafe { &*self.d.as_ptr().add(sample * self.stride + column).cast() };
-                accumulate::<T, I, V>(value, row, &mut sums);
-            }
-            group += 1;
+    fn rows<I: Isa, const R: usize, const V: usize>(&self, outputs: usize, c: &mut [T]) {
+        let mut column = 0;
+        while column < self.stride {
+            let c = &mut c[column..];
+            column += match (self.stride - column) / LANES {
+                vectors if vectors >= V => self.columns::<I, R, V>(column, outputs, c),
+                4.. => self.columns::<I, R, 4>(column, outputs, c),
+                3 => self.columns::<I, R, 3>(column, outputs, c),
+                2 => self.columns::<I, R, 2>(column, outputs, c),
+                _ => self.columns::<I, R, 1>(column, outputs, c),
+            };
         }
-        // An array, so that the sums go from registers to where they belong.
-        let c: &mut [Lanes<T>; V] =
-            c.as_chunks_mut().0.first_chunk_mut().expect("as many columns as in the row");
-        for (c, sums) in c.iter_mut().zip(&sums) {
-            sums.finished::<false>().store(c);
+    }
+
+    /// `V` vectors of columns, from `column` on, at the beginning of each row of `c`. Returns how many columns that is.
+    ///
+    /// A sample's gradients are read once for all pixels, and the end of the loop, which no processor foresees, comes once
+    /// for all of them. In exchange they are multiplied by zeros where only another pixel is lit, which changes nothing.
+    #[inline(always)]
+    fn columns<I: Isa, const R: usize, const V: usize>(
+        &self,
+        column: usize,
+        outputs: usize,
+        c: &mut [T],
+    ) -> usize {
+        let Self { masks, distance, pixels, inputs, d, samples, stride } = *self;
+        assert!(
+            column + V * LANES <= stride && d.len() >= samples * stride,
+            "the gradients are fewer than their shape says"
+        );
+        assert!(pixels.len() + inputs >= samples * inputs + R, "the pixels are fewer than their shape says");
+        let table = T::pixels();
+        let mut sums = [[I::Vector::<T>::splat(T::zero()); V]; R];
+        let lit = |group: usize| {
+            let masks: &[u64; R] = masks[group * distance..].first_chunk().expect("a mask for each pixel");
+            let count = BITS.min(samples - group * BITS);
+            masks.iter().fold(0, |any, mask| any | mask) & (u64::MAX >> (BITS - count))
+        };
+        let groups = samples.div_ceil(BITS);
+        let (mut group, mut mask) = (0, if groups == 0 { 0 } else { lit(0) });
+        // One loop for all groups: of two, one in the other, the compiler copies all sums at each turn.
+        loop {
+            if mask == 0 {
+                group += 1;
+                if group >= groups {
+                    break;
+                }
+                mask = lit(group);
+                continue;
+            }
+            let sample = group * BITS + mask.trailing_zeros() as usize;
+            mask &= mask - 1;
+            // SAFETY: the mask of a group has bits for its samples only, so sample < samples. `R` pixels lie from
+            // sample inputs on, and `V` vectors from sample stride + column on, as asserted above.
+            let (pixels, row) = unsafe {
+                (
+                    &*pixels.as_ptr().add(sample * inputs).cast::<[u8; R]>(),
+                    &*d.as_ptr().add(sample * stride + column).cast::<[Lanes<T>; V]>(),
+                )
+            };
+            let row: [I::Vector<T>; V] = std::array::from_fn(|v| I::Vector::load(&row[v]));
+            for (sums, &pixel) in sums.iter_mut().zip(pixels) {
+                let value = I::Vector::splat(table[usize::from(pixel)]);
+                for (sum, &row) in sums.iter_mut().zip(&row) {
+                    *sum = value.mul_add(row, *sum);
+                }
+            }
+        }
+        let width = (V * LANES).min(outputs - column);
+        for (r, sums) in sums.iter().enumerate() {
+            let c = &mut c[r * outputs..][..width];
+            // An array, so that the sums go from registers to where they belong.
+            if let Some(c) = c.as_chunks_mut::<LANES>().0.as_mut_array::<V>() {
+                c.iter_mut().zip(sums).for_each(|(c, sum)| sum.finished::<false>().store(c));
+            } else {
+                c.chunks_mut(LANES).zip(sums).for_each(|(c, sum)| sum.finished::<false>().store_part(c));
+            }
         }
         V * LANES
     }
