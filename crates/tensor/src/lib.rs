@@ -31,6 +31,7 @@
 mod activation;
 #[allow(unsafe_code, reason = "aligned memory is read as numbers")]
 mod buffer;
+mod destination;
 mod elementary;
 mod fma;
 #[allow(unsafe_code, reason = "functions are compiled for instruction sets and called after a check")]

@@ -17,10 +17,11 @@ use std::ops::Range;
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
+use crate::destination::To;
 use crate::isa;
-use crate::matmul::serial::{self, Layer};
+use crate::matmul::serial;
 use crate::scratch::{self, Scratch, at_least};
-use crate::tile::Right;
+use crate::update::Parameters;
 use crate::{Activation, Scalar};
 
 /// The share of nonzero pixels above which a product goes the dense way.
@@ -47,10 +48,11 @@ fn is_dense(masks: &[u64], pixels: usize) -> bool {
 
 /// y = f(x W + b) with x = pixels / 255, on the calling thread.
 ///
-/// Shapes: pixels \[B, I\], W \[I, O\], b \[O\], y \[B, O\].
+/// Shapes: pixels \[B, I\], W \[I, O\], b \[O\], y \[B, O\]. W, b and y may be some columns of larger ones, if f does not
+/// need the others as a softmax does.
 ///
 /// # Panics
-/// If the shapes do not fit together, or an operand is not in C order.
+/// If the shapes do not fit together, the pixels are not in C order, or rows of another operand are not in order.
 pub fn affine<T: Scalar>(
     pixels: ArrayView2<'_, u8>,
     kernel: ArrayView2<'_, T>,
@@ -63,28 +65,36 @@ pub fn affine<T: Scalar>(
     assert_eq!(kernel.nrows(), inputs, "pixels of a sample and rows of the kernel");
     assert_eq!(y.dim(), (samples, outputs), "the result's shape");
     assert_eq!(bias.len(), outputs, "the bias's length");
-    let pixels = pixels.to_slice().expect("pixels in C order");
-    let kernel = kernel.to_slice().expect("a kernel in C order");
+    assert!(outputs <= 1 || kernel.strides()[1] == 1 && y.strides()[1] == 1, "rows that are not in order");
+    let bytes = pixels.to_slice().expect("pixels in C order");
     let bias = bias.to_slice().expect("a bias in order");
-    let y = y.as_slice_mut().expect("a result in C order");
     if samples == 0 || outputs == 0 {
         return;
     }
     scratch::with(|scratch: &mut Scratch<T>| {
-        mask::by_sample(pixels, inputs, &mut scratch.masks);
-        if is_dense(&scratch.masks, pixels.len()) {
+        mask::by_sample(bytes, inputs, &mut scratch.masks);
+        if is_dense(&scratch.masks, bytes.len()) {
             let mut real = scratch.real.take();
-            let x = at_least(&mut real, pixels.len());
-            to_real(pixels, x);
-            let kernel = Right::Rows(kernel);
-            let layer = Layer { samples, inputs, outputs, x, kernel, bias: Some(bias), activation };
-            serial::forward(layer, y, scratch);
+            let x = at_least(&mut real, bytes.len());
+            to_real(bytes, x);
+            let x = ArrayView2::from_shape((samples, inputs), &*x).expect("as many numbers as pixels");
+            serial::affine(x, kernel, Some(ArrayView1::from(bias)), activation, y);
             scratch.real = real;
         } else {
             let relu = activation == Activation::Relu;
-            isa::run(forward::Forward { pixels, inputs, kernel, bias, relu, y, scratch });
+            isa::run(forward::Forward {
+                pixels: bytes,
+                inputs,
+                kernel,
+                bias,
+                relu,
+                y: y.view_mut(),
+                scratch,
+            });
             if !relu {
-                activation.apply(y, outputs);
+                for row in y.rows_mut() {
+                    activation.apply(row.into_slice().expect("rows in order"), outputs);
+                }
             }
         }
     });
@@ -94,19 +104,38 @@ pub fn affine<T: Scalar>(
 /// the index of the first, and their elements in C order. On the calling thread.
 ///
 /// # Panics
-/// If the shapes do not fit together, an operand is not in C order, or `rows` reaches beyond the pixels of a sample.
+/// If the shapes do not fit together, the pixels are not in C order, rows of `d` are not in order, or `rows` reaches beyond
+/// the pixels of a sample.
 pub fn matmul_tn<T: Scalar>(
     pixels: ArrayView2<'_, u8>,
     d: ArrayView2<'_, T>,
     rows: Range<usize>,
     sink: &mut dyn FnMut(usize, &[T]),
 ) {
+    product(pixels, d, rows, To::Sink(sink));
+}
+
+/// As [`matmul_tn`], but the gradient moves `parameters`, which belong to `rows`, as it is formed.
+///
+/// # Panics
+/// As there, and if the parameters have another shape.
+pub fn matmul_tn_adam<T: Scalar>(
+    pixels: ArrayView2<'_, u8>,
+    d: ArrayView2<'_, T>,
+    rows: Range<usize>,
+    parameters: Parameters<'_, T>,
+) {
+    parameters.check(rows.len(), d.ncols());
+    product(pixels, d, rows, To::Adam(parameters));
+}
+
+fn product<T: Scalar>(pixels: ArrayView2<'_, u8>, d: ArrayView2<'_, T>, rows: Range<usize>, to: To<'_, T>) {
     let (samples, inputs) = pixels.dim();
     let outputs = d.ncols();
     assert_eq!(d.nrows(), samples, "samples of both operands");
     assert!(rows.start <= rows.end && rows.end <= inputs, "rows {rows:?} of {inputs}");
+    assert!(outputs <= 1 || d.strides()[1] == 1, "rows that are not in order");
     let pixels = pixels.to_slice().expect("pixels in C order");
-    let d = d.to_slice().expect("gradients in C order");
     if rows.is_empty() || outputs == 0 {
         return;
     }
@@ -120,13 +149,16 @@ pub fn matmul_tn<T: Scalar>(
             for (x, sample) in x.chunks_exact_mut(rows.len()).zip(pixels.chunks_exact(inputs)) {
                 to_real(&sample[rows.clone()], x);
             }
-            let count = rows.len();
-            serial::outer_products(x, d, samples, outputs, 0..count, scratch, &mut |row, values| {
-                sink(rows.start + row, values);
-            });
+            let x = ArrayView2::from_shape((samples, rows.len()), &*x).expect("as many numbers as pixels");
+            match to {
+                To::Sink(sink) => {
+                    serial::matmul_tn(x, d, 0..rows.len(), &mut |row, values| sink(rows.start + row, values));
+                }
+                To::Adam(parameters) => serial::matmul_tn_adam(x, d, 0..rows.len(), parameters),
+            }
             scratch.real = real;
         } else {
-            isa::run(outer::Outer { pixels, inputs, d, outputs, rows, scratch, sink });
+            isa::run(outer::Outer { pixels, inputs, d, rows, scratch, to });
         }
     });
 }

@@ -1,12 +1,14 @@
 //! Tests of the products against plain twins, over awkward sizes, on every instruction set.
 
-use ndarray::{Array1, Array2, Axis};
+use std::ops::Range;
+
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use crate::isa::tests::with_each;
 use crate::random::{Purpose, Stream};
-use crate::{Activation, matmul, pixels};
+use crate::{Activation, matmul, pixels, update};
 
 /// y = f(x W + b) as it is written, the sum of each result in the order of the inputs, rounded once a step.
 fn plain_affine(x: &Array2<f32>, kernel: &Array2<f32>, bias: &Array1<f32>, relu: bool) -> Array2<f32> {
@@ -100,6 +102,9 @@ fn check(seed: u64, batch: usize, inputs: usize, outputs: usize) {
     }) {
         assert_eq!(bits(&c), expected, "tn {batch} {inputs} {outputs} {set:?}");
     }
+    check_moved(&mut stream, &x, &d, |rows, d, parameters| {
+        matmul::serial::matmul_tn_adam(x.view(), d, rows, parameters);
+    });
     for share in [0.0, 0.2, 0.9] {
         let bytes = random_pixels(&mut stream, batch, inputs, share);
         let real = bytes.map(|&p| f32::from(p) / 255.0);
@@ -116,6 +121,85 @@ fn check(seed: u64, batch: usize, inputs: usize, outputs: usize) {
             collect(inputs, outputs, |sink| pixels::matmul_tn(bytes.view(), d.view(), 0..inputs, sink))
         }) {
             assert_eq!(bits(&c), expected, "pixels tn {batch} {inputs} {outputs} {share} {set:?}");
+        }
+        check_moved(&mut stream, &real, &d, |rows, d, parameters| {
+            pixels::matmul_tn_adam(bytes.view(), d, rows, parameters);
+        });
+        let columns = outputs / 3..outputs;
+        let expected =
+            bits(&plain_affine(&real, &kernel, &bias, true).slice(s![.., columns.clone()]).to_owned());
+        for (set, y) in with_each(|| {
+            let mut y = Array2::from_elem((batch, outputs), f32::NAN);
+            let (kernel, bias) = (kernel.slice(s![.., columns.clone()]), bias.slice(s![columns.clone()]));
+            let part = y.slice_mut(s![.., columns.clone()]);
+            pixels::affine(bytes.view(), kernel, bias, Activation::Relu, part);
+            assert!(
+                y.slice(s![.., ..columns.start]).iter().all(|y| y.is_nan()),
+                "other columns are left alone"
+            );
+            y.slice(s![.., columns.clone()]).to_owned()
+        }) {
+            assert_eq!(bits(&y), expected, "some columns {batch} {inputs} {outputs} {share} {set:?}");
+        }
+    }
+}
+
+/// A gradient that moves some rows and columns of parameters as it is formed does what it does when it is formed first.
+fn check_moved(
+    stream: &mut Stream,
+    x: &Array2<f32>,
+    d: &Array2<f32>,
+    product: impl Fn(Range<usize>, ArrayView2<'_, f32>, update::Parameters<'_, f32>),
+) {
+    let (inputs, outputs) = (x.ncols(), d.ncols());
+    let (rows, columns) = (inputs / 4..inputs, 0..outputs.div_ceil(2));
+    for decay in [0.0, 0.01] {
+        let step = update::Adam {
+            alpha: 0.01,
+            one_minus_beta_1: 0.1,
+            one_minus_beta_2: 0.001,
+            epsilon: 1e-7,
+            decay,
+        };
+        let w = random(stream, inputs, outputs);
+        // Some at rest, some that would be flushed.
+        let state = |stream: &mut Stream| {
+            Array2::from_shape_simple_fn((inputs, outputs), || match stream.below(4) {
+                0 => 0.0,
+                1 => 1e-30,
+                _ => stream.uniform() as f32,
+            })
+        };
+        let (mut m, v) = (state(stream), state(stream));
+        m.slice_mut(s![..inputs / 2, ..]).fill(0.0);
+        let (mut w_plain, mut m_plain, mut v_plain) = (w.clone(), m.clone(), v.clone());
+        let gradient = plain_tn(x, d);
+        for row in rows.clone() {
+            let part = |matrix: &mut Array2<f32>| matrix.slice(s![row, columns.clone()]).to_vec();
+            let (mut w, mut m, mut v) = (part(&mut w_plain), part(&mut m_plain), part(&mut v_plain));
+            update::adam(
+                &mut w,
+                &mut m,
+                &mut v,
+                gradient.slice(s![row, columns.clone()]).as_slice().unwrap(),
+                step,
+            );
+            for (matrix, part) in [(&mut w_plain, w), (&mut m_plain, m), (&mut v_plain, v)] {
+                matrix.slice_mut(s![row, columns.clone()]).assign(&Array1::from(part));
+            }
+        }
+        for (set, (w, m, v)) in with_each(|| {
+            let (mut w, mut m, mut v) = (w.clone(), m.clone(), v.clone());
+            let part = s![rows.clone(), columns.clone()];
+            let parameters =
+                update::Parameters { w: w.slice_mut(part), m: m.slice_mut(part), v: v.slice_mut(part), step };
+            product(rows.clone(), d.slice(s![.., columns.clone()]), parameters);
+            (w, m, v)
+        }) {
+            let shape = (x.nrows(), inputs, outputs);
+            assert_eq!(bits(&w), bits(&w_plain), "w {shape:?} {decay} {set:?}");
+            assert_eq!(bits(&m), bits(&m_plain), "m {shape:?} {decay} {set:?}");
+            assert_eq!(bits(&v), bits(&v_plain), "v {shape:?} {decay} {set:?}");
         }
     }
 }

@@ -55,12 +55,12 @@ pub(crate) enum Right<'a, T> {
 }
 
 /// Takes the finished tiles of a product.
-pub(crate) trait Store<T: Scalar> {
+pub(crate) trait Store<T: Scalar, I: Isa> {
     /// `tile` holds rows `row..row + M` and columns `column..column + width`, `width` being `V` whole vectors or
     /// less than one.
     ///
     /// An implementation must be `#[inline(always)]`.
-    fn store<I: Isa, const M: usize, const V: usize>(
+    fn store<const M: usize, const V: usize>(
         &mut self,
         row: usize,
         column: usize,
@@ -77,9 +77,16 @@ pub(crate) struct Space<'a, T> {
     pub(crate) sums: &'a mut Option<Buffer<T>>,
 }
 
+impl<T> Space<'_, T> {
+    /// The same for a shorter time.
+    pub(crate) fn reborrow(&mut self) -> Space<'_, T> {
+        Space { panel: &mut *self.panel, sums: &mut *self.sums }
+    }
+}
+
 /// Computes the product tile by tile and hands each tile to `store`.
 #[inline(always)]
-pub(crate) fn product<T: Scalar, I: Isa, S: Store<T>, const M: usize, const V: usize>(
+pub(crate) fn product<T: Scalar, I: Isa, S: Store<T, I>, const M: usize, const V: usize>(
     operands: Operands<'_, T>,
     space: Space<'_, T>,
     store: &mut S,
@@ -128,11 +135,14 @@ struct Pass<'a, T, S> {
     store: &'a mut S,
 }
 
-impl<T: Scalar, S: Store<T>> Pass<'_, T, S> {
+impl<T: Scalar, S> Pass<'_, T, S> {
     /// All rows of the columns `column..column + width`, which are `V` whole vectors or less than one. `copy` is
     /// working memory.
     #[inline(always)]
-    fn panel<I: Isa, const M: usize, const V: usize>(&mut self, column: usize, width: usize, copy: &mut [T]) {
+    fn panel<I: Isa, const M: usize, const V: usize>(&mut self, column: usize, width: usize, copy: &mut [T])
+    where
+        S: Store<T, I>,
+    {
         let (first, depth) = (self.depths.start, self.depths.len());
         let mut rows = self.rows.clone();
         let whole = Operand { elements: &*copy, distance: V * LANES };
@@ -184,7 +194,9 @@ impl<T: Scalar, S: Store<T>> Pass<'_, T, S> {
         width: usize,
         b: Operand<'_, T>,
         copy: &mut [T],
-    ) {
+    ) where
+        S: Store<T, I>,
+    {
         let Operands { a, a_row, a_depth, bias, .. } = self.operands;
         let a = Operand {
             elements: &a[(row * a_row + self.depths.start * a_depth).min(a.len())..],
@@ -208,7 +220,7 @@ impl<T: Scalar, S: Store<T>> Pass<'_, T, S> {
         }
         accumulate::<T, I, M, V, COPY>(&mut tile, a, a_depth, b, self.depths.len(), copy);
         if self.is_last {
-            self.store.store::<I, M, V>(row, column, width, &tile);
+            self.store.store::<M, V>(row, column, width, &tile);
         } else {
             let waiting = waiting.as_chunks_mut::<LANES>().0.as_chunks_mut::<V>().0;
             for (vectors, waiting) in tile.iter().zip(waiting) {

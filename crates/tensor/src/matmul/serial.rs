@@ -8,12 +8,13 @@ use std::ops::Range;
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, CowArray, Ix2};
 
+use crate::destination::To;
 use crate::scratch;
 use crate::tile::Right;
+use crate::update::Parameters;
 use crate::{Activation, Scalar};
 
-pub(crate) use forward::{Layer, forward};
-pub(crate) use outer::outer_products;
+use forward::{Layer, forward};
 
 /// The elements of a matrix in C order, copied only if they are not so already.
 fn in_order<'a, T: Scalar>(matrix: &'a ArrayView2<'a, T>) -> CowArray<'a, T, Ix2> {
@@ -87,10 +88,28 @@ pub fn matmul_tn<T: Scalar>(
     rows: Range<usize>,
     sink: &mut dyn FnMut(usize, &[T]),
 ) {
+    product_tn(x, d, rows, To::Sink(sink));
+}
+
+/// As [`matmul_tn`], but the gradient moves `parameters`, which belong to `rows`, as it is formed.
+///
+/// # Panics
+/// As there, and if the parameters have another shape.
+pub fn matmul_tn_adam<T: Scalar>(
+    x: ArrayView2<'_, T>,
+    d: ArrayView2<'_, T>,
+    rows: Range<usize>,
+    parameters: Parameters<'_, T>,
+) {
+    parameters.check(rows.len(), d.ncols());
+    product_tn(x, d, rows, To::Adam(parameters));
+}
+
+fn product_tn<T: Scalar>(x: ArrayView2<'_, T>, d: ArrayView2<'_, T>, rows: Range<usize>, to: To<'_, T>) {
     assert_eq!(x.nrows(), d.nrows(), "samples of both operands");
     assert!(rows.start <= rows.end && rows.end <= x.ncols(), "rows {rows:?} of {}", x.ncols());
     let (x, d) = (in_order(&x), in_order(&d));
     let (batch, outputs) = d.dim();
     let (x, d) = (x.as_slice().expect("in order"), d.as_slice().expect("in order"));
-    scratch::with(|scratch| outer_products(x, d, batch, outputs, rows, scratch, sink));
+    outer::outer_products(x, d, batch, outputs, rows, to);
 }

@@ -1,5 +1,9 @@
 //! y = f(x W + b) by the masks of each sample.
 
+use std::marker::PhantomData;
+
+use ndarray::{ArrayView2, ArrayViewMut2, s};
+
 use super::mask::BITS;
 use crate::Scalar;
 use crate::isa::{Isa, Kernel, LANES, Lanes, Vector, Wide};
@@ -12,10 +16,12 @@ use crate::scratch::{Scratch, at_least};
 pub(super) struct Forward<'a, T: Scalar> {
     pub(super) pixels: &'a [u8],
     pub(super) inputs: usize,
-    pub(super) kernel: &'a [T],
+    /// Rows lie in order.
+    pub(super) kernel: ArrayView2<'a, T>,
     pub(super) bias: &'a [T],
     pub(super) relu: bool,
-    pub(super) y: &'a mut [T],
+    /// Rows lie in order.
+    pub(super) y: ArrayViewMut2<'a, T>,
     pub(super) scratch: &'a mut Scratch<T>,
 }
 
@@ -50,8 +56,7 @@ impl<T: Scalar> Forward<'_, T> {
     #[inline(always)]
     fn columns<I: Isa, const V: usize>(&mut self, column: usize) -> usize {
         let Self { pixels, inputs, kernel, bias, .. } = *self;
-        let outputs = bias.len();
-        let samples = self.y.len() / outputs;
+        let (samples, outputs) = self.y.dim();
         let width = (V * LANES).min(outputs - column);
         let sums = at_least(&mut self.scratch.sums, samples * V * LANES);
         let sums: &mut [[Lanes<T>; V]] = sums.as_chunks_mut().0.as_chunks_mut().0;
@@ -61,26 +66,23 @@ impl<T: Scalar> Forward<'_, T> {
         for (block, masks) in self.scratch.masks.chunks_exact(samples).enumerate() {
             let first = block * BITS;
             let count = BITS.min(inputs - first);
-            let from = first * outputs + column;
-            // Where the last vector reaches beyond the columns it reads the next row's, which does no harm; but the last
-            // rows of the kernel may have none, so their block is copied.
-            let rows = if from + (count - 1) * outputs + V * LANES <= kernel.len() {
-                Rows { elements: &kernel[from..], stride: outputs, count }
+            let block_rows = kernel.slice(s![first..first + count, column..column + width]);
+            let rows = if width == V * LANES {
+                Rows::of(block_rows)
             } else {
+                // The last vector reaches beyond the columns.
                 let copy = at_least(&mut self.scratch.panel, count * V * LANES);
-                for (copy, row) in
-                    copy.chunks_exact_mut(V * LANES).zip(kernel[from - column..].chunks_exact(outputs))
-                {
-                    copy[..width].copy_from_slice(&row[column..][..width]);
-                }
-                Rows { elements: copy, stride: V * LANES, count }
+                let shape = (count, V * LANES);
+                let room = ArrayViewMut2::from_shape(shape, &mut *copy).expect("room for a block");
+                block_rows.assign_to(room.slice_move(s![.., ..width]));
+                Rows::of(ArrayView2::from_shape(shape, copy).expect("room for a block"))
             };
             for ((sample, sums), &mask) in pixels.chunks_exact(inputs).zip(&mut *sums).zip(masks) {
                 rows.accumulate::<I, V>(&sample[first..], mask, sums);
             }
         }
-        for (y, sums) in self.y.chunks_exact_mut(outputs).zip(sums) {
-            let y = &mut y[column..][..width];
+        for (y, sums) in self.y.rows_mut().into_iter().zip(sums) {
+            let y = &mut y.into_slice().expect("rows that lie in order")[column..][..width];
             for (y, sums) in y.chunks_mut(LANES).zip(sums) {
                 let sums = I::Vector::load(sums);
                 let finished = if self.relu { sums.finished::<true>() } else { sums.finished::<false>() };
@@ -94,21 +96,28 @@ impl<T: Scalar> Forward<'_, T> {
 /// The rows of the kernel that belong to a block of pixels, `stride` apart.
 #[derive(Clone, Copy)]
 struct Rows<'a, T> {
-    elements: &'a [T],
-    stride: usize,
+    start: *const T,
+    stride: isize,
     /// At least 1 and at most [`BITS`].
     count: usize,
+    columns: usize,
+    of: PhantomData<&'a [T]>,
 }
 
-impl<T: Scalar> Rows<'_, T> {
+impl<'a, T: Scalar> Rows<'a, T> {
+    /// A view whose rows lie in order.
+    #[inline(always)]
+    fn of(rows: ArrayView2<'a, T>) -> Self {
+        let (count, columns) = rows.dim();
+        assert!((1..=BITS).contains(&count) && rows.strides()[1] == 1, "a block of rows that lie in order");
+        Self { start: rows.as_ptr(), stride: rows.strides()[0], count, columns, of: PhantomData }
+    }
+
     /// Adds the first `V` vectors of the rows that `mask` has, each times its pixel, to `sums`.
     #[inline(always)]
     fn accumulate<I: Isa, const V: usize>(self, pixels: &[u8], mask: u64, sums: &mut [Lanes<T>; V]) {
-        let Self { elements, stride, count } = self;
-        assert!(
-            pixels.len() >= count && elements.len() >= (count - 1) * stride + V * LANES,
-            "a block's rows"
-        );
+        let Self { start, stride, count, columns, .. } = self;
+        assert!(pixels.len() >= count && columns >= V * LANES, "a block of another size");
         let mut mask = mask & (u64::MAX >> (BITS - count));
         if mask == 0 {
             return;
@@ -118,10 +127,10 @@ impl<T: Scalar> Rows<'_, T> {
         while mask != 0 {
             let at = mask.trailing_zeros() as usize;
             mask &= mask - 1;
-            // SAFETY: the mask has its first `count` bits only, so at < count, and there are as many pixels and rows, as
-            // asserted above.
+            // SAFETY: the mask has its first `count` bits only, so at < count; there are at least as many pixels, and row
+            // `at` of the view that this was made of has `V` vectors side by side, as asserted above.
             let (pixel, row) = unsafe {
-                (*pixels.get_unchecked(at), &*elements.as_ptr().add(at * stride).cast::<[Lanes<T>; V]>())
+                (*pixels.get_unchecked(at), &*start.offset(at as isize * stride).cast::<[Lanes<T>; V]>())
             };
             let value = I::Vector::splat(table[usize::from(pixel)]);
             for (vector, row) in vectors.iter_mut().zip(row) {

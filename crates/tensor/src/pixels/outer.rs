@@ -2,8 +2,11 @@
 
 use std::ops::Range;
 
+use ndarray::ArrayView2;
+
 use super::mask::BITS;
 use crate::Scalar;
+use crate::destination::{Destination, Handed, Moved, To};
 use crate::isa::{Isa, Kernel, LANES, Lanes, Vector, Wide};
 use crate::scratch::{Scratch, at_least};
 use crate::tile::padded;
@@ -12,17 +15,17 @@ use crate::tile::padded;
 const HANDED_ON: usize = 1024;
 
 /// The weight gradient by the masks that `scratch` holds.
-pub(super) struct Outer<'a, T: Scalar> {
+pub(super) struct Outer<'a, 'b, T: Scalar> {
     pub(super) pixels: &'a [u8],
     pub(super) inputs: usize,
-    pub(super) d: &'a [T],
-    pub(super) outputs: usize,
+    /// Rows lie in order.
+    pub(super) d: ArrayView2<'a, T>,
     pub(super) rows: Range<usize>,
     pub(super) scratch: &'a mut Scratch<T>,
-    pub(super) sink: &'a mut dyn FnMut(usize, &[T]),
+    pub(super) to: To<'b, T>,
 }
 
-impl<T: Scalar> Kernel for Outer<'_, T> {
+impl<T: Scalar> Kernel for Outer<'_, '_, T> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
@@ -30,56 +33,43 @@ impl<T: Scalar> Kernel for Outer<'_, T> {
     }
 }
 
-impl<T: Scalar> Wide for Outer<'_, T> {
+impl<T: Scalar> Wide for Outer<'_, '_, T> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa, const V: usize>(self) {
-        let Self { pixels, inputs, d, outputs, rows, scratch, sink } = self;
+        let Self { pixels, inputs, d, rows, scratch, to } = self;
         let Scratch { rows: finished, masks, operand, .. } = scratch;
-        let stride = padded(outputs);
-        let d = if stride == outputs {
-            d
-        } else {
-            let copy = at_least(operand, d.len() / outputs * stride);
-            for (copy, d) in copy.chunks_exact_mut(stride).zip(d.chunks_exact(outputs)) {
-                copy[..outputs].copy_from_slice(d);
+        let (samples, outputs) = d.dim();
+        let (d, stride) = match d.to_slice() {
+            Some(d) if padded(outputs) == outputs => (d, outputs),
+            _ => {
+                let stride = padded(outputs);
+                let copy = at_least(operand, samples * stride);
+                for (copy, d) in copy.chunks_exact_mut(stride).zip(d.rows()) {
+                    copy[..outputs].copy_from_slice(d.to_slice().expect("rows that lie in order"));
+                }
+                (&*copy, stride)
             }
-            &*copy
         };
-        let samples = d.len() / stride;
-        let group = (HANDED_ON / outputs).max(1);
-        for first in rows.clone().step_by(group) {
-            let count = group.min(rows.end - first);
-            let finished = at_least(finished, count * outputs);
-            let pixel = |row: usize| Pixels {
-                masks: &masks[(first + row - rows.start).min(masks.len())..],
-                distance: rows.len(),
-                pixels: &pixels[(first + row).min(pixels.len())..],
-                inputs,
-                d,
-                samples,
-                stride,
-            };
-            let mut row = 0;
-            while count - row >= 2 {
-                pixel(row).rows::<I, 2, V>(outputs, &mut finished[row * outputs..]);
-                row += 2;
+        let pixels = Pixels { masks, distance: rows.len(), pixels, inputs, d, samples, stride };
+        let finished = at_least(finished, (HANDED_ON / outputs).max(1) * outputs);
+        match to {
+            To::Sink(sink) => pixels.rows::<I, V>(rows, outputs, finished, &mut Handed(sink)),
+            To::Adam(parameters) => {
+                let mut moved = Moved::<T, I>::new(parameters, rows.start);
+                pixels.rows::<I, V>(rows, outputs, finished, &mut moved);
             }
-            if row < count {
-                pixel(row).rows::<I, 1, V>(outputs, &mut finished[row * outputs..]);
-            }
-            sink(first, finished);
         }
     }
 }
 
-/// Neighbouring pixels of all samples, and the gradients that go with them.
+/// The pixels of all samples, and the gradients that go with them.
 #[derive(Clone, Copy)]
 struct Pixels<'a, T> {
-    /// In which samples of each group the first one is not zero, the groups `distance` apart; then those of the next.
+    /// In which samples of each group each pixel is not zero, the groups `distance` apart.
     masks: &'a [u64],
     distance: usize,
-    /// Its byte in each sample, `inputs` apart; then those of the next.
+    /// The bytes of the samples, `inputs` apart.
     pixels: &'a [u8],
     inputs: usize,
     /// `samples` rows of whole vectors, `stride` apart.
@@ -89,34 +79,80 @@ struct Pixels<'a, T> {
 }
 
 impl<T: Scalar> Pixels<'_, T> {
-    /// Puts the gradients of the first `R` pixels into as many rows of `c`, `outputs` apart.
+    /// The gradients of the pixels `rows`, with whose first the masks begin, two at a time. `finished` has room for some
+    /// rows of `outputs` numbers.
     #[inline(always)]
-    fn rows<I: Isa, const R: usize, const V: usize>(&self, outputs: usize, c: &mut [T]) {
-        let mut column = 0;
-        while column < self.stride {
-            let c = &mut c[column..];
-            column += match (self.stride - column) / LANES {
-                vectors if vectors >= V => self.columns::<I, R, V>(column, outputs, c),
-                4.. => self.columns::<I, R, 4>(column, outputs, c),
-                3 => self.columns::<I, R, 3>(column, outputs, c),
-                2 => self.columns::<I, R, 2>(column, outputs, c),
-                _ => self.columns::<I, R, 1>(column, outputs, c),
-            };
+    fn rows<I: Isa, const V: usize>(
+        &self,
+        rows: Range<usize>,
+        outputs: usize,
+        finished: &mut [T],
+        to: &mut impl Destination<T>,
+    ) {
+        for first in rows.clone().step_by(finished.len() / outputs) {
+            let count = (finished.len() / outputs).min(rows.end - first);
+            let mut done = 0;
+            while done < count {
+                let of_pixels = Self {
+                    masks: &self.masks[first + done - rows.start..],
+                    pixels: &self.pixels[(first + done).min(self.pixels.len())..],
+                    ..*self
+                };
+                let finished = &mut finished[done * outputs..];
+                if count - done >= 2 {
+                    of_pixels.row::<I, 2, V>(first + done, &mut finished[..2 * outputs], to);
+                    done += 2;
+                } else {
+                    of_pixels.row::<I, 1, V>(first + done, &mut finished[..outputs], to);
+                    done += 1;
+                }
+            }
+            to.complete(first, &finished[..count * outputs]);
         }
     }
 
-    /// `V` vectors of columns, from `column` on, at the beginning of each row of `c`. Returns how many columns that is.
+    /// The gradients of the first `R` pixels, which are rows `row` on.
+    #[inline(always)]
+    fn row<I: Isa, const R: usize, const V: usize>(
+        &self,
+        row: usize,
+        finished: &mut [T],
+        to: &mut impl Destination<T>,
+    ) {
+        if (0..self.samples.div_ceil(BITS)).all(|group| self.lit::<R>(group) == 0) {
+            to.take_zeros(row, finished);
+            return;
+        }
+        let mut column = 0;
+        while column < self.stride {
+            column += match (self.stride - column) / LANES {
+                vectors if vectors >= V => self.columns::<I, R, V>(column, finished),
+                4.. => self.columns::<I, R, 4>(column, finished),
+                3 => self.columns::<I, R, 3>(column, finished),
+                2 => self.columns::<I, R, 2>(column, finished),
+                _ => self.columns::<I, R, 1>(column, finished),
+            };
+        }
+        to.take(row, finished);
+    }
+
+    /// The samples of `group` in which one of the first `R` pixels is not zero.
+    #[inline(always)]
+    fn lit<const R: usize>(&self, group: usize) -> u64 {
+        let masks: &[u64; R] =
+            self.masks[group * self.distance..].first_chunk().expect("a mask for each pixel");
+        let count = BITS.min(self.samples - group * BITS);
+        masks.iter().fold(0, |any, mask| any | mask) & (u64::MAX >> (BITS - count))
+    }
+
+    /// `V` vectors of columns, from `column` on, of the first `R` pixels, whose rows share `finished`. Returns how many
+    /// columns that is.
     ///
     /// A sample's gradients are read once for all pixels, and the end of the loop, which no processor foresees, comes once
     /// for all of them. In exchange they are multiplied by zeros where only another pixel is lit, which changes nothing.
     #[inline(always)]
-    fn columns<I: Isa, const R: usize, const V: usize>(
-        &self,
-        column: usize,
-        outputs: usize,
-        c: &mut [T],
-    ) -> usize {
-        let Self { masks, distance, pixels, inputs, d, samples, stride } = *self;
+    fn columns<I: Isa, const R: usize, const V: usize>(&self, column: usize, finished: &mut [T]) -> usize {
+        let Self { pixels, inputs, d, samples, stride, .. } = *self;
         assert!(
             column + V * LANES <= stride && d.len() >= samples * stride,
             "the gradients are fewer than their shape says"
@@ -124,13 +160,8 @@ impl<T: Scalar> Pixels<'_, T> {
         assert!(pixels.len() + inputs >= samples * inputs + R, "the pixels are fewer than their shape says");
         let table = T::pixels();
         let mut sums = [[I::Vector::<T>::splat(T::zero()); V]; R];
-        let lit = |group: usize| {
-            let masks: &[u64; R] = masks[group * distance..].first_chunk().expect("a mask for each pixel");
-            let count = BITS.min(samples - group * BITS);
-            masks.iter().fold(0, |any, mask| any | mask) & (u64::MAX >> (BITS - count))
-        };
         let groups = samples.div_ceil(BITS);
-        let (mut group, mut mask) = (0, if groups == 0 { 0 } else { lit(0) });
+        let (mut group, mut mask) = (0, if groups == 0 { 0 } else { self.lit::<R>(0) });
         // One loop for all groups: of two, one in the other, the compiler copies all sums at each turn.
         loop {
             if mask == 0 {
@@ -138,7 +169,7 @@ impl<T: Scalar> Pixels<'_, T> {
                 if group >= groups {
                     break;
                 }
-                mask = lit(group);
+                mask = self.lit::<R>(group);
                 continue;
             }
             let sample = group * BITS + mask.trailing_zeros() as usize;
@@ -159,14 +190,19 @@ impl<T: Scalar> Pixels<'_, T> {
                 }
             }
         }
-        let width = (V * LANES).min(outputs - column);
+        let outputs = finished.len() / R;
+        // All loops over the sums are of known length, else they would be kept in memory.
         for (r, sums) in sums.iter().enumerate() {
-            let c = &mut c[r * outputs..][..width];
-            // An array, so that the sums go from registers to where they belong.
-            if let Some(c) = c.as_chunks_mut::<LANES>().0.as_mut_array::<V>() {
-                c.iter_mut().zip(sums).for_each(|(c, sum)| sum.finished::<false>().store(c));
+            let rest = &mut finished[r * outputs..][column..outputs];
+            if let Some(whole) = rest.as_chunks_mut::<LANES>().0.first_chunk_mut::<V>() {
+                whole.iter_mut().zip(sums).for_each(|(to, sum)| sum.finished::<false>().store(to));
             } else {
-                c.chunks_mut(LANES).zip(sums).for_each(|(c, sum)| sum.finished::<false>().store_part(c));
+                for (v, sum) in sums.iter().enumerate() {
+                    let part = v * LANES..rest.len().min((v + 1) * LANES);
+                    if let Some(part) = rest.get_mut(part) {
+                        sum.finished::<false>().store_part(part);
+                    }
+                }
             }
         }
         V * LANES

@@ -7,18 +7,18 @@ use crate::{Activation, Scalar};
 
 /// A dense layer and what goes into it: x \[B, I\] in C order, the kernel \[I, O\].
 #[derive(Clone, Copy)]
-pub(crate) struct Layer<'a, T> {
-    pub(crate) samples: usize,
-    pub(crate) inputs: usize,
-    pub(crate) outputs: usize,
-    pub(crate) x: &'a [T],
-    pub(crate) kernel: Right<'a, T>,
-    pub(crate) bias: Option<&'a [T]>,
-    pub(crate) activation: Activation,
+pub(super) struct Layer<'a, T> {
+    pub(super) samples: usize,
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+    pub(super) x: &'a [T],
+    pub(super) kernel: Right<'a, T>,
+    pub(super) bias: Option<&'a [T]>,
+    pub(super) activation: Activation,
 }
 
 /// The forward product into `y`, rows side by side, and the activation.
-pub(crate) fn forward<T: Scalar>(layer: Layer<'_, T>, y: &mut [T], scratch: &mut Scratch<T>) {
+pub(super) fn forward<T: Scalar>(layer: Layer<'_, T>, y: &mut [T], scratch: &mut Scratch<T>) {
     isa::run(Forward { layer, y, scratch });
     if layer.activation != Activation::Relu {
         layer.activation.apply(y, layer.outputs);
@@ -69,9 +69,9 @@ pub(super) struct Rows<'a, T, const RELU: bool> {
     pub(super) stride: usize,
 }
 
-impl<T: Scalar, const RELU: bool> Store<T> for Rows<'_, T, RELU> {
+impl<T: Scalar, I: Isa, const RELU: bool> Store<T, I> for Rows<'_, T, RELU> {
     #[inline(always)]
-    fn store<I: Isa, const M: usize, const V: usize>(
+    fn store<const M: usize, const V: usize>(
         &mut self,
         row: usize,
         column: usize,

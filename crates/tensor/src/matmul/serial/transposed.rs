@@ -59,9 +59,9 @@ struct Columns<'a, T> {
     inputs: usize,
 }
 
-impl<T: Scalar> Store<T> for Columns<'_, T> {
+impl<T: Scalar, I: Isa> Store<T, I> for Columns<'_, T> {
     #[inline(always)]
-    fn store<I: Isa, const M: usize, const V: usize>(
+    fn store<const M: usize, const V: usize>(
         &mut self,
         row: usize,
         column: usize,
