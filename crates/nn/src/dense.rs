@@ -1,11 +1,13 @@
 //! Dense: y = f(x W + b).
 
+use std::ops::Range;
+
 use ndarray::{ArrayView2, ArrayViewMut2};
 use serde_json::{Map, Value};
 use ziffer_tensor::{Activation, Scalar, matmul, pixels, reduce};
 
 use crate::Initializer;
-use crate::layer::{Input, Layer, Output, Part, Sink, WeightSpec, Weights};
+use crate::layer::{Input, Layer, MatrixPart, Output, Part, Sink, WeightSpec, Weights};
 
 /// A fully connected layer, as Keras's `Dense`: y = f(x W + b) with W the kernel \[I, O\] and b the bias \[O\].
 ///
@@ -118,13 +120,26 @@ impl<T: Scalar> Layer<T> for Dense {
 
     fn gradient(&self, x: Input<'_, T>, d: ArrayView2<'_, T>, part: Part, sink: &mut dyn Sink<T>) {
         let rows = part.of(self.inputs);
-        let to_sink = &mut |row: usize, gradient: &[T]| sink.accept(KERNEL, row * self.units, gradient);
-        match x {
-            Input::Real(x) => matmul::serial::matmul_tn(x, d, rows, to_sink),
-            Input::Pixels(x) => pixels::matmul_tn(x, d, rows, to_sink),
+        let whole_rows = MatrixPart { rows: rows.clone(), columns: 0..self.units, width: self.units };
+        if let Some(parameters) = sink.adam(KERNEL, whole_rows) {
+            match x {
+                Input::Real(x) => matmul::serial::matmul_tn_adam(x, d, rows, parameters),
+                Input::Pixels(x) => pixels::matmul_tn_adam(x, d, rows, parameters),
+            }
+        } else {
+            let to_sink = &mut |row: usize, gradient: &[T]| sink.accept(KERNEL, row * self.units, gradient);
+            match x {
+                Input::Real(x) => matmul::serial::matmul_tn(x, d, rows, to_sink),
+                Input::Pixels(x) => pixels::matmul_tn(x, d, rows, to_sink),
+            }
         }
         if part.is_last() {
             sink.accept(BIAS, 0, reduce::sum_rows(d).as_slice().expect("a new vector"));
         }
+    }
+
+    fn part_of_outputs(&self, outputs: Range<usize>) -> Option<Box<dyn Layer<T>>> {
+        let part = Self { units: outputs.len(), ..self.clone() };
+        (self.activation != Activation::Softmax).then(|| Box::new(part) as Box<dyn Layer<T>>)
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, CowArray, Ix2};
 use serde_json::{Map, Value};
-use ziffer_tensor::{Scalar, pixels};
+use ziffer_tensor::{Scalar, pixels, update};
 
 use crate::Initializer;
 
@@ -78,6 +78,17 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// no weights.
     fn gradient(&self, x: Input<'_, T>, d: ArrayView2<'_, T>, part: Part, sink: &mut dyn Sink<T>) {
         let _ = (x, d, part, sink);
+    }
+
+    /// A layer of the outputs `outputs` alone, if they can be had apart from the others. By default they can't.
+    ///
+    /// The last axis of each weight must be that of the outputs, and the part's weights are these columns of the layer's.
+    /// Threads can share out the outputs then, each with the weights that belong to its own: for a first layer with many
+    /// weights and pixels as input this is better than sharing out the samples, since weights stay in the cache of the core
+    /// that updates them.
+    fn part_of_outputs(&self, outputs: Range<usize>) -> Option<Box<dyn Layer<T>>> {
+        let _ = outputs;
+        None
     }
 }
 
@@ -244,4 +255,22 @@ impl Part {
 pub trait Sink<T> {
     /// `gradient` belongs to the elements of weight `index` of the layer from `offset` on.
     fn accept(&mut self, index: usize, offset: usize, gradient: &[T]);
+
+    /// Weight `index`, taken for a matrix, with Adam's state, if that is what the gradient is for: it can be moved at once
+    /// then, instead of the gradient being handed over. Each element is to be moved once, by its own gradient.
+    fn adam(&mut self, index: usize, part: MatrixPart) -> Option<update::Parameters<'_, T>> {
+        let _ = (index, part);
+        None
+    }
+}
+
+/// Some rows and columns of a weight that is a matrix in C order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MatrixPart {
+    /// The rows.
+    pub rows: Range<usize>,
+    /// The columns.
+    pub columns: Range<usize>,
+    /// How many columns the matrix has.
+    pub width: usize,
 }

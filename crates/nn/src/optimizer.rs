@@ -7,7 +7,7 @@ mod sgd;
 
 use std::fmt::Debug;
 
-use ziffer_tensor::Scalar;
+use ziffer_tensor::{Scalar, update};
 
 pub use adam::{Adam, AdamW};
 pub use choice::AnyOptimizer;
@@ -40,6 +40,13 @@ pub trait Optimizer<T: Scalar>: Clone + Debug + Send + Sync {
 
     /// Updates the weights `w` and their slots by the gradient `g`, all of one length.
     fn update(step: &Self::Step, w: &mut [T], slots: &mut [&mut [T]], g: &[T]);
+
+    /// The step, if [`update`](Self::update) is [`update::adam`] with the slots m and v: then gradients and updates can be
+    /// one computation. By default it is not.
+    fn as_adam(step: &Self::Step) -> Option<update::Adam<T>> {
+        let _ = step;
+        None
+    }
 }
 
 /// The most slots that an optimizer may have.

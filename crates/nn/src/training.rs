@@ -6,6 +6,7 @@
 //! crosses threads. After each phase the threads meet. Every number is formed in one thread, in an order that depends on
 //! nothing but the batch.
 
+mod own;
 mod step;
 mod watch;
 
@@ -17,7 +18,7 @@ use ziffer_tensor::shared::Shared;
 use ziffer_tensor::team::Team;
 use ziffer_tensor::{Buffer, NoMemory, Scalar};
 
-use crate::layer::{Feature, Output};
+use crate::layer::Output;
 use crate::loss::Loss;
 use crate::model::{Model, Placed};
 use crate::optimizer::{MAX_SLOTS, Optimizer};
@@ -27,14 +28,12 @@ pub use watch::{Lap, Profile, Watch};
 
 /// A model's training: the optimizer, its state, and the memory that a step works in.
 #[derive(Debug)]
-pub struct Training<T: Scalar, O, V> {
+pub struct Training<T: Scalar, O> {
     optimizer: O,
     iteration: u64,
     batch_size: usize,
     /// One block for each of the optimizer's slots, laid out as the model's weights are.
     slots: Vec<Buffer<T>>,
-    /// The batch's samples \[B, I\].
-    x: Vec<V>,
     /// For each layer that computes, its outputs \[B, O\] and what its backward pass left in their gradient.
     outputs: Vec<Buffer<T>>,
     gradients: Vec<Buffer<T>>,
@@ -110,7 +109,7 @@ pub(crate) fn last_output<T: Scalar>(last: &Placed<T>, loss: &impl Loss<T>) -> O
     if loss.takes_logits() && last.layer.ends_in_softmax() { Output::Logits } else { Output::Activated }
 }
 
-impl<T: Scalar, O: Optimizer<T>, V: Feature<T>> Training<T, O, V> {
+impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
     /// A training of `model` in batches of at most `batch_size`, from the optimizer's first step on.
     ///
     /// # Errors
@@ -129,7 +128,6 @@ impl<T: Scalar, O: Optimizer<T>, V: Feature<T>> Training<T, O, V> {
             iteration: 0,
             batch_size,
             slots: slots.iter().map(|_| Buffer::try_zeros(model.block().len())).collect::<Result<_, _>>()?,
-            x: vec![V::default(); batch_size * model.inputs()],
             outputs: buffers()?,
             gradients: buffers()?,
             losses: vec![0.0; batch_size],
@@ -151,7 +149,7 @@ impl<T: Scalar, O: Optimizer<T>, V: Feature<T>> Training<T, O, V> {
     ///
     /// # Panics
     /// If an index is out of range, or the model, the loss and the samples do not pass [`check`].
-    pub fn run<S: Samples<T, Value = V>>(
+    pub fn run<S: Samples<T>>(
         &mut self,
         model: &mut Model<T>,
         loss: &impl Loss<T>,
@@ -169,7 +167,7 @@ impl<T: Scalar, O: Optimizer<T>, V: Feature<T>> Training<T, O, V> {
     ///
     /// # Panics
     /// As `run`.
-    pub fn run_watched<S: Samples<T, Value = V>, W: Watch>(
+    pub fn run_watched<S: Samples<T>, W: Watch>(
         &mut self,
         model: &mut Model<T>,
         loss: &impl Loss<T>,
@@ -192,14 +190,12 @@ impl<T: Scalar, O: Optimizer<T>, V: Feature<T>> Training<T, O, V> {
             features: samples.features(),
             weights: Shared::new(weights),
             slots: self.slots.iter_mut().map(|slot| Shared::new(slot)).collect(),
-            x: Shared::new(&mut self.x),
             outputs: self.outputs.iter_mut().map(|buffer| Shared::new(buffer)).collect(),
             gradients: self.gradients.iter_mut().map(|buffer| Shared::new(buffer)).collect(),
             losses: Shared::new(&mut self.losses),
             hits: Shared::new(&mut self.hits),
             deadline: stretch.time.map(|time| Instant::now() + time),
             time_is_up: AtomicBool::new(false),
-            of: std::marker::PhantomData,
         };
         let outcomes = stretch.team.run_some(stretch.members, |member| step.run::<W>(member, order));
         let mut watches = Vec::with_capacity(outcomes.len());

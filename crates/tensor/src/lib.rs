@@ -38,6 +38,8 @@ mod fma;
 mod isa;
 pub mod matmul;
 pub mod pixels;
+#[allow(unsafe_code, reason = "an instruction that no plain code compiles to")]
+mod prefetch;
 #[cfg(test)]
 mod products;
 pub mod random;
@@ -55,4 +57,5 @@ pub mod update;
 pub use activation::Activation;
 pub use buffer::{Buffer, NoMemory};
 pub use isa::InstructionSet;
+pub use prefetch::prefetch;
 pub use scalar::Scalar;

@@ -4,6 +4,8 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::ptr::NonNull;
 
+use ndarray::{ArrayViewMut2, ShapeBuilder};
+
 /// A mutable slice lent to all members of a [`crate::team::Team`].
 ///
 /// Within a phase, that is between two meetings of the team, each element is either written by one member or read by
@@ -68,6 +70,49 @@ impl<'a, T> Shared<'a, T> {
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr().add(range.start), range.len()) }
     }
 
+    /// Some rows and columns, to be written, of the matrix in C order that `range` holds, whose rows are `width` long.
+    ///
+    /// # Safety
+    /// As for [`Shared::get_mut`]: nobody else may hold anything that overlaps these rows and columns.
+    ///
+    /// # Panics
+    /// If `range` reaches beyond the end or is no matrix, or rows or columns reach beyond the matrix.
+    #[expect(clippy::mut_from_ref, reason = "the caller promises what a unique borrow would prove")]
+    pub unsafe fn matrix_mut(
+        &self,
+        range: Range<usize>,
+        width: usize,
+        rows: Range<usize>,
+        columns: Range<usize>,
+    ) -> ArrayViewMut2<'_, T> {
+        self.check(&range);
+        assert!(
+            width > 0 && range.len().is_multiple_of(width),
+            "{} elements in rows of {width}",
+            range.len()
+        );
+        assert!(
+            rows.start <= rows.end
+                && rows.end <= range.len() / width
+                && columns.start <= columns.end
+                && columns.end <= width,
+            "rows {rows:?} and columns {columns:?} of a matrix [{}, {width}]",
+            range.len() / width
+        );
+        if rows.is_empty() || columns.is_empty() {
+            return ArrayViewMut2::from_shape((rows.len(), columns.len()), &mut []).expect("nothing");
+        }
+        let shape = (rows.len(), columns.len()).strides((width, 1));
+        // SAFETY: the view's elements lie within the lent slice, which outlives `self` and was borrowed uniquely, no two of
+        // them in one place; that nobody else touches them is the caller's promise.
+        unsafe {
+            ArrayViewMut2::from_shape_ptr(
+                shape,
+                self.start.as_ptr().add(range.start + rows.start * width + columns.start),
+            )
+        }
+    }
+
     fn check(&self, range: &Range<usize>) {
         assert!(range.start <= range.end && range.end <= self.len, "{range:?} of a slice of {}", self.len);
     }
@@ -114,6 +159,28 @@ mod tests {
             });
             assert_eq!(a, plain(turns), "{size} members");
         }
+    }
+
+    /// Members write columns that meet within a cache line, again and again, and read the whole between.
+    #[test]
+    fn columns_side_by_side() {
+        let (rows, width) = (5, 11);
+        let mut a = vec![0_u32; 3 + rows * width];
+        let shared = Shared::new(&mut a);
+        Team::new(3).unwrap().run(|member| {
+            for turn in 1..=500 {
+                // SAFETY: the members' columns are disjoint, and the meetings separate writing from reading.
+                let mut part =
+                    unsafe { shared.matrix_mut(3..3 + rows * width, width, 1..rows, member.share(width)) };
+                part.iter_mut().for_each(|x| *x += turn);
+                member.wait();
+                // SAFETY: nobody writes until the next meeting.
+                let all = unsafe { shared.get(0..3 + rows * width) };
+                assert!(all[..3 + width].iter().all(|&x| x == 0));
+                assert!(all[3 + width..].iter().all(|&x| x == turn * (turn + 1) / 2));
+                member.wait();
+            }
+        });
     }
 
     #[test]

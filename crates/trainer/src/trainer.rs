@@ -188,7 +188,7 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
         &mut self,
         epoch: usize,
         model: &mut Model,
-        training: &mut Training<f32, O, S::Value>,
+        training: &mut Training<f32, O>,
         train: &S,
         order: &[u32],
         (team, crew): (&Team, &mut Crew),

@@ -77,6 +77,10 @@ impl<T: Scalar> Optimizer<T> for Adam {
         let [m, v] = slots else { unreachable!("adam has two slots") };
         update::adam(w, m, v, g, *step);
     }
+
+    fn as_adam(step: &update::Adam<T>) -> Option<update::Adam<T>> {
+        Some(*step)
+    }
 }
 
 /// Adam with decoupled weight decay (Loshchilov and Hutter 2019), as Keras's `AdamW`: before Adam's step,
@@ -120,5 +124,9 @@ impl<T: Scalar> Optimizer<T> for AdamW {
 
     fn update(step: &update::Adam<T>, w: &mut [T], slots: &mut [&mut [T]], g: &[T]) {
         <Adam as Optimizer<T>>::update(step, w, slots, g);
+    }
+
+    fn as_adam(step: &update::Adam<T>) -> Option<update::Adam<T>> {
+        Some(*step)
     }
 }

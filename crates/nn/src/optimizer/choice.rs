@@ -71,6 +71,13 @@ impl<T: Scalar> Optimizer<T> for AnyOptimizer {
             AnyStep::RmsProp(step) => RmsProp::update(step, w, slots, g),
         }
     }
+
+    fn as_adam(step: &AnyStep<T>) -> Option<update::Adam<T>> {
+        match step {
+            AnyStep::Adam(step) => Some(*step),
+            AnyStep::Sgd(_) | AnyStep::RmsProp(_) => None,
+        }
+    }
 }
 
 impl From<Sgd> for AnyOptimizer {

@@ -6,8 +6,12 @@ use std::time::{Duration, Instant};
 /// What a member of the team does in a step, in this order; layers are counted from 0, those that compute nothing left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lap {
-    /// Phase 1: copying its samples of the batch side by side.
+    /// Copying the batch's samples side by side.
     Gather,
+    /// Its outputs of the first layer, if these are shared out.
+    FirstForward,
+    /// Waiting for the others' outputs.
+    MeetAfterFirst,
     /// Phase 1: a layer's forward pass.
     Forward(usize),
     /// Phase 1: the losses and their gradient.
@@ -16,9 +20,9 @@ pub enum Lap {
     Backward(usize),
     /// Waiting for the others' samples.
     MeetAfterSamples,
-    /// Phase 2: forming the gradient of its part of a layer's weights.
+    /// Phase 2: forming the gradient of its part of a layer's weights, and with Adam the update.
     Gradient(usize),
-    /// Phase 2: updating these weights, which takes turns with [`Lap::Gradient`].
+    /// Phase 2: updating these weights with another optimizer, which takes turns with [`Lap::Gradient`].
     Update(usize),
     /// Waiting for the others' weights.
     MeetAfterWeights,
