@@ -45,11 +45,13 @@ pub fn sum_rows<T: Scalar>(x: ArrayView2<'_, T>) -> Array1<T> {
 /// assert_eq!(ziffer_tensor::reduce::argmax(&[0.1_f32, 0.7, 0.7, 0.2]), 1);
 /// ```
 pub fn argmax<T: Scalar>(row: &[T]) -> usize {
-    let mut best = 0;
-    for (index, value) in row.iter().enumerate().skip(1) {
-        if *value > row[best] {
-            best = index;
-        }
+    let Some((&first, others)) = row.split_first() else { return 0 };
+    let (mut best, mut largest) = (0, first);
+    for (index, &value) in (1..).zip(others) {
+        // Selections, not branches: where the largest stands is what no processor foresees.
+        let is_larger = value > largest;
+        best = if is_larger { index } else { best };
+        largest = if is_larger { value } else { largest };
     }
     best
 }
