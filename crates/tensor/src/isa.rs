@@ -33,8 +33,15 @@ pub(crate) trait Isa: Copy {
         if Self::FUSED { a.mul_add(b, c) } else { a.mul_add_emulated(b, c) }
     }
 
-    /// Runs a kernel that works on register tiles with the tile that suits the register file.
+    /// Runs a kernel that works on register tiles with the tile that suits the register file, for results that are at least
+    /// [`WIDE_TILE`] numbers wide.
     fn tiled<K: Tiled>(kernel: K) -> K::Output;
+
+    /// The same for narrower results.
+    #[inline(always)]
+    fn tiled_narrow<K: Tiled>(kernel: K) -> K::Output {
+        Self::tiled(kernel)
+    }
 
     /// Runs a kernel that works on one row with the widest piece of it that the register file holds.
     fn wide<K: Wide>(kernel: K) -> K::Output;
@@ -65,6 +72,9 @@ pub(crate) trait Wide {
 /// Numbers in a vector of the kernels: one AVX-512 register of `f32`, two of AVX2, four of SSE2.
 pub(crate) const LANES: usize = 16;
 
+/// From this width on, results have whole tiles of the widest kind.
+pub(crate) const WIDE_TILE: usize = 4 * LANES;
+
 /// A vector of the kernels.
 pub(crate) type Lanes<T> = [T; LANES];
 
@@ -78,9 +88,13 @@ struct Portable;
 impl Isa for Avx512 {
     const FUSED: bool = true;
     type Vector<T: Scalar> = T::Avx512;
-    // 16 accumulators of 32 registers.
+    // 24 accumulators of 32 registers. Loads get into the way of multiply-adds, and 6 x 4 has the fewest for each.
     #[inline(always)]
     fn tiled<K: Tiled>(kernel: K) -> K::Output {
+        kernel.run::<Self, 6, 4>()
+    }
+    #[inline(always)]
+    fn tiled_narrow<K: Tiled>(kernel: K) -> K::Output {
         kernel.run::<Self, 8, 2>()
     }
     #[inline(always)]

@@ -1,20 +1,40 @@
 //! Memory that will be read soon.
 
 /// Bytes that a processor fetches at a time.
-#[cfg(target_arch = "x86_64")]
 const LINE: usize = 64;
 
 /// Asks the processor to bring `slice` from memory into its second-level cache, where it can be asked; it goes on meanwhile.
+#[inline]
 pub fn prefetch<V>(slice: &[V]) {
-    #[cfg(target_arch = "x86_64")]
     for offset in (0..size_of_val(slice)).step_by(LINE) {
+        second_level(slice.as_ptr().cast::<i8>().wrapping_add(offset));
+    }
+}
+
+#[inline(always)]
+fn second_level(address: *const i8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the instruction belongs to SSE, which is part of x86-64; it is a hint, which changes nothing that a program can
+    // see, at any address.
+    unsafe {
         use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        // SAFETY: the address lies within the slice, the instruction belongs to SSE, which is part of x86-64, and it
-        // changes nothing that a program can see.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(slice.as_ptr().cast::<i8>().add(offset)) };
+        _mm_prefetch::<_MM_HINT_T1>(address);
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = slice;
+    let _ = address;
+}
+
+/// Asks the processor to bring the line at `address`, which may be any, into its first-level cache.
+#[inline(always)]
+pub(crate) fn first_level<T>(address: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: as above.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
 }
 
 #[cfg(test)]

@@ -77,7 +77,6 @@ impl<'a, T> Shared<'a, T> {
     ///
     /// # Panics
     /// If `range` reaches beyond the end or is no matrix, or rows or columns reach beyond the matrix.
-    #[expect(clippy::mut_from_ref, reason = "the caller promises what a unique borrow would prove")]
     pub unsafe fn matrix_mut(
         &self,
         range: Range<usize>,

@@ -22,8 +22,8 @@ use register::{Operand, accumulate};
 pub(crate) use panel::{pack_rows, pack_transposed, padded};
 pub(crate) use register::Tile;
 
-/// Bytes of a block of a panel: half of a first-level cache of 32 KB, the rest is for the left operand and the result.
-const PANEL_BYTES: usize = 16 << 10;
+/// Bytes of a block of a panel: of a first-level cache of 32 or 48 KB, the rest is for the left operand and the result.
+const PANEL_BYTES: usize = 24 << 10;
 
 /// Rows that share a panel: whole tiles of every instruction set, few enough for the unfinished sums to stay in the
 /// second-level cache, many enough for copying the panel to cost little.

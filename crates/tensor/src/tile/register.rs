@@ -2,6 +2,7 @@
 
 use crate::Scalar;
 use crate::isa::{Isa, LANES, Lanes, Vector};
+use crate::prefetch::first_level;
 
 /// A slice in which vectors lie `distance` apart.
 #[derive(Clone, Copy)]
@@ -9,6 +10,9 @@ pub(super) struct Operand<'a, T> {
     pub(super) elements: &'a [T],
     pub(super) distance: usize,
 }
+
+/// How many rows ahead of the copy the right operand is fetched.
+const AHEAD: usize = 8;
 
 /// A tile's sums.
 pub(crate) type Tile<T, I, const M: usize, const V: usize> = [[<I as Isa>::Vector<T>; V]; M];
@@ -46,6 +50,8 @@ pub(super) fn accumulate<T: Scalar, I: Isa, const M: usize, const V: usize, cons
             let from = unsafe { &*right.add(k * b.distance + v * LANES).cast::<Lanes<T>>() };
             *vector = I::Vector::<T>::load(from);
             if COPY {
+                // Rows that lie far apart lie in different pages, where the processor does not look ahead by itself.
+                first_level(right.wrapping_add((k + AHEAD) * b.distance + v * LANES));
                 // SAFETY: the last index written is at most depth V LANES - 1; the slice is longer, as asserted.
                 vector.store(unsafe { &mut *copy.add((k * V + v) * LANES).cast::<Lanes<T>>() });
             }

@@ -1,6 +1,6 @@
 //! y = f(x W + b).
 
-use crate::isa::{self, Isa, Kernel, LANES, Tiled, Vector};
+use crate::isa::{self, Isa, Kernel, LANES, Tiled, Vector, WIDE_TILE};
 use crate::scratch::Scratch;
 use crate::tile::{Operands, Right, Space, Store, Tile, product};
 use crate::{Activation, Scalar};
@@ -35,7 +35,11 @@ impl<T: Scalar> Kernel for Forward<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        I::tiled(self);
+        if self.layer.outputs >= WIDE_TILE {
+            I::tiled(self);
+        } else {
+            I::tiled_narrow(self);
+        }
     }
 }
 

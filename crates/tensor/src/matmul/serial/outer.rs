@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::forward::Rows;
 use crate::destination::{Destination, Handed, Moved, To};
-use crate::isa::{self, Isa, Kernel, Tiled};
+use crate::isa::{self, Isa, Kernel, Tiled, WIDE_TILE};
 use crate::scratch::{self, Scratch, at_least};
 use crate::tile::{Operands, Right, Space, pack_rows, padded, product};
 use crate::{Buffer, Scalar};
@@ -47,7 +47,11 @@ impl<T: Scalar> Kernel for Outer<'_, '_, T> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        I::tiled(self);
+        if self.outputs >= WIDE_TILE {
+            I::tiled(self);
+        } else {
+            I::tiled_narrow(self);
+        }
     }
 }
 

@@ -26,7 +26,7 @@ impl<T: Scalar> Kernel for Transposed<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        I::tiled(self);
+        I::tiled_narrow(self);
     }
 }
 
