@@ -7,6 +7,8 @@ use std::process::Command;
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 
+use crate::host;
+
 /// Run the criterion benches and write a table of their medians, each beside the peak of the core
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Bench {
@@ -67,11 +69,13 @@ impl Bench {
         let peak = flop / time;
         let mut text = format!(
             "# Benchmarks\n\n\
-             Made by `cargo xtask bench` on {}. One thread, where a name does not say otherwise. Medians.\n\n\
+             Made by `cargo xtask bench` on {} with {} kernels, {}. One thread, where a name does not say otherwise. Medians.\n\n\
              Peak of a core, measured in the same run: **{peak:.1} GFLOP/s**. The rate of a product is that of the dense\n\
              one; kernels that skip zero pixels can be above the peak.\n\n\
              | bench | microseconds | GFLOP/s | of the peak |\n|---|---|---|---|\n",
-            host()
+            host::processor(),
+            ziffer::tensor::InstructionSet::current().name(),
+            host::compiler()
         );
         for (description, time) in &measured {
             let name = &description.full_id;
@@ -106,20 +110,4 @@ fn collect(folder: &Path, found: &mut Vec<(Description, f64)>) -> anyhow::Result
         }
     }
     Ok(())
-}
-
-/// The processor and the compiler.
-fn host() -> String {
-    let first_line = |text: String| text.lines().next().unwrap_or_default().trim().to_owned();
-    let processor = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
-        Some(text.lines().find(|line| line.starts_with("model name"))?.split_once(':')?.1.to_owned())
-    });
-    let compiler = Command::new("rustc").arg("--version").output().ok();
-    let compiler = compiler.and_then(|output| String::from_utf8(output.stdout).ok());
-    format!(
-        "{} with {} kernels, {}",
-        first_line(processor.unwrap_or_else(|| "an unknown processor".to_owned())),
-        ziffer::tensor::InstructionSet::current().name(),
-        first_line(compiler.unwrap_or_else(|| "an unknown compiler".to_owned()))
-    )
 }

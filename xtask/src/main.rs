@@ -3,6 +3,7 @@
 
 mod bench;
 mod floor;
+mod host;
 mod seeds;
 
 use std::process::ExitCode;
