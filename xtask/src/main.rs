@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod compare;
 mod floor;
 mod host;
 mod seeds;
@@ -28,6 +29,7 @@ enum Command {
     Download(Download),
     Seeds(seeds::Seeds),
     Bench(bench::Bench),
+    Compare(compare::Compare),
 }
 
 fn main() -> ExitCode {
@@ -43,5 +45,6 @@ fn main() -> ExitCode {
         Command::Download(download) => download.run(),
         Command::Seeds(seeds) => seeds.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Compare(compare) => compare.run(),
     })
 }
