@@ -1,6 +1,6 @@
 //! Where the microseconds of a training step go: per phase and thread, medians over stretches of a hundred steps.
 //!
-//! `profile [UNITS,UNITS BATCH]`: the tutorial's network, or another.
+//! `profile [UNITS,UNITS BATCH]`: the tutorial's network, or another. A look at the clock takes some 25 ns, two a row.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "it is a program")]
 
@@ -49,7 +49,7 @@ fn profiles(
     batch: usize,
     steps: usize,
     threads: usize,
-) -> Result<Vec<Vec<(Lap, f64)>>, Box<dyn Error>> {
+) -> Result<Vec<BTreeMap<Lap, f64>>, Box<dyn Error>> {
     let set = mnist()?;
     let samples = Pixels(set.train.view());
     let mut network = Sequential::new([28, 28]).flatten();
