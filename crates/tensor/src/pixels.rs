@@ -40,6 +40,11 @@ pub fn to_real<T: Scalar>(pixels: &[u8], real: &mut [T]) {
     real.iter_mut().zip(pixels).for_each(|(x, &pixel)| *x = table[usize::from(pixel)]);
 }
 
+/// Whether the elements of each row lie side by side.
+fn are_in_order<T>(matrix: ArrayView2<'_, T>) -> bool {
+    matrix.is_empty() || matrix.ncols() == 1 || matrix.strides()[1] == 1
+}
+
 /// Whether so many of `pixels` are lit that the dense way is the faster one.
 fn is_dense(masks: &[u64], pixels: usize) -> bool {
     let lit: usize = masks.iter().map(|mask| mask.count_ones() as usize).sum();
@@ -65,7 +70,7 @@ pub fn affine<T: Scalar>(
     assert_eq!(kernel.nrows(), inputs, "pixels of a sample and rows of the kernel");
     assert_eq!(y.dim(), (samples, outputs), "the result's shape");
     assert_eq!(bias.len(), outputs, "the bias's length");
-    assert!(outputs <= 1 || kernel.strides()[1] == 1 && y.strides()[1] == 1, "rows that are not in order");
+    assert!(are_in_order(kernel) && are_in_order(y.view()), "rows that are not in order");
     let bytes = pixels.to_slice().expect("pixels in C order");
     let bias = bias.to_slice().expect("a bias in order");
     if samples == 0 || outputs == 0 {
@@ -134,7 +139,7 @@ fn product<T: Scalar>(pixels: ArrayView2<'_, u8>, d: ArrayView2<'_, T>, rows: Ra
     let outputs = d.ncols();
     assert_eq!(d.nrows(), samples, "samples of both operands");
     assert!(rows.start <= rows.end && rows.end <= inputs, "rows {rows:?} of {inputs}");
-    assert!(outputs <= 1 || d.strides()[1] == 1, "rows that are not in order");
+    assert!(are_in_order(d), "rows that are not in order");
     let pixels = pixels.to_slice().expect("pixels in C order");
     if rows.is_empty() || outputs == 0 {
         return;

@@ -246,6 +246,31 @@ fn nothing_to_do() {
     assert_eq!(y, Array2::<f32>::zeros((2, 4)));
 }
 
+/// A thread may get no rows, where there are more threads than rows.
+#[test]
+fn no_rows_of_parameters() {
+    let (x, d) = (Array2::<f32>::ones((4, 3)), Array2::ones((4, 20)));
+    let step = update::Adam {
+        alpha: 0.01,
+        one_minus_beta_1: 0.1,
+        one_minus_beta_2: 0.001,
+        epsilon: 1e-7,
+        decay: 0.0,
+    };
+    let (mut w, mut m, mut v) = (Array2::zeros((0, 20)), Array2::zeros((0, 20)), Array2::zeros((0, 20)));
+    macro_rules! parameters {
+        () => {
+            update::Parameters { w: w.view_mut(), m: m.view_mut(), v: v.view_mut(), step }
+        };
+    }
+    matmul::serial::matmul_tn_adam(x.view(), d.view(), 1..1, parameters!());
+    pixels::matmul_tn_adam(Array2::ones((4, 3)).view(), d.view(), 1..1, parameters!());
+    let (kernel, bias) = (Array2::<f32>::ones((3, 20)), Array1::ones(20));
+    let mut y = Array2::zeros((0, 20));
+    let pixels = Array2::ones((0, 3));
+    pixels::affine(pixels.view(), kernel.view(), bias.view(), Activation::Relu, y.view_mut());
+}
+
 #[test]
 fn views_in_any_order() {
     let mut stream = Stream::new(5, Purpose::Other(0), 0);

@@ -133,7 +133,10 @@ impl<T: Scalar> Parameters<'_, T> {
     pub(crate) fn check(&self, rows: usize, columns: usize) {
         for matrix in [&self.w, &self.m, &self.v] {
             assert_eq!(matrix.dim(), (rows, columns), "the parameters' shape");
-            assert!(columns <= 1 || matrix.strides()[1] == 1, "a matrix whose rows do not lie in order");
+            assert!(
+                rows == 0 || columns <= 1 || matrix.strides()[1] == 1,
+                "a matrix whose rows do not lie in order"
+            );
         }
     }
 }
