@@ -24,7 +24,7 @@ pub trait Samples<T: Scalar>: Sync {
     /// The numbers of a sample.
     fn features(&self) -> usize;
 
-    /// Sample `index`, as many values as there are [`features`](Self::features).
+    /// Sample `index`, as many values as there are [`features`](Self::features). It is asked for by each thread, and ahead.
     fn row(&self, index: usize) -> &[Self::Value];
 
     /// What the output for sample `index` should be.

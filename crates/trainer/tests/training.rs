@@ -80,10 +80,10 @@ fn a_seed_decides_the_orders_and_they_are_fresh() {
     assert_ne!(run(3, true), run(3, false));
 }
 
-/// Samples that note which of them were asked for.
+/// Samples that note whose targets were asked for, once for each time that one is trained on; rows are fetched ahead too.
 struct Noted<'a> {
     inner: WithClasses<'a, f32>,
-    rows: std::sync::Mutex<Vec<usize>>,
+    targets: std::sync::Mutex<Vec<usize>>,
 }
 
 impl Samples<f32> for Noted<'_> {
@@ -95,10 +95,10 @@ impl Samples<f32> for Noted<'_> {
         Samples::<f32>::features(&self.inner)
     }
     fn row(&self, index: usize) -> &[f32] {
-        self.rows.lock().unwrap().push(index);
         Samples::<f32>::row(&self.inner, index)
     }
     fn target(&self, index: usize) -> Target<'_, f32> {
+        self.targets.lock().unwrap().push(index);
         self.inner.target(index)
     }
 }
@@ -107,11 +107,11 @@ impl Samples<f32> for Noted<'_> {
 fn every_epoch_uses_each_sample_once_in_an_order_of_its_own() {
     let x = Array2::from_elem((50, 2), 0.5_f32);
     let classes = vec![0; 50];
-    let samples = Noted { inner: WithClasses::new(x.view(), &classes), rows: Vec::new().into() };
+    let samples = Noted { inner: WithClasses::new(x.view(), &classes), targets: Vec::new().into() };
     let mut model = Sequential::new([2]).dense(2, Activation::Softmax).build(0).unwrap();
     trainer().epochs(3).fit_samples(&mut model, &samples, None).unwrap();
-    let rows = samples.rows.into_inner().unwrap();
-    let epochs: Vec<&[usize]> = rows.chunks(50).collect();
+    let targets = samples.targets.into_inner().unwrap();
+    let epochs: Vec<&[usize]> = targets.chunks(50).collect();
     assert_eq!(epochs.len(), 3);
     for epoch in &epochs {
         let mut sorted = epoch.to_vec();
