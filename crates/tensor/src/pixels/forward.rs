@@ -69,8 +69,9 @@ impl<T: Scalar> Forward<'_, T> {
             let block_rows = kernel.slice(s![first..first + count, column..column + width]);
             let rows = if width == V * LANES {
                 Rows::of(block_rows)
+            } else if let Some(rows) = Rows::within(kernel, first, column, count, V * LANES) {
+                rows
             } else {
-                // The last vector reaches beyond the columns.
                 let copy = at_least(&mut self.scratch.panel, count * V * LANES);
                 let shape = (count, V * LANES);
                 let room = ArrayViewMut2::from_shape(shape, &mut *copy).expect("room for a block");
@@ -113,6 +114,27 @@ impl<'a, T: Scalar> Rows<'a, T> {
         Self { start: rows.as_ptr(), stride: rows.strides()[0], count, columns, of: PhantomData }
     }
 
+    /// Rows of `columns` numbers from `column` on, the last of which belong to the next row, which does no harm. `None` where
+    /// there is no next row, or it does not lie side by side with this one.
+    #[inline(always)]
+    fn within(
+        kernel: ArrayView2<'a, T>,
+        first: usize,
+        column: usize,
+        count: usize,
+        columns: usize,
+    ) -> Option<Self> {
+        let stride = kernel.ncols();
+        let elements = kernel.to_slice()?.get(first * stride + column..)?;
+        ((1..=BITS).contains(&count) && (count - 1) * stride + columns <= elements.len()).then_some(Self {
+            start: elements.as_ptr(),
+            stride: stride as isize,
+            count,
+            columns,
+            of: PhantomData,
+        })
+    }
+
     /// Adds the first `V` vectors of the rows that `mask` has, each times its pixel, to `sums`.
     #[inline(always)]
     fn accumulate<I: Isa, const V: usize>(self, pixels: &[u8], mask: u64, sums: &mut [Lanes<T>; V]) {
@@ -127,8 +149,8 @@ impl<'a, T: Scalar> Rows<'a, T> {
         while mask != 0 {
             let at = mask.trailing_zeros() as usize;
             mask &= mask - 1;
-            // SAFETY: the mask has its first `count` bits only, so at < count; there are at least as many pixels, and row
-            // `at` of the view that this was made of has `V` vectors side by side, as asserted above.
+            // SAFETY: the mask has its first `count` bits only, so at < count; there are at least as many pixels, and
+            // `V` vectors lie side by side at each of the `count` rows, as asserted here and where this was made.
             let (pixel, row) = unsafe {
                 (*pixels.get_unchecked(at), &*start.offset(at as isize * stride).cast::<[Lanes<T>; V]>())
             };
