@@ -1,6 +1,6 @@
 //! Where the microseconds of a training step go: per phase and thread, medians over stretches of a hundred steps.
 //!
-//! `profile [UNITS,UNITS BATCH]`: the tutorial's network, or another. A look at the clock takes some 25 ns, two a row.
+//! `profile [UNITS,UNITS BATCH]`: the tutorial's network, or another.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "it is a program")]
 

@@ -93,8 +93,8 @@ impl Vector<f32> for F32x16 {
     /// g + (x - g g) h, rounded once, is the root's nearest number.
     ///
     /// Scaling x by a power of 4 changes no rounding, so the test that goes through all x of two binades, with estimates up
-    /// to the end of their tolerance, covers every x from [`Scalar::TINY`] on. A vector with another number, zero, infinity
-    /// or NaN in it is left to the instruction.
+    /// to the end of their tolerance, covers every x from [`Scalar::TINY`] on; zeros are set apart. A vector with another
+    /// number in it, infinity or NaN, is left to the instruction.
     #[inline(always)]
     fn flushed_with_root(self) -> (Self, Self) {
         const SMALLEST: u32 = f32::TINY.to_bits();
