@@ -10,7 +10,8 @@ use ndarray::{Array2, Array3, ArrayView2};
 use ziffer_dataset::{Dataset, idx::write_idx};
 use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::{
-    Activation, Adam, Model, Samples, Sequential, Sgd, SparseCategoricalCrossentropy, Target, WithClasses,
+    Activation, Adam, AdamW, AnyOptimizer, Model, RmsProp, Samples, Sequential, Sgd,
+    SparseCategoricalCrossentropy, Target, WithClasses,
 };
 use ziffer_trainer::callback::{
     BatchLog, Callback, CallbackError, EarlyStopping, Flow, ModelCheckpoint, Monitor, Plan,
@@ -63,6 +64,41 @@ fn bits_do_not_depend_on_threads() {
     // More threads than samples in a batch, too.
     for threads in [2, 3, 4, 8, 11] {
         assert_eq!(run(threads), one, "{threads} threads");
+    }
+}
+
+/// A first layer with outputs enough to be shared out, the last lines of them a part, with each kind of update.
+#[test]
+fn bits_do_not_depend_on_who_has_which_outputs() {
+    let (_folder, data) = pictures();
+    let (adam, rmsprop) = (Adam { learning_rate: 0.01, ..Adam::default() }, RmsProp::default());
+    let momentum = Sgd { momentum: 0.9, ..Sgd::default() };
+    let optimizers: [AnyOptimizer; 4] =
+        [adam.into(), AdamW { adam, weight_decay: 0.1 }.into(), momentum.into(), rmsprop.into()];
+    for optimizer in optimizers {
+        for activation in [Activation::Relu, Activation::Tanh] {
+            let run = |threads| {
+                let mut model = Sequential::new([3, 5])
+                    .flatten()
+                    .dense(57, activation)
+                    .dense(4, Activation::Softmax)
+                    .build(1)
+                    .unwrap();
+                let start = model.weights_sha256();
+                let history = Trainer::new(optimizer, SparseCategoricalCrossentropy::default())
+                    .epochs(3)
+                    .batch_size(7)
+                    .threads(threads)
+                    .fit(&mut model, &data)
+                    .unwrap();
+                assert_ne!(model.weights_sha256(), start);
+                (model.weights_sha256(), history.loss)
+            };
+            let one = run(1);
+            for threads in [2, 3, 4, 5] {
+                assert_eq!(run(threads), one, "{optimizer:?} {activation} {threads} threads");
+            }
+        }
     }
 }
 
