@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use ziffer_tensor::{Activation, Scalar, matmul, pixels, reduce};
 
 use crate::Initializer;
-use crate::layer::{Input, Layer, MatrixPart, Output, Part, Sink, WeightSpec, Weights};
+use crate::layer::{Input, Layer, Output, Part, Sink, WeightSpec, Weights};
 
 /// A fully connected layer, as Keras's `Dense`: y = f(x W + b) with W the kernel \[I, O\] and b the bias \[O\].
 ///
@@ -120,8 +120,7 @@ impl<T: Scalar> Layer<T> for Dense {
 
     fn gradient(&self, x: Input<'_, T>, d: ArrayView2<'_, T>, part: Part, sink: &mut dyn Sink<T>) {
         let rows = part.of(self.inputs);
-        let whole_rows = MatrixPart { rows: rows.clone(), columns: 0..self.units, width: self.units };
-        if let Some(parameters) = sink.adam(KERNEL, whole_rows) {
+        if let Some(parameters) = sink.adam(KERNEL, self.units, rows.clone()) {
             match x {
                 Input::Real(x) => matmul::serial::matmul_tn_adam(x, d, rows, parameters),
                 Input::Pixels(x) => pixels::matmul_tn_adam(x, d, rows, parameters),

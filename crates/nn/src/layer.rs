@@ -14,7 +14,8 @@ use crate::Initializer;
 /// one from start to end.
 ///
 /// # How a training step calls it
-/// A step has two phases, with a meeting of all threads after each.
+/// A step has two phases, with a meeting of all threads after each; for another one before them, see
+/// [`part_of_outputs`](Self::part_of_outputs).
 /// 1. The samples of a batch are shared out. Each thread takes its samples through all layers [`forward`](Self::forward),
 ///    the loss, and all layers [`backward`](Self::backward). No weight changes.
 /// 2. The weights are shared out. For its [`Part`] of them, each thread forms the [`gradient`](Self::gradient) over the
@@ -85,7 +86,7 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// The last axis of each weight must be that of the outputs, and the part's weights are these columns of the layer's.
     /// Threads can share out the outputs then, each with the weights that belong to its own: for a first layer with many
     /// weights and pixels as input this is better than sharing out the samples, since weights stay in the cache of the core
-    /// that updates them.
+    /// that updates them. The part's y and d are then columns of the layer's, whose rows lie in order but not side by side.
     fn part_of_outputs(&self, outputs: Range<usize>) -> Option<Box<dyn Layer<T>>> {
         let _ = outputs;
         None
@@ -256,21 +257,16 @@ pub trait Sink<T> {
     /// `gradient` belongs to the elements of weight `index` of the layer from `offset` on.
     fn accept(&mut self, index: usize, offset: usize, gradient: &[T]);
 
-    /// Weight `index`, taken for a matrix, with Adam's state, if that is what the gradient is for: it can be moved at once
-    /// then, instead of the gradient being handed over. Each element is to be moved once, by its own gradient.
-    fn adam(&mut self, index: usize, part: MatrixPart) -> Option<update::Parameters<'_, T>> {
-        let _ = (index, part);
+    /// Rows of weight `index`, taken for a matrix of `columns` columns, with Adam's state, if that is what the gradient is
+    /// for: they can be moved at once then, instead of the gradient being handed over. Each element is to be moved once, by
+    /// its own gradient.
+    fn adam(
+        &mut self,
+        index: usize,
+        columns: usize,
+        rows: Range<usize>,
+    ) -> Option<update::Parameters<'_, T>> {
+        let _ = (index, columns, rows);
         None
     }
-}
-
-/// Some rows and columns of a weight that is a matrix in C order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MatrixPart {
-    /// The rows.
-    pub rows: Range<usize>,
-    /// The columns.
-    pub columns: Range<usize>,
-    /// How many columns the matrix has.
-    pub width: usize,
 }

@@ -58,7 +58,7 @@ pub use flatten::Flatten;
 pub use format::FormatError;
 pub use inference::Evaluation;
 pub use initializer::Initializer;
-pub use layer::{Feature, Input, Layer, MatrixPart, Output, Part, Sink, WeightSpec, Weights};
+pub use layer::{Feature, Input, Layer, Output, Part, Sink, WeightSpec, Weights};
 pub use loss::{Loss, MeanSquaredError, SparseCategoricalCrossentropy, Target};
 pub use model::{LayerInfo, Model, Snapshot};
 pub use optimizer::{Adam, AdamW, AnyOptimizer, Optimizer, RmsProp, Sgd};

@@ -55,7 +55,7 @@ impl<T: Scalar> Placed<T> {
 }
 
 /// Every weight begins at a multiple of this many numbers: a cache line for `f32`.
-const ALIGNMENT: usize = 16;
+pub(crate) const ALIGNMENT: usize = 16;
 
 impl<T: Scalar> Model<T> {
     pub(crate) fn new(input_shape: Vec<usize>, mut layers: Vec<Placed<T>>) -> Result<Self, NoMemory> {

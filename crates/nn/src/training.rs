@@ -3,7 +3,8 @@
 //! Phase 1 shares out the samples of a batch: a thread takes its samples through all layers and back and keeps, for each
 //! layer, its input and what the gradient needs. Phase 2 shares out the weights: a thread forms the gradient of its part
 //! of each layer over the whole batch and updates that part at once, so that gradients need no memory and no reduction
-//! crosses threads. After each phase the threads meet. Every number is formed in one thread, in an order that depends on
+//! crosses threads. After each phase the threads meet. Where the first layer reads pixels and is small, phase 0 shares out
+//! its outputs before, and its weights with them. Every number is formed in one thread, in an order that depends on
 //! nothing but the batch.
 
 mod own;

@@ -127,6 +127,6 @@ impl<T: Scalar> Optimizer<T> for AdamW {
     }
 
     fn as_adam(step: &update::Adam<T>) -> Option<update::Adam<T>> {
-        Some(*step)
+        <Adam as Optimizer<T>>::as_adam(step)
     }
 }

@@ -6,7 +6,7 @@ use ziffer_tensor::shared::Shared;
 use ziffer_tensor::{Buffer, Scalar};
 
 use crate::layer::{Layer, Weights};
-use crate::model::Placed;
+use crate::model::{ALIGNMENT, Placed};
 
 /// Some outputs of the first layer, with copies of the weights that belong to them and of their slots.
 ///
@@ -40,7 +40,7 @@ impl<T: Scalar> Own<T> {
         for range in &placed.ranges {
             let part = range.len() / width * outputs.len();
             ranges.push(len..len + part);
-            len += part.next_multiple_of(ALIGNED);
+            len += part.next_multiple_of(ALIGNMENT);
         }
         let copy = |shared: &Shared<'_, T>| {
             let mut copy = Buffer::zeros(len);
@@ -89,6 +89,3 @@ impl<T: Scalar> Own<T> {
         Weights::new(&self.weights, &self.ranges)
     }
 }
-
-/// Numbers of a cache line, in the narrowest type: weights begin at lines.
-const ALIGNED: usize = 16;

@@ -11,14 +11,11 @@ use ziffer_tensor::{Scalar, prefetch, update};
 
 use super::own::Own;
 use super::{Lap, StepResult, Watch, matrix, matrix_mut};
-use crate::layer::{Feature, Input, MatrixPart, Output, Part, Sink};
+use crate::layer::{Feature, Input, Output, Part, Sink};
 use crate::loss::Loss;
-use crate::model::Placed;
+use crate::model::{ALIGNMENT, Placed};
 use crate::optimizer::{MAX_SLOTS, Optimizer};
 use crate::samples::Samples;
-
-/// Numbers of a cache line, in the narrowest type: outputs are shared out in whole lines.
-const LINE: usize = 16;
 
 /// Bytes of a member's own part that stay in its core's second-level cache. Copying more than that, there and back, would take
 /// longer than is won.
@@ -132,7 +129,7 @@ where
     /// This member's part of the first layer, if its outputs are shared out: if there are enough of them, and few enough weights.
     fn own_part(&self, member: &Member<'_>) -> Option<Own<T>> {
         let first = self.layers.first()?;
-        let (members, lines) = (member.count(), first.outputs().div_ceil(LINE));
+        let (members, lines) = (member.count(), first.outputs().div_ceil(ALIGNMENT));
         // For numbers the kernels want a layer's weights whole.
         let pixels = matches!(S::Value::input(matrix(&[], 1)), Input::Pixels(_));
         let weights: usize = first.ranges.iter().map(Range::len).sum();
@@ -141,7 +138,7 @@ where
             return None;
         }
         let lines = member.share(lines);
-        let outputs = lines.start * LINE..first.outputs().min(lines.end * LINE);
+        let outputs = lines.start * ALIGNMENT..first.outputs().min(lines.end * ALIGNMENT);
         // SAFETY: the steps have not begun: no member writes weights or slots before the meeting after phase 1, where all
         // members have their copies.
         unsafe { Own::copied(first, outputs, &self.weights, &self.slots) }
@@ -304,16 +301,20 @@ struct Update<'a, 'b, T: Scalar, O: Optimizer<T>, W> {
 }
 
 impl<T: Scalar, O: Optimizer<T>, W: Watch> Sink<T> for Update<'_, '_, T, O, W> {
-    fn adam(&mut self, index: usize, part: MatrixPart) -> Option<update::Parameters<'_, T>> {
+    fn adam(
+        &mut self,
+        index: usize,
+        columns: usize,
+        rows: Range<usize>,
+    ) -> Option<update::Parameters<'_, T>> {
         let step = O::as_adam(self.step)?;
         let [m, v] = self.slots else { unreachable!("adam has two slots") };
-        let MatrixPart { rows, columns, width } = part;
         let range = &self.ranges[index];
         // SAFETY: phase 2: a layer moves each element of a weight by one part's sink only, and nobody reads weights; w, m
         // and v are memory of their own.
         let [w, m, v] = unsafe {
             [self.weights, m, v]
-                .map(|shared| shared.matrix_mut(range.clone(), width, rows.clone(), columns.clone()))
+                .map(|shared| shared.matrix_mut(range.clone(), columns, rows.clone(), 0..columns))
         };
         Some(update::Parameters { w, m, v, step })
     }
