@@ -84,7 +84,7 @@ impl Vector<f32> for F32x16 {
         call!(_mm512_sqrt_ps, self)
     }
 
-    /// Without the instruction for the root, where nothing is to be flushed.
+    /// Without the instruction for the root.
     ///
     /// A processor has one divider, and Adam needs it for a quotient too; this leaves it the quotient and goes by fused
     /// multiply-adds (Markstein, "Computation of elementary functions on the IBM RISC System/6000 processor", IBM Journal
@@ -93,21 +93,20 @@ impl Vector<f32> for F32x16 {
     /// g + (x - g g) h, rounded once, is the root's nearest number.
     ///
     /// Scaling x by a power of 4 changes no rounding, so the test that goes through all x of two binades, with estimates up
-    /// to the end of their tolerance, covers every x from [`Scalar::TINY`] on; zeros are set apart. A vector with another
-    /// number in it, infinity or NaN, is left to the instruction.
+    /// to the end of their tolerance, covers every x from [`Scalar::TINY`] on; what is smaller is flushed. A vector with
+    /// infinity, NaN or a negative number in it is left to the instruction.
     #[inline(always)]
     fn flushed_with_root(self) -> (Self, Self) {
-        const SMALLEST: u32 = f32::TINY.to_bits();
-        const SPAN: u32 = f32::INFINITY.to_bits() - SMALLEST;
         // SAFETY: see the top of the file.
         unsafe {
             // As integers, numbers that are not negative are in order, and all others beyond them.
             let bits = _mm512_castps_si512(self.0);
-            let above = _mm512_sub_epi32(bits, _mm512_set1_epi32(SMALLEST as i32));
-            let taken = _mm512_cmplt_epu32_mask(above, _mm512_set1_epi32(SPAN as i32));
-            if taken | _mm512_testn_epi32_mask(bits, bits) == __mmask16::MAX {
+            let infinity = _mm512_set1_epi32(f32::INFINITY.to_bits() as i32);
+            if _mm512_cmplt_epu32_mask(bits, infinity) == __mmask16::MAX {
+                let smallest = _mm512_set1_epi32(f32::TINY.to_bits() as i32);
+                let kept = _mm512_cmpge_epu32_mask(bits, smallest);
                 let root = root_from_estimate(self.0, _mm512_rsqrt14_ps(self.0));
-                (self, Self(_mm512_maskz_mov_ps(taken, root)))
+                (Self(_mm512_maskz_mov_ps(kept, self.0)), Self(_mm512_maskz_mov_ps(kept, root)))
             } else {
                 std::hint::cold_path();
                 let flushed = self.flushed();
