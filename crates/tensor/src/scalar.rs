@@ -57,6 +57,8 @@ pub trait Scalar:
     fn tanh_with(self, fma: impl Fn(Self, Self, Self) -> Self) -> Self;
     /// Numbers smaller than this in magnitude are taken for zero where a state decays for ever (see [`crate::update`]).
     const TINY: Self;
+    /// The natural logarithm of epsilon squared, epsilon being the distance from 1 to the next larger number.
+    const LN_EPSILON_SQUARED: Self;
     /// The values of the pixel bytes: entry `b` is `b / 255`, correctly rounded.
     fn pixels() -> &'static [Self; 256];
     /// The bytes of the value, least significant first, appended to `out`.
@@ -137,6 +139,7 @@ impl Scalar for f32 {
         elementary::tanh_f32(self, fma)
     }
     const TINY: f32 = 1e-30;
+    const LN_EPSILON_SQUARED: f32 = -46.0 * std::f32::consts::LN_2;
     #[inline(always)]
     fn pixels() -> &'static [f32; 256] {
         static TABLE: [f32; 256] = {
@@ -195,6 +198,7 @@ impl Scalar for f64 {
         f64::tanh(self)
     }
     const TINY: f64 = 1e-300;
+    const LN_EPSILON_SQUARED: f64 = -104.0 * std::f64::consts::LN_2;
     #[inline(always)]
     fn pixels() -> &'static [f64; 256] {
         static TABLE: [f64; 256] = {

@@ -29,7 +29,7 @@ impl<T: Scalar> Kernel for Softmax<'_, T> {
     #[inline(always)]
     fn run<I: Isa>(self) {
         for row in self.z.chunks_exact_mut(self.columns) {
-            let sum = exponentials::<T, I>(row).sum;
+            let sum = exponentials(row, |x| x.exp_with(I::fma)).sum;
             row.iter_mut().for_each(|e| *e /= sum);
         }
     }
@@ -40,14 +40,14 @@ struct Exponentials<T> {
     sum: T,
 }
 
-/// Replaces a row of logits by e^(z - M) and returns M and S.
+/// Replaces a row of logits by e^(z - M), with the `exp` that is given, and returns M and S.
 #[inline(always)]
-fn exponentials<T: Scalar, I: Isa>(row: &mut [T]) -> Exponentials<T> {
+fn exponentials<T: Scalar>(row: &mut [T], exp: impl Fn(T) -> T) -> Exponentials<T> {
     let mut largest = row[0];
     for &z in row.iter() {
         largest = if z > largest { z } else { largest };
     }
-    row.iter_mut().for_each(|z| *z = (*z - largest).exp_with(I::fma));
+    row.iter_mut().for_each(|z| *z = exp(*z - largest));
     let mut sum = T::zero();
     for &e in row.iter() {
         sum += e;
@@ -78,7 +78,7 @@ impl<T: Scalar> Kernel for Row<'_, T> {
     type Output = Exponentials<T>;
     #[inline(always)]
     fn run<I: Isa>(self) -> Exponentials<T> {
-        exponentials::<T, I>(self.z)
+        exponentials(self.z, |x| x.exp_with(I::fma))
     }
 }
 
@@ -99,7 +99,10 @@ pub fn softmax_backward<T: Scalar>(y: &[T], d: &mut [T], columns: usize) {
 
 /// The cross-entropy of the softmax of `z` with the class `label`, -log softmax(z)_label, in nats.
 ///
-/// Replaces the logits by `scale` times the gradient by them: d_z = (softmax(z) - onehot(label)) scale.
+/// Replaces the logits by `scale` times the gradient by them: d_z = (softmax(z) - onehot(label)) scale. A class less
+/// likely than the likeliest by a factor beyond epsilon squared (2^-46 for `f32`) is taken for impossible: the gradient by
+/// the likeliest is off by more, for softmax(z)_label is rounded next to one. A network that is sure of its
+/// classes would else multiply numbers so small that a processor is slow on them.
 ///
 /// # Panics
 /// If there is no class `label`.
@@ -119,7 +122,12 @@ impl<T: Scalar> Kernel for CrossEntropy<'_, T> {
     type Output = Exponentials<T>;
     #[inline(always)]
     fn run<I: Isa>(self) -> Exponentials<T> {
-        let result = exponentials::<T, I>(self.z);
+        // Chosen by the power, not by its result, which may be too small for a normal number.
+        let result = exponentials(self.z, |x| {
+            let impossible = x < T::LN_EPSILON_SQUARED;
+            let e = (if impossible { T::zero() } else { x }).exp_with(I::fma);
+            if impossible { T::zero() } else { e }
+        });
         let factor = self.scale / result.sum;
         self.z.iter_mut().for_each(|e| *e *= factor);
         result
@@ -165,6 +173,28 @@ mod tests {
         assert!(!cross_entropy(&mut z, 1, 1.0).is_finite());
     }
 
+    fn gradients_of_the_impossible_are_zero<T: Scalar>(limit: f64) {
+        let classes = 400;
+        let logits = |c: usize| T::from_f64(-0.5 * c as f64);
+        for label in [0, 7, classes - 1] {
+            let mut d: Vec<T> = (0..classes).map(logits).collect();
+            let loss = cross_entropy(&mut d, label, T::one());
+            let expected = 0.5 * label as f64 + (1.0 / (1.0 - (-0.5_f64).exp())).ln();
+            assert!((loss.to_f64() - expected).abs() <= 1e-6 * (1.0 + expected), "{loss} for class {label}");
+            for (c, &d) in d.iter().enumerate().filter(|&(c, _)| c != label) {
+                let possible = logits(c).to_f64() >= limit;
+                assert_eq!(d > T::zero(), possible, "{d} of class {c}");
+                assert!(!possible || d >= T::from_f64(limit.exp() / 4.0), "{d} of class {c}");
+            }
+        }
+    }
+
+    #[test]
+    fn cross_entropy_gives_no_vanishing_gradients() {
+        gradients_of_the_impossible_are_zero::<f32>(2.0 * f64::from(f32::EPSILON).ln());
+        gradients_of_the_impossible_are_zero::<f64>(2.0 * f64::EPSILON.ln());
+    }
+
     proptest! {
     #![proptest_config(ProptestConfig { cases: 256, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
@@ -187,7 +217,8 @@ mod tests {
                 let one = f64::from(u8::from(o == label));
                 let gradient = 0.5 * (expected[o] - one);
                 // The rounding of the difference from one comes on top.
-                prop_assert!((f64::from(d[o]) - gradient).abs() <= tolerance(o) + one * f64::from(f32::EPSILON));
+                let epsilon = f64::from(f32::EPSILON);
+                prop_assert!((f64::from(d[o]) - gradient).abs() <= tolerance(o) + one * epsilon + epsilon * epsilon);
             }
             prop_assert!((f64::from(loss) + expected[label].ln()).abs() <= 1e-5);
         }
