@@ -6,10 +6,10 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 use ziffer_benches::{flop_of_chains, fma_chains, mnist};
 use ziffer_tensor::random::{Purpose, Stream};
-use ziffer_tensor::{Activation, matmul::serial, pixels, softmax, update};
+use ziffer_tensor::{Activation, Buffer, matmul::serial, pixels, softmax, update};
 
 /// Batch, inputs, outputs: the tutorial's layers at a whole batch and at half of one, odd ones, large ones.
 const SHAPES: [(usize, usize, usize); 8] = [
@@ -23,8 +23,35 @@ const SHAPES: [(usize, usize, usize); 8] = [
     (64, 2048, 2048),
 ];
 
-fn normal(stream: &mut Stream, rows: usize, columns: usize) -> Array2<f32> {
-    Array2::from_shape_simple_fn((rows, columns), || stream.normal() as f32)
+/// A matrix that begins at a cache line, as those of training do.
+struct Matrix {
+    numbers: Buffer<f32>,
+    rows: usize,
+    columns: usize,
+}
+
+impl Matrix {
+    fn zeros(rows: usize, columns: usize) -> Self {
+        Self { numbers: Buffer::zeros(rows * columns), rows, columns }
+    }
+
+    fn normal(stream: &mut Stream, rows: usize, columns: usize) -> Self {
+        let mut matrix = Self::zeros(rows, columns);
+        matrix.numbers.fill_with(|| stream.normal() as f32);
+        matrix
+    }
+
+    fn view(&self) -> ArrayView2<'_, f32> {
+        ArrayView2::from_shape((self.rows, self.columns), &self.numbers).expect("as many numbers")
+    }
+
+    fn row(&self) -> ArrayView1<'_, f32> {
+        ArrayView1::from(&*self.numbers)
+    }
+
+    fn view_mut(&mut self) -> ArrayViewMut2<'_, f32> {
+        ArrayViewMut2::from_shape((self.rows, self.columns), &mut self.numbers).expect("as many numbers")
+    }
 }
 
 /// A sink that only takes.
@@ -42,17 +69,18 @@ fn peak(criterion: &mut Criterion) {
 fn products(criterion: &mut Criterion) {
     let mut stream = Stream::new(1, Purpose::Other(0), 0);
     for (batch, inputs, outputs) in SHAPES {
-        let (x, kernel) = (normal(&mut stream, batch, inputs), normal(&mut stream, inputs, outputs));
-        let d = normal(&mut stream, batch, outputs);
-        let bias = normal(&mut stream, 1, outputs).remove_axis(Axis(0));
-        let (mut y, mut d_x) = (Array2::zeros((batch, outputs)), Array2::zeros((batch, inputs)));
+        let x = Matrix::normal(&mut stream, batch, inputs);
+        let kernel = Matrix::normal(&mut stream, inputs, outputs);
+        let d = Matrix::normal(&mut stream, batch, outputs);
+        let bias = Matrix::normal(&mut stream, 1, outputs);
+        let (mut y, mut d_x) = (Matrix::zeros(batch, outputs), Matrix::zeros(batch, inputs));
         let shape = format!("{batch}x{inputs}x{outputs}");
         let flop = Throughput::Elements(2 * (batch * inputs * outputs) as u64);
 
         let mut group = criterion.benchmark_group("affine");
         group.throughput(flop.clone()).bench_function(BenchmarkId::from_parameter(&shape), |bench| {
             bench.iter(|| {
-                serial::affine(x.view(), kernel.view(), Some(bias.view()), Activation::Relu, y.view_mut());
+                serial::affine(x.view(), kernel.view(), Some(bias.row()), Activation::Relu, y.view_mut());
             });
         });
         group.finish();
@@ -75,10 +103,10 @@ fn first_layer(criterion: &mut Criterion) {
     let all = set.train.view();
     let rows = ArrayView2::from_shape((all.len(), 784), all.pixels()).expect("whole pictures");
     let mut stream = Stream::new(1, Purpose::Other(0), 0);
-    let (kernel, bias) = (normal(&mut stream, 784, 128), normal(&mut stream, 1, 128).remove_axis(Axis(0)));
+    let (kernel, bias) = (Matrix::normal(&mut stream, 784, 128), Matrix::normal(&mut stream, 1, 128));
     for batch in [16, 32] {
-        let d = normal(&mut stream, batch, 128);
-        let mut y = Array2::zeros((batch, 128));
+        let d = Matrix::normal(&mut stream, batch, 128);
+        let mut y = Matrix::zeros(batch, 128);
         let flop = Throughput::Elements(2 * (batch * 784 * 128) as u64);
         let mut first = 0;
         let mut next = || {
@@ -88,7 +116,7 @@ fn first_layer(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group("pixels_affine");
         group.throughput(flop.clone()).bench_function(BenchmarkId::from_parameter(batch), |bench| {
             bench.iter(|| {
-                pixels::affine(next(), kernel.view(), bias.view(), Activation::Relu, y.view_mut());
+                pixels::affine(next(), kernel.view(), bias.row(), Activation::Relu, y.view_mut());
             });
         });
         group.finish();
@@ -103,7 +131,12 @@ fn first_layer(criterion: &mut Criterion) {
 fn elementwise(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("elementwise");
     let n = 100_480;
-    let (mut w, mut m, mut v, g) = (vec![0.1_f32; n], vec![0.1; n], vec![0.1; n], vec![0.01; n]);
+    let filled = |value: f32| {
+        let mut buffer = Buffer::zeros(n);
+        buffer.fill(value);
+        buffer
+    };
+    let (mut w, mut m, mut v, g) = (filled(0.1), filled(0.1), filled(0.1), filled(0.01));
     let constants = update::Adam {
         alpha: 1e-3,
         one_minus_beta_1: 0.1,
@@ -116,7 +149,7 @@ fn elementwise(criterion: &mut Criterion) {
         bench.iter(|| update::adam(&mut w, &mut m, &mut v, &g, constants));
     });
     let mut stream = Stream::new(1, Purpose::Other(0), 0);
-    let logits = normal(&mut stream, 32, 10).into_raw_vec_and_offset().0;
+    let logits = Matrix::normal(&mut stream, 32, 10).numbers;
     let mut d = logits.clone();
     group.throughput(Throughput::Elements(32));
     group.bench_function("cross_entropy/32x10", |bench| {
