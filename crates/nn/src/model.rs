@@ -118,6 +118,20 @@ impl<T: Scalar> Model<T> {
         &self.weights
     }
 
+    pub(crate) fn block_mut(&mut self) -> &mut [T] {
+        &mut self.weights
+    }
+
+    /// Each weight's name, shape, and place in the model's block, in layer order.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (String, &[usize], Range<usize>)> {
+        self.layers.iter().flat_map(|placed| {
+            let weights = placed.specs.iter().zip(&placed.ranges);
+            weights.map(|(spec, range)| {
+                (format!("{}.{}", placed.name, spec.name), spec.shape.as_slice(), range.clone())
+            })
+        })
+    }
+
     /// The weights' names, in layer order: `dense.kernel`, `dense.bias`, `dense_1.kernel`, ...
     pub fn weight_names(&self) -> impl Iterator<Item = String> {
         self.weights().map(|(name, _)| name)
@@ -125,11 +139,9 @@ impl<T: Scalar> Model<T> {
 
     /// The weights with their names, in layer order.
     pub fn weights(&self) -> impl Iterator<Item = (String, ArrayViewD<'_, T>)> {
-        self.layers.iter().flat_map(|placed| {
-            placed.specs.iter().zip(&placed.ranges).map(|(spec, range)| {
-                let view = ArrayView::from_shape(IxDyn(&spec.shape), &self.weights[range.clone()]);
-                (format!("{}.{}", placed.name, spec.name), view.expect("a range of the weight's length"))
-            })
+        self.places().map(|(name, shape, range)| {
+            let view = ArrayView::from_shape(IxDyn(shape), &self.weights[range]);
+            (name, view.expect("a range of the weight's length"))
         })
     }
 

@@ -1,5 +1,6 @@
 //! Files that appear under their name whole or not at all.
 
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,16 @@ pub struct Staged {
     path: PathBuf,
 }
 
+/// How the names of files that are not yet under theirs begin and end.
+const PREFIX: &str = ".ziffer-";
+const SUFFIX: &str = ".part";
+
 impl Staged {
+    /// Whether a file's name is one that a staged file has meanwhile: what a process that was killed left behind.
+    pub fn is_leftover(name: &OsStr) -> bool {
+        name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX))
+    }
+
     /// Writes `bytes` beside `path` and brings them to the disk.
     ///
     /// # Errors
@@ -22,7 +32,7 @@ impl Staged {
     pub fn write(path: impl Into<PathBuf>, bytes: &[u8]) -> io::Result<Self> {
         let path = path.into();
         let mut builder = tempfile::Builder::new();
-        builder.prefix(".ziffer-").suffix(".part");
+        builder.prefix(PREFIX).suffix(SUFFIX);
         // Private by default; this becomes a file like any other of the user's.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
@@ -66,6 +76,8 @@ mod tests {
         assert_eq!(entries(), 0);
         let staged = Staged::write(&path, b"first").unwrap();
         assert!(!path.exists());
+        let name = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().file_name();
+        assert!(Staged::is_leftover(&name) && !Staged::is_leftover(OsStr::new("file.part")));
         staged.publish().unwrap();
         Staged::write(&path, b"second").unwrap().publish().unwrap();
         assert_eq!((std::fs::read(&path).unwrap(), entries()), (b"second".to_vec(), 1));

@@ -8,6 +8,7 @@
 //! nothing but the batch.
 
 mod own;
+mod state;
 mod step;
 mod watch;
 
@@ -24,6 +25,7 @@ use crate::loss::Loss;
 use crate::model::{Model, Placed};
 use crate::optimizer::{MAX_SLOTS, Optimizer};
 use crate::samples::Samples;
+pub use state::{State, StateError};
 use step::{Outcome, Step};
 pub use watch::{Lap, Profile, Watch};
 

@@ -1,0 +1,281 @@
+//! A training as bytes: all that it takes to go on as if nothing had happened.
+//!
+//! The file is safetensors. It has the model's weights by name, and each of the optimizer's slots of each weight as
+//! `adam.m/dense.kernel`. The metadata's one entry, `training`, is JSON: the iteration, a text of the caller's, and a digest of
+//! all the rest, so that a damaged file is not taken for a good one.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::Training;
+use crate::model::Model;
+use crate::optimizer::Optimizer;
+
+/// The metadata's key.
+const TRAINING: &str = "training";
+
+/// What the metadata say.
+#[derive(Debug, Serialize, Deserialize)]
+struct Metadata {
+    iteration: u64,
+    /// The caller's.
+    text: String,
+    sha256: String,
+}
+
+/// Bytes that a training cannot go on from.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// Not a safetensors file, or not a whole one.
+    #[error("not a whole safetensors file: {0}")]
+    Damaged(#[from] safetensors::SafeTensorError),
+    /// A safetensors file of another kind.
+    #[error("no \"{TRAINING}\" in its metadata: it is not a training's state")]
+    NotAState,
+    /// The metadata cannot be understood.
+    #[error("the \"{TRAINING}\" in its metadata is wrong: {0}")]
+    Metadata(#[from] serde_json::Error),
+    /// The digest is not that of the content.
+    #[error("it is damaged: its content has another digest than it says")]
+    Digest,
+    /// Another model or another optimizer.
+    #[error("{0}")]
+    Mismatch(String),
+}
+
+/// A training's state, read and found whole.
+#[derive(Debug)]
+pub struct State<'a> {
+    tensors: SafeTensors<'a>,
+    metadata: Metadata,
+}
+
+impl<'a> State<'a> {
+    /// Reads what [`Training::to_safetensors`] wrote.
+    ///
+    /// # Errors
+    /// If it is anything else, or damaged in any byte that counts.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, StateError> {
+        let tensors = SafeTensors::deserialize(bytes)?;
+        let (_, header) = SafeTensors::read_metadata(bytes)?;
+        let text = header.metadata().as_ref().and_then(|entries| entries.get(TRAINING));
+        let metadata: Metadata = serde_json::from_str(text.ok_or(StateError::NotAState)?)?;
+        let mut named: Vec<_> = tensors.tensors();
+        named.sort_by(|a, b| a.0.cmp(&b.0));
+        let contents = named.iter().map(|(name, tensor)| (name.as_str(), tensor.data()));
+        if digest(metadata.iteration, &metadata.text, contents) != metadata.sha256 {
+            return Err(StateError::Digest);
+        }
+        Ok(Self { tensors, metadata })
+    }
+
+    /// The text that was given to [`Training::to_safetensors`].
+    pub fn text(&self) -> &str {
+        &self.metadata.text
+    }
+
+    /// The numbers of a tensor of this name and shape.
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<&[u8], StateError> {
+        let tensor = self.tensors.tensor(name).map_err(|_| {
+            StateError::Mismatch(format!("it has no tensor {name}, expected one of shape {shape:?}"))
+        })?;
+        if tensor.shape() != shape || tensor.dtype() != Dtype::F32 {
+            return Err(StateError::Mismatch(format!(
+                "tensor {name} is {:?} of shape {:?}, expected F32 of shape {shape:?}",
+                tensor.dtype(),
+                tensor.shape()
+            )));
+        }
+        Ok(tensor.data())
+    }
+}
+
+/// SHA-256, in hex, of a state; the tensors in the order of their names.
+fn digest<'a>(iteration: u64, text: &str, tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+    let mut digest = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        digest.update((bytes.len() as u64).to_le_bytes());
+        digest.update(bytes);
+    };
+    part(&iteration.to_le_bytes());
+    part(text.as_bytes());
+    for (name, content) in tensors {
+        part(name.as_bytes());
+        part(content);
+    }
+    digest.finalize().iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+impl<O: Optimizer<f32>> Training<f32, O> {
+    /// The name of a slot of a weight.
+    fn slot_name(&self, slot: &str, weight: &str) -> String {
+        format!("{}.{slot}/{weight}", self.optimizer.name())
+    }
+
+    /// The model and the state of its training as the bytes of a safetensors file, with a text of the caller's.
+    ///
+    /// # Panics
+    /// If it is not this training's model.
+    pub fn to_safetensors(&self, model: &Model, text: &str) -> Vec<u8> {
+        let bytes = |numbers: &[f32]| numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+        let mut tensors = Vec::new();
+        for (name, shape, range) in model.places() {
+            for (slot, numbers) in self.optimizer.slots().iter().zip(&self.slots) {
+                tensors.push((self.slot_name(slot, &name), shape, bytes(&numbers[range.clone()])));
+            }
+            tensors.push((name, shape, bytes(&model.block()[range])));
+        }
+        tensors.sort_by(|a, b| a.0.cmp(&b.0));
+        let contents = tensors.iter().map(|(name, _, bytes)| (name.as_str(), bytes.as_slice()));
+        let metadata = Metadata {
+            iteration: self.iteration,
+            text: text.to_owned(),
+            sha256: digest(self.iteration, text, contents),
+        };
+        let metadata = serde_json::to_string(&metadata).expect("numbers and texts");
+        let views = tensors.iter().map(|(name, shape, bytes)| {
+            (name, TensorView::new(Dtype::F32, shape.to_vec(), bytes).expect("bytes that fill the shape"))
+        });
+        safetensors::serialize(views, Some(HashMap::from([(TRAINING.to_owned(), metadata)])))
+            .expect("names and shapes that fit into a header")
+    }
+
+    /// Sets the model and its training to a state.
+    ///
+    /// # Errors
+    /// If it is one of another model or another optimizer. Nothing is changed then.
+    pub fn restore(&mut self, model: &mut Model, state: &State<'_>) -> Result<(), StateError> {
+        let mut expected = 0;
+        let mut contents = Vec::new();
+        for (name, shape, range) in model.places() {
+            let slots = self.optimizer.slots();
+            let slots = slots.iter().map(|slot| state.tensor(&self.slot_name(slot, &name), shape));
+            let slots = slots.collect::<Result<Vec<_>, _>>()?;
+            expected += 1 + slots.len();
+            contents.push((state.tensor(&name, shape)?, slots, range));
+        }
+        if state.tensors.len() != expected {
+            let found = state.tensors.len();
+            return Err(StateError::Mismatch(format!("it has {found} tensors, expected {expected}")));
+        }
+        for (weight, slots, range) in contents {
+            read(weight, &mut model.block_mut()[range.clone()]);
+            for (content, slot) in slots.into_iter().zip(&mut self.slots) {
+                read(content, &mut slot[range.clone()]);
+            }
+        }
+        self.iteration = state.metadata.iteration;
+        Ok(())
+    }
+}
+
+fn read(bytes: &[u8], numbers: &mut [f32]) {
+    for (number, bytes) in numbers.iter_mut().zip(bytes.as_chunks().0) {
+        *number = f32::from_le_bytes(*bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Activation, Adam, Sequential, Sgd, SparseCategoricalCrossentropy, WithClasses};
+    use ndarray::Array2;
+    use ziffer_tensor::team::Team;
+
+    fn model() -> Model {
+        Sequential::new([6]).dense(5, Activation::Relu).dense(3, Activation::Softmax).build(4).unwrap()
+    }
+
+    /// Trains on samples `range` of a small set, a batch of 4 a step.
+    fn train<O: Optimizer<f32>>(
+        training: &mut Training<f32, O>,
+        model: &mut Model,
+        range: std::ops::Range<u32>,
+    ) {
+        let x = Array2::from_shape_fn((40, 6), |(n, i)| ((n * 7 + i * 3) % 11) as f32 / 11.0);
+        let classes: Vec<usize> = (0..40).map(|n| n % 3).collect();
+        let samples = WithClasses::new(x.view(), &classes);
+        let order: Vec<u32> = range.collect();
+        let team = Team::new(1).unwrap();
+        let loss = SparseCategoricalCrossentropy::default();
+        training.run(model, &loss, &samples, &order, (&team).into()).unwrap();
+    }
+
+    #[test]
+    fn goes_on_as_if_nothing_had_happened() {
+        let mut model_a = model();
+        let mut a = Training::new(&model_a, Adam::default(), 4).unwrap();
+        train(&mut a, &mut model_a, 0..20);
+        let bytes = a.to_safetensors(&model_a, "half");
+        assert_eq!(bytes, a.to_safetensors(&model_a, "half"), "the same state, the same bytes");
+        train(&mut a, &mut model_a, 20..40);
+
+        let mut model_b =
+            Sequential::new([6]).dense(5, Activation::Relu).dense(3, Activation::Softmax).build(99).unwrap();
+        let mut b = Training::new(&model_b, Adam::default(), 4).unwrap();
+        let state = State::parse(&bytes).unwrap();
+        assert_eq!(state.text(), "half");
+        b.restore(&mut model_b, &state).unwrap();
+        assert_eq!(b.iteration(), 5);
+        train(&mut b, &mut model_b, 20..40);
+        assert_eq!(b.to_safetensors(&model_b, ""), a.to_safetensors(&model_a, ""));
+    }
+
+    #[test]
+    fn every_damage_is_seen() {
+        let mut model = model();
+        let mut training = Training::new(&model, Adam::default(), 4).unwrap();
+        train(&mut training, &mut model, 0..8);
+        let bytes = training.to_safetensors(&model, "text");
+        for at in 0..bytes.len() {
+            assert!(State::parse(&bytes[..at]).is_err(), "cut at {at}");
+            for flip in [1, 0x80] {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= flip;
+                // Only what carries no meaning may pass, a name of an unused key say; then the state is the same.
+                if let Ok(state) = State::parse(&damaged) {
+                    let mut other = self::model();
+                    let mut restored = Training::new(&other, Adam::default(), 4).unwrap();
+                    if restored.restore(&mut other, &state).is_ok() {
+                        assert_eq!(
+                            restored.to_safetensors(&other, state.text()),
+                            bytes,
+                            "bit {flip} of {at}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn another_model_or_optimizer_is_refused_and_nothing_changed() {
+        let model_a = model();
+        let bytes = Training::new(&model_a, Adam::default(), 4).unwrap().to_safetensors(&model_a, "");
+        let state = State::parse(&bytes).unwrap();
+        let refuse = |mut model: Model, problem: &str| {
+            let before = model.weights_sha256();
+            let mut training = Training::new(&model, Adam::default(), 4).unwrap();
+            let error = training.restore(&mut model, &state).unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+            assert_eq!(model.weights_sha256(), before);
+        };
+        refuse(Sequential::new([6]).dense(5, Activation::Relu).build(0).unwrap(), "expected 6");
+        refuse(
+            Sequential::new([6]).dense(4, Activation::Relu).dense(3, Activation::Softmax).build(0).unwrap(),
+            "expected F32 of shape [6, 4]",
+        );
+        let mut model_b = model();
+        let mut sgd = Training::new(&model_b, Sgd { momentum: 0.5, ..Sgd::default() }, 4).unwrap();
+        assert!(sgd.restore(&mut model_b, &state).unwrap_err().to_string().contains("sgd."));
+        assert!(matches!(State::parse(&model().to_safetensors()), Err(StateError::NotAState)));
+    }
+}
