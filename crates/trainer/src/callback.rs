@@ -7,7 +7,7 @@ use std::fmt;
 
 use ziffer_nn::Model;
 
-use crate::EpochLog;
+use crate::{EpochLog, History, Resumed};
 
 pub use checkpoint::ModelCheckpoint;
 pub use early_stopping::EarlyStopping;
@@ -67,6 +67,15 @@ pub trait Callback {
         Ok(())
     }
 
+    /// After [`on_train_begin`](Self::on_train_begin), if training goes on from a checkpoint.
+    ///
+    /// # Errors
+    /// If the callback cannot go on, since what it knew is not in the history.
+    fn on_resume(&mut self, resumed: &Resumed) -> Result<(), CallbackError> {
+        let _ = resumed;
+        Ok(())
+    }
+
     /// Before an epoch, counted from 0.
     fn on_epoch_begin(&mut self, epoch: usize) {
         let _ = epoch;
@@ -103,6 +112,9 @@ impl<C: Callback + ?Sized> Callback for &mut C {
     }
     fn on_train_begin(&mut self, plan: &Plan, model: &mut Model) -> Result<(), CallbackError> {
         (**self).on_train_begin(plan, model)
+    }
+    fn on_resume(&mut self, resumed: &Resumed) -> Result<(), CallbackError> {
+        (**self).on_resume(resumed)
     }
     fn on_epoch_begin(&mut self, epoch: usize) {
         (**self).on_epoch_begin(epoch);
@@ -149,6 +161,16 @@ impl Monitor {
         } else {
             Err(format!("{self} is watched but there is no validation part; set a validation split above 0")
                 .into())
+        }
+    }
+
+    /// What it was in each epoch of a history.
+    fn over(self, history: &History) -> &[f64] {
+        match self {
+            Self::Loss => &history.loss,
+            Self::Accuracy => &history.accuracy,
+            Self::ValLoss => &history.val_loss,
+            Self::ValAccuracy => &history.val_accuracy,
         }
     }
 

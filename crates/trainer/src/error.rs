@@ -1,7 +1,11 @@
 //! What can go wrong in training.
 
+use std::path::PathBuf;
+
 use ziffer_dataset::DatasetError;
 use ziffer_nn::{FitError, NoMemory};
+
+use crate::CheckpointError;
 
 /// An error of [`Trainer`](crate::Trainer) or [`Evaluate`](crate::Evaluate).
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +87,19 @@ pub enum TrainError {
     Evaluation {
         /// The loss.
         loss: f64,
+    },
+    /// A checkpoint could not be written, or not be gone on from.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The flag of [`Trainer::stop_when`](crate::Trainer::stop_when) was set. The weights are those after that step.
+    #[error("interrupted after step {step} of epoch {epoch}")]
+    Interrupted {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// The steps of it that were made.
+        step: usize,
+        /// Where all is saved, if there are checkpoints.
+        checkpoint: Option<PathBuf>,
     },
     /// A callback failed.
     #[error("{callback}: {source}")]

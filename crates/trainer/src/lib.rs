@@ -35,17 +35,21 @@
 //! * [`Trainer`] is `fit`; [`Evaluate`] adds `evaluate` and `predict_set` to a model.
 //! * [`callback`] is what is called meanwhile: [`EarlyStopping`](callback::EarlyStopping),
 //!   [`ModelCheckpoint`](callback::ModelCheckpoint), [`Progress`], or your own.
+//! * [`Checkpoints`] save a training on its way; one that was killed goes on from there to the very same weights.
 //! * [`Pixels`] makes a data set's view the network's samples; arrays are samples by themselves (`fit_samples`).
 #![forbid(unsafe_code)]
 
 pub mod callback;
+mod checkpoints;
 mod crew;
 mod error;
+mod fit;
 mod history;
 mod pixels;
 mod progress;
 mod trainer;
 
+pub use checkpoints::{CheckpointError, Checkpoints, Every, Resumed};
 pub use error::TrainError;
 pub use history::{EpochLog, History};
 pub use pixels::{Evaluate, Pixels};

@@ -6,8 +6,8 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 use ziffer_nn::Model;
 
-use crate::EpochLog;
 use crate::callback::{BatchLog, Callback, CallbackError, Flow, Plan};
+use crate::{EpochLog, Resumed};
 
 /// Shows a bar for each epoch on a terminal, and prints one plain line for each epoch anywhere else, to standard error.
 #[derive(Debug)]
@@ -44,6 +44,13 @@ impl Callback for Progress {
 
     fn on_train_begin(&mut self, plan: &Plan, _: &mut Model) -> Result<(), CallbackError> {
         self.plan = *plan;
+        Ok(())
+    }
+
+    fn on_resume(&mut self, resumed: &Resumed) -> Result<(), CallbackError> {
+        let Resumed { path, epoch, step, .. } = resumed;
+        let done = format!("{epoch} epochs and {step} steps are done");
+        let _ = writeln!(io::stderr(), "Resuming from {}: {done}", path.display());
         Ok(())
     }
 

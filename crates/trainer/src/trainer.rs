@@ -1,17 +1,13 @@
 //! Keras's `fit`.
 
-use std::time::Instant;
+use std::sync::atomic::AtomicBool;
 
 use ziffer_dataset::View;
-use ziffer_nn::random::{Purpose, Stream};
-use ziffer_nn::team::Team;
-use ziffer_nn::training::{NotFinite, StepResult, Stretch, check as check_fit};
-use ziffer_nn::{Loss, Model, Optimizer, Samples, Training};
+use ziffer_nn::{Loss, Model, Optimizer};
 
-use crate::callback::{BatchLog, Callback, Flow, Plan};
-use crate::crew::Crew;
+use crate::callback::Callback;
 use crate::pixels::{self, Pixels};
-use crate::{EpochLog, History, TrainError};
+use crate::{Checkpoints, History, TrainError};
 
 /// How a model is trained.
 ///
@@ -26,15 +22,17 @@ use crate::{EpochLog, History, TrainError};
 ///
 /// The result is the same, to the bit, for any number of threads.
 pub struct Trainer<'a, O, L> {
-    optimizer: O,
-    loss: L,
-    epochs: usize,
-    batch_size: usize,
+    pub(crate) optimizer: O,
+    pub(crate) loss: L,
+    pub(crate) epochs: usize,
+    pub(crate) batch_size: usize,
     validation_split: f64,
-    shuffle: bool,
-    seed: u64,
-    threads: usize,
-    callbacks: Vec<Box<dyn Callback + 'a>>,
+    pub(crate) shuffle: bool,
+    pub(crate) seed: u64,
+    pub(crate) threads: usize,
+    pub(crate) callbacks: Vec<Box<dyn Callback + 'a>>,
+    pub(crate) checkpoints: Option<Checkpoints>,
+    pub(crate) stop: Option<&'a AtomicBool>,
 }
 
 /// The CPUs that this process may use: of the machine, by its affinity and its quota.
@@ -55,6 +53,8 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
             seed: 0,
             threads: available_threads(),
             callbacks: Vec::new(),
+            checkpoints: None,
+            stop: None,
         }
     }
 
@@ -94,6 +94,19 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
         self
     }
 
+    /// Sets where training is saved on its way, and whether it goes on from what is there. By default it is neither.
+    pub fn checkpoints(mut self, checkpoints: Checkpoints) -> Self {
+        self.checkpoints = Some(checkpoints);
+        self
+    }
+
+    /// Sets a flag that ends training once it is true: the step is finished, a checkpoint written if there are any, and
+    /// [`TrainError::Interrupted`] returned.
+    pub fn stop_when(mut self, flag: &'a AtomicBool) -> Self {
+        self.stop = Some(flag);
+        self
+    }
+
     /// Adds a callback; they are called in the order in which they were added.
     pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
         self.callbacks.push(Box::new(callback));
@@ -112,133 +125,7 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
         self.fit_samples(model, &Pixels(train), (!validation.is_empty()).then_some(&Pixels(validation)))
     }
 
-    /// Trains `model` on any samples, with others for validation if there are any. `validation_split` does not count.
-    ///
-    /// # Errors
-    /// As for [`fit`](Self::fit).
-    pub fn fit_samples<S: Samples<f32>>(
-        &mut self,
-        model: &mut Model,
-        train: &S,
-        validation: Option<&S>,
-    ) -> Result<History, TrainError> {
-        self.validate()?;
-        if train.is_empty() {
-            return Err(TrainError::Empty);
-        }
-        let n = u32::try_from(train.len())
-            .map_err(|_| setting("samples", train.len(), "at most 4,294,967,295"))?;
-        check_fit(model, &self.loss, train)?;
-        let team = Team::new(self.threads)
-            .map_err(|error| TrainError::Threads { threads: self.threads, reason: error.to_string() })?;
-        let batch_size = self.batch_size.min(train.len());
-        let mut training = Training::new(model, self.optimizer.clone(), batch_size)?;
-        let plan = Plan {
-            epochs: self.epochs,
-            steps: train.len().div_ceil(batch_size),
-            validates: validation.is_some(),
-        };
-        self.each_callback(|callback| callback.on_train_begin(&plan, model))?;
-        let mut crew = Crew::new(team.size());
-        let mut history = History::default();
-        let mut order: Vec<u32> = (0..n).collect();
-        for epoch in 0..self.epochs {
-            self.callbacks.iter_mut().for_each(|callback| callback.on_epoch_begin(epoch));
-            let start = Instant::now();
-            if self.shuffle {
-                // From the data's order, so that an epoch's order does not depend on the epochs before.
-                order.iter_mut().zip(0..).for_each(|(sample, index)| *sample = index);
-                Stream::new(self.seed, Purpose::Shuffle, epoch as u64).shuffle(&mut order);
-            }
-            let mean = self.epoch(epoch, model, &mut training, train, &order, (&team, &mut crew))?;
-            let validated = validation
-                .map(|samples| team.install(|| model.evaluate_with(&self.loss, samples)))
-                .transpose()?;
-            if let Some(validated) = validated.filter(|validated| !validated.loss.is_finite()) {
-                return Err(TrainError::ValidationNotFinite { epoch: epoch + 1, loss: validated.loss });
-            }
-            let log = EpochLog {
-                epoch,
-                epochs: self.epochs,
-                steps: plan.steps,
-                loss: mean.loss(),
-                accuracy: mean.hits as f64 / mean.samples as f64,
-                val_loss: validated.map(|validated| validated.loss),
-                val_accuracy: validated.map(|validated| validated.accuracy),
-                seconds: start.elapsed().as_secs_f64(),
-            };
-            history.push(&log);
-            let mut flow = Flow::Continue;
-            self.each_callback(|callback| {
-                if callback.on_epoch_end(&log, model)? == Flow::Stop {
-                    flow = Flow::Stop;
-                }
-                Ok(())
-            })?;
-            if flow == Flow::Stop {
-                break;
-            }
-        }
-        self.each_callback(|callback| callback.on_train_end(model))?;
-        Ok(history)
-    }
-
-    /// One epoch's steps, in stretches; returns the sums over all of them.
-    fn epoch<S: Samples<f32>>(
-        &mut self,
-        epoch: usize,
-        model: &mut Model,
-        training: &mut Training<f32, O>,
-        train: &S,
-        order: &[u32],
-        (team, crew): (&Team, &mut Crew),
-    ) -> Result<StepResult, TrainError> {
-        let batch_size = self.batch_size.min(train.len());
-        let mut sum = StepResult::default();
-        let mut step = 0;
-        while step * batch_size < order.len() {
-            let (members, time) = crew.next();
-            let stretch = Stretch { team, members, time: Some(time) };
-            let start = Instant::now();
-            let outcome = training.run(model, &self.loss, train, &order[step * batch_size..], stretch);
-            let (results, not_finite) = match outcome {
-                Ok(results) => (results, None),
-                Err(NotFinite { results, loss }) => (results, Some(loss)),
-            };
-            crew.report(results.len(), start.elapsed());
-            for result in &results {
-                sum.loss_sum += result.loss_sum;
-                sum.hits += result.hits;
-                sum.samples += result.samples;
-                let log = BatchLog {
-                    epoch,
-                    step,
-                    loss: result.loss(),
-                    mean_loss: sum.loss(),
-                    mean_accuracy: sum.hits as f64 / sum.samples as f64,
-                };
-                self.callbacks.iter_mut().for_each(|callback| callback.on_batch_end(&log));
-                step += 1;
-            }
-            if let Some(loss) = not_finite {
-                return Err(TrainError::NotFinite { epoch: epoch + 1, step: step + 1, loss });
-            }
-        }
-        Ok(sum)
-    }
-
-    fn each_callback(
-        &mut self,
-        mut call: impl FnMut(&mut dyn Callback) -> Result<(), crate::callback::CallbackError>,
-    ) -> Result<(), TrainError> {
-        for callback in &mut self.callbacks {
-            call(callback.as_mut())
-                .map_err(|source| TrainError::Callback { callback: callback.name(), source })?;
-        }
-        Ok(())
-    }
-
-    fn validate(&self) -> Result<(), TrainError> {
+    pub(crate) fn validate(&self) -> Result<(), TrainError> {
         for (name, value) in
             [("epochs", self.epochs), ("batch_size", self.batch_size), ("threads", self.threads)]
         {
@@ -266,10 +153,11 @@ impl<O: std::fmt::Debug, L: std::fmt::Debug> std::fmt::Debug for Trainer<'_, O, 
             .field("seed", &self.seed)
             .field("threads", &self.threads)
             .field("callbacks", &callbacks)
+            .field("checkpoints", &self.checkpoints)
             .finish()
     }
 }
 
-fn setting(setting: &'static str, value: impl ToString, expected: &'static str) -> TrainError {
+pub(crate) fn setting(setting: &'static str, value: impl ToString, expected: &'static str) -> TrainError {
     TrainError::Setting { setting, value: value.to_string(), expected }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ziffer_nn::Model;
 
 use super::{Callback, CallbackError, Flow, Monitor, Plan};
-use crate::EpochLog;
+use crate::{EpochLog, Resumed};
 
 /// Saves the model after each epoch in which a number has become better than ever before, as Keras's `ModelCheckpoint`
 /// with `save_best_only`.
@@ -38,6 +38,15 @@ impl Callback for ModelCheckpoint {
     fn on_train_begin(&mut self, plan: &Plan, _: &mut Model) -> Result<(), CallbackError> {
         self.best = None;
         self.monitor.check(plan)
+    }
+
+    fn on_resume(&mut self, resumed: &Resumed) -> Result<(), CallbackError> {
+        for &value in self.monitor.over(&resumed.history) {
+            if self.monitor.is_better(value, self.best, 0.0) {
+                self.best = Some(value);
+            }
+        }
+        Ok(())
     }
 
     fn on_epoch_end(&mut self, log: &EpochLog, model: &mut Model) -> Result<Flow, CallbackError> {

@@ -3,7 +3,7 @@
 use ziffer_nn::{Model, Snapshot};
 
 use super::{Callback, CallbackError, Flow, Monitor, Plan};
-use crate::EpochLog;
+use crate::{EpochLog, Resumed};
 
 /// Stops when a number has not become better for some epochs, and goes back to the weights of the best, as Keras's
 /// `EarlyStopping`.
@@ -70,6 +70,19 @@ impl EarlyStopping {
     }
 }
 
+impl EarlyStopping {
+    /// Takes note of an epoch's number.
+    fn see(&mut self, value: f64, epoch: usize) -> Flow {
+        if self.monitor.is_better(value, self.best.as_ref().map(|best| best.value), self.min_delta) {
+            self.best = Some(Best { value, epoch, weights: None });
+            self.waited = 0;
+            return Flow::Continue;
+        }
+        self.waited += 1;
+        if self.waited >= self.patience { Flow::Stop } else { Flow::Continue }
+    }
+}
+
 impl Callback for EarlyStopping {
     fn name(&self) -> &'static str {
         "early stopping"
@@ -86,15 +99,21 @@ impl Callback for EarlyStopping {
     }
 
     fn on_epoch_end(&mut self, log: &EpochLog, model: &mut Model) -> Result<Flow, CallbackError> {
-        let value = self.monitor.of(log);
-        if self.monitor.is_better(value, self.best.as_ref().map(|best| best.value), self.min_delta) {
-            let weights = self.restore_best_weights.then(|| model.snapshot());
-            self.best = Some(Best { value, epoch: log.epoch, weights });
-            self.waited = 0;
-            return Ok(Flow::Continue);
+        let flow = self.see(self.monitor.of(log), log.epoch);
+        if let Some(best) = self.best.as_mut().filter(|best| best.epoch == log.epoch) {
+            best.weights = self.restore_best_weights.then(|| model.snapshot());
         }
-        self.waited += 1;
-        Ok(if self.waited >= self.patience { Flow::Stop } else { Flow::Continue })
+        Ok(flow)
+    }
+
+    fn on_resume(&mut self, resumed: &Resumed) -> Result<(), CallbackError> {
+        if self.restore_best_weights && resumed.history.epochs() > 0 {
+            return Err("cannot resume: the best epoch's weights are not in a checkpoint; set restore_best_weights to false".into());
+        }
+        for (epoch, &value) in self.monitor.over(&resumed.history).iter().enumerate() {
+            self.see(value, epoch);
+        }
+        Ok(())
     }
 
     fn on_train_end(&mut self, model: &mut Model) -> Result<(), CallbackError> {

@@ -1,0 +1,233 @@
+//! The epochs of a training.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use ziffer_nn::random::{Purpose, Stream};
+use ziffer_nn::team::Team;
+use ziffer_nn::training::{NotFinite, Stretch, check as check_fit};
+use ziffer_nn::{Loss, Model, Optimizer, Samples, Training};
+
+use crate::callback::{BatchLog, Callback, CallbackError, Flow, Plan};
+use crate::checkpoints::{INITIAL_WEIGHTS, Keeper, Resumed, Settings, Standing};
+use crate::crew::Crew;
+use crate::trainer::setting;
+use crate::{Checkpoints, EpochLog, History, TrainError, Trainer};
+
+/// What the epochs of a training work with.
+struct Fit<'m, S, O> {
+    model: &'m mut Model,
+    training: Training<f32, O>,
+    train: &'m S,
+    batch_size: usize,
+    team: Team,
+    crew: Crew,
+    keeper: Option<Keeper>,
+    standing: Standing,
+}
+
+impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
+    /// Trains `model` on any samples, with others for validation if there are any. `validation_split` does not count.
+    ///
+    /// # Errors
+    /// As for [`fit`](Self::fit).
+    pub fn fit_samples<S: Samples<f32>>(
+        &mut self,
+        model: &mut Model,
+        train: &S,
+        validation: Option<&S>,
+    ) -> Result<History, TrainError> {
+        self.validate()?;
+        if train.is_empty() {
+            return Err(TrainError::Empty);
+        }
+        let n = u32::try_from(train.len())
+            .map_err(|_| setting("samples", train.len(), "at most 4,294,967,295"))?;
+        check_fit(model, &self.loss, train)?;
+        let team = Team::new(self.threads)
+            .map_err(|error| TrainError::Threads { threads: self.threads, reason: error.to_string() })?;
+        let batch_size = self.batch_size.min(train.len());
+        let training = Training::new(model, self.optimizer.clone(), batch_size)?;
+        let plan = Plan {
+            epochs: self.epochs,
+            steps: train.len().div_ceil(batch_size),
+            validates: validation.is_some(),
+        };
+        self.each_callback(|callback| callback.on_train_begin(&plan, model))?;
+        let keeper = self.checkpoints.as_ref().map(|checkpoints| {
+            let settings = self.settings(checkpoints, model, train.len(), validation.map_or(0, S::len));
+            Keeper::new(checkpoints, settings)
+        });
+        let crew = Crew::new(team.size());
+        let keeper = keeper.transpose()?;
+        let standing = Standing::default();
+        let mut fit = Fit { model, training, train, batch_size, team, crew, keeper, standing };
+        self.resume(&mut fit)?;
+
+        let mut order: Vec<u32> = (0..n).collect();
+        for epoch in fit.standing.epoch..self.epochs {
+            if fit.standing.stopped {
+                break;
+            }
+            self.callbacks.iter_mut().for_each(|callback| callback.on_epoch_begin(epoch));
+            let start = Instant::now();
+            let seconds_before = fit.standing.seconds;
+            if self.shuffle {
+                // From the data's order, so that an epoch's order does not depend on the epochs before.
+                order.iter_mut().zip(0..).for_each(|(sample, index)| *sample = index);
+                Stream::new(self.seed, Purpose::Shuffle, epoch as u64).shuffle(&mut order);
+            }
+            self.steps(&mut fit, &order)?;
+            let validated = validation
+                .map(|samples| fit.team.install(|| fit.model.evaluate_with(&self.loss, samples)))
+                .transpose()?;
+            if let Some(validated) = validated.filter(|validated| !validated.loss.is_finite()) {
+                return Err(TrainError::ValidationNotFinite { epoch: epoch + 1, loss: validated.loss });
+            }
+            let mean = fit.standing.sum();
+            let log = EpochLog {
+                epoch,
+                epochs: self.epochs,
+                steps: plan.steps,
+                loss: mean.loss(),
+                accuracy: mean.hits as f64 / mean.samples as f64,
+                val_loss: validated.map(|validated| validated.loss),
+                val_accuracy: validated.map(|validated| validated.accuracy),
+                seconds: seconds_before + start.elapsed().as_secs_f64(),
+            };
+            let mut history = std::mem::take(&mut fit.standing.history);
+            history.push(&log);
+            let mut flow = Flow::Continue;
+            self.each_callback(|callback| {
+                if callback.on_epoch_end(&log, fit.model)? == Flow::Stop {
+                    flow = Flow::Stop;
+                }
+                Ok(())
+            })?;
+            let stopped = flow == Flow::Stop;
+            fit.standing = Standing { epoch: epoch + 1, stopped, history, ..Standing::default() };
+            fit.save_after_epoch(stopped || epoch + 1 == self.epochs)?;
+        }
+        fit.wait()?;
+        self.each_callback(|callback| callback.on_train_end(fit.model))?;
+        Ok(fit.standing.history)
+    }
+
+    /// What must be the same when a training goes on.
+    fn settings(
+        &self,
+        checkpoints: &Checkpoints,
+        model: &Model,
+        train: usize,
+        validation: usize,
+    ) -> Settings {
+        let mut settings = checkpoints.settings.clone();
+        let mut set = |name: &str, value: String| settings.insert(name.to_owned(), value);
+        set("optimizer", format!("{:?}", self.optimizer));
+        set("loss", self.loss.name().to_owned());
+        set("batch_size", self.batch_size.to_string());
+        set("shuffle", self.shuffle.to_string());
+        set("seed", self.seed.to_string());
+        set("training samples", train.to_string());
+        set("validation samples", validation.to_string());
+        set(INITIAL_WEIGHTS, model.weights_sha256());
+        settings
+    }
+
+    /// Goes to where the newest checkpoint stands, if that is wanted.
+    fn resume<S>(&mut self, fit: &mut Fit<'_, S, O>) -> Result<(), TrainError> {
+        let wanted = self.checkpoints.as_ref().is_some_and(|checkpoints| checkpoints.resume);
+        let Some(keeper) = fit.keeper.as_ref().filter(|_| wanted) else { return Ok(()) };
+        let found = keeper.resume(fit.model, &mut fit.training, self.epochs)?;
+        if let Some((path, standing)) = found {
+            let (epoch, step) = (standing.epoch, standing.step);
+            let resumed = Resumed { path, epoch, step, history: standing.history.clone() };
+            fit.standing = standing;
+            self.each_callback(|callback| callback.on_resume(&resumed))?;
+        }
+        Ok(())
+    }
+
+    /// The steps that are left of an epoch, in stretches; adds to the sums.
+    fn steps<S: Samples<f32>>(&mut self, fit: &mut Fit<'_, S, O>, order: &[u32]) -> Result<(), TrainError> {
+        let epoch = fit.standing.epoch;
+        let mut sum = fit.standing.sum();
+        while fit.standing.step * fit.batch_size < order.len() {
+            let rest = &order[fit.standing.step * fit.batch_size..];
+            let due = fit.keeper.as_ref().and_then(|keeper| keeper.steps_left(fit.training.iteration()));
+            let due = due.map_or(usize::MAX, |steps| usize::try_from(steps).unwrap_or(usize::MAX));
+            let batches = &rest[..due.saturating_mul(fit.batch_size).min(rest.len())];
+            let (members, time) = fit.crew.next();
+            let stretch = Stretch { team: &fit.team, members, time: Some(time) };
+            let start = Instant::now();
+            let outcome = fit.training.run(fit.model, &self.loss, fit.train, batches, stretch);
+            let elapsed = start.elapsed();
+            let (results, not_finite) = match outcome {
+                Ok(results) => (results, None),
+                Err(NotFinite { results, loss }) => (results, Some(loss)),
+            };
+            fit.crew.report(results.len(), elapsed);
+            fit.standing.seconds += elapsed.as_secs_f64();
+            for result in &results {
+                sum.loss_sum += result.loss_sum;
+                sum.hits += result.hits;
+                sum.samples += result.samples;
+                let log = BatchLog {
+                    epoch,
+                    step: fit.standing.step,
+                    loss: result.loss(),
+                    mean_loss: sum.loss(),
+                    mean_accuracy: sum.hits as f64 / sum.samples as f64,
+                };
+                self.callbacks.iter_mut().for_each(|callback| callback.on_batch_end(&log));
+                fit.standing.step += 1;
+            }
+            fit.standing.set_sum(sum);
+            if let Some(loss) = not_finite {
+                return Err(TrainError::NotFinite { epoch: epoch + 1, step: fit.standing.step + 1, loss });
+            }
+            let interrupted = self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed));
+            if interrupted || results.len() == due {
+                fit.save()?;
+            }
+            if interrupted {
+                let checkpoint = fit.wait()?;
+                return Err(TrainError::Interrupted {
+                    epoch: epoch + 1,
+                    step: fit.standing.step,
+                    checkpoint,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn each_callback(
+        &mut self,
+        mut call: impl FnMut(&mut dyn Callback) -> Result<(), CallbackError>,
+    ) -> Result<(), TrainError> {
+        for callback in &mut self.callbacks {
+            call(callback.as_mut())
+                .map_err(|source| TrainError::Callback { callback: callback.name(), source })?;
+        }
+        Ok(())
+    }
+}
+
+impl<S, O: Optimizer<f32>> Fit<'_, S, O> {
+    fn save(&mut self) -> Result<(), TrainError> {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.save(self.model, &self.training, &self.standing)?;
+        }
+        Ok(())
+    }
+
+    fn save_after_epoch(&mut self, is_last: bool) -> Result<(), TrainError> {
+        let due = self.keeper.as_ref().is_some_and(|keeper| keeper.is_due(self.standing.epoch));
+        if due || is_last { self.save() } else { Ok(()) }
+    }
+
+    fn wait(&mut self) -> Result<Option<std::path::PathBuf>, TrainError> {
+        Ok(self.keeper.as_mut().map(Keeper::wait).transpose()?.flatten())
+    }
+}

@@ -1,0 +1,172 @@
+//! Trainings that end early and go on: to the bits of the one that did not.
+#![allow(clippy::unwrap_used, reason = "a failure is the test's")]
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ndarray::Array2;
+use ziffer_nn::random::{Purpose, Stream};
+use ziffer_nn::{Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy, WithClasses};
+use ziffer_trainer::callback::{BatchLog, Callback, EarlyStopping, Monitor};
+use ziffer_trainer::{CheckpointError, Checkpoints, Every, History, TrainError, Trainer};
+
+/// Noise, so that validation becomes worse soon.
+fn samples() -> (Array2<f32>, Vec<usize>) {
+    let mut stream = Stream::new(5, Purpose::Other(0), 0);
+    let x = Array2::from_shape_simple_fn((120, 9), || stream.normal() as f32);
+    (x, (0..120).map(|_| stream.below(3) as usize).collect())
+}
+
+fn network() -> Model {
+    Sequential::new([9]).dense(11, Activation::Relu).dense(3, Activation::Softmax).build(2).unwrap()
+}
+
+fn trainer<'a>() -> Trainer<'a, Adam, SparseCategoricalCrossentropy> {
+    let adam = Adam { learning_rate: 0.02, ..Adam::default() };
+    Trainer::new(adam, SparseCategoricalCrossentropy::default()).epochs(6).batch_size(8).threads(1)
+}
+
+fn checkpoints(folder: &Path) -> Checkpoints {
+    Checkpoints::new(folder).resume(true)
+}
+
+fn fit(
+    mut trainer: Trainer<'_, Adam, SparseCategoricalCrossentropy>,
+    model: &mut Model,
+) -> Result<History, TrainError> {
+    let (x, classes) = samples();
+    let x = x.view();
+    let (train, validation) = x.split_at(ndarray::Axis(0), 90);
+    let train = WithClasses::new(train, &classes[..90]);
+    trainer.fit_samples(model, &train, Some(&WithClasses::new(validation, &classes[90..])))
+}
+
+/// Sets a flag at a step.
+struct StopAt<'a>(&'a AtomicBool, (usize, usize));
+
+impl Callback for StopAt<'_> {
+    fn name(&self) -> &'static str {
+        "stop"
+    }
+    fn on_batch_end(&mut self, log: &BatchLog) {
+        if (log.epoch, log.step) >= self.1 {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+fn without_seconds(history: History) -> History {
+    History { seconds: Vec::new(), ..history }
+}
+
+#[test]
+fn interrupted_and_resumed_is_as_not_interrupted() {
+    let mut whole = network();
+    let history = without_seconds(fit(trainer(), &mut whole).unwrap());
+    for every in ["1step", "5steps", "1epoch", "3epochs", "1000epochs"] {
+        let folder = tempfile::tempdir().unwrap();
+        let with = || {
+            let every: Every = every.parse().unwrap();
+            trainer().checkpoints(checkpoints(folder.path()).every(every))
+        };
+        let flag = AtomicBool::new(false);
+        let mut model = network();
+        let stop = StopAt(&flag, (2, 3));
+        match fit(with().stop_when(&flag).callback(stop), &mut model) {
+            Err(TrainError::Interrupted { epoch: 3, checkpoint: Some(path), .. }) => assert!(path.is_file()),
+            other => panic!("{other:?}"),
+        }
+        let mut model = network();
+        let resumed = fit(with(), &mut model).unwrap();
+        assert_eq!(resumed.epochs(), resumed.seconds.len());
+        assert_eq!(without_seconds(resumed), history, "{every}");
+        assert_eq!(model.weights_sha256(), whole.weights_sha256(), "{every}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "the last two, {every}");
+    }
+}
+
+#[test]
+fn without_checkpoints_it_stops_as_well() {
+    let flag = AtomicBool::new(true);
+    let outcome = fit(trainer().stop_when(&flag), &mut network());
+    assert!(
+        matches!(outcome, Err(TrainError::Interrupted { epoch: 1, checkpoint: None, .. })),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn early_stopping_goes_on_counting() {
+    let early = |patience| EarlyStopping::new(Monitor::ValLoss, patience).restore_best_weights(false);
+    let mut whole = network();
+    let history = fit(trainer().epochs(100).callback(early(3)), &mut whole).unwrap();
+    assert!((4..100).contains(&history.epochs()), "{} epochs", history.epochs());
+
+    // Stopped in the middle of its patience.
+    let folder = tempfile::tempdir().unwrap();
+    let epochs = history.epochs() - 1;
+    let first = trainer().epochs(epochs).callback(early(3)).checkpoints(checkpoints(folder.path()));
+    assert_eq!(fit(first, &mut network()).unwrap().epochs(), epochs);
+    for _ in 0..2 {
+        let mut model = network();
+        let second = trainer().epochs(100).callback(early(3)).checkpoints(checkpoints(folder.path()));
+        // The second time there is nothing left to do: it was stopped for good.
+        assert_eq!(without_seconds(fit(second, &mut model).unwrap()), without_seconds(history.clone()));
+        assert_eq!(model.weights_sha256(), whole.weights_sha256());
+    }
+    let best = EarlyStopping::new(Monitor::ValLoss, 3);
+    let error =
+        fit(trainer().callback(best).checkpoints(checkpoints(folder.path())), &mut network()).unwrap_err();
+    assert!(error.to_string().starts_with("early stopping: cannot resume"), "{error}");
+}
+
+#[test]
+fn a_setting_of_the_callers_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |set: &str| trainer().checkpoints(checkpoints(folder.path()).setting("set", set));
+    fit(with("noise"), &mut network()).unwrap();
+    match fit(with("music"), &mut network()) {
+        Err(TrainError::Checkpoint(CheckpointError::Settings { differences, .. })) => {
+            assert_eq!(differences, "set was noise, is music");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let error =
+        fit(trainer().checkpoints(checkpoints(&folder.path().join("none"))), &mut network()).unwrap_err();
+    assert!(error.to_string().contains("none: cannot list"), "{error}");
+}
+
+/// Makes the folder of the checkpoints unusable at the end of the second epoch.
+struct RemoveAt<'a>(&'a Path);
+
+impl Callback for RemoveAt<'_> {
+    fn name(&self) -> &'static str {
+        "remove"
+    }
+    fn on_batch_end(&mut self, log: &BatchLog) {
+        if (log.epoch, log.step) == (1, 0) {
+            std::fs::rename(self.0, self.0.with_extension("aside")).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_written_ends_training_and_leaves_the_others() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("run");
+    std::fs::create_dir(&folder).unwrap();
+    let with = trainer().callback(RemoveAt(&folder)).checkpoints(checkpoints(&folder));
+    let error = fit(with, &mut network()).unwrap_err();
+    assert!(error.to_string().contains("cannot write"), "{error}");
+    std::fs::rename(folder.with_extension("aside"), &folder).unwrap();
+    let mut model = network();
+    fit(trainer().checkpoints(checkpoints(&folder)), &mut model).unwrap();
+    let mut whole = network();
+    fit(trainer(), &mut whole).unwrap();
+    assert_eq!(model.weights_sha256(), whole.weights_sha256());
+}
