@@ -74,6 +74,7 @@ struct Entry {
     name: &'static str,
     title: &'static str,
     class_names: &'static [&'static str],
+    folders: &'static [&'static str],
     mirrors: &'static [&'static str],
     files: &'static [FileEntry; 4],
 }
@@ -101,6 +102,11 @@ impl Name {
     /// What the classes are called, from class 0; empty if that is not known.
     pub fn class_names(self) -> &'static [&'static str] {
         self.entry().class_names
+    }
+
+    /// Folders where an operating system's package puts the files, raw or as `.gz`.
+    pub fn folders(self) -> &'static [&'static str] {
+        self.entry().folders
     }
 
     /// Public addresses that have the files as `.gz`: each ends with a slash and takes a file name.
@@ -189,6 +195,7 @@ static MNIST: Entry = Entry {
     name: "mnist",
     title: "MNIST",
     class_names: &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
+    folders: &[],
     mirrors: &[
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -225,6 +232,8 @@ static FASHION_MNIST: Entry = Entry {
         "Bag",
         "Ankle boot",
     ],
+    // Debian's package dataset-fashion-mnist.
+    folders: &["/usr/share/datasets/fashion-mnist"],
     mirrors: &[
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
         "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
@@ -245,6 +254,7 @@ static KMNIST: Entry = Entry {
     name: "kmnist",
     title: "Kuzushiji-MNIST",
     class_names: &["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"],
+    folders: &[],
     mirrors: &["http://codh.rois.ac.jp/kmnist/dataset/kmnist/"],
     files: &files_of_60000(
         [None; 4],
@@ -257,8 +267,14 @@ static KMNIST: Entry = Entry {
     ),
 };
 
-static CUSTOM: Entry =
-    Entry { name: "custom", title: "custom set", class_names: &[], mirrors: &[], files: &FILES };
+static CUSTOM: Entry = Entry {
+    name: "custom",
+    title: "custom set",
+    class_names: &[],
+    folders: &[],
+    mirrors: &[],
+    files: &FILES,
+};
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,7 @@
-//! Files from addresses: one GET into a temporary file, bounded in time and size, then the checks of every intake.
+//! Files from addresses: a GET into a temporary file, bounded in time and size, then the checks of every intake.
+//!
+//! A body that breaks off is gone on with from where it broke, by a range (RFC 9110, 14), or fetched again where the server
+//! does not know ranges; what is a server's passing trouble is asked again. Between the tries is a pause that doubles.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -8,7 +11,7 @@ use std::time::Duration;
 
 use tempfile::NamedTempFile;
 use ureq::Agent;
-use ureq::http::Uri;
+use ureq::http::{HeaderMap, HeaderValue, Uri};
 use ureq::tls::{RootCerts, TlsConfig};
 
 use crate::digest::{Digest, Hasher};
@@ -24,6 +27,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// moving is let finish.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How often an address is asked in all, as long as the trouble may pass.
+const TRIES: u32 = 4;
+
+/// Before the second try; it doubles with each.
+const PAUSE: Duration = Duration::from_millis(250);
+
 /// The bound for a file of which nothing is known.
 const MAX_BYTES: u64 = 2 << 30;
 
@@ -31,18 +40,19 @@ const MAX_BYTES: u64 = 2 << 30;
 #[derive(Debug)]
 pub(crate) struct Downloader {
     agent: Agent,
+    pause: Duration,
     /// Places that could not be reached, with the reason: the other files of a set need not wait for them too.
     unreachable: HashMap<String, String>,
 }
 
 impl Default for Downloader {
     fn default() -> Downloader {
-        Downloader::with_timeouts(CONNECT_TIMEOUT, READ_TIMEOUT)
+        Downloader::new(CONNECT_TIMEOUT, READ_TIMEOUT, PAUSE)
     }
 }
 
 impl Downloader {
-    fn with_timeouts(connect: Duration, read: Duration) -> Downloader {
+    fn new(connect: Duration, read: Duration, pause: Duration) -> Downloader {
         // The platform's certificates, so that a company's own or `SSL_CERT_FILE` counts.
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
         let config = Agent::config_builder()
@@ -56,7 +66,7 @@ impl Downloader {
             .timeout_recv_response(Some(read))
             .timeout_per_read(Some(read))
             .build();
-        Downloader { agent: config.new_agent(), unreachable: HashMap::new() }
+        Downloader { agent: config.new_agent(), pause, unreachable: HashMap::new() }
     }
 }
 
@@ -66,12 +76,24 @@ struct Body {
     digest: Digest,
 }
 
+/// What an address has sent so far.
+struct Arriving {
+    file: NamedTempFile,
+    hasher: Hasher,
+    found: u64,
+    max_bytes: u64,
+    /// The server's word for this very content, which a range must be of (RFC 9110, 13.1.5).
+    validator: Option<HeaderValue>,
+}
+
 /// How a request went wrong.
 enum Refusal {
     /// Nobody answered; it will be so for every file.
     Unreachable(String),
     /// The server has no such file.
     NotFound,
+    /// It may go better the next time.
+    Passing(String),
     /// Anything else.
     Other(String),
     /// The file cannot be kept here.
@@ -101,7 +123,7 @@ impl Downloader {
                 Ok(body) => return wanted.copy(reopen(&body)?, Path::new(url)),
                 Err(Refusal::NotFound) => {}
                 Err(Refusal::Here(error)) => return Err(Failure::Here(error)),
-                Err(Refusal::Other(reason)) => return Err(failure(url, reason)),
+                Err(Refusal::Passing(reason) | Refusal::Other(reason)) => return Err(failure(url, reason)),
                 Err(Refusal::Unreachable(reason)) => {
                     self.unreachable.insert(mirror.to_owned(), reason.clone());
                     return Err(failure(url, reason));
@@ -113,54 +135,119 @@ impl Downloader {
 
     /// The body of one address, in a temporary file.
     fn get(&self, url: &str, max_bytes: u64, folder: &Path) -> Result<Body, Refusal> {
+        let mut arriving = None;
+        let mut trouble = None;
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                std::thread::sleep(self.pause * (1 << (attempt - 1)));
+            }
+            match (self.try_once(url, max_bytes, folder, &mut arriving), &trouble) {
+                (Ok(body), _) => return Ok(body),
+                (Err(Refusal::Passing(reason)), _) => trouble = Some(reason),
+                // It was there a moment ago: the first trouble says more.
+                (Err(Refusal::Unreachable(_)), Some(_)) => {}
+                (Err(refusal), _) => return Err(refusal),
+            }
+        }
+        Err(Refusal::Other(format!("{}, at the last of {TRIES} tries", trouble.unwrap_or_default())))
+    }
+
+    /// Asks once, for what has not arrived yet.
+    fn try_once(
+        &self,
+        url: &str,
+        max_bytes: u64,
+        folder: &Path,
+        so_far: &mut Option<Arriving>,
+    ) -> Result<Body, Refusal> {
         let mut request = self.agent.get(url);
+        if let Some(Arriving { found, validator: Some(validator), .. }) = so_far.as_ref() {
+            request = request.header("Range", format!("bytes={found}-")).header("If-Range", validator.clone());
+        } else {
+            // A rest of something else must not be taken for the rest of this.
+            *so_far = None;
+        }
         // A proxy from the environment is for the world outside: it cannot know this machine's own addresses.
         if is_loopback(url) {
             request = request.config().proxy(None).build();
         }
         let response = request.call().map_err(|error| Refusal::Unreachable(describe(error)))?;
-        let status = response.status();
-        if status == 404 {
-            return Err(Refusal::NotFound);
-        }
-        if !status.is_success() {
-            return Err(Refusal::Other(format!("answered {status}")));
-        }
-        let too_long =
-            |len: u64| Refusal::Other(format!("has {len} bytes or more, expected at most {max_bytes}"));
-        if let Some(len) = response.body().content_length()
-            && len > max_bytes
-        {
-            return Err(too_long(len));
-        }
-        create_folder(folder).map_err(Refusal::Here)?;
-        let write_error = |source| {
-            Refusal::Here(DatasetError::Io { action: "write into", path: folder.to_owned(), source })
+        let found = so_far.as_ref().map_or(0, |arriving| arriving.found);
+        let is_rest = match response.status().as_u16() {
+            206 => found > 0 && range_start(response.headers()) == Some(found),
+            200 => false,
+            404 => return Err(Refusal::NotFound),
+            status @ (408 | 425 | 429 | 500 | 502 | 503 | 504) => {
+                return Err(Refusal::Passing(format!("answered {status}")));
+            }
+            // The file has become shorter than what has arrived of it.
+            416 if found > 0 => {
+                *so_far = None;
+                return Err(Refusal::Passing("has not the rest".to_owned()));
+            }
+            _ => return Err(Refusal::Other(format!("answered {}", response.status()))),
         };
-        let mut file = temporary_in(folder).map_err(write_error)?;
-        let mut body = response.into_body().into_reader();
+        if response.status() == 206 && !is_rest {
+            *so_far = None;
+            return Err(Refusal::Passing("sent another part than asked for".to_owned()));
+        }
+        let found = if is_rest { found } else { 0 };
+        if let Some(len) = response.body().content_length()
+            && found + len > max_bytes
+        {
+            return Err(too_long(found + len, max_bytes));
+        }
+        if !is_rest {
+            create_folder(folder).map_err(Refusal::Here)?;
+            let validator = response.headers().get("ETag").filter(|etag| !etag.as_bytes().starts_with(b"W/"));
+            let validator = validator.or_else(|| response.headers().get("Last-Modified")).cloned();
+            let file = temporary_in(folder).map_err(|source| write_error(folder, source))?;
+            *so_far = Some(Arriving { file, hasher: Hasher::default(), found: 0, max_bytes, validator });
+        }
+        let Some(arriving) = so_far.as_mut() else { unreachable!("set just now, or there before") };
+        arriving.read(&mut response.into_body().into_reader(), folder)?;
+        let Some(Arriving { file, hasher, .. }) = so_far.take() else { unreachable!("there a moment ago") };
+        Ok(Body { file, digest: hasher.finish() })
+    }
+}
+
+impl Arriving {
+    /// Reads to the end of what is sent.
+    fn read(&mut self, body: &mut impl Read, folder: &Path) -> Result<(), Refusal> {
         let mut buffer = vec![0; 64 * 1024];
-        let mut hasher = Hasher::default();
-        let mut found = 0;
         loop {
             let count = match body.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
-                    return Err(Refusal::Other(format!("broke off after {found} bytes: {}", reason(&error))));
+                    let reason = reason(&error);
+                    return Err(Refusal::Passing(format!("broke off after {} bytes: {reason}", self.found)));
                 }
             };
-            found += count as u64;
-            if found > max_bytes {
-                return Err(too_long(found));
+            self.found += count as u64;
+            if self.found > self.max_bytes {
+                return Err(too_long(self.found, self.max_bytes));
             }
-            hasher.update(&buffer[..count]);
-            file.write_all(&buffer[..count]).map_err(write_error)?;
+            self.hasher.update(&buffer[..count]);
+            self.file.write_all(&buffer[..count]).map_err(|source| write_error(folder, source))?;
         }
-        file.flush().map_err(write_error)?;
-        Ok(Body { file, digest: hasher.finish() })
+        self.file.flush().map_err(|source| write_error(folder, source))
     }
+}
+
+fn too_long(len: u64, max_bytes: u64) -> Refusal {
+    Refusal::Other(format!("has {len} bytes or more, expected at most {max_bytes}"))
+}
+
+fn write_error(folder: &Path, source: io::Error) -> Refusal {
+    Refusal::Here(DatasetError::Io { action: "write into", path: folder.to_owned(), source })
+}
+
+/// The first byte that a `Content-Range: bytes 5-9/10` says.
+fn range_start(headers: &HeaderMap) -> Option<u64> {
+    let text = headers.get("Content-Range")?.to_str().ok()?;
+    text.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
 }
 
 /// An archive longer than its content, by more than the few bytes that packing costs at worst, is none.
@@ -215,46 +302,4 @@ fn describe(error: ureq::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::TcpListener;
-
-    use super::*;
-
-    /// A server that takes the call and then says nothing, and one that stops in the middle of the body.
-    #[test]
-    fn nothing_waits_for_ever() {
-        for sent in ["", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345"] {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let url = format!("http://{}/file", listener.local_addr().unwrap());
-            let server = std::thread::spawn(move || {
-                let mut stream = listener.accept().unwrap().0;
-                stream.write_all(sent.as_bytes()).unwrap();
-                // Until the client hangs up.
-                let _ = stream.read_to_end(&mut Vec::new());
-            });
-            let folder = tempfile::tempdir().unwrap();
-            let patience = Duration::from_millis(200);
-            match Downloader::with_timeouts(patience, patience).get(&url, 100, folder.path()) {
-                Err(Refusal::Unreachable(reason)) => {
-                    assert!(sent.is_empty() && reason.starts_with("no answer in time"), "{reason}");
-                }
-                Err(Refusal::Other(reason)) => {
-                    assert!(!sent.is_empty() && reason.starts_with("broke off after 5 bytes: "), "{reason}");
-                }
-                _ => panic!("an answer to {sent:?}"),
-            }
-            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-            server.join().unwrap();
-        }
-    }
-
-    #[test]
-    fn only_this_machine_is_loopback() {
-        for url in ["http://127.0.0.1:80/a", "http://localhost/", "http://[::1]:8080/", "http://127.8.8.8/"] {
-            assert!(is_loopback(url), "{url}");
-        }
-        for url in ["http://example.org/127.0.0.1", "https://10.0.0.1/", "", "http://localhost.org/"] {
-            assert!(!is_loopback(url), "{url}");
-        }
-    }
-}
+mod tests;

@@ -52,6 +52,7 @@
 pub mod catalogue;
 mod dataset;
 mod digest;
+mod doctor;
 #[cfg(feature = "download")]
 mod download;
 mod error;
@@ -66,6 +67,7 @@ mod view;
 pub use catalogue::{Name, Part};
 pub use dataset::{Dataset, normalize};
 pub use digest::Digest;
+pub use doctor::FileState;
 pub use error::{Attempt, DatasetError};
 pub use source::{FashionMnist, Kmnist, Mirror, Mnist, Source, TrainTest};
 pub use view::{Batch, Batches, View};

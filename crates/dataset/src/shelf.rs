@@ -19,6 +19,8 @@ use crate::verified;
 pub(crate) struct Shelf<'a> {
     source: &'a Source,
     folder: PathBuf,
+    /// Held from the first file that is not there to the end, so that processes that want the same set fetch it once.
+    lock: Option<Lock>,
     /// Places that did not have a file, for the error if no place has it.
     attempts: Vec<Attempt>,
     #[cfg(feature = "download")]
@@ -35,6 +37,7 @@ impl<'a> Shelf<'a> {
         Ok(Shelf {
             source,
             folder,
+            lock: None,
             attempts: Vec::new(),
             #[cfg(feature = "download")]
             downloader: Downloader::default(),
@@ -55,6 +58,8 @@ impl<'a> Shelf<'a> {
                 None => missing.push(entry.name),
             }
         }
+        // With the folder, if it was made for nothing.
+        self.lock = None;
         <[IdxFile; 4]>::try_from(files).map_err(|_| {
             let mut attempts = std::mem::take(&mut self.attempts);
             if !self.folder.exists() {
@@ -78,7 +83,13 @@ impl<'a> Shelf<'a> {
         let force = self.source.force && self.source.name != Name::Custom;
         let mut is_broken = false;
         if !force {
-            match self.present(&wanted) {
+            // A second look once no other process can be at it: it may have brought what was not there.
+            let mut found = self.present(&wanted);
+            if !matches!(found, Ok(Some(_))) && self.lock.is_none() {
+                self.lock = Lock::of(&self.folder);
+                found = self.present(&wanted);
+            }
+            match found {
                 Ok(Some(file)) => return Ok(Some(file)),
                 Ok(None) => {}
                 Err(error) => {
@@ -86,6 +97,8 @@ impl<'a> Shelf<'a> {
                     is_broken = true;
                 }
             }
+        } else if self.lock.is_none() {
+            self.lock = Lock::of(&self.folder);
         }
         let arrived = match if force { None } else { self.packed(&wanted)? } {
             Some(arrived) => Some(arrived),
@@ -151,6 +164,12 @@ impl<'a> Shelf<'a> {
             }
         }
         if source.public_mirrors {
+            for folder in source.name.folders() {
+                let arrived = self.try_folder(wanted, Path::new(folder))?;
+                if arrived.is_some() {
+                    return Ok(arrived);
+                }
+            }
             for url in source.name.mirrors() {
                 let arrived = self.try_address(wanted, url)?;
                 if arrived.is_some() {
@@ -237,12 +256,44 @@ impl<'a> Shelf<'a> {
     }
 }
 
+/// A folder that this process alone fills.
+#[derive(Debug)]
+struct Lock {
+    /// The folder itself: a file of its own for the lock would stay.
+    _folder: File,
+    /// Where it lies, if it was made for this.
+    made: Option<PathBuf>,
+}
+
+impl Lock {
+    /// Makes the folder if it is missing, and waits for whoever fills it. `None` where that cannot be done, on a file system
+    /// without locks say; then two processes may do the same work, and both do it right.
+    fn of(folder: &Path) -> Option<Lock> {
+        let is_new = is_missing(folder);
+        if is_new {
+            fs::create_dir_all(folder).ok()?;
+        }
+        let made = is_new.then(|| folder.to_owned());
+        let file = File::open(folder).and_then(|file| file.lock().map(|()| file));
+        file.ok().map(|file| Lock { _folder: file, made })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Some(made) = &self.made {
+            // Which only an empty folder lets be done with it.
+            let _ = fs::remove_dir(made);
+        }
+    }
+}
+
 /// Whether nothing stands under a name. What stands there and cannot be looked at is not missing.
-fn is_missing(path: &Path) -> bool {
+pub(crate) fn is_missing(path: &Path) -> bool {
     fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-fn archive_path(raw: &Path) -> PathBuf {
+pub(crate) fn archive_path(raw: &Path) -> PathBuf {
     let mut path = raw.as_os_str().to_owned();
     path.push(".gz");
     path.into()

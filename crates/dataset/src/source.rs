@@ -5,7 +5,7 @@
 //! 1. the data folder, raw: placed by hand or left by an earlier run;
 //! 2. the data folder, as `.gz`: unpacked beside it, once;
 //! 3. the [mirrors](Mirror) of the [`Source`], in order, raw or `.gz`;
-//! 4. the public mirrors of the [catalogue](crate::catalogue).
+//! 4. the folders and public mirrors of the [catalogue](crate::catalogue).
 //!
 //! What comes from 2 to 4 lands in the data folder as the raw file, written beside and renamed. It is the content
 //! that counts: any packaging of the right bytes is good. Where the catalogue has no digest of the content (KMNIST),
@@ -64,7 +64,7 @@ pub struct Source {
     pub data_dir: Option<PathBuf>,
     /// Where to look after the data folder, in this order, before the public mirrors.
     pub mirrors: Vec<Mirror>,
-    /// Whether to look at the public mirrors of the catalogue at last.
+    /// Whether to look at the folders and public mirrors of the catalogue at last.
     pub public_mirrors: bool,
     /// Whether to leave all addresses alone. Folders are still used.
     pub offline: bool,

@@ -273,10 +273,11 @@ fn mirrors_are_tried_in_order() {
         .offline(true);
     let text = line(TrainTest::open(&source).unwrap_err());
     let tried = format!(
-        "(tried {absent}: no such folder | \
+        "(tried {target}: no such folder | {absent}: no such folder | \
          {empty}: has neither train-images-idx3-ubyte nor train-images-idx3-ubyte.gz | \
          {wrong}: has neither train-images-idx3-ubyte nor train-images-idx3-ubyte.gz | \
          http://127.0.0.1:9/: not tried, offline); place them there, raw or .gz",
+        target = target.display(),
         absent = absent.display(),
         empty = empty.display(),
         wrong = wrong.display()

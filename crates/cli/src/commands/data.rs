@@ -1,5 +1,6 @@
 //! Where a command's data come from.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use ziffer_dataset::catalogue::Name;
@@ -24,13 +25,27 @@ pub(crate) fn name(text: &str) -> Result<Name, String> {
     text.parse().map_err(|_| format!("no such data set, expected one of {}", known()))
 }
 
-/// The source of a set: hand-placed and cached files, these mirrors, the repository's copy, then the public mirrors.
+/// The environment's own mirror.
+const MIRROR: &str = "ZIFFER_MIRROR";
+
+/// A mirror as it is written on the command line: an address or a folder.
+pub(crate) fn mirror(place: &OsStr) -> Mirror {
+    match place.to_str() {
+        Some(url) if url.starts_with("http://") || url.starts_with("https://") => Mirror::Url(url.to_owned()),
+        _ => Mirror::Folder(place.into()),
+    }
+}
+
+/// The source of a set: hand-placed and cached files, these mirrors, the environment's, the repository's copy, then the
+/// public mirrors.
 pub(crate) fn source(name: Name, data_dir: Option<&Path>, mirrors: &[Mirror]) -> Source {
     let mut source = Source::new(name);
     if let Some(folder) = data_dir {
         source = source.data_dir(folder);
     }
-    for mirror in mirrors.iter().cloned().chain(repository_copy(name)) {
+    let of_environment =
+        std::env::var_os(MIRROR).filter(|place| !place.is_empty()).map(|place| mirror(&place));
+    for mirror in mirrors.iter().cloned().chain(of_environment).chain(repository_copy(name)) {
         source = source.mirror(mirror);
     }
     source

@@ -1,5 +1,6 @@
 //! `download`: gets data sets.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use ziffer_dataset::catalogue::Name;
@@ -17,9 +18,10 @@ pub struct Download {
     /// Put the four files of the one set here
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Look here first: a place that has the four files under their usual names; may be given several times
+    /// Look here first: a place that has the four files under their usual names; may be given several times. The environment
+    /// variable ZIFFER_MIRROR names one more
     #[arg(long, value_name = "URL or DIR")]
-    mirror: Vec<String>,
+    mirror: Vec<OsString>,
     /// Do not use the network
     #[arg(long)]
     offline: bool,
@@ -40,7 +42,7 @@ impl Download {
                 format!("--data-dir takes one data set, found {found}; leave it out to use the cache folder");
             return Err(UsageError(problem).into());
         }
-        let mirrors: Vec<Mirror> = self.mirror.iter().map(|place| mirror(place)).collect();
+        let mirrors: Vec<Mirror> = self.mirror.iter().map(|place| data::mirror(place)).collect();
         for &name in &self.names {
             let source = data::source(name, self.data_dir.as_deref(), &mirrors)
                 .offline(self.offline)
@@ -53,13 +55,5 @@ impl Download {
             ))?;
         }
         Ok(())
-    }
-}
-
-fn mirror(place: &str) -> Mirror {
-    if place.starts_with("http://") || place.starts_with("https://") {
-        Mirror::Url(place.to_owned())
-    } else {
-        Mirror::Folder(place.into())
     }
 }

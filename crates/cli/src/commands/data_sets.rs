@@ -1,0 +1,106 @@
+//! `data`: what data sets there are, and what the cache has of them.
+
+use std::fmt::Write as _;
+
+use anyhow::anyhow;
+use clap::Subcommand;
+use ziffer_dataset::catalogue::{Content, Part};
+use ziffer_dataset::{FileState, Name, Source};
+
+use crate::usage::print;
+
+/// Show the data sets there are, or check those in the cache folder
+#[derive(Clone, Debug, clap::Args)]
+pub struct Data {
+    #[command(subcommand)]
+    command: DataCommand,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum DataCommand {
+    /// List the data sets: their sizes, and where they lie
+    List,
+    /// Read every file in the cache folder and say what is wrong; exits with 1 if anything is
+    Doctor,
+}
+
+impl Data {
+    /// Prints the list, or what was found.
+    ///
+    /// # Errors
+    /// If a file of the cache is broken, or its place is unknown.
+    pub fn run(&self) -> anyhow::Result<()> {
+        match self.command {
+            DataCommand::List => list(),
+            DataCommand::Doctor => doctor(),
+        }
+    }
+}
+
+/// The sets that have a name, and so a place in the cache.
+fn named() -> impl Iterator<Item = Name> {
+    Name::ALL.into_iter().filter(|&name| name != Name::Custom)
+}
+
+fn list() -> anyhow::Result<()> {
+    let mut text = String::new();
+    for name in named() {
+        let folder = Source::new(name).folder()?;
+        let count = |part| {
+            let images =
+                name.files().iter().find(|file| file.part == part && file.content == Content::Images);
+            images.and_then(|file| file.shape).map_or("?".to_owned(), |shape| shape[0].to_string())
+        };
+        let there = name.files().iter().filter(|file| {
+            let path = folder.join(file.name);
+            path.is_file() || folder.join(format!("{}.gz", file.name)).is_file()
+        });
+        let there = match there.count() {
+            4 => format!("in {}", folder.display()),
+            0 => "not in the cache".to_owned(),
+            some => format!("{some} of 4 files in {}", folder.display()),
+        };
+        let classes = name.classes().map_or("?".to_owned(), |classes| classes.to_string());
+        let (train, test) = (count(Part::Train), count(Part::Test));
+        let pictures = format!("{train} + {test} pictures, {classes} classes");
+        let _ = writeln!(text, "{name:<14}  {:<16}  {pictures:<38}  {there}", name.title());
+    }
+    let _ = writeln!(text, "{:<14}  your own four IDX files under MNIST's names, in --data-dir", "custom");
+    print(&text)
+}
+
+fn doctor() -> anyhow::Result<()> {
+    let mut text = String::new();
+    let mut wrong = Vec::new();
+    for name in named() {
+        let source = Source::new(name);
+        let folder = source.folder()?;
+        let files = source.examine()?;
+        if files.iter().all(|(_, state)| matches!(state, FileState::Missing)) {
+            let _ = writeln!(text, "{name}: not in the cache; `ziffer download {name}` gets it");
+            continue;
+        }
+        let _ = writeln!(text, "{name}: in {}", folder.display());
+        for (file, state) in files {
+            let found = match state {
+                FileState::Missing => format!("missing; `ziffer download {name}` gets it"),
+                FileState::Packed => "packed, checked at its first use".to_owned(),
+                FileState::Good { is_verified: true } => "good".to_owned(),
+                FileState::Good { is_verified: false } => {
+                    "good by its type and shape; no digest of it was published".to_owned()
+                }
+                FileState::Wrong(error) => {
+                    wrong.push(format!("{name}'s {}", file.name));
+                    format!("wrong: {error}; `ziffer download {name}` replaces it")
+                }
+                _ => "unknown".to_owned(),
+            };
+            let _ = writeln!(text, "  {}: {found}", file.name);
+        }
+    }
+    print(&text)?;
+    match wrong.as_slice() {
+        [] => Ok(()),
+        files => Err(anyhow!("wrong in the cache: {}", files.join(", "))),
+    }
+}
