@@ -10,7 +10,7 @@ mod seeds;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ziffer::commands::{Download, Evaluate, Predict, Summary, Train};
+use ziffer::commands::{Data, Download, Evaluate, Predict, Summary, Train};
 
 /// The project's own commands: the whole evaluation in one, and what maintains the project.
 #[derive(Debug, Parser)]
@@ -27,6 +27,7 @@ enum Command {
     Predict(Predict),
     Summary(Summary),
     Download(Download),
+    Data(Data),
     Seeds(seeds::Seeds),
     Bench(bench::Bench),
     Compare(compare::Compare),
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Command::Predict(predict) => predict.run(),
         Command::Summary(summary) => summary.run(),
         Command::Download(download) => download.run(),
+        Command::Data(data) => data.run(),
         Command::Seeds(seeds) => seeds.run(),
         Command::Bench(bench) => bench.run(),
         Command::Compare(compare) => compare.run(),

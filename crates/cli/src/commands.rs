@@ -1,6 +1,7 @@
 //! The commands that `ziffer` and `cargo xtask` have in common: their flags, and what they do.
 
 mod data;
+mod data_sets;
 mod download;
 mod evaluate;
 mod predict;
@@ -8,6 +9,7 @@ mod summary;
 mod train;
 
 pub use data::DataArgs;
+pub use data_sets::Data;
 pub use download::Download;
 pub use evaluate::Evaluate;
 pub use predict::Predict;

@@ -28,6 +28,7 @@
 #![forbid(unsafe_code)]
 
 pub mod commands;
+mod interrupt;
 mod recipe;
 mod run_folder;
 mod usage;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ziffer::commands::{Download, Evaluate, Predict, Summary, Train};
+use ziffer::commands::{Data, Download, Evaluate, Predict, Summary, Train};
 
 /// Trains small dense networks on MNIST-style data, fast and repeatably.
 #[derive(Debug, Parser)]
@@ -16,7 +16,8 @@ struct Ziffer {
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage. Results go to standard output, messages to standard error.
-The environment variable ZIFFER_ISA (avx512, avx2, portable) forces an instruction set; results do not depend on it.";
+The environment variable ZIFFER_ISA (avx512, avx2, portable) forces an instruction set; results do not depend on it.
+ZIFFER_MIRROR (an address or a folder) is a place where every command looks for data sets that are not there.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -25,6 +26,7 @@ enum Command {
     Predict(Predict),
     Summary(Summary),
     Download(Download),
+    Data(Data),
 }
 
 fn main() -> ExitCode {
@@ -38,5 +40,6 @@ fn main() -> ExitCode {
         Command::Predict(predict) => predict.run(),
         Command::Summary(summary) => summary.run(),
         Command::Download(download) => download.run(),
+        Command::Data(data) => data.run(),
     })
 }

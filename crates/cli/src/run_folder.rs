@@ -1,9 +1,10 @@
 //! A run's folder: the model and what is to be known of how it came about.
 
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
 use ziffer_nn::{Model, Staged};
 use ziffer_trainer::History;
@@ -58,18 +59,42 @@ pub struct RunSummary {
     pub weights_sha256: String,
 }
 
-/// Makes the folder and sees that a model of this many bytes can be written there, before time is spent on training one.
-pub(crate) fn prepare(folder: &Path, bytes: usize) -> anyhow::Result<()> {
+/// Makes the folder, sees that this many bytes can be written there before time is spent on training, and takes it for this
+/// run alone until what is returned is dropped.
+pub(crate) fn prepare(folder: &Path, bytes: usize) -> anyhow::Result<File> {
     std::fs::create_dir_all(folder)
         .map_err(|error| anyhow!("{}: cannot make the run's folder: {error}", folder.display()))?;
     for name in [MODEL_FILE, SUMMARY_FILE] {
         let path = folder.join(name);
         ensure!(!path.is_dir(), "{}: cannot write: it is a folder", path.display());
     }
+    let cannot_write =
+        |error: io::Error| anyhow!("{}: cannot write to the run's folder: {error}", folder.display());
+    let lock = File::open(folder).map_err(cannot_write)?;
+    match lock.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            let advice = "wait for it to end, or choose another folder with --out";
+            bail!("{}: another run is writing to this folder; {advice}", folder.display());
+        }
+        // Not every file system has locks, and then two runs are the user's business.
+        Ok(()) | Err(TryLockError::Error(_)) => {}
+    }
+    remove_leftovers(folder).map_err(cannot_write)?;
     // Written, brought to the disk, and dropped.
-    Staged::write(folder.join(MODEL_FILE), &vec![0; bytes])
-        .map(drop)
-        .map_err(|error| anyhow!("{}: cannot write to the run's folder: {error}", folder.display()))
+    Staged::write(folder.join(MODEL_FILE), &vec![0; bytes]).map(drop).map_err(cannot_write)?;
+    Ok(lock)
+}
+
+/// Removes what a run that was killed had begun to write.
+fn remove_leftovers(folder: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if Staged::is_leftover(&entry.file_name()) {
+            // One that stays takes room and does no other harm.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
 }
 
 /// Writes both files: both are on the disk before either gets its name, so that a failure leaves an earlier run as it was.

@@ -7,6 +7,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 use ziffer_tensor::InstructionSet;
+use ziffer_trainer::TrainError;
+
+use crate::interrupt;
 
 /// Parses the command line. Help and version are printed, wrong usage is told in one line.
 ///
@@ -105,6 +108,11 @@ pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
     if error.chain().any(closed) {
         // Whoever read our output has seen enough.
         return ExitCode::SUCCESS;
+    }
+    if let Some(TrainError::Interrupted { checkpoint, .. }) = error.downcast_ref() {
+        let saved = checkpoint.as_ref().map(|path| format!(", saved in {}", path.display()));
+        complain(&format!("{error}{}; the same command with --resume goes on", saved.unwrap_or_default()));
+        return ExitCode::from(interrupt::EXIT_CODE);
     }
     // Each error's message is complete in itself.
     complain(&format!("error: {error}"));

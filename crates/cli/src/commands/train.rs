@@ -2,14 +2,16 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::anyhow;
 use ziffer_nn::SparseCategoricalCrossentropy;
 use ziffer_nn::team::Team;
 use ziffer_tensor::InstructionSet;
-use ziffer_trainer::{Evaluate, Progress, Trainer, available_threads};
+use ziffer_trainer::{Checkpoints, Evaluate, Every, Progress, Trainer, available_threads};
 
 use super::data::{self, DataArgs};
+use crate::interrupt;
 use crate::recipe::{OptimizerName, Recipe};
 use crate::run_folder::{self, RunSummary};
 use crate::usage::print;
@@ -54,6 +56,12 @@ pub struct Train {
     /// The run's folder, made if missing [default: runs/NAME-SEED]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// How often all is saved on the way, besides at the end: like 300steps or 2epochs [default: 1epoch]
+    #[arg(long, value_name = "HOW OFTEN", value_parser = Every::from_str)]
+    checkpoint_every: Option<Every>,
+    /// Go on from the newest checkpoint in the run's folder, to the very same result; start if there is none
+    #[arg(long)]
+    resume: bool,
     /// A TOML file, or a built-in name
     #[arg(long, value_name = "FILE or NAME", default_value = "tutorial")]
     recipe: PathBuf,
@@ -144,8 +152,15 @@ impl Train {
         if let Some(init) = &self.init {
             model.load_weights(init)?;
         }
-        run_folder::prepare(&folder, model.parameters() * size_of::<f32>())?;
+        let slots = ziffer_nn::Optimizer::<f32>::slots(&recipe.optimizer()).len();
+        let _lock = run_folder::prepare(&folder, model.parameters() * (1 + slots) * size_of::<f32>())?;
 
+        let stop = interrupt::flag()?;
+        let checkpoints = Checkpoints::new(&folder)
+            .every(self.checkpoint_every.unwrap_or_default())
+            .resume(self.resume)
+            .setting("dataset", &recipe.dataset)
+            .setting("hidden", format!("{:?}", recipe.hidden));
         let history = Trainer::new(recipe.optimizer(), SparseCategoricalCrossentropy::default())
             .epochs(recipe.epochs)
             .batch_size(recipe.batch_size)
@@ -153,6 +168,8 @@ impl Train {
             .shuffle(recipe.shuffle)
             .seed(recipe.seed)
             .threads(threads_used)
+            .checkpoints(checkpoints)
+            .stop_when(&stop)
             .callback(Progress::default())
             .fit(&mut model, &data.train)?;
         let team = Team::new(threads_used)

@@ -73,3 +73,109 @@ fn a_set_that_is_nowhere_without_a_network_is_refused() {
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     assert!(!sandbox.path("cache/ziffer/kmnist").join(NAMES[0]).exists());
 }
+
+#[test]
+fn the_environment_names_a_mirror_for_every_command() {
+    let sandbox = Sandbox::with_tiny_set();
+    let at = |mirror: &str, arguments: &str| {
+        let mut command = sandbox.command();
+        command.env("ZIFFER_MIRROR", mirror).args(arguments.split_whitespace());
+        finish(&mut command)
+    };
+    let outcome = at("nowhere", "download kmnist --offline");
+    outcome.refused(&["nowhere: no such folder", "offline"]);
+    // Flags come first, then the environment, then the public mirrors.
+    let outcome = at("second", "download kmnist --offline --mirror first");
+    let place = |words: &str| outcome.stderr.find(words).unwrap_or_else(|| panic!("{words}: {outcome:?}"));
+    assert!(
+        place("first: no such") < place("second: no such") && place("second: no such") < place("http://")
+    );
+    let outcome = at("http://127.0.0.1:1/", "evaluate set --dataset kmnist");
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+}
+
+#[test]
+fn the_list_and_the_doctor_say_what_is_in_the_cache() {
+    let sandbox = Sandbox::new();
+    let list = sandbox.succeed("data list").stdout;
+    for words in [
+        "mnist ",
+        "fashion-mnist ",
+        "kmnist ",
+        "60000 + 10000 pictures, 10 classes",
+        "not in the cache",
+        "custom",
+    ] {
+        assert!(list.contains(words), "{words}: {list}");
+    }
+    let doctor = sandbox.succeed("data doctor").stdout;
+    assert!(doctor.contains("mnist: not in the cache; `ziffer download mnist` gets it"), "{doctor}");
+
+    sandbox.succeed("download mnist --offline");
+    assert!(sandbox.succeed("data list").stdout.contains("cache/ziffer/mnist"));
+    let doctor = sandbox.succeed("data doctor").stdout;
+    assert_eq!(doctor.matches(": good\n").count(), 4, "{doctor}");
+
+    let cache = sandbox.path("cache/ziffer/mnist");
+    fs::remove_file(cache.join(NAMES[1])).unwrap();
+    let mut labels = fs::read(cache.join(NAMES[3])).unwrap();
+    *labels.last_mut().unwrap() ^= 1;
+    fs::write(cache.join(NAMES[3]), labels).unwrap();
+    let before = sandbox.files();
+    let outcome = sandbox.run("data doctor");
+    assert!(before == sandbox.files(), "it only looks");
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(outcome.stdout.contains(&format!("{}: missing", NAMES[1])), "{outcome:?}");
+    assert!(outcome.stdout.contains(&format!("{}: wrong: ", NAMES[3])), "{outcome:?}");
+    assert!(outcome.stderr.contains(NAMES[3]) && !outcome.stderr.contains(NAMES[1]), "{outcome:?}");
+    sandbox.succeed("download mnist --offline");
+    sandbox.succeed("data doctor");
+    assert_mnist(&cache);
+}
+
+#[cfg(unix)]
+#[test]
+fn processes_that_want_the_same_set_fetch_it_once() {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::process::Stdio;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let served = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&served);
+    // It ends with the test's process.
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                request.push(byte[0]);
+            }
+            let request = String::from_utf8(request).unwrap();
+            let name = request.split(' ').nth(1).unwrap().trim_start_matches('/').to_owned();
+            let body = fs::read(mnist_gz().join(name)).unwrap();
+            let head =
+                format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+            stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)).unwrap();
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let sandbox = Sandbox::new();
+    let downloads: Vec<_> = (0..4)
+        .map(|_| {
+            let mut command = sandbox.command();
+            command.args(["download", "mnist", "--data-dir", "here", "--mirror", &url]);
+            command.stdout(Stdio::null()).spawn().unwrap()
+        })
+        .collect();
+    for mut download in downloads {
+        assert!(download.wait().unwrap().success());
+    }
+    assert_mnist(&sandbox.path("here"));
+    assert_eq!(served.load(Ordering::Relaxed), NAMES.len());
+}

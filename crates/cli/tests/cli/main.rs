@@ -11,6 +11,7 @@ mod model_commands;
 mod output_folder;
 mod recipes;
 mod repeatable;
+mod resume;
 mod sandbox;
 mod tensors;
 mod tutorial;

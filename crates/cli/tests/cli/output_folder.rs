@@ -99,6 +99,20 @@ fn a_failed_run_leaves_the_good_one_before_it() {
     assert_ne!(weights_sha256(&sandbox.path("run")), before);
 }
 
+/// Runs a command that must fail on its way, and leave everything as it was but for checkpoints of its own.
+fn fail_on_the_way(sandbox: &Sandbox, command: &mut Command, words: &[&str]) {
+    let files = || {
+        let mut files = sandbox.files();
+        files.retain(|path, _| !path.file_name().unwrap().to_str().unwrap().starts_with("checkpoint-"));
+        files
+    };
+    let before = files();
+    let outcome = finish(command);
+    outcome.refused(words);
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(before == files(), "{outcome:?}");
+}
+
 /// A command that may not write more than `blocks` of 512 bytes into a file, and is told so, not killed.
 #[cfg(unix)]
 fn with_file_size_limit(sandbox: &Sandbox, blocks: u32, arguments: &str) -> Command {
@@ -121,8 +135,7 @@ fn a_limit_on_the_size_of_files() {
     sandbox.succeed(TRAIN_TINY);
     let wordy = TRAIN_TINY.replace("--epochs 2", "--epochs 400 --seed 1");
     for (blocks, train) in [(64, &large), (16, &wordy)] {
-        let outcome = sandbox.refuse_command(&mut with_file_size_limit(&sandbox, blocks, train), &["run"]);
-        assert_eq!(outcome.code, Some(1), "{outcome:?}");
+        fail_on_the_way(&sandbox, &mut with_file_size_limit(&sandbox, blocks, train), &["run"]);
     }
 
     // The same for data that are unpacked.
@@ -197,8 +210,7 @@ fn a_full_disk() {
     let wordy = other.replace("--epochs 2", "--epochs 300");
     for (spare, train) in [(0, &other), (4096, &wordy), (8192, &wordy)] {
         disk.fill(spare);
-        let outcome = sandbox.refuse(train, &["disk/run"]);
-        assert_eq!(outcome.code, Some(1), "{outcome:?}");
+        fail_on_the_way(&sandbox, sandbox.command().args(train.split_whitespace()), &["disk/run"]);
     }
     let before = weights_sha256(&sandbox.path("disk/run"));
     disk.fill(16 * 1024);

@@ -62,6 +62,7 @@ impl Sandbox {
             .env("HOME", self.folder.path())
             .env("XDG_CACHE_HOME", self.path("cache"))
             .env_remove("ZIFFER_ISA")
+            .env_remove("ZIFFER_MIRROR")
             .env_remove("RAYON_NUM_THREADS")
             .stdin(Stdio::null());
         command

@@ -1,0 +1,268 @@
+//! Runs that are killed, interrupted, changed and resumed.
+#![cfg(unix)]
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::idx::mnist;
+use crate::sandbox::{Outcome, Sandbox, TRAIN_TINY, finish, summary, weights_sha256};
+
+/// What says that a run goes on from a checkpoint.
+const RESUMING: &str = "Resuming from run/checkpoint-";
+
+fn checkpoints(run: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = fs::read_dir(run)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("checkpoint-"))
+        .collect();
+    files.sort();
+    files
+}
+
+fn model(run: &Path) -> Vec<u8> {
+    fs::read(run.join("model.safetensors")).unwrap()
+}
+
+/// Training on a share of MNIST that takes long enough to be killed many times.
+fn train_for_a_while(sandbox: &Sandbox, more: &str) -> Command {
+    train_epochs(sandbox, 3, more)
+}
+
+fn train_epochs(sandbox: &Sandbox, epochs: usize, more: &str) -> Command {
+    let mut command = sandbox.command();
+    command.args(["train", "--epochs", &epochs.to_string()]);
+    let train = "--out run --hidden 40 --batch-size 20 --validation-split 0.3 --threads 2";
+    command.args(train.split_whitespace()).args(more.split_whitespace()).arg("--data-dir").arg(mnist());
+    command
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status();
+    assert!(status.unwrap().success());
+}
+
+/// Waits for a run to end, and takes what it printed.
+fn end(child: Child) -> Outcome {
+    let output = child.wait_with_output().unwrap();
+    Outcome {
+        command: "a run".to_owned(),
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Numbers that look random and are the same each time (Marsaglia's xorshift).
+fn random(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
+}
+
+#[test]
+fn killed_at_any_moment_and_resumed_it_ends_with_the_same_bytes() {
+    const KILLS: usize = 60;
+    let whole = Sandbox::new();
+    let start = Instant::now();
+    finish(&mut train_for_a_while(&whole, "")).succeeded();
+    let whole_run = start.elapsed();
+
+    let killed = Sandbox::new();
+    // Some 8,000 steps, so that each life of the run makes some way, but not all of it.
+    let go_on = |stdio: fn() -> Stdio| {
+        let mut command = train_for_a_while(&killed, "--checkpoint-every 40steps --resume");
+        command.stdout(stdio()).stderr(stdio()).spawn().expect("the program can be started")
+    };
+    let mut seed = 0x1234_5678_9abc_def1;
+    let (mut kills, mut ends) = (0, 0);
+    while kills < KILLS {
+        let mut child = go_on(Stdio::null);
+        let life = whole_run.as_secs_f64() * (random(&mut seed) % 1000) as f64 / 3000.0;
+        std::thread::sleep(Duration::from_secs_f64(life));
+        if let Some(status) = child.try_wait().unwrap() {
+            // It came to its end before the blow: again from the start.
+            assert!(status.success(), "{status}");
+            assert!(model(&killed.path("run")) == model(&whole.path("run")), "after {kills} kills");
+            ends += 1;
+            fs::remove_dir_all(killed.path("run")).unwrap();
+            continue;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += 1;
+    }
+    let last = end(go_on(Stdio::piped)).succeeded();
+    assert!(model(&killed.path("run")) == model(&whole.path("run")), "after all kills, {ends} ends between");
+    let (whole, killed) = (summary(&whole.path("run")), summary(&killed.path("run")));
+    for key in ["weights_sha256", "test_loss", "test_accuracy"] {
+        assert_eq!(killed[key], whole[key], "{key}");
+    }
+    for key in ["loss", "accuracy", "val_loss", "val_accuracy"] {
+        assert_eq!(killed["history"][key], whole["history"][key], "{key} of the history");
+    }
+    assert!(last.stderr.contains(RESUMING), "{last:?}");
+}
+
+#[test]
+fn nothing_but_the_last_two_checkpoints_is_left_by_kills() {
+    let sandbox = Sandbox::new();
+    let mut seed = 7;
+    for _ in 0..10 {
+        let mut command = train_for_a_while(&sandbox, "--checkpoint-every 1step --resume");
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(20 + random(&mut seed) % 100));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    finish(&mut train_for_a_while(&sandbox, "--resume")).succeeded();
+    let mut names: Vec<_> = fs::read_dir(sandbox.path("run"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names.len(), 4, "{names:?}");
+    assert!(names[..2].iter().all(|name| name.starts_with("checkpoint-")), "{names:?}");
+    assert_eq!(names[2..], ["model.safetensors", "summary.json"]);
+}
+
+#[test]
+fn asked_to_end_it_saves_and_says_how_to_go_on() {
+    let whole = Sandbox::new();
+    finish(&mut train_for_a_while(&whole, "")).succeeded();
+    for name in ["INT", "TERM"] {
+        let sandbox = Sandbox::new();
+        // Without a checkpoint on the way: the one that there is was made because of the signal.
+        let mut command = train_for_a_while(&sandbox, "--checkpoint-every 1000epochs");
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_for_start(&sandbox);
+        signal(&child, name);
+        let outcome = end(child);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(130), ""), "{outcome:?}");
+        let last = outcome.stderr.lines().last().unwrap();
+        for words in ["nterrupted after step ", "saved in run/checkpoint-000001.safetensors", "--resume"] {
+            assert!(last.contains(words), "{outcome:?}");
+        }
+        assert!(!sandbox.path("run/model.safetensors").exists());
+
+        let outcome = finish(&mut train_for_a_while(&sandbox, "--resume")).succeeded();
+        assert!(outcome.stderr.starts_with(RESUMING), "{outcome:?}");
+        assert!(model(&sandbox.path("run")) == model(&whole.path("run")), "{name}");
+    }
+}
+
+/// Waits until a run has begun to train: its first epoch is done, or some time has passed since its folder is there.
+fn wait_for_start(sandbox: &Sandbox) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !sandbox.path("run").exists() {
+        assert!(Instant::now() < deadline, "no run after a minute");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    std::thread::sleep(Duration::from_millis(60));
+}
+
+#[test]
+fn without_a_checkpoint_it_starts_and_at_the_end_there_is_nothing_left_to_do() {
+    let sandbox = Sandbox::with_tiny_set();
+    let resume = format!("{TRAIN_TINY} --resume");
+    let first = sandbox.succeed(&resume);
+    assert!(!first.stderr.contains("Resuming"), "{first:?}");
+    let (bytes, digest) = (model(&sandbox.path("run")), weights_sha256(&sandbox.path("run")));
+    let again = sandbox.succeed(&resume);
+    assert!(again.stderr.contains(RESUMING) && !again.stderr.contains("Epoch "), "{again:?}");
+    assert_eq!(again.stdout, first.stdout);
+    assert!(model(&sandbox.path("run")) == bytes && weights_sha256(&sandbox.path("run")) == digest);
+    // A run that is not to be resumed starts over, among the checkpoints of the one before.
+    let over = sandbox.succeed(TRAIN_TINY);
+    assert!(over.stderr.contains("Epoch 1/2"), "{over:?}");
+    assert_eq!(checkpoints(&sandbox.path("run")).len(), 2);
+}
+
+#[test]
+fn epochs_and_threads_may_change() {
+    let sandbox = Sandbox::with_tiny_set();
+    sandbox.succeed(&TRAIN_TINY.replace("--epochs 2", "--epochs 5").replace("run", "whole"));
+    sandbox.succeed(TRAIN_TINY);
+    let longer = TRAIN_TINY.replace("--epochs 2", "--epochs 5");
+    let outcome = sandbox.succeed(&format!("{longer} --resume --threads 1 --checkpoint-every 3steps"));
+    assert!(outcome.stderr.contains("Epoch 3/5") && !outcome.stderr.contains("Epoch 2/"), "{outcome:?}");
+    assert!(model(&sandbox.path("run")) == model(&sandbox.path("whole")));
+    let losses = |run: &str| summary(&sandbox.path(run))["history"]["loss"].clone();
+    assert_eq!(losses("run"), losses("whole"));
+    sandbox.refuse(&format!("{TRAIN_TINY} --resume"), &["run/checkpoint-", "5 epochs", "2 epochs"]);
+}
+
+#[test]
+fn other_settings_are_refused_with_the_difference() {
+    let sandbox = Sandbox::with_tiny_set();
+    sandbox.succeed(TRAIN_TINY);
+    let refuse = |change: (&str, &str), words: &[&str]| {
+        let changed = format!("{} --resume", TRAIN_TINY.replace(change.0, change.1));
+        sandbox.refuse(&changed, &[&["run/checkpoint-", "cannot resume"], words].concat());
+    };
+    refuse(("--batch-size 7", "--batch-size 5"), &["batch_size was 7, is 5"]);
+    refuse(("--hidden 6", "--hidden 6,6"), &["hidden was [6], is [6, 6]"]);
+    refuse(("--epochs 2", "--epochs 2 --seed 3"), &["seed was 0, is 3"]);
+    refuse(("--epochs 2", "--epochs 2 --no-shuffle"), &["shuffle was true, is false"]);
+    refuse(("--epochs 2", "--epochs 2 --optimizer sgd"), &["optimizer was Adam", "is Sgd"]);
+    refuse(("--epochs 2", "--epochs 2 --learning-rate 0.5"), &["0.001", "0.5"]);
+    refuse(
+        ("--epochs 2", "--epochs 2 --validation-split 0.5"),
+        &["training samples was", "validation samples was"],
+    );
+    refuse(("--epochs 2", "--epochs 2 --init run/model.safetensors"), &["initial weights was"]);
+}
+
+#[test]
+fn a_damaged_checkpoint_is_passed_over() {
+    let sandbox = Sandbox::with_tiny_set();
+    sandbox.succeed(&TRAIN_TINY.replace("run", "whole"));
+    for damage in [
+        &(|bytes: &mut Vec<u8>| bytes.truncate(bytes.len() / 2)) as &dyn Fn(&mut Vec<u8>),
+        &|bytes| *bytes.last_mut().unwrap() ^= 1,
+        &Vec::clear,
+        &|bytes| bytes.fill(0xff),
+    ] {
+        let _ = fs::remove_dir_all(sandbox.path("run"));
+        sandbox.succeed(TRAIN_TINY);
+        let newest = checkpoints(&sandbox.path("run")).pop().unwrap();
+        let mut bytes = fs::read(&newest).unwrap();
+        damage(&mut bytes);
+        fs::write(&newest, bytes).unwrap();
+        let outcome = sandbox.succeed(&format!("{TRAIN_TINY} --resume"));
+        assert!(
+            outcome.stderr.contains("checkpoint-000001") && outcome.stderr.contains("Epoch 2/2"),
+            "{outcome:?}"
+        );
+        assert!(model(&sandbox.path("run")) == model(&sandbox.path("whole")));
+    }
+}
+
+#[test]
+fn two_runs_do_not_share_a_folder() {
+    let sandbox = Sandbox::new();
+    let mut command = train_epochs(&sandbox, 50, "");
+    let mut first = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut epoch = [0; 6];
+    first.stderr.as_mut().unwrap().read_exact(&mut epoch).unwrap();
+    let second = finish(&mut train_for_a_while(&sandbox, ""));
+    first.kill().unwrap();
+    first.wait().unwrap();
+    assert_eq!(second.code, Some(1), "{second:?}");
+    second.refused(&["run", "another run", "--out"]);
+}
+
+#[test]
+fn how_often_must_be_said_with_a_unit() {
+    let sandbox = Sandbox::with_tiny_set();
+    for wrong in ["300", "0steps", "2 epochs", "-1steps", "often"] {
+        let mut command = sandbox.command();
+        command.args(TRAIN_TINY.split_whitespace()).args(["--checkpoint-every", wrong]);
+        let outcome = sandbox.refuse_command(&mut command, &["--checkpoint-every", "300steps"]);
+        assert_eq!(outcome.code, Some(2), "{outcome:?}");
+    }
+}
