@@ -70,6 +70,21 @@ impl Downloader {
     }
 }
 
+/// How far a file from an address has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Transfer<'a> {
+    /// The address.
+    pub url: &'a str,
+    /// Bytes that have arrived.
+    pub bytes: u64,
+    /// Bytes in all, if the server says it.
+    pub len: Option<u64>,
+}
+
+/// Who is told of a [`Transfer`], now and then while it goes on.
+pub(crate) type Watch<'w> = dyn FnMut(Transfer<'_>) + 'w;
+
 /// What an address sent.
 struct Body {
     file: NamedTempFile,
@@ -82,6 +97,7 @@ struct Arriving {
     hasher: Hasher,
     found: u64,
     max_bytes: u64,
+    len: Option<u64>,
     /// The server's word for this very content, which a range must be of (RFC 9110, 13.1.5).
     validator: Option<HeaderValue>,
 }
@@ -108,6 +124,7 @@ impl Downloader {
         wanted: &Wanted<'_>,
         folder: &Path,
         mirror: &str,
+        watch: &mut Watch<'_>,
     ) -> Result<Arrived, Failure> {
         if let Some(reason) = self.unreachable.get(mirror) {
             return Err(failure(mirror, reason.clone()));
@@ -118,7 +135,7 @@ impl Downloader {
         // Without a digest of the content only the published archive can be trusted: see `unpack`.
         let urls = [Some(&archive_url), wanted.entry.sha256.map(|_| &raw_url)];
         for url in urls.into_iter().flatten() {
-            match self.get(url, size_bound(wanted), folder) {
+            match self.get(url, size_bound(wanted), folder, watch) {
                 Ok(body) if url == &archive_url => return unpack(wanted, &body, url),
                 Ok(body) => return wanted.copy(reopen(&body)?, Path::new(url)),
                 Err(Refusal::NotFound) => {}
@@ -134,14 +151,14 @@ impl Downloader {
     }
 
     /// The body of one address, in a temporary file.
-    fn get(&self, url: &str, max_bytes: u64, folder: &Path) -> Result<Body, Refusal> {
+    fn get(&self, url: &str, max_bytes: u64, folder: &Path, watch: &mut Watch<'_>) -> Result<Body, Refusal> {
         let mut arriving = None;
         let mut trouble = None;
         for attempt in 0..TRIES {
             if attempt > 0 {
                 std::thread::sleep(self.pause * (1 << (attempt - 1)));
             }
-            match (self.try_once(url, max_bytes, folder, &mut arriving), &trouble) {
+            match (self.try_once(url, (max_bytes, folder), &mut arriving, watch), &trouble) {
                 (Ok(body), _) => return Ok(body),
                 (Err(Refusal::Passing(reason)), _) => trouble = Some(reason),
                 // It was there a moment ago: the first trouble says more.
@@ -156,13 +173,14 @@ impl Downloader {
     fn try_once(
         &self,
         url: &str,
-        max_bytes: u64,
-        folder: &Path,
+        (max_bytes, folder): (u64, &Path),
         so_far: &mut Option<Arriving>,
+        watch: &mut Watch<'_>,
     ) -> Result<Body, Refusal> {
         let mut request = self.agent.get(url);
         if let Some(Arriving { found, validator: Some(validator), .. }) = so_far.as_ref() {
-            request = request.header("Range", format!("bytes={found}-")).header("If-Range", validator.clone());
+            request =
+                request.header("Range", format!("bytes={found}-")).header("If-Range", validator.clone());
         } else {
             // A rest of something else must not be taken for the rest of this.
             *so_far = None;
@@ -177,8 +195,8 @@ impl Downloader {
             206 => found > 0 && range_start(response.headers()) == Some(found),
             200 => false,
             404 => return Err(Refusal::NotFound),
-            status @ (408 | 425 | 429 | 500 | 502 | 503 | 504) => {
-                return Err(Refusal::Passing(format!("answered {status}")));
+            408 | 425 | 429 | 500 | 502 | 503 | 504 => {
+                return Err(Refusal::Passing(format!("answered {}", response.status())));
             }
             // The file has become shorter than what has arrived of it.
             416 if found > 0 => {
@@ -192,20 +210,22 @@ impl Downloader {
             return Err(Refusal::Passing("sent another part than asked for".to_owned()));
         }
         let found = if is_rest { found } else { 0 };
-        if let Some(len) = response.body().content_length()
-            && found + len > max_bytes
-        {
-            return Err(too_long(found + len, max_bytes));
+        let len = response.body().content_length().map(|len| len.saturating_add(found));
+        if let Some(len) = len.filter(|&len| len > max_bytes) {
+            return Err(too_long(len, max_bytes));
         }
         if !is_rest {
             create_folder(folder).map_err(Refusal::Here)?;
             let validator = response.headers().get("ETag").filter(|etag| !etag.as_bytes().starts_with(b"W/"));
             let validator = validator.or_else(|| response.headers().get("Last-Modified")).cloned();
             let file = temporary_in(folder).map_err(|source| write_error(folder, source))?;
-            *so_far = Some(Arriving { file, hasher: Hasher::default(), found: 0, max_bytes, validator });
+            *so_far = Some(Arriving { file, hasher: Hasher::default(), found: 0, max_bytes, len, validator });
         }
         let Some(arriving) = so_far.as_mut() else { unreachable!("set just now, or there before") };
-        arriving.read(&mut response.into_body().into_reader(), folder)?;
+        arriving.len = len;
+        arriving.read(&mut response.into_body().into_reader(), folder, &mut |bytes, len| {
+            watch(Transfer { url, bytes, len });
+        })?;
         let Some(Arriving { file, hasher, .. }) = so_far.take() else { unreachable!("there a moment ago") };
         Ok(Body { file, digest: hasher.finish() })
     }
@@ -213,9 +233,15 @@ impl Downloader {
 
 impl Arriving {
     /// Reads to the end of what is sent.
-    fn read(&mut self, body: &mut impl Read, folder: &Path) -> Result<(), Refusal> {
+    fn read(
+        &mut self,
+        body: &mut impl Read,
+        folder: &Path,
+        watch: &mut dyn FnMut(u64, Option<u64>),
+    ) -> Result<(), Refusal> {
         let mut buffer = vec![0; 64 * 1024];
         loop {
+            watch(self.found, self.len);
             let count = match body.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(count) => count,

@@ -68,6 +68,8 @@ pub use catalogue::{Name, Part};
 pub use dataset::{Dataset, normalize};
 pub use digest::Digest;
 pub use doctor::FileState;
+#[cfg(feature = "download")]
+pub use download::Transfer;
 pub use error::{Attempt, DatasetError};
 pub use source::{FashionMnist, Kmnist, Mirror, Mnist, Source, TrainTest};
 pub use view::{Batch, Batches, View};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::catalogue::{FileEntry, Name};
 use crate::digest::Digest;
 #[cfg(feature = "download")]
-use crate::download::Downloader;
+use crate::download::{Downloader, Watch};
 use crate::error::{Attempt, DatasetError};
 use crate::idx::{IdxError, IdxFile, check_regular};
 use crate::intake::{Arrived, Failure, Wanted};
@@ -15,7 +15,6 @@ use crate::source::{Mirror, Source};
 use crate::verified;
 
 /// A data folder being filled.
-#[derive(Debug)]
 pub(crate) struct Shelf<'a> {
     source: &'a Source,
     folder: PathBuf,
@@ -25,11 +24,16 @@ pub(crate) struct Shelf<'a> {
     attempts: Vec<Attempt>,
     #[cfg(feature = "download")]
     downloader: Downloader,
+    #[cfg(feature = "download")]
+    watch: &'a mut Watch<'a>,
 }
 
 impl<'a> Shelf<'a> {
     /// The data folder of `source`, which need not exist.
-    pub(crate) fn new(source: &'a Source) -> Result<Shelf<'a>, DatasetError> {
+    pub(crate) fn new(
+        source: &'a Source,
+        #[cfg(feature = "download")] watch: &'a mut Watch<'a>,
+    ) -> Result<Shelf<'a>, DatasetError> {
         let folder = source.folder()?;
         if fs::metadata(&folder).is_ok_and(|metadata| !metadata.is_dir()) {
             return Err(DatasetError::NotAFolder { path: folder });
@@ -41,7 +45,14 @@ impl<'a> Shelf<'a> {
             attempts: Vec::new(),
             #[cfg(feature = "download")]
             downloader: Downloader::default(),
+            #[cfg(feature = "download")]
+            watch,
         })
+    }
+
+    /// The set's.
+    pub(crate) fn name(&self) -> Name {
+        self.source.name
     }
 
     pub(crate) fn into_folder(self) -> PathBuf {
@@ -218,7 +229,7 @@ impl<'a> Shelf<'a> {
             self.not_tried(url, "offline");
             return Ok(None);
         }
-        match self.downloader.fetch(wanted, &self.folder, url) {
+        match self.downloader.fetch(wanted, &self.folder, url, &mut *self.watch) {
             Ok(arrived) => Ok(Some(arrived)),
             Err(Failure::Here(error)) => Err(error),
             Err(Failure::Place(error)) => {

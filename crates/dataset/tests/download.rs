@@ -142,7 +142,7 @@ fn what_servers_do_and_the_next_mirror() {
                 "{url}{}: starts with 3c 21, expected gzip data (1f 8b); it is a web page, the download went wrong",
                 archive_name(1)
             ),
-            format!("{url}{}: answered 503 Service Unavailable", archive_name(2)),
+            format!("{url}{}: answered 503 Service Unavailable, at the last of 4 tries", archive_name(2)),
             format!("{url}{}: answered 404, not found", archive_name(3)),
         ]
     );

@@ -3,8 +3,9 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use indicatif::{ProgressBar, ProgressStyle};
 use ziffer_dataset::catalogue::Name;
-use ziffer_dataset::{Mirror, Source, TrainTest};
+use ziffer_dataset::{Mirror, Source, TrainTest, Transfer};
 
 use crate::usage::UsageError;
 
@@ -70,5 +71,41 @@ pub(crate) fn open(name: Name, data_dir: Option<&Path>) -> anyhow::Result<TrainT
         let problem = "a custom data set needs --data-dir DIR, the folder that has its four IDX files under MNIST's names";
         return Err(UsageError(problem.to_owned()).into());
     }
-    Ok(TrainTest::open(&source(name, data_dir, &[]))?)
+    get(&source(name, data_dir, &[]))
+}
+
+/// Opens a set; what comes from an address is shown by a bar on a terminal.
+pub(crate) fn get(source: &Source) -> anyhow::Result<TrainTest> {
+    let mut shown = Transfers { url: String::new(), bar: ProgressBar::hidden() };
+    let set = TrainTest::open_watched(source, &mut |transfer| shown.show(transfer));
+    shown.bar.finish_and_clear();
+    Ok(set?)
+}
+
+/// Transfers as they are shown, one after the other.
+struct Transfers {
+    url: String,
+    bar: ProgressBar,
+}
+
+impl Transfers {
+    fn show(&mut self, transfer: Transfer<'_>) {
+        if self.url != transfer.url {
+            self.bar.finish_and_clear();
+            transfer.url.clone_into(&mut self.url);
+            // Draws nothing where standard error is no terminal.
+            self.bar = ProgressBar::no_length().with_style(style());
+            self.bar.set_message(transfer.url.to_owned());
+        }
+        if let Some(len) = transfer.len {
+            self.bar.set_length(len);
+        }
+        self.bar.set_position(transfer.bytes);
+    }
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{msg} {bar:20.green/white} {bytes}/{total_bytes} {bytes_per_sec}")
+        .expect("a template without errors")
+        .progress_chars("━━━")
 }

@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use ziffer_dataset::Mirror;
 use ziffer_dataset::catalogue::Name;
-use ziffer_dataset::{Mirror, TrainTest};
 
 use super::data;
 use crate::usage::{UsageError, print};
@@ -47,7 +47,7 @@ impl Download {
             let source = data::source(name, self.data_dir.as_deref(), &mirrors)
                 .offline(self.offline)
                 .force(self.force);
-            let set = TrainTest::open(&source)?;
+            let set = data::get(&source)?;
             let (train, test) = (set.train.len(), set.test.len());
             print(&format!(
                 "{name}: {train} training and {test} test pictures in {}\n",

@@ -17,7 +17,7 @@ fn nothing_waits_for_ever() {
         let folder = tempfile::tempdir().unwrap();
         let patience = Duration::from_millis(200);
         let downloader = Downloader::new(patience, patience, Duration::from_millis(1));
-        match downloader.get(&url, 100, folder.path()) {
+        match downloader.get(&url, 100, folder.path(), &mut |_| {}) {
             Err(Refusal::Unreachable(reason)) => {
                 assert!(sent.is_empty() && reason.starts_with("no answer in time"), "{reason}");
             }
@@ -57,9 +57,16 @@ fn get(sent: &[&str]) -> (Result<String, String>, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let patience = Duration::from_secs(5);
     let downloader = Downloader::new(patience, patience, Duration::from_millis(1));
-    let outcome = match downloader.get(&url, 100, folder.path()) {
+    let mut last = None;
+    let mut watch = |transfer: Transfer<'_>| {
+        assert_eq!(transfer.url, url);
+        last = Some((transfer.bytes, transfer.len));
+    };
+    let outcome = match downloader.get(&url, 100, folder.path(), &mut watch) {
         Ok(body) => {
             let text = std::fs::read_to_string(body.file.path()).unwrap();
+            let len = text.len() as u64;
+            assert_eq!(last, Some((len, Some(len))));
             assert_eq!(body.digest, Digest::of(text.as_bytes()));
             Ok(text)
         }
@@ -117,7 +124,7 @@ fn passing_trouble_is_asked_again_and_other_is_not() {
     let busy = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n";
     assert_eq!(get(&[busy, busy, busy, WHOLE]).0.as_deref(), Ok("abcdefghij"));
     let (outcome, _) = get(&[busy, busy, busy, busy]);
-    assert_eq!(outcome.unwrap_err(), "answered 503, at the last of 4 tries");
+    assert_eq!(outcome.unwrap_err(), "answered 503 Service Unavailable, at the last of 4 tries");
     let page = "HTTP/1.1 403 Forbidden\r\nContent-Length: 6\r\nContent-Type: text/html\r\n\r\n<html>";
     assert!(get(&[page]).0.unwrap_err().starts_with("answered 403"));
     assert_eq!(get(&["HTTP/1.1 404 Gone\r\nContent-Length: 0\r\n\r\n"]).0.unwrap_err(), "404");
