@@ -5,8 +5,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::digest::Digest;
+use crate::digest::{Digest, from_hex};
 use crate::error::DatasetError;
+use crate::idx::ElementType;
 
 /// The data sets by name. [`Display`](fmt::Display) and [`FromStr`] use the names of the command line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -19,6 +20,8 @@ pub enum Name {
     FashionMnist,
     /// `kmnist`: cursive hiragana, by Clanuwat and others (CODH).
     Kmnist,
+    /// `qmnist`: MNIST's digits remade from the same source, with 50,000 test pictures more, by Yadav and Bottou.
+    Qmnist,
     /// `custom`: any four IDX files under MNIST's names, with their own picture shape and number of classes.
     Custom,
 }
@@ -51,7 +54,9 @@ pub struct FileEntry {
     pub content: Content,
     /// The name of the raw file; the archive's has `.gz` behind it.
     pub name: &'static str,
-    /// The shape, of `u8` values; `None` if any will do.
+    /// The type of its values: `u8`, or `i32` for labels with more to them than the class.
+    pub element_type: ElementType,
+    /// The shape; `None` if any will do.
     pub shape: Option<&'static [usize]>,
     /// The digest of the raw file, where it is known.
     pub sha256: Option<Digest>,
@@ -63,10 +68,19 @@ pub struct FileEntry {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Archive {
-    /// Its length in bytes.
-    pub len: u64,
+    /// Its length in bytes, where it is known.
+    pub len: Option<u64>,
     /// Its digest.
-    pub sha256: Digest,
+    pub digest: ArchiveDigest,
+}
+
+/// The digest that an archive was published with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArchiveDigest {
+    /// SHA-256.
+    Sha256(Digest),
+    /// MD5, which guards against accidents and not against someone who wants to deceive.
+    Md5([u8; 16]),
 }
 
 /// A set: everything that [`Name`] gives, in one table row.
@@ -81,7 +95,7 @@ struct Entry {
 
 impl Name {
     /// Every set of the catalogue.
-    pub const ALL: [Name; 4] = [Name::Mnist, Name::FashionMnist, Name::Kmnist, Name::Custom];
+    pub const ALL: [Name; 5] = [Name::Mnist, Name::FashionMnist, Name::Kmnist, Name::Qmnist, Name::Custom];
 
     /// The name on the command line and of the cache folder.
     pub fn as_str(self) -> &'static str {
@@ -124,6 +138,7 @@ impl Name {
             Name::Mnist => &MNIST,
             Name::FashionMnist => &FASHION_MNIST,
             Name::Kmnist => &KMNIST,
+            Name::Qmnist => &QMNIST,
             Name::Custom => &CUSTOM,
         }
     }
@@ -173,7 +188,7 @@ const fn files_of_60000(sha256: [Option<Digest>; 4], archives: [Option<Archive>;
 }
 
 const fn file(part: Part, content: Content, name: &'static str) -> FileEntry {
-    FileEntry { part, content, name, shape: None, sha256: None, archive: None }
+    FileEntry { part, content, name, element_type: ElementType::U8, shape: None, sha256: None, archive: None }
 }
 
 const fn digest(hex: &str) -> Option<Digest> {
@@ -181,7 +196,7 @@ const fn digest(hex: &str) -> Option<Digest> {
 }
 
 const fn archive(len: u64, hex: &str) -> Option<Archive> {
-    Some(Archive { len, sha256: Digest::from_hex(hex) })
+    Some(Archive { len: Some(len), digest: ArchiveDigest::Sha256(Digest::from_hex(hex)) })
 }
 
 const FILES: [FileEntry; 4] = [
@@ -267,6 +282,54 @@ static KMNIST: Entry = Entry {
     ),
 };
 
+/// Of each sample, column 0 of the labels is the class; the others say where in NIST's database it is from.
+static QMNIST: Entry = Entry {
+    name: "qmnist",
+    title: "QMNIST",
+    class_names: MNIST.class_names,
+    folders: &[],
+    mirrors: &["https://raw.githubusercontent.com/facebookresearch/qmnist/master/"],
+    files: &[
+        qmnist(
+            Part::Train,
+            Content::Images,
+            "qmnist-train-images-idx3-ubyte",
+            "ed72d4157d28c017586c42bc6afe6370",
+        ),
+        qmnist(
+            Part::Train,
+            Content::Labels,
+            "qmnist-train-labels-idx2-int",
+            "0058f8dd561b90ffdd0f734c6a30e5e4",
+        ),
+        qmnist(
+            Part::Test,
+            Content::Images,
+            "qmnist-test-images-idx3-ubyte",
+            "1394631089c404de565df7b7aeaf9412",
+        ),
+        qmnist(
+            Part::Test,
+            Content::Labels,
+            "qmnist-test-labels-idx2-int",
+            "5b5b05890a5e13444e108efe57b788aa",
+        ),
+    ],
+};
+
+const fn qmnist(part: Part, content: Content, name: &'static str, md5: &str) -> FileEntry {
+    let mut entry = file(part, content, name);
+    match content {
+        Content::Images => entry.shape = Some(&[60_000, 28, 28]),
+        Content::Labels => {
+            entry.element_type = ElementType::I32;
+            entry.shape = Some(&[60_000, 8]);
+        }
+    }
+    entry.archive = Some(Archive { len: None, digest: ArchiveDigest::Md5(from_hex(md5)) });
+    entry
+}
+
 static CUSTOM: Entry = Entry {
     name: "custom",
     title: "custom set",
@@ -279,17 +342,17 @@ static CUSTOM: Entry = Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::idx::{ElementType, Header};
+    use crate::idx::Header;
 
     #[test]
     fn names_round_trip() {
         for name in Name::ALL {
             assert_eq!(name.as_str().parse::<Name>().unwrap(), name);
         }
-        assert_eq!(Name::ALL.map(Name::as_str), ["mnist", "fashion-mnist", "kmnist", "custom"]);
+        assert_eq!(Name::ALL.map(Name::as_str), ["mnist", "fashion-mnist", "kmnist", "qmnist", "custom"]);
         assert_eq!(
             "mnits".parse::<Name>().unwrap_err().to_string(),
-            "unknown data set \"mnits\", expected one of mnist, fashion-mnist, kmnist, custom"
+            "unknown data set \"mnits\", expected one of mnist, fashion-mnist, kmnist, qmnist, custom"
         );
     }
 
@@ -304,6 +367,10 @@ mod tests {
             assert_eq!(name.classes(), Some(10));
             assert!(name.mirrors().iter().all(|mirror| mirror.ends_with('/')));
         }
+        let lens = Name::Qmnist
+            .files()
+            .map(|file| Header::new(file.element_type, file.shape.unwrap_or_default()).unwrap().file_len());
+        assert_eq!(lens, [47_040_016, 1_920_012, 47_040_016, 1_920_012]);
         assert_eq!(Name::Custom.classes(), None);
     }
 }

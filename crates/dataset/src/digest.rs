@@ -14,14 +14,7 @@ impl Digest {
     /// # Panics
     /// If `hex` is anything else; in a constant, that is an error of compilation.
     pub const fn from_hex(hex: &str) -> Digest {
-        assert!(hex.len() == 64, "a SHA-256 digest has 64 hexadecimal digits");
-        let mut bytes = [0; 32];
-        let mut at = 0;
-        while at < 32 {
-            bytes[at] = 16 * nibble(hex.as_bytes()[2 * at]) + nibble(hex.as_bytes()[2 * at + 1]);
-            at += 1;
-        }
-        Digest(bytes)
+        Digest(from_hex(hex))
     }
 
     /// The digest of `bytes`.
@@ -33,6 +26,21 @@ impl Digest {
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
+}
+
+/// The bytes that hexadecimal digits are, two each.
+///
+/// # Panics
+/// If there are not as many, or other characters.
+pub(crate) const fn from_hex<const N: usize>(hex: &str) -> [u8; N] {
+    assert!(hex.len() == 2 * N, "two hexadecimal digits for each byte of a digest");
+    let mut bytes = [0; N];
+    let mut at = 0;
+    while at < N {
+        bytes[at] = 16 * nibble(hex.as_bytes()[2 * at]) + nibble(hex.as_bytes()[2 * at + 1]);
+        at += 1;
+    }
+    bytes
 }
 
 const fn nibble(digit: u8) -> u8 {

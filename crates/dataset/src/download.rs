@@ -9,14 +9,16 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use md5::{Digest as _, Md5};
 use tempfile::NamedTempFile;
 use ureq::Agent;
 use ureq::http::{HeaderMap, HeaderValue, Uri};
 use ureq::tls::{RootCerts, TlsConfig};
 
+use crate::catalogue::ArchiveDigest;
 use crate::digest::{Digest, Hasher};
 use crate::error::{DatasetError, reason};
-use crate::idx::{ElementType, Header};
+use crate::idx::Header;
 use crate::intake::{Arrived, Failure, Wanted, create_folder};
 use crate::replacement::temporary_in;
 
@@ -278,21 +280,35 @@ fn range_start(headers: &HeaderMap) -> Option<u64> {
 
 /// An archive longer than its content, by more than the few bytes that packing costs at worst, is none.
 fn size_bound(wanted: &Wanted<'_>) -> u64 {
-    let header = wanted.entry.shape.and_then(|shape| Header::new(ElementType::U8, shape).ok());
+    let header = wanted.entry.shape.and_then(|shape| Header::new(wanted.entry.element_type, shape).ok());
     header.map_or(MAX_BYTES, |header| header.file_len() + header.file_len() / 100 + 4096)
 }
 
 /// Unpacks a downloaded archive. If no digest of the content is known, the archive must be the published one.
 fn unpack(wanted: &Wanted<'_>, body: &Body, url: &str) -> Result<Arrived, Failure> {
     let from = Path::new(url);
-    match wanted.entry.archive {
-        Some(archive) if wanted.entry.sha256.is_none() && archive.sha256 != body.digest => {
+    let archive = wanted.entry.archive.filter(|_| wanted.entry.sha256.is_none());
+    match archive.map(|archive| archive.digest) {
+        Some(ArchiveDigest::Sha256(expected)) if expected != body.digest => {
             return Err(Failure::Place(DatasetError::WrongDigest {
                 path: from.to_owned(),
                 set: wanted.set.title(),
                 found: body.digest,
-                expected: archive.sha256,
+                expected,
             }));
+        }
+        Some(ArchiveDigest::Md5(expected)) => {
+            // Bounded by `size_bound`.
+            let mut archive = Vec::new();
+            let unreadable = |source| {
+                Failure::Here(DatasetError::Io { action: "read", path: body.file.path().to_owned(), source })
+            };
+            reopen(body)?.read_to_end(&mut archive).map_err(unreadable)?;
+            if <[u8; 16]>::from(Md5::digest(&archive)) != expected {
+                let reason =
+                    format!("has another MD5 digest than {}'s published archive", wanted.set.title());
+                return Err(failure(url, reason));
+            }
         }
         _ => {}
     }

@@ -168,7 +168,7 @@ pub enum DatasetError {
         source: io::Error,
     },
     /// A good IDX file that is not the one expected.
-    #[error("{}: found {found_type} values of shape {}, expected u8 values of shape {} for {set}", .path.display(), dims_text(found), dims_text(expected))]
+    #[error("{}: found {found_type} values of shape {}, expected {expected_type} values of shape {} for {set}", .path.display(), dims_text(found), dims_text(expected))]
     WrongShape {
         /// The file.
         path: PathBuf,
@@ -178,6 +178,8 @@ pub enum DatasetError {
         found_type: ElementType,
         /// The shape in it.
         found: Vec<usize>,
+        /// The type by the catalogue.
+        expected_type: ElementType,
         /// The shape by the catalogue.
         expected: Vec<usize>,
     },

@@ -10,7 +10,7 @@ use flate2::bufread::MultiGzDecoder;
 use crate::catalogue::{FileEntry, Name};
 use crate::digest::{Digest, Hasher};
 use crate::error::DatasetError;
-use crate::idx::{ElementType, FormatError, Header};
+use crate::idx::{FormatError, Header};
 use crate::replacement::Replacement;
 
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -44,12 +44,15 @@ impl Wanted<'_> {
     /// Holds a header against the catalogue. `path` is named in the error.
     pub(crate) fn check_header(&self, path: &Path, header: &Header) -> Result<(), DatasetError> {
         match self.entry.shape {
-            Some(expected) if header.element_type() != ElementType::U8 || header.shape() != expected => {
+            Some(expected)
+                if header.element_type() != self.entry.element_type || header.shape() != expected =>
+            {
                 Err(DatasetError::WrongShape {
                     path: path.to_owned(),
                     set: self.set.title(),
                     found_type: header.element_type(),
                     found: header.shape().to_vec(),
+                    expected_type: self.entry.element_type,
                     expected: expected.to_vec(),
                 })
             }

@@ -71,5 +71,5 @@ pub use doctor::FileState;
 #[cfg(feature = "download")]
 pub use download::Transfer;
 pub use error::{Attempt, DatasetError};
-pub use source::{FashionMnist, Kmnist, Mirror, Mnist, Source, TrainTest};
+pub use source::{FashionMnist, Kmnist, Mirror, Mnist, Qmnist, Source, TrainTest};
 pub use view::{Batch, Batches, View};

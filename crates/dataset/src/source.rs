@@ -8,7 +8,7 @@
 //! 4. the folders and public mirrors of the [catalogue](crate::catalogue).
 //!
 //! What comes from 2 to 4 lands in the data folder as the raw file, written beside and renamed. It is the content
-//! that counts: any packaging of the right bytes is good. Where the catalogue has no digest of the content (KMNIST),
+//! that counts: any packaging of the right bytes is good. Where the catalogue has no digest of the content (KMNIST, QMNIST),
 //! a file placed by hand or in a mirror's folder is taken if its type and shape are right, and one from an address
 //! only as the very archive that was published.
 //!
@@ -233,4 +233,6 @@ named_sets! {
     FashionMnist
     /// Cursive hiragana, in MNIST's shape.
     Kmnist
+    /// MNIST's digits remade from the same source, 60,000 for the test too.
+    Qmnist
 }

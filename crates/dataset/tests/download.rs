@@ -227,3 +227,20 @@ fn an_archive_known_by_its_own_digest() {
     assert_eq!(server.requests(), [0, 1, 2, 3].map(archive_name));
     assert!(listing(folder.path()).is_empty());
 }
+
+/// QMNIST's archives are known by their MD5, which an own packaging of even the right content does not have.
+#[test]
+fn an_archive_known_by_its_md5() {
+    let name = Name::Qmnist.files()[3].name;
+    let labels = gzip(&support::idx(0x0c, &[60_000, 8], &vec![0; 60_000 * 8 * 4]));
+    let server = Server::new(HashMap::from([(format!("{name}.gz"), Answer::Body(labels))]));
+    let folder = tempfile::tempdir().unwrap();
+    let source = Source { name: Name::Qmnist, ..source() }.data_dir(folder.path()).mirror(server.mirror());
+    let error = TrainTest::open(&source).unwrap_err();
+    let DatasetError::Missing { attempts, .. } = error else { panic!("{error:?}") };
+    assert!(
+        attempts[3].reason.ends_with("has another MD5 digest than QMNIST's published archive"),
+        "{attempts:?}"
+    );
+    assert!(listing(folder.path()).is_empty());
+}

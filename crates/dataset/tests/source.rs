@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use support::{NAMES, gzip, idx, line, listing, mnist_mirror, small_folder, small_set};
-use ziffer_dataset::{DatasetError, Mirror, Mnist, Name, Source, TrainTest};
+use ziffer_dataset::{DatasetError, Mirror, Mnist, Name, Qmnist, Source, TrainTest};
 
 fn custom(folder: &Path) -> Source {
     Source::new(Name::Custom).data_dir(folder)
@@ -371,4 +371,38 @@ fn in_the_cache_folder() {
     );
     // From now on the folder is enough.
     TrainTest::open(&alone).unwrap();
+}
+
+/// By hand: labels are `i32`, eight for each picture, of which the first is the class.
+#[test]
+fn qmnist_has_its_own_names_and_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels = |offset: u8| {
+        let label = |n: u32| {
+            let others = [9; 7].map(|other: i32| other.to_be_bytes());
+            let class = ((n % 10) as i32 + i32::from(offset)) % 10;
+            [class.to_be_bytes()].into_iter().chain(others).flatten()
+        };
+        idx(0x0c, &[60_000, 8], &(0..60_000).flat_map(label).collect::<Vec<u8>>())
+    };
+    let images = idx(0x08, &[60_000, 28, 28], &vec![3; 60_000 * 28 * 28]);
+    let files = ["qmnist-train-images-idx3-ubyte", "qmnist-train-labels-idx2-int"];
+    let tests = ["qmnist-test-images-idx3-ubyte", "qmnist-test-labels-idx2-int"];
+    fs::write(folder.path().join(files[0]), &images).unwrap();
+    fs::write(folder.path().join(files[1]), labels(0)).unwrap();
+    fs::write(folder.path().join(tests[0]), images).unwrap();
+    fs::write(folder.path().join(format!("{}.gz", tests[1])), gzip(&labels(5))).unwrap();
+    let source = Source::default().data_dir(folder.path()).offline(true);
+    let data = Qmnist::open_or_download(&source).unwrap();
+    assert_eq!((data.train.len(), data.test.len(), data.train.classes()), (60_000, 60_000, 10));
+    assert_eq!(data.train.labels()[..12], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]);
+    assert_eq!(data.test.labels()[..6], [5, 6, 7, 8, 9, 0]);
+
+    // Labels in MNIST's form are not QMNIST's.
+    fs::write(folder.path().join(files[1]), idx(0x08, &[60_000], &[1; 60_000])).unwrap();
+    let text = line(Qmnist::open_or_download(&source).unwrap_err());
+    assert!(
+        text.contains("found u8 values of shape [60000], expected i32 values of shape [60000, 8]"),
+        "{text}"
+    );
 }

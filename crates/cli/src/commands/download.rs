@@ -12,7 +12,7 @@ use crate::usage::{UsageError, print};
 /// Get data sets into the cache folder, or one set into --data-dir itself
 #[derive(Clone, Debug, clap::Args)]
 pub struct Download {
-    /// The data sets: mnist, fashion-mnist, kmnist
+    /// The data sets: mnist, fashion-mnist, kmnist, qmnist
     #[arg(required = true, value_name = "NAME", value_parser = data::name)]
     names: Vec<Name>,
     /// Put the four files of the one set here
