@@ -1,23 +1,47 @@
 //! Ctrl-C, and what else asks a program to end.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
+use signal_hook::iterator::Signals;
 
-/// The exit code of a program that was interrupted, as shells have it: 128 and the signal's number.
+/// The exit code of a program that was asked to end and did, whichever way it was asked: a shell's code for Ctrl-C.
 pub(crate) const EXIT_CODE: u8 = 130;
 
-/// A flag that is set when the program is asked to end. Asked a second time, it ends at once.
+/// A signal so soon after the first is the same wish: who stops a program may signal it and its group.
+const SAME_WISH: Duration = Duration::from_secs(1);
+
+/// A flag that is set when the program is asked to end. Asked again later, it ends at once.
 pub(crate) fn flag() -> anyhow::Result<Arc<AtomicBool>> {
     let asked = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        // In this order: at the first signal the flag is not yet set.
-        flag::register_conditional_shutdown(signal, i32::from(EXIT_CODE), Arc::clone(&asked))
-            .and_then(|_| flag::register(signal, Arc::clone(&asked)))
-            .context("cannot listen to Ctrl-C")?;
-    }
+    let heard = [SIGINT, SIGTERM].into_iter().filter(|&signal| !is_ignored(signal));
+    let mut signals = Signals::new(heard).context("cannot listen to Ctrl-C")?;
+    let flag = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        let mut first: Option<Instant> = None;
+        for _ in signals.forever() {
+            match first {
+                None => {
+                    first = Some(Instant::now());
+                    flag.store(true, Ordering::Relaxed);
+                }
+                Some(first) if first.elapsed() >= SAME_WISH => std::process::exit(i32::from(EXIT_CODE)),
+                Some(_) => {}
+            }
+        }
+    });
     Ok(asked)
+}
+
+/// Whether whoever started this program wants it to ignore a signal, as a script does for what it runs in the background.
+fn is_ignored(signal: i32) -> bool {
+    let ignored = || {
+        let status = std::fs::read_to_string("/proc/self/status").ok()?;
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+        u64::from_str_radix(mask.trim(), 16).ok()
+    };
+    ignored().is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }

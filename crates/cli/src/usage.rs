@@ -1,4 +1,4 @@
-//! From the command line to an exit code: 0 done, 1 failed, 2 wrong usage, and one line on standard error.
+//! From the command line to an exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted, and one line on standard error.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};

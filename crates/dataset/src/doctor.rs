@@ -26,13 +26,16 @@ pub enum FileState {
 }
 
 impl Source {
-    /// Looks at each of the four files of the data folder and reads it whole, whatever was found of it before. Nothing is
-    /// changed.
+    /// Looks at each of the four files of the data folder and reads it whole, whatever was found of it before, but for archives
+    /// of which the file is not there. Nothing is changed.
     ///
     /// # Errors
-    /// If there is no [folder](Source::folder) to look into.
+    /// If there is no [folder](Source::folder) to look into, or a file in its place.
     pub fn examine(&self) -> Result<Vec<(FileEntry, FileState)>, DatasetError> {
         let folder = self.folder()?;
+        if !is_missing(&folder) && !folder.is_dir() {
+            return Err(DatasetError::NotAFolder { path: folder });
+        }
         Ok(self
             .name
             .files()

@@ -29,8 +29,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// moving is let finish.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often an address is asked in all, as long as the trouble may pass.
+/// How often an address is asked in all, as long as the trouble may pass; counted anew whenever so many bytes more have come.
 const TRIES: u32 = 4;
+const MOVED: u64 = 64 * 1024;
 
 /// Before the second try; it doubles with each.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -154,21 +155,31 @@ impl Downloader {
 
     /// The body of one address, in a temporary file.
     fn get(&self, url: &str, max_bytes: u64, folder: &Path, watch: &mut Watch<'_>) -> Result<Body, Refusal> {
-        let mut arriving = None;
+        let mut arriving: Option<Arriving> = None;
         let mut trouble = None;
-        for attempt in 0..TRIES {
-            if attempt > 0 {
-                std::thread::sleep(self.pause * (1 << (attempt - 1)));
-            }
-            match (self.try_once(url, (max_bytes, folder), &mut arriving, watch), &trouble) {
-                (Ok(body), _) => return Ok(body),
-                (Err(Refusal::Passing(reason)), _) => trouble = Some(reason),
+        let (mut tries, mut moved_from) = (0, 0);
+        loop {
+            match self.try_once(url, (max_bytes, folder), &mut arriving, watch) {
+                Ok(body) => return Ok(body),
+                Err(Refusal::Passing(reason)) => trouble = Some(reason),
                 // It was there a moment ago: the first trouble says more.
-                (Err(Refusal::Unreachable(_)), Some(_)) => {}
-                (Err(refusal), _) => return Err(refusal),
+                Err(Refusal::Unreachable(_)) if trouble.is_some() => {}
+                Err(refusal) => return Err(refusal),
             }
+            tries += 1;
+            let found = arriving.as_ref().map_or(0, |arriving| arriving.found);
+            if found >= moved_from + MOVED {
+                // It moves, if haltingly.
+                (tries, moved_from) = (1, found);
+            }
+            if tries == TRIES {
+                return Err(Refusal::Other(format!(
+                    "{}, at the last of {TRIES} tries",
+                    trouble.unwrap_or_default()
+                )));
+            }
+            std::thread::sleep(self.pause * (1 << (tries - 1)));
         }
-        Err(Refusal::Other(format!("{}, at the last of {TRIES} tries", trouble.unwrap_or_default())))
     }
 
     /// Asks once, for what has not arrived yet.
@@ -191,7 +202,7 @@ impl Downloader {
         if is_loopback(url) {
             request = request.config().proxy(None).build();
         }
-        let response = request.call().map_err(|error| Refusal::Unreachable(describe(error)))?;
+        let response = request.call().map_err(refusal)?;
         let found = so_far.as_ref().map_or(0, |arriving| arriving.found);
         let is_rest = match response.status().as_u16() {
             206 => found > 0 && range_start(response.headers()) == Some(found),
@@ -331,6 +342,24 @@ fn is_loopback(url: &str) -> bool {
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
         host == "localhost" || address.is_ok_and(|address| address.is_loopback())
     })
+}
+
+/// What a request without an answer means.
+fn refusal(error: ureq::Error) -> Refusal {
+    let is_passing = match &error {
+        // Somebody answered and hung up.
+        ureq::Error::Io(error) => !matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionRefused
+                | io::ErrorKind::HostUnreachable
+                | io::ErrorKind::NetworkUnreachable
+                | io::ErrorKind::TimedOut
+        ),
+        ureq::Error::TooManyRedirects => return Refusal::Other(describe(error)),
+        _ => false,
+    };
+    let reason = describe(error);
+    if is_passing { Refusal::Passing(reason) } else { Refusal::Unreachable(reason) }
 }
 
 /// One line in our manner.

@@ -1,5 +1,6 @@
 //! Files that appear under their name whole or not at all.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -38,10 +39,19 @@ impl Write for Replacement {
     }
 }
 
+/// How the names of temporary files begin and end.
+const PREFIX: &str = ".ziffer-";
+const SUFFIX: &str = ".part";
+
+/// Whether a name is a temporary file's.
+pub(crate) fn is_leftover(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX))
+}
+
 /// A temporary file in `folder`, removed when dropped, with the permissions that a new file of the user has.
 pub(crate) fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".ziffer-").suffix(".part");
+    builder.prefix(PREFIX).suffix(SUFFIX);
     // Temporary files are private by default; this one becomes a file that others may share. The umask applies.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));

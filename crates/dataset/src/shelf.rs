@@ -11,6 +11,7 @@ use crate::download::{Downloader, Watch};
 use crate::error::{Attempt, DatasetError};
 use crate::idx::{IdxError, IdxFile, check_regular};
 use crate::intake::{Arrived, Failure, Wanted};
+use crate::replacement::is_leftover;
 use crate::source::{Mirror, Source};
 use crate::verified;
 
@@ -254,9 +255,14 @@ impl<'a> Shelf<'a> {
         let path = wanted.target;
         let failed = |action| move |source| DatasetError::Io { action, path: path.to_owned(), source };
         if is_broken {
-            let mut aside = path.as_os_str().to_owned();
-            aside.push(".broken");
-            fs::rename(path, aside).map_err(failed("move aside"))?;
+            let names = std::iter::once(".broken".to_owned()).chain((2..).map(|n| format!(".broken-{n}")));
+            let aside = names.map(|end| {
+                let mut aside = path.as_os_str().to_owned();
+                aside.push(end);
+                PathBuf::from(aside)
+            });
+            let free = aside.into_iter().find(|aside| is_missing(aside)).unwrap_or_default();
+            fs::rename(path, free).map_err(failed("move aside"))?;
         }
         arrived.replacement.commit().map_err(failed("write"))?;
         let file = IdxFile::open(path)?;
@@ -286,7 +292,14 @@ impl Lock {
         }
         let made = is_new.then(|| folder.to_owned());
         let file = File::open(folder).and_then(|file| file.lock().map(|()| file));
-        file.ok().map(|file| Lock { _folder: file, made })
+        let file = file.ok()?;
+        // What a process that was killed had begun to write.
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if is_leftover(&entry.file_name()) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        Some(Lock { _folder: file, made })
     }
 }
 

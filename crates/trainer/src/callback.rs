@@ -4,6 +4,7 @@ mod checkpoint;
 mod early_stopping;
 
 use std::fmt;
+use std::path::Path;
 
 use ziffer_nn::Model;
 
@@ -76,6 +77,11 @@ pub trait Callback {
         Ok(())
     }
 
+    /// Before that, for each checkpoint that cannot be used, from the newest on. If none is left, training starts.
+    fn on_checkpoint_passed_over(&mut self, path: &Path, reason: &str) {
+        let _ = (path, reason);
+    }
+
     /// Before an epoch, counted from 0.
     fn on_epoch_begin(&mut self, epoch: usize) {
         let _ = epoch;
@@ -115,6 +121,9 @@ impl<C: Callback + ?Sized> Callback for &mut C {
     }
     fn on_resume(&mut self, resumed: &Resumed) -> Result<(), CallbackError> {
         (**self).on_resume(resumed)
+    }
+    fn on_checkpoint_passed_over(&mut self, path: &Path, reason: &str) {
+        (**self).on_checkpoint_passed_over(path, reason);
     }
     fn on_epoch_begin(&mut self, epoch: usize) {
         (**self).on_epoch_begin(epoch);

@@ -6,23 +6,25 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::thread::JoinHandle;
 
 use serde::{Deserialize, Serialize};
+use ziffer_nn::optimizer::MAX_SLOTS;
 use ziffer_nn::training::{State, StateError, StepResult};
 use ziffer_nn::{Model, Optimizer, Staged, Training};
 
 use crate::History;
 
-/// How many checkpoints are kept.
-const KEPT: usize = 2;
+/// Bytes of a checkpoint beside its tensors that are read at most; safetensors takes no header beyond.
+const MAX_HEADER_BYTES: u64 = 100_000_000;
 
-/// Bytes of a checkpoint beside its tensors that are read at most: the header with a history of a million epochs.
-const MAX_HEADER_BYTES: u64 = 200_000_000;
+/// Numbers from here on are none of ours.
+const NUMBERS_END: u64 = 1_000_000_000_000;
 
 /// How often a checkpoint is written; there always is one at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +70,8 @@ impl fmt::Display for Every {
 
 /// Where and how often a training is saved, and whether it goes on from what is there.
 ///
-/// A file appears whole or not at all, written by a thread of its own while training goes on; then all but the last two
-/// go. A checkpoint that cannot be written, for a full disk say, ends training and leaves the last good ones.
+/// A file appears whole or not at all, written by a thread of its own while training goes on, unless the next one is due
+/// before; once there are two, all older ones go. A checkpoint that cannot be written, for a full disk say, ends training and leaves the last good ones.
 #[derive(Clone, Debug)]
 pub struct Checkpoints {
     pub(crate) folder: PathBuf,
@@ -100,7 +102,8 @@ impl Checkpoints {
     }
 
     /// Adds something that must be the same when a training goes on. What the trainer knows of (its own settings but for
-    /// epochs and threads, the initial weights, the number of samples) need not be said.
+    /// epochs and threads, the initial weights, the number of samples) need not be said. The samples' content should be,
+    /// by a digest of it or a name that stands for it.
     pub fn setting(mut self, name: &str, value: impl fmt::Display) -> Self {
         self.settings.insert(name.to_owned(), value.to_string());
         self
@@ -163,7 +166,7 @@ pub enum CheckpointError {
     Io {
         /// The checkpoint, or its folder.
         path: PathBuf,
-        /// What was tried.
+        /// What was tried: `write` or `list`.
         action: &'static str,
         /// Why not.
         source: io::Error,
@@ -205,40 +208,84 @@ pub(crate) struct Keeper {
     pub(crate) every: Every,
     settings: Settings,
     next: u64,
+    /// Those that are known to be whole, the newest last.
+    whole: Vec<PathBuf>,
     writing: Option<JoinHandle<Result<PathBuf, CheckpointError>>>,
+}
+
+/// What a standing is held against: the steps of an epoch, and its samples.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Epoch {
+    pub(crate) steps: usize,
+    pub(crate) batch_size: usize,
+    pub(crate) samples: usize,
+}
+
+impl Epoch {
+    /// Whether a training can stand so.
+    fn admits(&self, standing: &Standing, iteration: u64) -> bool {
+        let Standing { epoch, step, samples, ref history, .. } = *standing;
+        let steps = epoch.checked_mul(self.steps).and_then(|steps| steps.checked_add(step));
+        step <= self.steps
+            && steps.is_some_and(|steps| steps as u64 == iteration)
+            && samples == (step * self.batch_size).min(self.samples)
+            && [&history.loss, &history.accuracy, &history.seconds].iter().all(|list| list.len() == epoch)
+    }
 }
 
 impl Keeper {
     pub(crate) fn new(checkpoints: &Checkpoints, settings: Settings) -> Result<Self, CheckpointError> {
         let folder = checkpoints.folder.clone();
         let next = files(&folder)?.last().map_or(1, |(number, _)| number + 1);
-        Ok(Self { folder, every: checkpoints.every, settings, next, writing: None })
+        Ok(Self { folder, every: checkpoints.every, settings, next, whole: Vec::new(), writing: None })
     }
 
-    /// Brings the model and its training to the newest checkpoint that is whole; `None` if there is none.
+    /// Brings the model and its training to the newest checkpoint that is whole; `None` if there is none. `pass_over` is told
+    /// of those that are not, and why.
     pub(crate) fn resume<O: Optimizer<f32>>(
-        &self,
+        &mut self,
         model: &mut Model,
         training: &mut Training<f32, O>,
-        epochs: usize,
+        (epochs, epoch): (usize, Epoch),
+        mut pass_over: impl FnMut(&Path, &str),
     ) -> Result<Option<(PathBuf, Standing)>, CheckpointError> {
-        let limit = 16 * model.parameters() as u64 + MAX_HEADER_BYTES;
+        let limit = 4 * (1 + MAX_SLOTS) as u64 * model.parameters() as u64 + MAX_HEADER_BYTES;
         for (_, path) in files(&self.folder)?.into_iter().rev() {
-            let bytes = read(&path, limit)?;
             // One that is damaged is passed over: the one before it is as good, but for the time.
-            let Ok(state) = State::parse(&bytes) else { continue };
-            let Ok(Text { standing, settings }) = serde_json::from_str(state.text()) else { continue };
+            let bytes = match read(&path, limit) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    pass_over(&path, &error.to_string());
+                    continue;
+                }
+            };
+            let parsed = State::parse(&bytes).map_err(|error| error.to_string()).and_then(|state| {
+                let text: Text = serde_json::from_str(state.text()).map_err(|error| error.to_string())?;
+                Ok((state, text))
+            });
+            let (state, Text { standing, settings }) = match parsed {
+                Ok(parsed) => parsed,
+                Err(reason) => {
+                    pass_over(&path, &reason);
+                    continue;
+                }
+            };
             if let Some(differences) = differences(&settings, &self.settings) {
                 return Err(CheckpointError::Settings { path, differences });
+            }
+            if !epoch.admits(&standing, state.iteration()) {
+                pass_over(&path, "its numbers of steps, samples and epochs do not fit together");
+                continue;
             }
             if (standing.epoch, standing.step) > (epochs, 0) {
                 let (done, steps) = (standing.epoch, standing.step);
                 return Err(CheckpointError::Beyond { path, done, steps, epochs });
             }
-            return match training.restore(model, &state) {
-                Ok(()) => Ok(Some((path, standing))),
-                Err(source) => Err(CheckpointError::State { path, source }),
-            };
+            if let Err(source) = training.restore(model, &state) {
+                return Err(CheckpointError::State { path, source });
+            }
+            self.whole.push(path.clone());
+            return Ok(Some((path, standing)));
         }
         Ok(None)
     }
@@ -267,15 +314,23 @@ impl Keeper {
         let text = serde_json::to_string(&text).expect("numbers and texts");
         let bytes = training.to_safetensors(model, &text);
         self.wait()?;
-        let path = self.folder.join(format!("checkpoint-{:06}.safetensors", self.next));
+        let number = self.next;
+        let path = self.folder.join(format!("checkpoint-{number:06}.safetensors"));
         self.next += 1;
         let folder = self.folder.clone();
+        let before = self.whole.last().cloned();
         self.writing = Some(std::thread::spawn(move || {
             let failed = |source| CheckpointError::Io { path: path.clone(), action: "write", source };
             Staged::write(&path, &bytes).and_then(Staged::publish).map_err(failed)?;
-            // Those that cannot be removed take room and do no other harm.
-            for (_, old) in files(&folder)?.into_iter().rev().skip(KEPT) {
-                let _ = std::fs::remove_file(old);
+            // With two that are whole, all before them can go: damaged ones, and those of earlier trainings.
+            if let Some(before) = before {
+                let is_kept = |path: &Path| path == before;
+                for (_, old) in
+                    files(&folder)?.into_iter().filter(|(other, path)| *other < number && !is_kept(path))
+                {
+                    // One that stays takes room and does no other harm.
+                    let _ = std::fs::remove_file(old);
+                }
             }
             Ok(path)
         }));
@@ -284,10 +339,10 @@ impl Keeper {
 
     /// Waits until all is on the disk; the last checkpoint, if one was being written.
     pub(crate) fn wait(&mut self) -> Result<Option<PathBuf>, CheckpointError> {
-        self.writing
-            .take()
-            .map(|writing| writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .transpose()
+        let Some(writing) = self.writing.take() else { return Ok(None) };
+        let path = writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        self.whole.push(path.clone());
+        Ok(Some(path))
     }
 }
 
@@ -311,20 +366,24 @@ fn files(folder: &Path) -> Result<Vec<(u64, PathBuf)>, CheckpointError> {
             // `parse` takes a sign as well.
             number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse().ok())?
         });
-        if let Some(number) = number {
-            files.push((number, folder.join(name)));
+        let path = folder.join(&name);
+        // Reading something else, a pipe say, could take for ever.
+        if let Some(number) = number.filter(|&number| number < NUMBERS_END && path.is_file()) {
+            files.push((number, path));
         }
     }
     files.sort();
     Ok(files)
 }
 
-/// The file's bytes; none of a file so long that it cannot be a checkpoint.
-fn read(path: &Path, limit: u64) -> Result<Vec<u8>, CheckpointError> {
-    let read = || {
-        if std::fs::metadata(path)?.len() > limit { Ok(Vec::new()) } else { std::fs::read(path) }
-    };
-    read().map_err(|source| CheckpointError::Io { path: path.to_owned(), action: "read", source })
+/// The file's bytes, if they are not more than a checkpoint has.
+fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::other("it is larger than a checkpoint of this network can be"));
+    }
+    Ok(bytes)
 }
 
 /// What differs, in words; `None` if nothing does.

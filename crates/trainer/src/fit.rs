@@ -1,5 +1,6 @@
 //! The epochs of a training.
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use ziffer_nn::training::{NotFinite, Stretch, check as check_fit};
 use ziffer_nn::{Loss, Model, Optimizer, Samples, Training};
 
 use crate::callback::{BatchLog, Callback, CallbackError, Flow, Plan};
-use crate::checkpoints::{INITIAL_WEIGHTS, Keeper, Resumed, Settings, Standing};
+use crate::checkpoints::{Epoch, INITIAL_WEIGHTS, Keeper, Resumed, Settings, Standing};
 use crate::crew::Crew;
 use crate::trainer::setting;
 use crate::{Checkpoints, EpochLog, History, TrainError, Trainer};
@@ -62,7 +63,7 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
         let keeper = keeper.transpose()?;
         let standing = Standing::default();
         let mut fit = Fit { model, training, train, batch_size, team, crew, keeper, standing };
-        self.resume(&mut fit)?;
+        self.resume(&mut fit, Epoch { steps: plan.steps, batch_size, samples: train.len() })?;
 
         let mut order: Vec<u32> = (0..n).collect();
         for epoch in fit.standing.epoch..self.epochs {
@@ -135,10 +136,14 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
     }
 
     /// Goes to where the newest checkpoint stands, if that is wanted.
-    fn resume<S>(&mut self, fit: &mut Fit<'_, S, O>) -> Result<(), TrainError> {
+    fn resume<S>(&mut self, fit: &mut Fit<'_, S, O>, epoch: Epoch) -> Result<(), TrainError> {
         let wanted = self.checkpoints.as_ref().is_some_and(|checkpoints| checkpoints.resume);
-        let Some(keeper) = fit.keeper.as_ref().filter(|_| wanted) else { return Ok(()) };
-        let found = keeper.resume(fit.model, &mut fit.training, self.epochs)?;
+        let Some(keeper) = fit.keeper.as_mut().filter(|_| wanted) else { return Ok(()) };
+        let callbacks = &mut self.callbacks;
+        let pass_over = |path: &Path, reason: &str| {
+            callbacks.iter_mut().for_each(|callback| callback.on_checkpoint_passed_over(path, reason));
+        };
+        let found = keeper.resume(fit.model, &mut fit.training, (self.epochs, epoch), pass_over)?;
         if let Some((path, standing)) = found {
             let (epoch, step) = (standing.epoch, standing.step);
             let resumed = Resumed { path, epoch, step, history: standing.history.clone() };
@@ -227,7 +232,7 @@ impl<S, O: Optimizer<f32>> Fit<'_, S, O> {
         if due || is_last { self.save() } else { Ok(()) }
     }
 
-    fn wait(&mut self) -> Result<Option<std::path::PathBuf>, TrainError> {
+    fn wait(&mut self) -> Result<Option<PathBuf>, TrainError> {
         Ok(self.keeper.as_mut().map(Keeper::wait).transpose()?.flatten())
     }
 }

@@ -1,6 +1,7 @@
 //! Progress as Keras shows it.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -52,6 +53,10 @@ impl Callback for Progress {
         let done = format!("{epoch} epochs and {step} steps are done");
         let _ = writeln!(io::stderr(), "Resuming from {}: {done}", path.display());
         Ok(())
+    }
+
+    fn on_checkpoint_passed_over(&mut self, path: &Path, reason: &str) {
+        let _ = writeln!(io::stderr(), "Passing over {}: {reason}", path.display());
     }
 
     fn on_epoch_begin(&mut self, epoch: usize) {

@@ -100,8 +100,8 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
         self
     }
 
-    /// Sets a flag that ends training once it is true: the step is finished, a checkpoint written if there are any, and
-    /// [`TrainError::Interrupted`] returned.
+    /// Sets a flag that ends training once it is true: the stretch of steps under way is finished, some 50 ms, a checkpoint
+    /// written if there are any, and [`TrainError::Interrupted`] returned. It is not looked at after the last step.
     pub fn stop_when(mut self, flag: &'a AtomicBool) -> Self {
         self.stop = Some(flag);
         self

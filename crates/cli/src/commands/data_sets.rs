@@ -20,7 +20,7 @@ pub struct Data {
 enum DataCommand {
     /// List the data sets: their sizes, and where they lie
     List,
-    /// Read every file in the cache folder and say what is wrong; exits with 1 if anything is
+    /// Read every unpacked file in the cache folder and say what is wrong; exits with 1 if anything is
     Doctor,
 }
 
@@ -75,7 +75,14 @@ fn doctor() -> anyhow::Result<()> {
     for name in named() {
         let source = Source::new(name);
         let folder = source.folder()?;
-        let files = source.examine()?;
+        let files = match source.examine() {
+            Ok(files) => files,
+            Err(error) => {
+                let _ = writeln!(text, "{name}: {error}");
+                wrong.push(format!("{name}'s folder"));
+                continue;
+            }
+        };
         if files.iter().all(|(_, state)| matches!(state, FileState::Missing)) {
             let _ = writeln!(text, "{name}: not in the cache; `ziffer download {name}` gets it");
             continue;

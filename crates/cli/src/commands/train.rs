@@ -152,14 +152,15 @@ impl Train {
         if let Some(init) = &self.init {
             model.load_weights(init)?;
         }
+        let stop = interrupt::flag()?;
         let slots = ziffer_nn::Optimizer::<f32>::slots(&recipe.optimizer()).len();
         let _lock = run_folder::prepare(&folder, model.parameters() * (1 + slots) * size_of::<f32>())?;
 
-        let stop = interrupt::flag()?;
         let checkpoints = Checkpoints::new(&folder)
             .every(self.checkpoint_every.unwrap_or_default())
             .resume(self.resume)
             .setting("dataset", &recipe.dataset)
+            .setting("data", data::identity(&data))
             .setting("hidden", format!("{:?}", recipe.hidden));
         let history = Trainer::new(recipe.optimizer(), SparseCategoricalCrossentropy::default())
             .epochs(recipe.epochs)

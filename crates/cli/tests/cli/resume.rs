@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::idx::mnist;
+use crate::idx::{NAMES, mnist};
 use crate::sandbox::{Outcome, Sandbox, TRAIN_TINY, finish, summary, weights_sha256};
 
 /// What says that a run goes on from a checkpoint.
@@ -265,4 +265,88 @@ fn how_often_must_be_said_with_a_unit() {
         let outcome = sandbox.refuse_command(&mut command, &["--checkpoint-every", "300steps"]);
         assert_eq!(outcome.code, Some(2), "{outcome:?}");
     }
+}
+
+#[test]
+fn other_data_of_the_same_size_are_refused() {
+    let sandbox = Sandbox::with_tiny_set();
+    sandbox.succeed(TRAIN_TINY);
+    let images = sandbox.path("set").join(NAMES[0]);
+    let mut bytes = fs::read(&images).unwrap();
+    *bytes.last_mut().unwrap() ^= 0xff;
+    fs::write(&images, bytes).unwrap();
+    sandbox.refuse(&format!("{TRAIN_TINY} --resume"), &["run/checkpoint-", "data was "]);
+}
+
+#[test]
+fn where_no_checkpoint_can_be_used_it_says_so_and_starts() {
+    let sandbox = Sandbox::with_tiny_set();
+    let first = sandbox.succeed(TRAIN_TINY);
+    let bytes = model(&sandbox.path("run"));
+    for path in checkpoints(&sandbox.path("run")) {
+        fs::write(path, "not a checkpoint").unwrap();
+    }
+    let again = sandbox.succeed(&format!("{TRAIN_TINY} --resume"));
+    assert_eq!(again.stderr.matches("Passing over run/checkpoint-00000").count(), 2, "{again:?}");
+    assert!(again.stderr.contains("Epoch 1/2") && again.stdout == first.stdout, "{again:?}");
+    assert!(model(&sandbox.path("run")) == bytes);
+    assert_eq!(
+        checkpoints(&sandbox.path("run")).len(),
+        2,
+        "the damaged ones are gone, now that there are others"
+    );
+}
+
+#[test]
+fn what_is_no_file_and_what_is_no_number_of_ours_does_no_harm() {
+    let sandbox = Sandbox::with_tiny_set();
+    sandbox.succeed(TRAIN_TINY);
+    let run = sandbox.path("run");
+    let odd = |name: &str| run.join(format!("checkpoint-{name}.safetensors"));
+    fs::create_dir(odd("000100")).unwrap();
+    std::os::unix::fs::symlink("nowhere", odd("000101")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", odd("000102")).unwrap();
+    let pipe = Command::new("mkfifo").arg(odd("000103")).status().unwrap();
+    assert!(pipe.success());
+    fs::write(odd("18446744073709551614"), "").unwrap();
+    fs::write(odd("18446744073709551615"), "").unwrap();
+    fs::write(odd("999999999999999999999999"), "").unwrap();
+    let longer = TRAIN_TINY.replace("--epochs 2", "--epochs 6");
+    let outcome = sandbox.succeed(&format!("{longer} --resume"));
+    assert!(outcome.stderr.contains("Resuming from run/checkpoint-000002"), "{outcome:?}");
+    assert!(odd("000006").is_file() && odd("000005").is_file() && !odd("000004").exists());
+    for name in ["18446744073709551614", "18446744073709551615", "999999999999999999999999"] {
+        assert!(odd(name).is_file(), "{name} is none of ours");
+    }
+}
+
+#[test]
+fn two_signals_at_once_are_one_wish() {
+    let sandbox = Sandbox::new();
+    let mut command = train_epochs(&sandbox, 1000, "--checkpoint-every 1000epochs");
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for_start(&sandbox);
+    signal(&child, "INT");
+    signal(&child, "TERM");
+    let outcome = end(child);
+    assert_eq!(outcome.code, Some(130), "{outcome:?}");
+    assert!(outcome.stderr.contains("saved in run/checkpoint-000001.safetensors"), "{outcome:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_that_was_ignored_before_is_ignored() {
+    let sandbox = Sandbox::new();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' INT; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_ziffer")]);
+    let train = "train --out run --epochs 1000 --hidden 40 --checkpoint-every 1000epochs --data-dir";
+    shell.args(train.split_whitespace()).arg(mnist());
+    let mut shell = sandbox.prepare(shell);
+    let child = shell.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for_start(&sandbox);
+    signal(&child, "INT");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(checkpoints(&sandbox.path("run")).is_empty(), "it goes on");
+    signal(&child, "TERM");
+    assert_eq!(end(child).code, Some(130));
 }

@@ -123,6 +123,8 @@ fn a_rest_of_something_else_is_not_taken() {
 fn passing_trouble_is_asked_again_and_other_is_not() {
     let busy = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n";
     assert_eq!(get(&[busy, busy, busy, WHOLE]).0.as_deref(), Ok("abcdefghij"));
+    // Taken and hung up on.
+    assert_eq!(get(&["", WHOLE]).0.as_deref(), Ok("abcdefghij"));
     let (outcome, _) = get(&[busy, busy, busy, busy]);
     assert_eq!(outcome.unwrap_err(), "answered 503 Service Unavailable, at the last of 4 tries");
     let page = "HTTP/1.1 403 Forbidden\r\nContent-Length: 6\r\nContent-Type: text/html\r\n\r\n<html>";
@@ -140,4 +142,33 @@ fn only_this_machine_is_loopback() {
     for url in ["http://example.org/127.0.0.1", "https://10.0.0.1/", "", "http://localhost.org/"] {
         assert!(!is_loopback(url), "{url}");
     }
+}
+
+/// As often as it takes, as long as it moves.
+#[test]
+fn a_line_that_breaks_again_and_again_gets_there() {
+    const PIECE: usize = 70_000;
+    const PIECES: usize = 9;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/file", listener.local_addr().unwrap());
+    let body = "x".repeat(PIECE);
+    let whole = PIECE * PIECES;
+    let head = |from: usize| match from {
+        0 => format!("HTTP/1.1 200 OK\r\nContent-Length: {whole}\r\n"),
+        from => format!(
+            "HTTP/1.1 206 Partial\r\nContent-Length: {}\r\nContent-Range: bytes {from}-{}/{whole}\r\n",
+            whole - from,
+            whole - 1
+        ),
+    };
+    let sent = |n: usize| format!("{}ETag: \"a\"\r\nConnection: close\r\n\r\n{body}", head(n * PIECE));
+    let server = answers(listener, (0..PIECES).map(sent).collect());
+    let folder = tempfile::tempdir().unwrap();
+    let patience = Duration::from_secs(5);
+    let downloader = Downloader::new(patience, patience, Duration::from_millis(1));
+    match downloader.get(&url, 1 << 20, folder.path(), &mut |_| {}) {
+        Ok(body) => assert_eq!(body.file.as_file().metadata().unwrap().len(), whole as u64),
+        Err(_) => panic!("it did not get there"),
+    }
+    assert_eq!(server.join().unwrap().len(), PIECES);
 }

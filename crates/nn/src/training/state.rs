@@ -67,7 +67,7 @@ impl<'a> State<'a> {
         let metadata: Metadata = serde_json::from_str(text.ok_or(StateError::NotAState)?)?;
         let mut named: Vec<_> = tensors.tensors();
         named.sort_by(|a, b| a.0.cmp(&b.0));
-        let contents = named.iter().map(|(name, tensor)| (name.as_str(), tensor.data()));
+        let contents = named.iter().map(|(name, tensor)| (name.as_str(), tensor));
         if digest(metadata.iteration, &metadata.text, contents) != metadata.sha256 {
             return Err(StateError::Digest);
         }
@@ -77,6 +77,11 @@ impl<'a> State<'a> {
     /// The text that was given to [`Training::to_safetensors`].
     pub fn text(&self) -> &str {
         &self.metadata.text
+    }
+
+    /// The number of steps that had been made.
+    pub fn iteration(&self) -> u64 {
+        self.metadata.iteration
     }
 
     /// The numbers of a tensor of this name and shape.
@@ -96,7 +101,11 @@ impl<'a> State<'a> {
 }
 
 /// SHA-256, in hex, of a state; the tensors in the order of their names.
-fn digest<'a>(iteration: u64, text: &str, tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+fn digest<'a>(
+    iteration: u64,
+    text: &str,
+    tensors: impl Iterator<Item = (&'a str, &'a TensorView<'a>)>,
+) -> String {
     let mut digest = Sha256::new();
     let mut part = |bytes: &[u8]| {
         digest.update((bytes.len() as u64).to_le_bytes());
@@ -104,9 +113,10 @@ fn digest<'a>(iteration: u64, text: &str, tensors: impl Iterator<Item = (&'a str
     };
     part(&iteration.to_le_bytes());
     part(text.as_bytes());
-    for (name, content) in tensors {
+    for (name, tensor) in tensors {
         part(name.as_bytes());
-        part(content);
+        part(format!("{:?} {:?}", tensor.dtype(), tensor.shape()).as_bytes());
+        part(tensor.data());
     }
     digest.finalize().iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
@@ -134,16 +144,19 @@ impl<O: Optimizer<f32>> Training<f32, O> {
             tensors.push((name, shape, bytes(&model.block()[range])));
         }
         tensors.sort_by(|a, b| a.0.cmp(&b.0));
-        let contents = tensors.iter().map(|(name, _, bytes)| (name.as_str(), bytes.as_slice()));
+        let views: Vec<_> = tensors
+            .iter()
+            .map(|(name, shape, bytes)| {
+                let view = TensorView::new(Dtype::F32, shape.to_vec(), bytes);
+                (name.as_str(), view.expect("bytes that fill the shape"))
+            })
+            .collect();
         let metadata = Metadata {
             iteration: self.iteration,
             text: text.to_owned(),
-            sha256: digest(self.iteration, text, contents),
+            sha256: digest(self.iteration, text, views.iter().map(|(name, view)| (*name, view))),
         };
         let metadata = serde_json::to_string(&metadata).expect("numbers and texts");
-        let views = tensors.iter().map(|(name, shape, bytes)| {
-            (name, TensorView::new(Dtype::F32, shape.to_vec(), bytes).expect("bytes that fill the shape"))
-        });
         safetensors::serialize(views, Some(HashMap::from([(TRAINING.to_owned(), metadata)])))
             .expect("names and shapes that fit into a header")
     }
