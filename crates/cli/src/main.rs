@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ziffer::commands::{Data, Download, Evaluate, Predict, Summary, Train};
+use ziffer::commands::{Data, Download, Evaluate, Export, Predict, Summary, Train};
 
 /// Trains small dense networks on MNIST-style data, fast and repeatably.
 #[derive(Debug, Parser)]
@@ -24,6 +24,7 @@ enum Command {
     Train(Train),
     Evaluate(Evaluate),
     Predict(Predict),
+    Export(Export),
     Summary(Summary),
     Download(Download),
     Data(Data),
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Train(train) => train.run().map(drop),
         Command::Evaluate(evaluate) => evaluate.run(),
         Command::Predict(predict) => predict.run(),
+        Command::Export(export) => export.run(),
         Command::Summary(summary) => summary.run(),
         Command::Download(download) => download.run(),
         Command::Data(data) => data.run(),

@@ -278,3 +278,21 @@ fn results_that_cannot_be_printed_are_a_failure() {
 fn finish_with_stdout(sandbox: &Sandbox, arguments: &str, stdout: Stdio) -> crate::sandbox::Outcome {
     finish(sandbox.command().args(arguments.split_whitespace()).stdout(stdout))
 }
+
+#[test]
+fn an_export_is_a_file_that_names_its_ends() {
+    let sandbox = Sandbox::with_tiny_set();
+    sandbox.succeed(TRAIN_TINY);
+    for pixels in ["u8", "f32"] {
+        let outcome = sandbox.succeed(&format!("export run --onnx digits-{pixels}.onnx --pixels {pixels}"));
+        assert_eq!(outcome.stdout, format!("Exported run/model.safetensors to digits-{pixels}.onnx\n"));
+        let bytes = fs::read(sandbox.path(&format!("digits-{pixels}.onnx"))).unwrap();
+        for name in ["images", "probabilities", "dense.kernel", "dense_1.bias", "Gemm", "Softmax"] {
+            assert!(bytes.windows(name.len()).any(|window| window == name.as_bytes()), "{name}");
+        }
+    }
+    sandbox.refuse("export nowhere --onnx digits.onnx", &["nowhere"]);
+    sandbox.refuse("export run --onnx nowhere/digits.onnx", &["nowhere/digits.onnx", "cannot write"]);
+    let outcome = sandbox.refuse("export run", &["--onnx"]);
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+}

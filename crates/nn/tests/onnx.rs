@@ -1,0 +1,59 @@
+//! Exported graphs, run by another program's code.
+#![allow(clippy::unwrap_used, reason = "a failure is the test's")]
+
+use ndarray::{Array2, Array3};
+use rten::Value;
+use ziffer_nn::random::{Purpose, Stream};
+use ziffer_nn::{Activation, Model, PixelType, Sequential};
+
+const SAMPLES: usize = 1000;
+
+fn pictures() -> Array3<u8> {
+    let mut stream = Stream::new(3, Purpose::Other(0), 0);
+    Array3::from_shape_simple_fn((SAMPLES, 7, 5), || {
+        if stream.below(3) == 0 { stream.below(256) as u8 } else { 0 }
+    })
+}
+
+/// What the exported graph says of the pictures, by rten.
+fn run(model: &Model, pixels: PixelType) -> Array2<f32> {
+    let graph = rten::Model::load(model.to_onnx(pixels).unwrap()).unwrap();
+    let bytes: Vec<u8> = pictures().into_iter().collect();
+    let input: Value = match pixels {
+        PixelType::U8 => Value::from_shape([SAMPLES, 7, 5], bytes).unwrap(),
+        PixelType::F32 => {
+            let numbers: Vec<f32> = bytes.into_iter().map(f32::from).collect();
+            Value::from_shape([SAMPLES, 7, 5], numbers).unwrap()
+        }
+    };
+    let output = graph.run_one((&input).into(), None).unwrap();
+    let (shape, numbers) = output.into_shape_vec::<f32, 2>().unwrap();
+    Array2::from_shape_vec(shape, numbers).unwrap()
+}
+
+#[test]
+fn another_program_gives_the_same_probabilities() {
+    for (activation, last) in [
+        (Activation::Relu, Activation::Softmax),
+        (Activation::Sigmoid, Activation::Softmax),
+        (Activation::Tanh, Activation::Sigmoid),
+        (Activation::Linear, Activation::Linear),
+    ] {
+        let model = Sequential::new([7, 5])
+            .flatten()
+            .dense(33, activation)
+            .dense(12, activation)
+            .dense(10, last)
+            .build(8)
+            .unwrap();
+        let pictures = pictures();
+        let rows = pictures.to_shape((SAMPLES, 35)).unwrap();
+        let ours = model.predict(rows.view());
+        for pixels in [PixelType::U8, PixelType::F32] {
+            let theirs = run(&model, pixels);
+            assert_eq!(theirs.dim(), ours.dim());
+            let apart = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(apart <= 1e-6, "{activation} {pixels:?}: {apart} apart");
+        }
+    }
+}
