@@ -1,29 +1,22 @@
 //! One part of a data set: images with their labels, checked against each other.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
-
-use ndarray::Axis;
+use std::path::Path;
 
 use crate::error::DatasetError;
-use crate::idx::{ElementType, IdxFile, IdxView};
+use crate::idx::{ElementType, IdxError, IdxFile};
+use crate::labels::Labels;
 use crate::view::View;
 
-/// The most classes that labels of type `i32` may name. Far above any set of the family; a file that goes beyond
-/// it does not hold class numbers, and a network would be built as wide as the largest of them.
-const MAX_CLASSES: usize = 1 << 16;
-
 /// Images and labels of one part, training or test. N samples of I pixels:
-/// images are `u8` of shape `[N, ...]`, mapped from their file; labels are one class number per sample.
+/// images are `u8` of shape `[N, ...]`; labels are one class number per sample.
 ///
-/// The labels are copied out of their file (4 bytes a sample) and checked there, so that `label < classes` holds
-/// for the lifetime of the value whatever happens to the file. The images stay where they are.
+/// Both are mapped from their files and stay there: a set of any size takes no memory of its own. The labels are checked
+/// when it is opened, and `label < classes` holds whatever happens to the file after.
 pub struct Dataset {
     images: IdxFile,
-    labels_path: PathBuf,
-    labels: Box<[u32]>,
+    labels: Labels,
     features: usize,
-    classes: usize,
 }
 
 impl Dataset {
@@ -61,13 +54,13 @@ impl Dataset {
             [samples, picture @ ..] if !picture.is_empty() => (*samples, picture),
             shape => return Err(DatasetError::NotImages { path: path(), shape: shape.to_vec() }),
         };
-        let count = label_count(&labels)?;
-        if samples != count {
+        let labels = Labels::new(labels)?;
+        if samples != labels.len() {
             return Err(DatasetError::CountMismatch {
                 images_path: path(),
                 images: samples,
                 labels_path: labels.path().to_owned(),
-                labels: count,
+                labels: labels.len(),
             });
         }
         if samples == 0 {
@@ -77,8 +70,8 @@ impl Dataset {
         if features == 0 {
             return Err(DatasetError::NoPixels { path: path(), shape: picture.to_vec() });
         }
-        let (classes, checked) = read_labels(&labels, classes)?;
-        Ok(Dataset { labels_path: labels.path().to_owned(), labels: checked, features, classes, images })
+        let labels = labels.checked(classes)?;
+        Ok(Dataset { images, labels, features })
     }
 
     /// N, the number of samples; at least one.
@@ -88,7 +81,7 @@ impl Dataset {
 
     /// Whether there are no samples: never, [`open`](Self::open) sees to it.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.len() == 0
     }
 
     /// The shape of a picture, such as `[28, 28]`: rows, then columns.
@@ -103,7 +96,7 @@ impl Dataset {
 
     /// The number of classes; every label is below it.
     pub fn classes(&self) -> usize {
-        self.classes
+        self.labels.classes()
     }
 
     /// The I pixels of picture `index`, row by row.
@@ -120,7 +113,7 @@ impl Dataset {
     /// # Panics
     /// If `index >= len()`.
     pub fn label(&self, index: usize) -> usize {
-        self.labels[index] as usize
+        self.labels.get(index)
     }
 
     /// All pixels of all pictures, N * I bytes.
@@ -128,9 +121,9 @@ impl Dataset {
         self.images.payload()
     }
 
-    /// All labels, N of them.
-    pub fn labels(&self) -> &[u32] {
-        &self.labels
+    /// All labels in the order of the file, N of them.
+    pub fn labels(&self) -> impl ExactSizeIterator<Item = usize> {
+        self.view().labels()
     }
 
     /// The file that the images are mapped from.
@@ -140,7 +133,20 @@ impl Dataset {
 
     /// The file that the labels were read from.
     pub fn labels_path(&self) -> &Path {
-        &self.labels_path
+        self.labels.path()
+    }
+
+    /// Checks that both files are what they were when the set was opened; see [`IdxFile::check_unchanged`].
+    ///
+    /// # Errors
+    /// [`IdxError::Changed`] names the file that is not.
+    pub fn check_unchanged(&self) -> Result<(), IdxError> {
+        self.images.check_unchanged()?;
+        self.labels.file().check_unchanged()
+    }
+
+    pub(crate) fn images(&self) -> &IdxFile {
+        &self.images
     }
 
     /// All samples.
@@ -165,64 +171,9 @@ impl fmt::Debug for Dataset {
             .field("labels", &self.labels_path())
             .field("len", &self.len())
             .field("image_shape", &self.image_shape())
-            .field("classes", &self.classes)
+            .field("classes", &self.classes())
             .finish_non_exhaustive()
     }
-}
-
-/// How many samples a file of labels has, if it is one.
-fn label_count(labels: &IdxFile) -> Result<usize, DatasetError> {
-    match (labels.element_type(), labels.shape()) {
-        (ElementType::U8 | ElementType::I32, [count]) => Ok(*count),
-        (ElementType::I32, [count, columns]) if *columns > 0 => Ok(*count),
-        (element_type, shape) => Err(DatasetError::NotLabels {
-            path: labels.path().to_owned(),
-            element_type,
-            shape: shape.to_vec(),
-        }),
-    }
-}
-
-/// Copies the labels out, and checks the copies against `classes` or finds the number of classes.
-fn read_labels(labels: &IdxFile, classes: Option<usize>) -> Result<(usize, Box<[u32]>), DatasetError> {
-    let bound = classes.unwrap_or(MAX_CLASSES);
-    let check = |(index, value): (usize, i64)| match u32::try_from(value) {
-        Ok(label) if (label as usize) < bound => Ok(label),
-        _ => Err(DatasetError::LabelOutOfRange {
-            path: labels.path().to_owned(),
-            index,
-            value,
-            classes: bound,
-        }),
-    };
-    let checked: Box<[u32]> = match labels.view() {
-        IdxView::U8(values) => {
-            values.iter().map(|value| i64::from(*value)).enumerate().map(check).collect::<Result<_, _>>()?
-        }
-        IdxView::I32(values) => {
-            let column = if values.ndim() == 2 { values.index_axis(Axis(1), 0) } else { values.view() };
-            let values = column.iter().map(|value| i64::from(value.get()));
-            values.enumerate().map(check).collect::<Result<_, _>>()?
-        }
-        _ => unreachable!("label_count lets no other type pass"),
-    };
-    let found = checked.iter().max().map_or(0, |largest| *largest as usize + 1);
-    if classes.is_none()
-        && labels.element_type() == ElementType::U8
-        && found == 256
-        && !checked.contains(&254)
-    {
-        let below =
-            checked.iter().filter(|label| **label < 255).max().map_or(1, |largest| *largest as usize + 1);
-        let index = checked.iter().position(|label| *label == 255).unwrap_or_default();
-        return Err(DatasetError::LabelOutOfRange {
-            path: labels.path().to_owned(),
-            index,
-            value: 255,
-            classes: below,
-        });
-    }
-    Ok((classes.unwrap_or(found), checked))
 }
 
 /// Pixels from 0..=255 to 0..=1: `out = pixels / 255`, the division rounded once, as NumPy's in `f32`.

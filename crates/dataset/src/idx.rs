@@ -11,14 +11,19 @@
 //!
 //! # Files that change while they are mapped
 //!
-//! A mapped file must not be changed by anyone while it is open. If another process *truncates* it, the kernel
-//! answers the next access behind the new end with `SIGBUS`, which kills the process; if it *overwrites* it, the
-//! values change underneath. No check at opening can prevent either. Programs that replace files should write
-//! beside and rename, as [`write_idx`] does: an open mapping then keeps the old content.
+//! A mapped file should not be changed by anyone while it is open. If another process *overwrites* it, the values change
+//! underneath. If it *truncates* it, what lay behind the new end reads as zeros: on Linux the first file that is opened
+//! installs a handler for `SIGBUS`, by which the kernel tells of such an access and which would end the process; of a
+//! `SIGBUS` for any other reason, the handler that was there before is told. (On other systems the process ends.) No
+//! check at opening can prevent either, so who has used values asks after it:
+//! [`check_unchanged`](IdxFile::check_unchanged). Programs that replace files should write beside and rename, as
+//! [`write_idx`] does: an open mapping then keeps the old content.
 
 mod big_endian;
 mod error;
 mod file;
+#[cfg(target_os = "linux")]
+mod guard;
 mod header;
 mod map;
 mod write;

@@ -41,7 +41,7 @@
 //! A header is never trusted: everything it claims is checked before anything is allocated. A data set is never
 //! expanded to floats as a whole; batches are filled from the mapped bytes. Nothing half-written ever stands under
 //! a final name. No input makes the crate panic; a caller's mistake (an index out of range, a buffer of the wrong
-//! length) does, and is documented. One hazard remains with whoever changes files in place:
+//! length) does, and is documented. One hazard remains with whoever changes files in place, and can be asked after:
 //! [files that change while they are mapped](idx#files-that-change-while-they-are-mapped).
 //!
 //! # Features
@@ -58,6 +58,7 @@ mod download;
 mod error;
 pub mod idx;
 mod intake;
+mod labels;
 mod replacement;
 mod shelf;
 pub mod source;

@@ -1,11 +1,13 @@
 //! Ranges of a data set, and batches of them.
 
-use std::ops::{Bound, RangeBounds};
+use std::ops::{Bound, Range, RangeBounds};
 
 use ndarray::ArrayView2;
 
 use crate::dataset::Dataset;
+use crate::digest::{Digest, Hasher};
 use crate::error::DatasetError;
+use crate::idx::IdxError;
 
 /// A range of the samples of a [`Dataset`], in the order of the file. Copying it copies no samples.
 ///
@@ -63,24 +65,70 @@ impl<'a> View<'a> {
     /// # Panics
     /// If `index >= len()`.
     pub fn label(self, index: usize) -> usize {
-        self.labels()[index] as usize
+        assert!(index < self.len(), "sample {index} of {}", self.len());
+        self.dataset.label(self.start + index)
     }
 
     /// The pixels of all pictures of the view, `len() * features()` bytes.
     pub fn pixels(self) -> &'a [u8] {
-        &self.dataset.pixels()[self.start * self.features()..self.end * self.features()]
+        &self.dataset.pixels()[self.bytes()]
     }
 
-    /// The labels of the view.
-    pub fn labels(self) -> &'a [u32] {
-        &self.dataset.labels()[self.start..self.end]
+    /// The labels of the view, in the order of the file.
+    pub fn labels(self) -> impl ExactSizeIterator<Item = usize> + 'a {
+        (self.start..self.end).map(|index| self.dataset.label(index))
+    }
+
+    /// Reads the pictures of a range into memory ahead of their use: blocks until they are there, without taking memory
+    /// that the system could not have back. If it cannot, using them will tell.
+    ///
+    /// # Panics
+    /// If the range does not lie inside `0..len()`.
+    pub fn will_need(self, range: Range<usize>) {
+        self.dataset.images().will_need(self.slice(range).bytes());
+    }
+
+    /// Gives the memory of the pictures of a range back to the page cache. They can be used as before, at the price of
+    /// getting them from there.
+    ///
+    /// # Panics
+    /// If the range does not lie inside `0..len()`.
+    pub fn release(self, range: Range<usize>) {
+        self.dataset.images().release(self.slice(range).bytes());
+    }
+
+    /// Checks that the files are what they were when the set was opened; see [`Dataset::check_unchanged`].
+    ///
+    /// # Errors
+    /// Those of `Dataset::check_unchanged`.
+    pub fn check_unchanged(self) -> Result<(), IdxError> {
+        self.dataset.check_unchanged()
+    }
+
+    /// A digest that tells this content from another: of all samples if they have up to 256 MiB, since more would take
+    /// seconds, and else of their number and some 4,096 of them from all places. A change of a few samples of a large set
+    /// may go unnoticed.
+    pub fn fingerprint(self) -> Digest {
+        let step = if self.pixels().len() <= 256 << 20 { 1 } else { self.len().div_ceil(4096) };
+        let mut hasher = Hasher::default();
+        hasher.update(&(self.len() as u64).to_le_bytes());
+        for index in (0..self.len()).step_by(step) {
+            hasher.update(self.image(index));
+            hasher.update(&(self.label(index) as u64).to_le_bytes());
+        }
+        hasher.finish()
+    }
+
+    /// Where the pixels lie among those of the set.
+    fn bytes(self) -> Range<usize> {
+        self.start * self.features()..self.end * self.features()
     }
 
     /// The samples of the view as one batch: images `[len(), I]`.
     pub fn batch(self) -> Batch<'a> {
         let images = ArrayView2::from_shape((self.len(), self.features()), self.pixels())
             .expect("a view has features() pixels per sample");
-        Batch { images, labels: self.labels() }
+        Batch { images, labels: self.labels().collect() }
     }
 
     /// A range of the view.
@@ -139,16 +187,15 @@ impl<'a> View<'a> {
     ///
     /// # Panics
     /// If a buffer has another length, or an index is not below `len()`.
-    pub fn gather(self, indices: &[u32], images: &mut [u8], labels: &mut [u32]) {
+    pub fn gather(self, indices: &[u32], images: &mut [u8], labels: &mut [usize]) {
         let features = self.features();
         assert_eq!(images.len(), indices.len() * features, "a buffer for {} images", indices.len());
         assert_eq!(labels.len(), indices.len(), "a buffer for {} labels", indices.len());
-        let (all_images, all_labels) = (self.pixels(), self.labels());
         let rows = images.chunks_exact_mut(features).zip(labels);
         for (index, (image, label)) in indices.iter().zip(rows) {
             let index = *index as usize;
-            *label = all_labels[index];
-            image.copy_from_slice(&all_images[index * features..][..features]);
+            *label = self.label(index);
+            image.copy_from_slice(self.image(index));
         }
     }
 }
@@ -160,12 +207,12 @@ impl<'a> From<&'a Dataset> for View<'a> {
 }
 
 /// Consecutive samples, in place.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Batch<'a> {
     /// The pixels, `[B, I]`.
     pub images: ArrayView2<'a, u8>,
     /// The classes, B of them.
-    pub labels: &'a [u32],
+    pub labels: Vec<usize>,
 }
 
 impl Batch<'_> {

@@ -43,6 +43,10 @@ fn pictures(count: u8) -> Vec<u8> {
     idx(0x08, &[u32::from(count), 1, 2], &(0..2 * count).collect::<Vec<u8>>())
 }
 
+fn labels(dataset: &Dataset) -> Vec<usize> {
+    dataset.labels().collect()
+}
+
 fn ten() -> Files {
     Files::new(&pictures(10), &idx(0x08, &[10], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]))
 }
@@ -62,11 +66,11 @@ fn labels_of_every_kind() {
     // i32 of rank 1.
     let files = Files::new(&pictures(2), &idx(0x0C, &[2], &[0, 0, 0, 3, 0, 0, 1, 0]));
     let dataset = files.open(None).unwrap();
-    assert_eq!((dataset.labels(), dataset.classes()), (&[3, 256][..], 257));
+    assert_eq!((labels(&dataset), dataset.classes()), (vec![3, 256], 257));
     // i32 of rank 2: column 0 counts, whatever stands in the others.
     let rows = [0, 0, 0, 5, 255, 255, 255, 255, 0, 0, 0, 4, 0, 0, 9, 9];
     let files = Files::new(&pictures(2), &idx(0x0C, &[2, 2], &rows));
-    assert_eq!(files.open(Some(10)).unwrap().labels(), [5, 4]);
+    assert_eq!(labels(&files.open(Some(10)).unwrap()), [5, 4]);
     // The highest u8 is a class where the one below is; else it stands for no label.
     let files = Files::new(&pictures(2), &idx(0x08, &[2], &[254, 255]));
     assert_eq!(files.open(None).unwrap().classes(), 256);
@@ -193,14 +197,14 @@ fn batches_in_order_with_the_partial_one() {
     let batches: Vec<_> = view.batches(3).collect();
     assert_eq!(view.batches(3).len(), 3);
     assert_eq!(
-        batches.iter().map(|batch| batch.labels).collect::<Vec<_>>(),
+        batches.iter().map(|batch| batch.labels.as_slice()).collect::<Vec<_>>(),
         [&[1, 2, 3][..], &[4, 5, 6], &[7, 8]]
     );
     assert_eq!(batches[2].images, ArrayView2::from_shape((2, 2), &[14, 15, 16, 17]).unwrap());
     assert_eq!(batches[1].images.as_ptr(), dataset.image(4).as_ptr(), "not a copy");
     assert_eq!(view.batches(100).map(|batch| batch.len()).collect::<Vec<_>>(), [8]);
     assert_eq!(view.slice(..0).batches(3).count(), 0);
-    assert_eq!(view.slice(2..).slice(..=1).labels(), [3, 4]);
+    assert_eq!(view.slice(2..).slice(..=1).labels().collect::<Vec<_>>(), [3, 4]);
 }
 
 #[test]
@@ -238,5 +242,103 @@ fn normalized_pixels_are_the_tutorials() {
     normalize(&pixels, &mut out);
     for (pixel, value) in pixels.iter().zip(out) {
         assert_eq!(value.to_bits(), ((f64::from(*pixel) / 255.0) as f32).to_bits());
+    }
+}
+
+/// What another program can do to the files while they are open: it must be an error, never the end of this process.
+mod changed_by_others {
+    use super::*;
+    use std::fs::OpenOptions;
+    use ziffer_dataset::idx::IdxError;
+
+    /// 3,000 pictures of 1,000 pixels: some 730 pages.
+    fn large() -> Files {
+        let pixels: Vec<u8> = (0..3_000_000_u32).map(|i| (i % 251 + 1) as u8).collect();
+        let labels: Vec<u8> = (0..3000_u32).map(|i| (i % 10) as u8).collect();
+        Files::new(&idx(0x08, &[3000, 1000], &pixels), &idx(0x08, &[3000], &labels))
+    }
+
+    fn cut(path: &PathBuf, len: u64) {
+        OpenOptions::new().write(true).open(path).unwrap().set_len(len).unwrap();
+    }
+
+    #[test]
+    fn nothing_happened() {
+        let dataset = large().open(None).unwrap();
+        dataset.check_unchanged().unwrap();
+        dataset.view().slice(100..).will_need(5..2000);
+        dataset.view().slice(100..).release(5..2000);
+        assert_eq!(
+            dataset.image(105)[..3],
+            [(105_000 % 251 + 1) as u8, (105_001 % 251 + 1) as u8, (105_002 % 251 + 1) as u8]
+        );
+        dataset.check_unchanged().unwrap();
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn cut_short() {
+        for len in [0, 12, 4096, 1_000_000, 2_999_000] {
+            let files = large();
+            let dataset = files.open(None).unwrap();
+            let first = dataset.image(0)[0];
+            cut(&files.images, len);
+            // All threads at once, in all places: those behind the end are zeros.
+            std::thread::scope(|scope| {
+                for thread in 0..4 {
+                    let dataset = &dataset;
+                    scope.spawn(move || {
+                        let at = |i: usize| dataset.image((i * 7 + thread * 700) % 3000)[999];
+                        let sum: usize = (0..3000).map(|i| usize::from(at(i))).sum();
+                        assert!(sum < 3000 * 255);
+                    });
+                }
+            });
+            assert_eq!(dataset.image(2999)[999], 0, "{len}");
+            assert_eq!(dataset.image(0)[0], if len <= 12 { 0 } else { first }, "{len}");
+            dataset.view().will_need(0..3000);
+            dataset.view().release(0..3000);
+            let error = dataset.check_unchanged().unwrap_err();
+            assert!(
+                matches!(error, IdxError::Changed { expected: 3_000_012, found, .. } if found == len),
+                "{error}"
+            );
+            assert!(line(error).contains("images: was changed by another program while in use"));
+            // Put back, the file is whole, but not what was read.
+            fs::write(&files.images, vec![0; 3_000_012]).unwrap();
+            assert!(dataset.check_unchanged().is_err());
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn labels_cut_short() {
+        let files = large();
+        let dataset = files.open(None).unwrap();
+        cut(&files.labels, 8);
+        assert!(labels(&dataset).iter().all(|label| *label < 10));
+        assert!(dataset.check_unchanged().unwrap_err().to_string().contains("labels: was changed"));
+    }
+
+    #[test]
+    fn labels_overwritten() {
+        let files = large();
+        let dataset = files.open(None).unwrap();
+        let mut bytes = fs::read(&files.labels).unwrap();
+        bytes[8..].fill(200);
+        fs::write(&files.labels, bytes).unwrap();
+        assert!(labels(&dataset).iter().all(|label| *label < 10));
+        assert!(dataset.check_unchanged().is_err());
+    }
+
+    #[test]
+    fn a_file_replaced_by_renaming_is_not_changed() {
+        let files = large();
+        let dataset = files.open(None).unwrap();
+        let beside = files.folder.path().join("beside");
+        fs::write(&beside, [0; 10]).unwrap();
+        fs::rename(&beside, &files.images).unwrap();
+        assert_eq!(dataset.image(2999)[999], (2_999_999 % 251 + 1) as u8);
+        dataset.check_unchanged().unwrap();
     }
 }

@@ -24,8 +24,8 @@ fn counts_and_first_labels() {
     assert_eq!((data.train.len(), data.test.len()), (60_000, 10_000));
     assert_eq!((data.train.image_shape(), data.train.features()), (&[28, 28][..], 784));
     assert_eq!((data.train.classes(), data.test.classes()), (10, 10));
-    assert_eq!(data.train.labels()[..5], [5, 0, 4, 1, 9]);
-    assert_eq!(data.test.labels()[..10], [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]);
+    assert_eq!(data.train.labels().take(5).collect::<Vec<_>>(), [5, 0, 4, 1, 9]);
+    assert_eq!(data.test.labels().take(10).collect::<Vec<_>>(), [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]);
     let (train, validation) = data.train.split(0.1).unwrap();
     assert_eq!((train.len(), validation.len()), (54_000, 6_000));
     assert_eq!((train.batches(32).len(), validation.batches(32).len()), (1688, 188));
@@ -36,7 +36,7 @@ fn counts_and_first_labels() {
 #[test]
 fn class_counts() {
     let mut counts = [0; 10];
-    mnist().train.labels().iter().for_each(|label| counts[*label as usize] += 1);
+    mnist().train.labels().for_each(|label| counts[label] += 1);
     assert_eq!(counts, [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]);
 }
 

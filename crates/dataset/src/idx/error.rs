@@ -88,7 +88,7 @@ pub enum IdxError {
     /// The operating system refused.
     #[error("cannot {action} {}: {}", .path.display(), reason(.source))]
     Io {
-        /// What was tried: `open`, `map`, `write`.
+        /// What was tried: `open`, `read`, `map`, `look at`, `write`.
         action: &'static str,
         /// The file.
         path: PathBuf,
@@ -110,6 +110,16 @@ pub enum IdxError {
         path: PathBuf,
         /// Which field is wrong, and how.
         problem: FormatError,
+    },
+    /// Another program wrote to the file, or cut it short, while it was open.
+    #[error("{}: was changed by another program while in use: had {expected} bytes, has {found}; put the file back and start again", .path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// Its length when it was opened.
+        expected: u64,
+        /// Its length now.
+        found: u64,
     },
     /// A good IDX file, with values of another type than was asked for.
     #[error("{}: found {found} values, expected {expected}", .path.display())]

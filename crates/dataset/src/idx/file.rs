@@ -2,13 +2,14 @@
 
 use std::fs::{File, Metadata};
 use std::io::Read;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use memmap2::Mmap;
 use ndarray::{ArrayViewD, IxDyn};
 
 use super::big_endian::{self, BigEndian, Scalar};
-use super::{ElementType, Header, IdxError, map};
+use super::map::Mapping;
+use super::{ElementType, Header, IdxError};
 
 /// An open IDX file. Its values are read from the page cache where they lie; nothing is copied.
 ///
@@ -16,7 +17,8 @@ use super::{ElementType, Header, IdxError, map};
 #[derive(Debug)]
 pub struct IdxFile {
     path: PathBuf,
-    map: Mmap,
+    file: File,
+    map: Mapping,
     header: Header,
     metadata: Metadata,
 }
@@ -42,7 +44,7 @@ impl IdxFile {
     /// Opens, checks and maps a file. Magic, type, rank, sizes and the exact length are checked before anything
     /// is mapped or allocated in proportion to what the header claims.
     ///
-    /// The file must not be truncated or overwritten by anyone while the `IdxFile` lives; see
+    /// The file should not be truncated or overwritten by anyone while the `IdxFile` lives; see
     /// [the module's documentation](crate::idx#files-that-change-while-they-are-mapped).
     ///
     /// # Errors
@@ -62,11 +64,11 @@ impl IdxFile {
         let header = Header::parse(&start).map_err(malformed)?;
         header.check_file_len(metadata.len()).map_err(malformed)?;
 
-        let map = map::map(&file).map_err(failed("map"))?;
+        let map = Mapping::new(&file).map_err(failed("map"))?;
         // The mapping takes the length anew: hold it against the header once more, so that every slice below is
         // inside it whatever happened to the file in between.
-        header.check_file_len(map.len() as u64).map_err(malformed)?;
-        Ok(IdxFile { path: path.to_owned(), map, header, metadata })
+        header.check_file_len(map.bytes().len() as u64).map_err(malformed)?;
+        Ok(IdxFile { path: path.to_owned(), file, map, header, metadata })
     }
 
     /// The path it was opened by.
@@ -91,7 +93,7 @@ impl IdxFile {
 
     /// The bytes of the values, as they stand in the file.
     pub fn payload(&self) -> &[u8] {
-        &self.map[self.header.header_len()..]
+        &self.map.bytes()[self.header.header_len()..]
     }
 
     /// The values, whatever their type.
@@ -167,7 +169,42 @@ impl IdxFile {
 
     /// The whole file, header included: what a content digest is taken of.
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.map
+        self.map.bytes()
+    }
+
+    /// Reads values into memory ahead of their use, by a range of the [`payload`](Self::payload)'s bytes.
+    pub(crate) fn will_need(&self, payload: Range<usize>) {
+        self.map.will_need(self.in_file(payload));
+    }
+
+    /// Gives the memory of values back to the page cache, by a range of the [`payload`](Self::payload)'s bytes.
+    pub(crate) fn release(&self, payload: Range<usize>) {
+        self.map.release(self.in_file(payload));
+    }
+
+    fn in_file(&self, payload: Range<usize>) -> Range<usize> {
+        let start = self.header.header_len();
+        start + payload.start..start + payload.end
+    }
+
+    /// Checks that the file is what it was when it was opened: as long, and not written to. Of what was read before, an
+    /// `Ok` says that it was in the file. It costs a system call.
+    ///
+    /// # Errors
+    /// [`IdxError::Changed`], or [`IdxError::Io`] if the system does not tell.
+    pub fn check_unchanged(&self) -> Result<(), IdxError> {
+        let io = |source| IdxError::Io { action: "look at", path: self.path.clone(), source };
+        let now = self.file.metadata().map_err(io)?;
+        let is_same = match (now.modified(), self.metadata.modified()) {
+            (Ok(now), Ok(then)) => now == then,
+            _ => true,
+        };
+        let (expected, found) = (self.metadata.len(), now.len());
+        if is_same && found == expected && !self.map.is_cut() {
+            Ok(())
+        } else {
+            Err(IdxError::Changed { path: self.path.clone(), expected, found })
+        }
     }
 
     /// What the operating system said about the file when it was opened.

@@ -3,19 +3,69 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 
-use memmap2::Mmap;
+use memmap2::{Mmap, UncheckedAdvice};
 
-/// Maps the whole of `file`, read-only.
-///
-/// The contract with the outside, which no code here can enforce, is in the documentation of [`crate::idx`]:
-/// nobody truncates or overwrites a file while it is mapped.
-pub(super) fn map(file: &File) -> io::Result<Mmap> {
-    // SAFETY: the mapping is read-only and owned by the returned value, and every borrow of its bytes is tied to
-    // that value. What remains is a change of the file by somebody else. This crate never changes a file in place:
-    // it writes beside and renames, which leaves the mapped file as it was. For other programs it is the caller's
-    // duty, stated at `IdxFile::open`. Truncation ends the process by SIGBUS, not in wrong memory; an overwritten
-    // byte is another `u8`, always a valid one, and no length, offset or index is ever read through the mapping
-    // again after opening: the header is parsed once, and labels are copied out before they are checked.
-    unsafe { Mmap::map(file) }
+#[cfg(target_os = "linux")]
+use super::guard::Guard;
+
+/// A file mapped read-only, as a whole.
+#[derive(Debug)]
+pub(super) struct Mapping {
+    /// Dropped before the mapping, since fields are dropped in their order.
+    #[cfg(target_os = "linux")]
+    guard: Guard,
+    map: Mmap,
+}
+
+impl Mapping {
+    /// Maps `file`. That nobody overwrites it while it is mapped no code here can enforce; see [`crate::idx`].
+    pub(super) fn new(file: &File) -> io::Result<Mapping> {
+        // SAFETY: the mapping is read-only and owned by the returned value, and every borrow of its bytes is tied to
+        // that value. What remains is a change of the file by somebody else. This crate never changes a file in place:
+        // it writes beside and renames, which leaves the mapped file as it was. Of other programs, one that truncates
+        // the file leaves zeros to be read, by the guard, or, without it, ends this process by SIGBUS, not in wrong
+        // memory; an overwritten byte is another `u8`, always a valid one. No length, offset or index is ever read
+        // through the mapping again after opening: the header is parsed once, and a label is bounded at each reading.
+        let map = unsafe { Mmap::map(file) }?;
+        Ok(Mapping {
+            // SAFETY: these are the whole of the mapping, which the same value owns and drops after the guard.
+            #[cfg(target_os = "linux")]
+            guard: unsafe { Guard::new(&map) },
+            map,
+        })
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.map
+    }
+
+    /// Whether something was read that the file has no more.
+    pub(super) fn is_cut(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        return self.guard.is_cut();
+        #[cfg(not(target_os = "linux"))]
+        false
+    }
+
+    /// Reads these bytes into memory, ahead of their use. That it cannot is no error: using them will tell.
+    pub(super) fn will_need(&self, bytes: Range<usize>) {
+        #[cfg(target_os = "linux")]
+        if self.map.advise_range(memmap2::Advice::PopulateRead, bytes.start, bytes.len()).is_ok() {
+            return;
+        }
+        // Kernels before 5.14: into the page cache at least.
+        #[cfg(unix)]
+        let _ = self.map.advise_range(memmap2::Advice::WillNeed, bytes.start, bytes.len());
+    }
+
+    /// Gives the memory of these bytes back to the page cache.
+    pub(super) fn release(&self, bytes: Range<usize>) {
+        // SAFETY: of a mapping that is read-only, nothing can be lost by it: who reads there next gets the same bytes
+        // from the file. Where the guard has put zeros, he gets zeros.
+        #[cfg(unix)]
+        let _ =
+            unsafe { self.map.unchecked_advise_range(UncheckedAdvice::DontNeed, bytes.start, bytes.len()) };
+    }
 }

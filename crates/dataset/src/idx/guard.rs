@@ -1,0 +1,264 @@
+//! A mapped file that another process cuts short: an error instead of the end of this process.
+//!
+//! An access behind a file's new end raises `SIGBUS`. The handler here puts zeros under the rest of the mapping that
+//! the address lies in and notes that it did, so that reading goes on and [`Guard::is_cut`] tells of it after. It is
+//! installed with the first mapping. An address in no guarded mapping is not ours: the handler that was there before
+//! comes back and deals with it.
+#![allow(unsafe_code, reason = "a signal handler, and pages put under an address")]
+
+use std::ffi::c_int;
+use std::ops::Range;
+use std::ptr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::SeqCst};
+
+/// What stood where the handler stands now, and the size of a page.
+static BEFORE: OnceLock<(libc::sigaction, usize)> = OnceLock::new();
+
+/// All slots there are, the newest first. They live for ever and are used again, so there are as many as there were
+/// mappings at one time.
+static SLOTS: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
+
+/// The place of one mapping.
+#[derive(Debug)]
+struct Slot {
+    taken: AtomicBool,
+    /// Odd while `start` and `end` change.
+    version: AtomicUsize,
+    start: AtomicUsize,
+    end: AtomicUsize,
+    is_cut: AtomicBool,
+    next: *const Slot,
+}
+
+// SAFETY: `next` is set before a slot is shared and never after; it points to a slot that lives for ever.
+unsafe impl Sync for Slot {}
+
+impl Slot {
+    /// A slot that is this caller's until it puts it back.
+    fn take() -> &'static Slot {
+        if let Some(slot) = all().find(|slot| !slot.taken.swap(true, SeqCst)) {
+            return slot;
+        }
+        let slot = Box::leak(Box::new(Slot {
+            taken: AtomicBool::new(true),
+            version: AtomicUsize::new(0),
+            start: AtomicUsize::new(0),
+            end: AtomicUsize::new(0),
+            is_cut: AtomicBool::new(false),
+            next: ptr::null(),
+        }));
+        let mut head = SLOTS.load(SeqCst);
+        loop {
+            slot.next = head;
+            match SLOTS.compare_exchange(head, slot, SeqCst, SeqCst) {
+                // SAFETY: the box was leaked, and from here on nobody has it but by shared reference.
+                Ok(_) => return unsafe { &*ptr::from_mut(slot) },
+                Err(newer) => head = newer,
+            }
+        }
+    }
+
+    fn set(&self, addresses: Range<usize>) {
+        self.version.fetch_add(1, SeqCst);
+        self.start.store(addresses.start, SeqCst);
+        self.end.store(addresses.end, SeqCst);
+        self.version.fetch_add(1, SeqCst);
+    }
+
+    /// The addresses, unless they are changing just now.
+    fn addresses(&self) -> Option<Range<usize>> {
+        let version = self.version.load(SeqCst);
+        let addresses = self.start.load(SeqCst)..self.end.load(SeqCst);
+        (version.is_multiple_of(2) && self.version.load(SeqCst) == version).then_some(addresses)
+    }
+}
+
+fn all() -> impl Iterator<Item = &'static Slot> {
+    // SAFETY: every slot that SLOTS or `next` points to was leaked, so the reference is good for ever, and is only
+    // used as shared from the moment when it can be reached.
+    std::iter::successors(unsafe { SLOTS.load(SeqCst).cast_const().as_ref() }, |slot| unsafe {
+        slot.next.as_ref()
+    })
+}
+
+/// Guards a mapping while it lives, which must not be longer than the mapping.
+#[derive(Debug)]
+pub(super) struct Guard(&'static Slot);
+
+impl Guard {
+    /// Guards the mapping whose bytes these are.
+    ///
+    /// # Safety
+    /// `bytes` is the whole of a read-only mapping of a file, and the guard is dropped before that is unmapped.
+    pub(super) unsafe fn new(bytes: &[u8]) -> Guard {
+        install();
+        let slot = Slot::take();
+        slot.is_cut.store(false, SeqCst);
+        slot.set(bytes.as_ptr().addr()..bytes.as_ptr().addr() + bytes.len());
+        Guard(slot)
+    }
+
+    /// Whether something behind the file's end was read.
+    pub(super) fn is_cut(&self) -> bool {
+        self.0.is_cut.load(SeqCst)
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.set(0..0);
+        self.0.taken.store(false, SeqCst);
+    }
+}
+
+/// Puts the handler in place, once. Should the system refuse, which it has no reason for, all is as without a guard.
+fn install() {
+    BEFORE.get_or_init(|| {
+        // SAFETY: sysconf has no preconditions; sigaction reads and writes structures that live here; all zeros are a
+        // valid sigaction of default action; the handler does what a handler may, see there.
+        unsafe {
+            let page = usize::try_from(libc::sysconf(libc::_SC_PAGESIZE)).unwrap_or(4096);
+            let mut before: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(libc::SIGBUS, ptr::null(), &raw mut before);
+            (before, page)
+        }
+    });
+    static INSTALLED: OnceLock<()> = OnceLock::new();
+    // After BEFORE is filled, so that the handler always finds it.
+    INSTALLED.get_or_init(|| {
+        // SAFETY: as above.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = on_bus_error as *const () as usize;
+            // On the thread's alternative stack, where there is one: the address may have been on the usual one.
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+            libc::sigemptyset(&raw mut action.sa_mask);
+            libc::sigaction(libc::SIGBUS, &raw const action, ptr::null_mut());
+        }
+    });
+}
+
+/// Called by the kernel, at any instruction that reads memory. It allocates nothing and takes no lock: it reads atomics,
+/// and calls mmap and sigaction, which are plain system calls, and leaves `errno` as it was.
+extern "C" fn on_bus_error(signal: c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    let Some((before, page)) = BEFORE.get() else { return };
+    // SAFETY: the kernel hands a valid siginfo to a handler installed with SA_SIGINFO. A positive code is a fault's, and a
+    // fault has an address; what somebody sent has none.
+    let (is_fault, address) = unsafe { ((*info).si_code > 0, (*info).si_addr().addr()) };
+    let found = all().find_map(|slot| {
+        let addresses = slot.addresses().filter(|addresses| addresses.contains(&address))?;
+        Some((slot, addresses))
+    });
+    if let Some((slot, addresses)) = found.filter(|_| is_fault) {
+        let start = address & !(page - 1);
+        // Before anybody can read a zero.
+        slot.is_cut.store(true, SeqCst);
+        // SAFETY: the address is being read, by a thread that was interrupted here, and lies in a guarded mapping, which
+        // is therefore borrowed and stays mapped; so its slot does not change, and the addresses are its own. A mapping
+        // ends with its last page. So the pages from `start` on are that mapping's and nobody else's, and fresh ones take
+        // their place in one move: zeros are as good bytes as any, and their readers must be ready for other bytes in
+        // any case, see `map`.
+        let mapped = unsafe {
+            let errno = *libc::__errno_location();
+            let mapped = libc::mmap(
+                ptr::without_provenance_mut(start),
+                addresses.end.next_multiple_of(*page) - start,
+                libc::PROT_READ,
+                libc::MAP_FIXED | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            );
+            *libc::__errno_location() = errno;
+            mapped
+        };
+        if mapped != libc::MAP_FAILED {
+            return;
+        }
+    }
+    // SAFETY: as in `install`. A fault happens again as soon as this returns, and a signal that was sent is sent again,
+    // to what was there before.
+    unsafe {
+        libc::sigaction(libc::SIGBUS, before, ptr::null_mut());
+        if !is_fault {
+            libc::raise(signal);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, and bytes that must be read")]
+
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn slots_are_used_again() {
+        let pages = [0; 8192];
+        for _ in 0..10_000 {
+            // SAFETY: the bytes outlive the guard; they are no mapping, but no access to them ever faults.
+            drop(unsafe { Guard::new(&pages) });
+        }
+        // Other tests have mappings at the same time.
+        assert!(all().count() < 1000, "{} slots", all().count());
+    }
+
+    /// How a process of this test's own ends, which goes by `way` after it has guarded a mapping.
+    fn end_of(way: &str) -> Option<c_int> {
+        let name = "idx::guard::tests::bus_errors_of_others_end_the_process";
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args([name, "--exact", "--test-threads=1"])
+            .env(WAY, way)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        child.unwrap().signal()
+    }
+
+    const WAY: &str = "ZIFFER_TEST_BUS_ERROR";
+
+    #[test]
+    fn bus_errors_of_others_end_the_process() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(100_000).unwrap();
+        // SAFETY: the bytes are a mapping of a file, read-only, and the guard is dropped first.
+        let map = unsafe { memmap2::Mmap::map(&file) }.unwrap();
+        match std::env::var(WAY).as_deref() {
+            Ok("a mapping that nobody guards") => {
+                install();
+                file.set_len(0).unwrap();
+                println!("{}", map[50_000]);
+            }
+            Ok("one that was guarded once") => {
+                // SAFETY: as above.
+                drop(unsafe { Guard::new(&map) });
+                file.set_len(0).unwrap();
+                println!("{}", map[50_000]);
+            }
+            Ok("a signal from somebody") => {
+                install();
+                // The standard library's own handler, which was there before, lets the first one pass.
+                for _ in 0..2 {
+                    // SAFETY: raise has no preconditions.
+                    unsafe { libc::raise(libc::SIGBUS) };
+                }
+            }
+            Ok("none") => {
+                // SAFETY: as above.
+                let guard = unsafe { Guard::new(&map) };
+                file.set_len(0).unwrap();
+                assert_eq!((map[50_000], map[99_999], map[0]), (0, 0, 0));
+                assert!(guard.is_cut());
+            }
+            _ => {
+                assert_eq!(end_of("a mapping that nobody guards"), Some(libc::SIGBUS));
+                assert_eq!(end_of("one that was guarded once"), Some(libc::SIGBUS));
+                assert_eq!(end_of("a signal from somebody"), Some(libc::SIGBUS));
+                assert_eq!(end_of("none"), None);
+            }
+        }
+    }
+}
