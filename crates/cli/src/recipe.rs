@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use ziffer_dataset::catalogue::Name;
 use ziffer_nn::{Activation, Adam, AdamW, AnyOptimizer, RmsProp, Sequential, Sgd};
+use ziffer_trainer::Shuffle;
 
 /// Everything that decides a run's result, but for the data themselves and initial weights from a file.
 ///
@@ -40,8 +41,9 @@ pub struct Recipe {
     /// The step's size; if not given, the optimizer's default in Keras.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f64>,
-    /// Whether every epoch has an order of its own.
-    pub shuffle: bool,
+    /// Whether every epoch has an order of its own, and how it is drawn: `true`, `false`, `"full"` or `"blocks"`.
+    #[serde(with = "shuffle")]
+    pub shuffle: Shuffle,
     /// What all randomness is drawn from.
     pub seed: u64,
 }
@@ -60,6 +62,45 @@ pub enum OptimizerName {
     /// RMSprop; learning rate 0.001.
     #[value(name = "rmsprop")]
     RmsProp,
+}
+
+/// The forms of `shuffle` in a file.
+pub(crate) mod shuffle {
+    use std::fmt;
+
+    use serde::de::{Deserializer, Error, Unexpected, Visitor};
+    use serde::ser::Serializer;
+    use ziffer_trainer::Shuffle;
+
+    pub(crate) fn serialize<S: Serializer>(shuffle: &Shuffle, to: S) -> Result<S::Ok, S::Error> {
+        match shuffle {
+            Shuffle::None => to.serialize_bool(false),
+            Shuffle::Auto => to.serialize_bool(true),
+            Shuffle::Full => to.serialize_str("full"),
+            Shuffle::Blocks => to.serialize_str("blocks"),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Shuffle, D::Error> {
+        struct Forms;
+        impl Visitor<'_> for Forms {
+            type Value = Shuffle;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true, false, \"full\" or \"blocks\"")
+            }
+            fn visit_bool<E: Error>(self, value: bool) -> Result<Shuffle, E> {
+                Ok(value.into())
+            }
+            fn visit_str<E: Error>(self, value: &str) -> Result<Shuffle, E> {
+                match value {
+                    "full" => Ok(Shuffle::Full),
+                    "blocks" => Ok(Shuffle::Blocks),
+                    _ => Err(E::invalid_value(Unexpected::Str(value), &self)),
+                }
+            }
+        }
+        from.deserialize_any(Forms)
+    }
 }
 
 /// A recipe that cannot be used.
@@ -104,7 +145,7 @@ impl Default for Recipe {
             validation_split: 0.1,
             optimizer: OptimizerName::Adam,
             learning_rate: None,
-            shuffle: true,
+            shuffle: Shuffle::Auto,
             seed: 0,
         }
     }
@@ -241,12 +282,14 @@ mod tests {
     fn what_is_not_said_is_the_tutorial_s() {
         assert_eq!(from_file("").unwrap(), Recipe::open(Path::new("tutorial")).unwrap());
         let recipe = from_file("hidden = [300]\noptimizer = \"sgd\"\nshuffle = false\n").unwrap();
-        assert_eq!((recipe.hidden.as_slice(), recipe.epochs, recipe.shuffle), (&[300][..], 5, false));
+        assert_eq!((recipe.hidden.as_slice(), recipe.epochs, recipe.shuffle), (&[300][..], 5, Shuffle::None));
         assert_eq!(recipe.learning_rate(), 0.01);
         assert!(!recipe.is_tutorial());
         assert!(from_file("seed = 9\nlearning_rate = 0.001").unwrap().is_tutorial());
-        let text = toml::to_string(&recipe).unwrap();
-        assert_eq!(from_file(&text).unwrap(), recipe);
+        for shuffle in [Shuffle::None, Shuffle::Auto, Shuffle::Full, Shuffle::Blocks] {
+            let recipe = Recipe { shuffle, ..recipe.clone() };
+            assert_eq!(from_file(&toml::to_string(&recipe).unwrap()).unwrap(), recipe);
+        }
     }
 
     #[test]
@@ -260,6 +303,11 @@ mod tests {
             ("learning_rate = -1", "learning_rate is -1"),
             ("dataset = \"cifar\"", "dataset is cifar, expected mnist"),
             ("optimizer = \"lion\"", "line 1: unknown variant `lion`"),
+            (
+                "shuffle = \"some\"",
+                "line 1: invalid value: string \"some\", expected true, false, \"full\" or \"blocks\"",
+            ),
+            ("shuffle = 1", "line 1: invalid type: integer `1`, expected true, false"),
             ("epochs = ", "line 1: "),
         ] {
             let message = from_file(text).unwrap_err().to_string();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
 use ziffer_nn::{Model, Staged};
-use ziffer_trainer::History;
+use ziffer_trainer::{History, Shuffle};
 
 /// The model's file in a run's folder.
 pub const MODEL_FILE: &str = "model.safetensors";
@@ -41,8 +41,9 @@ pub struct RunSummary {
     pub optimizer: String,
     /// The step's size.
     pub learning_rate: f64,
-    /// Whether every epoch had an order of its own.
-    pub shuffle: bool,
+    /// Whether every epoch had an order of its own, and how it was drawn, as in the recipe.
+    #[serde(with = "crate::recipe::shuffle")]
+    pub shuffle: Shuffle,
     /// The file that the weights started from, if they were not drawn.
     pub init: Option<PathBuf>,
     /// The number of parameters.

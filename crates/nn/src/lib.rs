@@ -64,7 +64,7 @@ pub use loss::{Loss, MeanSquaredError, SparseCategoricalCrossentropy, Target};
 pub use model::{LayerInfo, Model, Snapshot};
 pub use onnx::{OnnxError, PixelType};
 pub use optimizer::{Adam, AdamW, AnyOptimizer, Optimizer, RmsProp, Sgd};
-pub use samples::{Samples, WithClasses, WithValues};
+pub use samples::{Samples, SamplesError, WithClasses, WithValues};
 pub use sequential::{BuildError, MAX_PARAMETERS, Sequential};
 pub use staged::Staged;
 pub use training::{FitError, Stretch, Training};

@@ -1,5 +1,8 @@
 //! Where training and evaluation draw their samples from.
 
+use std::error::Error;
+use std::ops::Range;
+
 use ndarray::ArrayView2;
 use ziffer_tensor::Scalar;
 
@@ -29,7 +32,29 @@ pub trait Samples<T: Scalar>: Sync {
 
     /// What the output for sample `index` should be.
     fn target(&self, index: usize) -> Target<'_, T>;
+
+    /// Told ahead, by a thread of its own, of samples that are going to be asked for, so that those in a file can come into
+    /// memory. It may block.
+    fn will_need(&self, samples: Range<usize>) {
+        let _ = samples;
+    }
+
+    /// Told of samples that will not be asked for for a while, so that the memory of those in a file can be used otherwise.
+    fn release(&self, samples: Range<usize>) {
+        let _ = samples;
+    }
+
+    /// Whether what was lent so far was right: asked now and then, and before results are kept.
+    ///
+    /// # Errors
+    /// If not, since a file was changed underneath, say.
+    fn check(&self) -> Result<(), SamplesError> {
+        Ok(())
+    }
 }
+
+/// Why samples turned out to be wrong.
+pub type SamplesError = Box<dyn Error + Send + Sync>;
 
 /// Rows of an array with a class each.
 ///

@@ -15,6 +15,8 @@ pub enum Purpose {
     Weights,
     /// The order of the training samples; the position is the epoch, from 0.
     Shuffle,
+    /// The order inside a window of an epoch; the position is the epoch times 2^32 and the window, from 0.
+    ShuffleBuffer,
     /// Whatever a user of the crate draws, by a number of the user's own.
     Other(u32),
 }
@@ -24,6 +26,7 @@ impl Purpose {
         match self {
             Self::Weights => 1,
             Self::Shuffle => 2,
+            Self::ShuffleBuffer => 3,
             Self::Other(number) => (1 << 32) | u64::from(number),
         }
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use ziffer_nn::Model;
 
-use crate::{EpochLog, History, Resumed};
+use crate::{EpochLog, History, Resumed, Shuffling};
 
 pub use checkpoint::ModelCheckpoint;
 pub use early_stopping::EarlyStopping;
@@ -34,6 +34,10 @@ pub struct Plan {
     pub steps: usize,
     /// Whether there is a validation part.
     pub validates: bool,
+    /// Samples of the training part.
+    pub samples: usize,
+    /// How they are ordered.
+    pub shuffling: Shuffling,
 }
 
 /// What a step tells.

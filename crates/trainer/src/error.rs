@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use ziffer_dataset::DatasetError;
-use ziffer_nn::{FitError, NoMemory};
+use ziffer_nn::{FitError, NoMemory, SamplesError};
 
 use crate::CheckpointError;
 
@@ -49,9 +49,12 @@ pub enum TrainError {
     /// The optimizer's state does not fit into memory.
     #[error("{0} beside the model")]
     Memory(#[from] NoMemory),
-    /// The data set cannot be split so.
+    /// The data set cannot be split so, or its files were changed underneath.
     #[error(transparent)]
-    Split(#[from] DatasetError),
+    Dataset(#[from] DatasetError),
+    /// The samples turned out to be wrong while they were in use. The weights are spoilt; the last checkpoint is not.
+    #[error("{0}")]
+    Samples(#[source] SamplesError),
     /// No more threads.
     #[error("cannot start {threads} threads: {reason}")]
     Threads {

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::team::Team;
 use ziffer_nn::training::{NotFinite, Stretch, check as check_fit};
 use ziffer_nn::{Loss, Model, Optimizer, Samples, Training};
@@ -12,6 +11,7 @@ use ziffer_nn::{Loss, Model, Optimizer, Samples, Training};
 use crate::callback::{BatchLog, Callback, CallbackError, Flow, Plan};
 use crate::checkpoints::{Epoch, INITIAL_WEIGHTS, Keeper, Resumed, Settings, Standing};
 use crate::crew::Crew;
+use crate::order::{Orders, Shuffle, Shuffling};
 use crate::trainer::setting;
 use crate::{Checkpoints, EpochLog, History, TrainError, Trainer};
 
@@ -38,25 +38,37 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
         train: &S,
         validation: Option<&S>,
     ) -> Result<History, TrainError> {
+        self.fit_shuffled(model, train, validation, self.shuffle)
+    }
+
+    pub(crate) fn fit_shuffled<S: Samples<f32>>(
+        &mut self,
+        model: &mut Model,
+        train: &S,
+        validation: Option<&S>,
+        shuffle: Shuffle,
+    ) -> Result<History, TrainError> {
         self.validate()?;
         if train.is_empty() {
             return Err(TrainError::Empty);
         }
-        let n = u32::try_from(train.len())
-            .map_err(|_| setting("samples", train.len(), "at most 4,294,967,295"))?;
+        u32::try_from(train.len()).map_err(|_| setting("samples", train.len(), "at most 4,294,967,295"))?;
         check_fit(model, &self.loss, train)?;
         let team = Team::new(self.threads)
             .map_err(|error| TrainError::Threads { threads: self.threads, reason: error.to_string() })?;
         let batch_size = self.batch_size.min(train.len());
         let training = Training::new(model, self.optimizer.clone(), batch_size)?;
+        let shuffling = Shuffling::new(shuffle, train.features() * size_of::<S::Value>(), batch_size);
         let plan = Plan {
             epochs: self.epochs,
             steps: train.len().div_ceil(batch_size),
             validates: validation.is_some(),
+            samples: train.len(),
+            shuffling,
         };
         self.each_callback(|callback| callback.on_train_begin(&plan, model))?;
         let keeper = self.checkpoints.as_ref().map(|checkpoints| {
-            let settings = self.settings(checkpoints, model, train.len(), validation.map_or(0, S::len));
+            let settings = self.settings(checkpoints, model, &plan, validation.map_or(0, S::len));
             Keeper::new(checkpoints, settings)
         });
         let crew = Crew::new(team.size());
@@ -65,7 +77,7 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
         let mut fit = Fit { model, training, train, batch_size, team, crew, keeper, standing };
         self.resume(&mut fit, Epoch { steps: plan.steps, batch_size, samples: train.len() })?;
 
-        let mut order: Vec<u32> = (0..n).collect();
+        let mut orders = Orders::new(shuffling, self.seed, train.len(), batch_size);
         for epoch in fit.standing.epoch..self.epochs {
             if fit.standing.stopped {
                 break;
@@ -73,15 +85,16 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
             self.callbacks.iter_mut().for_each(|callback| callback.on_epoch_begin(epoch));
             let start = Instant::now();
             let seconds_before = fit.standing.seconds;
-            if self.shuffle {
-                // From the data's order, so that an epoch's order does not depend on the epochs before.
-                order.iter_mut().zip(0..).for_each(|(sample, index)| *sample = index);
-                Stream::new(self.seed, Purpose::Shuffle, epoch as u64).shuffle(&mut order);
-            }
-            self.steps(&mut fit, &order)?;
+            self.windows(&mut fit, &mut orders)?;
             let validated = validation
                 .map(|samples| fit.team.install(|| fit.model.evaluate_with(&self.loss, samples)))
                 .transpose()?;
+            if let Some(samples) = validation {
+                samples.check().map_err(TrainError::Samples)?;
+                if orders.windows() > 1 {
+                    samples.release(0..samples.len());
+                }
+            }
             if let Some(validated) = validated.filter(|validated| !validated.loss.is_finite()) {
                 return Err(TrainError::ValidationNotFinite { epoch: epoch + 1, loss: validated.loss });
             }
@@ -115,21 +128,15 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
     }
 
     /// What must be the same when a training goes on.
-    fn settings(
-        &self,
-        checkpoints: &Checkpoints,
-        model: &Model,
-        train: usize,
-        validation: usize,
-    ) -> Settings {
+    fn settings(&self, checkpoints: &Checkpoints, model: &Model, plan: &Plan, validation: usize) -> Settings {
         let mut settings = checkpoints.settings.clone();
         let mut set = |name: &str, value: String| settings.insert(name.to_owned(), value);
         set("optimizer", format!("{:?}", self.optimizer));
         set("loss", self.loss.name().to_owned());
         set("batch_size", self.batch_size.to_string());
-        set("shuffle", self.shuffle.to_string());
+        set("shuffle", plan.shuffling.to_string());
         set("seed", self.seed.to_string());
-        set("training samples", train.to_string());
+        set("training samples", plan.samples.to_string());
         set("validation samples", validation.to_string());
         set(INITIAL_WEIGHTS, model.weights_sha256());
         settings
@@ -153,20 +160,60 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
         Ok(())
     }
 
-    /// The steps that are left of an epoch, in stretches; adds to the sums.
-    fn steps<S: Samples<f32>>(&mut self, fit: &mut Fit<'_, S, O>, order: &[u32]) -> Result<(), TrainError> {
+    /// What is left of an epoch, window by window; a thread reads the next one ahead.
+    fn windows<S: Samples<f32>>(
+        &mut self,
+        fit: &mut Fit<'_, S, O>,
+        orders: &mut Orders,
+    ) -> Result<(), TrainError> {
+        let (epoch, train) = (fit.standing.epoch, fit.train);
+        let first = fit.standing.step * fit.batch_size / orders.window_len();
+        if first < orders.windows() {
+            orders.ranges(epoch, first).into_iter().for_each(|range| train.will_need(range));
+        }
+        for window in first..orders.windows() {
+            let here = orders.ranges(epoch, window);
+            let after = if window + 1 < orders.windows() {
+                orders.ranges(epoch, window + 1)
+            } else if epoch + 1 < self.epochs {
+                orders.ranges(epoch + 1, 0)
+            } else {
+                Vec::new()
+            };
+            let start = window * orders.window_len();
+            let order = orders.order(epoch, window);
+            std::thread::scope(|scope| {
+                if !after.is_empty() {
+                    // Without a thread to spare, samples come when they are asked for.
+                    let read = || after.into_iter().for_each(|range| train.will_need(range));
+                    let _ = std::thread::Builder::new().spawn_scoped(scope, read);
+                }
+                self.steps(fit, start, order)
+            })?;
+            here.into_iter().for_each(|range| train.release(range));
+        }
+        Ok(())
+    }
+
+    /// The steps that are left of a window that begins with the epoch's sample `start`, in stretches; adds to the sums.
+    fn steps<S: Samples<f32>>(
+        &mut self,
+        fit: &mut Fit<'_, S, O>,
+        start: usize,
+        order: &[u32],
+    ) -> Result<(), TrainError> {
         let epoch = fit.standing.epoch;
         let mut sum = fit.standing.sum();
-        while fit.standing.step * fit.batch_size < order.len() {
-            let rest = &order[fit.standing.step * fit.batch_size..];
+        while fit.standing.step * fit.batch_size - start < order.len() {
+            let rest = &order[fit.standing.step * fit.batch_size - start..];
             let due = fit.keeper.as_ref().and_then(|keeper| keeper.steps_left(fit.training.iteration()));
             let due = due.map_or(usize::MAX, |steps| usize::try_from(steps).unwrap_or(usize::MAX));
             let batches = &rest[..due.saturating_mul(fit.batch_size).min(rest.len())];
             let (members, time) = fit.crew.next();
             let stretch = Stretch { team: &fit.team, members, time: Some(time) };
-            let start = Instant::now();
+            let began = Instant::now();
             let outcome = fit.training.run(fit.model, &self.loss, fit.train, batches, stretch);
-            let elapsed = start.elapsed();
+            let elapsed = began.elapsed();
             let (results, not_finite) = match outcome {
                 Ok(results) => (results, None),
                 Err(NotFinite { results, loss }) => (results, Some(loss)),
@@ -188,6 +235,8 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
                 fit.standing.step += 1;
             }
             fit.standing.set_sum(sum);
+            // Before anything of it is kept.
+            fit.train.check().map_err(TrainError::Samples)?;
             if let Some(loss) = not_finite {
                 return Err(TrainError::NotFinite { epoch: epoch + 1, step: fit.standing.step + 1, loss });
             }

@@ -1,8 +1,10 @@
 //! Picture data sets as the network's samples, and what can be asked of a model with them.
 
+use std::ops::Range;
+
 use ndarray::{Array2, ArrayView2};
-use ziffer_dataset::View;
-use ziffer_nn::{Evaluation, Model, Samples, Scalar, SparseCategoricalCrossentropy, Target};
+use ziffer_dataset::{DatasetError, View};
+use ziffer_nn::{Evaluation, Model, Samples, SamplesError, Scalar, SparseCategoricalCrossentropy, Target};
 
 use crate::TrainError;
 
@@ -27,6 +29,18 @@ impl<T: Scalar> Samples<T> for Pixels<'_> {
 
     fn target(&self, index: usize) -> Target<'_, T> {
         Target::Class(self.0.label(index))
+    }
+
+    fn will_need(&self, samples: Range<usize>) {
+        self.0.will_need(samples);
+    }
+
+    fn release(&self, samples: Range<usize>) {
+        self.0.release(samples);
+    }
+
+    fn check(&self) -> Result<(), SamplesError> {
+        Ok(self.0.check_unchanged()?)
     }
 }
 
@@ -68,6 +82,7 @@ impl Evaluate for Model {
         let data = data.into();
         check(self, data)?;
         let evaluation = self.evaluate_with(&SparseCategoricalCrossentropy::default(), &Pixels(data))?;
+        data.check_unchanged().map_err(DatasetError::from)?;
         if evaluation.loss.is_finite() {
             Ok(evaluation)
         } else {
@@ -79,6 +94,8 @@ impl Evaluate for Model {
         let data = data.into();
         check(self, data)?;
         let rows = ArrayView2::from_shape((data.len(), data.features()), data.pixels());
-        Ok(self.predict(rows.expect("as many pixels as samples have")))
+        let outputs = self.predict(rows.expect("as many pixels as samples have"));
+        data.check_unchanged().map_err(DatasetError::from)?;
+        Ok(outputs)
     }
 }

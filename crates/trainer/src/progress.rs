@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use ziffer_nn::Model;
 
 use crate::callback::{BatchLog, Callback, CallbackError, Flow, Plan};
-use crate::{EpochLog, Resumed};
+use crate::{EpochLog, Resumed, Shuffling};
 
 /// Shows a bar for each epoch on a terminal, and prints one plain line for each epoch anywhere else, to standard error.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Progress {
 
 impl Default for Progress {
     fn default() -> Self {
-        let plan = Plan { epochs: 0, steps: 0, validates: false };
+        let plan = Plan { epochs: 0, steps: 0, validates: false, samples: 0, shuffling: Shuffling::None };
         Self {
             on_terminal: io::stderr().is_terminal(),
             plan,
@@ -45,6 +45,7 @@ impl Callback for Progress {
 
     fn on_train_begin(&mut self, plan: &Plan, _: &mut Model) -> Result<(), CallbackError> {
         self.plan = *plan;
+        let _ = writeln!(io::stderr(), "Shuffle: {}", plan.shuffling);
         Ok(())
     }
 

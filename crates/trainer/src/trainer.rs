@@ -7,7 +7,7 @@ use ziffer_nn::{Loss, Model, Optimizer};
 
 use crate::callback::Callback;
 use crate::pixels::{self, Pixels};
-use crate::{Checkpoints, History, TrainError};
+use crate::{Checkpoints, History, Shuffle, TrainError};
 
 /// How a model is trained.
 ///
@@ -16,7 +16,7 @@ use crate::{Checkpoints, History, TrainError};
 /// | epochs | how often each sample is used, at least 1 | 1 |
 /// | batch_size | samples of a step, at least 1; the last batch of an epoch may be smaller | 32 |
 /// | validation_split | the share at the end of the data that is set aside and never shuffled, 0 to below 1 | 0 |
-/// | shuffle | a new order in every epoch, or the data's order in each | true |
+/// | shuffle | a new order in every epoch, or the data's order in each; see [`Shuffle`] | true |
 /// | seed | what the orders are drawn from | 0 |
 /// | threads | threads that share each step, at least 1; fewer do while the machine is busy | the CPUs that the process may use |
 ///
@@ -27,7 +27,7 @@ pub struct Trainer<'a, O, L> {
     pub(crate) epochs: usize,
     pub(crate) batch_size: usize,
     validation_split: f64,
-    pub(crate) shuffle: bool,
+    pub(crate) shuffle: Shuffle,
     pub(crate) seed: u64,
     pub(crate) threads: usize,
     pub(crate) callbacks: Vec<Box<dyn Callback + 'a>>,
@@ -49,7 +49,7 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
             epochs: 1,
             batch_size: 32,
             validation_split: 0.0,
-            shuffle: true,
+            shuffle: Shuffle::Auto,
             seed: 0,
             threads: available_threads(),
             callbacks: Vec::new(),
@@ -76,9 +76,9 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
         self
     }
 
-    /// Sets whether each epoch has an order of its own.
-    pub fn shuffle(mut self, shuffle: bool) -> Self {
-        self.shuffle = shuffle;
+    /// Sets whether each epoch has an order of its own, and how it is drawn.
+    pub fn shuffle(mut self, shuffle: impl Into<Shuffle>) -> Self {
+        self.shuffle = shuffle.into();
         self
     }
 
@@ -122,7 +122,13 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
         self.validate()?;
         pixels::check(model, data)?;
         let (train, validation) = data.split(self.validation_split)?;
-        self.fit_samples(model, &Pixels(train), (!validation.is_empty()).then_some(&Pixels(validation)))
+        let shuffle = self.shuffle.of_file(train.len(), train.features());
+        self.fit_shuffled(
+            model,
+            &Pixels(train),
+            (!validation.is_empty()).then_some(&Pixels(validation)),
+            shuffle,
+        )
     }
 
     pub(crate) fn validate(&self) -> Result<(), TrainError> {

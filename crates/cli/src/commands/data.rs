@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use ziffer_dataset::catalogue::Name;
-use ziffer_dataset::{Digest, Mirror, Part, Source, TrainTest, Transfer};
+use ziffer_dataset::{Mirror, Part, Source, TrainTest, Transfer};
 
 use crate::usage::UsageError;
 
@@ -76,13 +76,12 @@ pub(crate) fn open(name: Name, data_dir: Option<&Path>) -> anyhow::Result<TrainT
 
 /// What stands for the content of a set's training part: its name, where the catalogue has its digests, and else a digest.
 pub(crate) fn identity(set: &TrainTest) -> String {
-    let train = set.name.files().iter().filter(|file| file.part == Part::Train);
-    if train.into_iter().all(|file| file.sha256.is_some()) {
-        return format!("{}'s own", set.name);
+    let files = set.name.files().iter().filter(|file| file.part == Part::Train);
+    if files.into_iter().all(|file| file.sha256.is_some()) {
+        format!("{}'s own", set.name)
+    } else {
+        set.train.view().fingerprint().to_string()
     }
-    let labels: Vec<u8> = set.train.labels().iter().flat_map(|label| label.to_le_bytes()).collect();
-    let digests = [Digest::of(set.train.pixels()), Digest::of(&labels)];
-    Digest::of(&digests.map(|digest| *digest.as_bytes()).concat()).to_string()
 }
 
 /// Opens a set; what comes from an address is shown by a bar on a terminal.

@@ -8,7 +8,7 @@ use anyhow::anyhow;
 use ziffer_nn::SparseCategoricalCrossentropy;
 use ziffer_nn::team::Team;
 use ziffer_tensor::InstructionSet;
-use ziffer_trainer::{Checkpoints, Evaluate, Every, Progress, Trainer, available_threads};
+use ziffer_trainer::{Checkpoints, Evaluate, Every, Progress, Shuffle, Trainer, available_threads};
 
 use super::data::{self, DataArgs};
 use crate::interrupt;
@@ -50,8 +50,11 @@ pub struct Train {
     /// Start from the weights of this safetensors file [default: Glorot uniform]
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
+    /// How each epoch's order is drawn [default: full for pictures of up to 1 GiB, blocks for more]
+    #[arg(long, value_name = "HOW")]
+    shuffle: Option<How>,
     /// Keep the file's order in every epoch
-    #[arg(long)]
+    #[arg(long, conflicts_with = "shuffle")]
     no_shuffle: bool,
     /// The run's folder, made if missing [default: runs/NAME-SEED]
     #[arg(long, value_name = "DIR")]
@@ -65,6 +68,15 @@ pub struct Train {
     /// A TOML file, or a built-in name
     #[arg(long, value_name = "FILE or NAME", default_value = "tutorial")]
     recipe: PathBuf,
+}
+
+/// How orders are drawn.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum How {
+    /// From all orders of all samples
+    Full,
+    /// Blocks of neighbouring samples, shuffled, and their samples inside a buffer: for files larger than the memory
+    Blocks,
 }
 
 /// The units of hidden layers.
@@ -125,7 +137,12 @@ impl Train {
         recipe.learning_rate = self.learning_rate.or(recipe.learning_rate);
         recipe.optimizer = self.optimizer.unwrap_or(recipe.optimizer);
         recipe.seed = self.seed.unwrap_or(recipe.seed);
-        recipe.shuffle &= !self.no_shuffle;
+        recipe.shuffle = match self.shuffle {
+            _ if self.no_shuffle => Shuffle::None,
+            Some(How::Full) => Shuffle::Full,
+            Some(How::Blocks) => Shuffle::Blocks,
+            None => recipe.shuffle,
+        };
         recipe.validate()?;
         Ok(recipe)
     }
