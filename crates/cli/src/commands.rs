@@ -1,5 +1,6 @@
 //! The commands that `ziffer` and `cargo xtask` have in common: their flags, and what they do.
 
+mod augment;
 mod data;
 mod data_sets;
 mod download;

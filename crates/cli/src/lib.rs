@@ -22,7 +22,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! * [`dataset`]: IDX files and the data sets, [`tensor`]: the kernels, [`nn`]: layers and models, [`trainer`]: training.
+//! * [`dataset`]: IDX files and the data sets, [`augment`]: changed copies of pictures, [`tensor`]: the kernels, [`nn`]: layers and models, [`trainer`]: training.
 //! * [`prelude`] has what most programs need.
 //! * [`commands`] is what the program `ziffer` and `cargo xtask` have in common.
 #![forbid(unsafe_code)]
@@ -33,6 +33,7 @@ mod recipe;
 mod run_folder;
 mod usage;
 
+pub use ziffer_augment as augment;
 pub use ziffer_dataset as dataset;
 pub use ziffer_nn as nn;
 pub use ziffer_tensor as tensor;

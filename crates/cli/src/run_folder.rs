@@ -63,27 +63,36 @@ pub struct RunSummary {
 /// Makes the folder, sees that this many bytes can be written there before time is spent on training, and takes it for this
 /// run alone until what is returned is dropped.
 pub(crate) fn prepare(folder: &Path, bytes: usize) -> anyhow::Result<File> {
-    std::fs::create_dir_all(folder)
-        .map_err(|error| anyhow!("{}: cannot make the run's folder: {error}", folder.display()))?;
+    let lock = claim(folder)?;
     for name in [MODEL_FILE, SUMMARY_FILE] {
         let path = folder.join(name);
         ensure!(!path.is_dir(), "{}: cannot write: it is a folder", path.display());
     }
-    let cannot_write =
-        |error: io::Error| anyhow!("{}: cannot write to the run's folder: {error}", folder.display());
-    let lock = File::open(folder).map_err(cannot_write)?;
+    // Written, brought to the disk, and dropped.
+    Staged::write(folder.join(MODEL_FILE), &vec![0; bytes]).map(drop).map_err(cannot_write(folder))?;
+    Ok(lock)
+}
+
+/// Makes a folder, takes it for this process alone until what is returned is dropped, and removes what one that was killed
+/// had begun to write there.
+pub(crate) fn claim(folder: &Path) -> anyhow::Result<File> {
+    std::fs::create_dir_all(folder)
+        .map_err(|error| anyhow!("{}: cannot make the folder: {error}", folder.display()))?;
+    let lock = File::open(folder).map_err(cannot_write(folder))?;
     match lock.try_lock() {
         Err(TryLockError::WouldBlock) => {
             let advice = "wait for it to end, or choose another folder with --out";
-            bail!("{}: another run is writing to this folder; {advice}", folder.display());
+            bail!("{}: another process is writing to this folder; {advice}", folder.display());
         }
         // Not every file system has locks, and then two runs are the user's business.
         Ok(()) | Err(TryLockError::Error(_)) => {}
     }
-    remove_leftovers(folder).map_err(cannot_write)?;
-    // Written, brought to the disk, and dropped.
-    Staged::write(folder.join(MODEL_FILE), &vec![0; bytes]).map(drop).map_err(cannot_write)?;
+    remove_leftovers(folder).map_err(cannot_write(folder))?;
     Ok(lock)
+}
+
+fn cannot_write(folder: &Path) -> impl Fn(io::Error) -> anyhow::Error {
+    move |error| anyhow!("{}: cannot write to the folder: {error}", folder.display())
 }
 
 /// Removes what a run that was killed had begun to write.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
+use ziffer_augment::AugmentError;
 use ziffer_tensor::InstructionSet;
 use ziffer_trainer::TrainError;
 
@@ -112,6 +113,10 @@ pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
     if let Some(TrainError::Interrupted { checkpoint, .. }) = error.downcast_ref() {
         let saved = checkpoint.as_ref().map(|path| format!(", saved in {}", path.display()));
         complain(&format!("{error}{}; the same command with --resume goes on", saved.unwrap_or_default()));
+        return ExitCode::from(interrupt::EXIT_CODE);
+    }
+    if let Some(AugmentError::Interrupted { .. }) = error.downcast_ref() {
+        complain(&error.to_string());
         return ExitCode::from(interrupt::EXIT_CODE);
     }
     // Each error's message is complete in itself.

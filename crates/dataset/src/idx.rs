@@ -34,4 +34,4 @@ pub use error::{FormatError, IdxError};
 pub(crate) use file::check_regular;
 pub use file::{IdxFile, IdxView};
 pub use header::{ElementType, Header};
-pub use write::{write_idx, write_idx_to};
+pub use write::{IdxWriter, write_idx, write_idx_to};

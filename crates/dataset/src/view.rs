@@ -109,12 +109,16 @@ impl<'a> View<'a> {
     /// seconds, and else of their number and some 4,096 of them from all places. A change of a few samples of a large set
     /// may go unnoticed.
     pub fn fingerprint(self) -> Digest {
-        let step = if self.pixels().len() <= 256 << 20 { 1 } else { self.len().div_ceil(4096) };
+        let is_small = self.pixels().len() <= 256 << 20;
+        let step = if is_small { 1 } else { self.len().div_ceil(4096) };
         let mut hasher = Hasher::default();
         hasher.update(&(self.len() as u64).to_le_bytes());
         for index in (0..self.len()).step_by(step) {
             hasher.update(self.image(index));
             hasher.update(&(self.label(index) as u64).to_le_bytes());
+        }
+        if !is_small {
+            self.release(0..self.len());
         }
         hasher.finish()
     }

@@ -17,6 +17,8 @@ pub enum Purpose {
     Shuffle,
     /// The order inside a window of an epoch; the position is the epoch times 2^32 and the window, from 0.
     ShuffleBuffer,
+    /// A picture's change; the position is the number of its copy times 2^32 and its own number, from 0.
+    Augment,
     /// Whatever a user of the crate draws, by a number of the user's own.
     Other(u32),
 }
@@ -27,6 +29,7 @@ impl Purpose {
             Self::Weights => 1,
             Self::Shuffle => 2,
             Self::ShuffleBuffer => 3,
+            Self::Augment => 4,
             Self::Other(number) => (1 << 32) | u64::from(number),
         }
     }

@@ -36,6 +36,8 @@ pub struct Plan {
     pub validates: bool,
     /// Samples of the training part.
     pub samples: usize,
+    /// Bytes that they have.
+    pub bytes: usize,
     /// How they are ordered.
     pub shuffling: Shuffling,
 }

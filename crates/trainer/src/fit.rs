@@ -58,12 +58,14 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
             .map_err(|error| TrainError::Threads { threads: self.threads, reason: error.to_string() })?;
         let batch_size = self.batch_size.min(train.len());
         let training = Training::new(model, self.optimizer.clone(), batch_size)?;
-        let shuffling = Shuffling::new(shuffle, train.features() * size_of::<S::Value>(), batch_size);
+        let sample_bytes = train.features() * size_of::<S::Value>();
+        let shuffling = Shuffling::new(shuffle, sample_bytes, batch_size);
         let plan = Plan {
             epochs: self.epochs,
             steps: train.len().div_ceil(batch_size),
             validates: validation.is_some(),
             samples: train.len(),
+            bytes: train.len().saturating_mul(sample_bytes),
             shuffling,
         };
         self.each_callback(|callback| callback.on_train_begin(&plan, model))?;

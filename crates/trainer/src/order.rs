@@ -19,7 +19,7 @@ const FITS_BYTES: usize = 1 << 30;
 const BLOCK_BYTES: usize = 1 << 20;
 
 /// Bytes of a window: more than the whole of MNIST. A second one is read ahead.
-const BUFFER_BYTES: usize = 64 << 20;
+pub(crate) const BUFFER_BYTES: usize = 64 << 20;
 
 /// How the samples are ordered in each epoch. `true` stands for `Auto`, `false` for `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

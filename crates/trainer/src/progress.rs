@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use ziffer_nn::Model;
 
 use crate::callback::{BatchLog, Callback, CallbackError, Flow, Plan};
+use crate::order::BUFFER_BYTES;
 use crate::{EpochLog, Resumed, Shuffling};
 
 /// Shows a bar for each epoch on a terminal, and prints one plain line for each epoch anywhere else, to standard error.
@@ -21,7 +22,8 @@ pub struct Progress {
 
 impl Default for Progress {
     fn default() -> Self {
-        let plan = Plan { epochs: 0, steps: 0, validates: false, samples: 0, shuffling: Shuffling::None };
+        let plan =
+            Plan { epochs: 0, steps: 0, validates: false, samples: 0, bytes: 0, shuffling: Shuffling::None };
         Self {
             on_terminal: io::stderr().is_terminal(),
             plan,
@@ -45,7 +47,10 @@ impl Callback for Progress {
 
     fn on_train_begin(&mut self, plan: &Plan, _: &mut Model) -> Result<(), CallbackError> {
         self.plan = *plan;
-        let _ = writeln!(io::stderr(), "Shuffle: {}", plan.shuffling);
+        // For data that fit into the buffer, all ways of shuffling are alike.
+        if plan.bytes > BUFFER_BYTES || matches!(plan.shuffling, Shuffling::Blocks { .. }) {
+            let _ = writeln!(io::stderr(), "Shuffle: {}", plan.shuffling);
+        }
         Ok(())
     }
 

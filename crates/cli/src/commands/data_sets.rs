@@ -7,21 +7,23 @@ use clap::Subcommand;
 use ziffer_dataset::catalogue::{Content, Part};
 use ziffer_dataset::{FileState, Name, Source};
 
+use super::augment::Augment;
 use crate::usage::print;
 
-/// Show the data sets there are, or check those in the cache folder
+/// Show the data sets there are, check those in the cache folder, or make larger ones
 #[derive(Clone, Debug, clap::Args)]
 pub struct Data {
     #[command(subcommand)]
     command: DataCommand,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 enum DataCommand {
     /// List the data sets: their sizes, and where they lie
     List,
     /// Read every unpacked file in the cache folder and say what is wrong; exits with 1 if anything is
     Doctor,
+    Augment(Augment),
 }
 
 impl Data {
@@ -30,9 +32,10 @@ impl Data {
     /// # Errors
     /// If a file of the cache is broken, or its place is unknown.
     pub fn run(&self) -> anyhow::Result<()> {
-        match self.command {
+        match &self.command {
             DataCommand::List => list(),
             DataCommand::Doctor => doctor(),
+            DataCommand::Augment(augment) => augment.run(),
         }
     }
 }

@@ -93,14 +93,14 @@ fn hidden(text: &str) -> Result<Hidden, String> {
     text.split(',').map(units).collect::<Result<_, _>>().map(Hidden)
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("expected a whole number of at least 1".to_owned()),
         Ok(number) => Ok(number),
     }
 }
 
-fn validation_split(text: &str) -> Result<f64, String> {
+pub(super) fn validation_split(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
         .filter(|share| (0.0..1.0).contains(share))

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use crate::idx::{
     F32, IdxSet, NAMES, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, U8, gz, idx, images, labels,
     mnist, three_classes,
 };
-use crate::sandbox::{Sandbox, TRAIN_TINY, finish, skip, summary};
+use crate::sandbox::{Sandbox, TRAIN_TINY, end, finish, skip, summary};
 
 /// Trains on `set`, which must be refused with one line that has the file's path and `words`.
 #[track_caller]
@@ -335,4 +337,36 @@ fn a_change_after_a_good_check_is_noticed() {
     let before = sandbox.files();
     train(&sandbox).refused(&[&format!("set/{}", NAMES[TEST_LABELS])]);
     assert!(before.keys().eq(sandbox.files().keys()), "no stray files");
+}
+
+/// The file's pages behind its new end are gone while the network trains on them.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_cut_short_while_training_is_an_error() {
+    for (file, shuffle) in [(NAMES[0], "full"), (NAMES[0], "blocks"), (NAMES[1], "full")] {
+        let sandbox = Sandbox::new();
+        let classes = three_classes(30_000);
+        IdxSet::of(&classes, &three_classes(30)).write(&sandbox.path("set"));
+        let mut command = sandbox.command();
+        command.args(TRAIN_TINY.replace("--epochs 2", "--epochs 1000000").split_whitespace());
+        command.args(["--shuffle", shuffle, "--checkpoint-every", "1000000epochs"]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !sandbox.path("run").exists() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        let path = sandbox.path("set").join(file);
+        fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(20).unwrap();
+        let mut outcome = end(child);
+        assert_eq!(outcome.code, Some(1), "{outcome:?}");
+        outcome.stderr = outcome
+            .stderr
+            .lines()
+            .filter(|line| !line.starts_with("Shuffle: "))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        outcome.refused(&[file, "was changed by another program while in use", "has 20"]);
+        assert!(!sandbox.path("run/model.safetensors").exists());
+    }
 }

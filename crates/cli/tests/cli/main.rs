@@ -2,6 +2,7 @@
 //! command line. Nothing here looks inside; formats are read and written by hand, to share no mistake.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are outside of what clippy.toml allows")]
 
+mod augment;
 mod bad_data;
 mod bad_usage;
 mod download;

@@ -4,11 +4,11 @@
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::idx::{NAMES, mnist};
-use crate::sandbox::{Outcome, Sandbox, TRAIN_TINY, finish, summary, weights_sha256};
+use crate::sandbox::{Sandbox, TRAIN_TINY, end, finish, signal, summary, weights_sha256};
 
 /// What says that a run goes on from a checkpoint.
 const RESUMING: &str = "Resuming from run/checkpoint-";
@@ -38,22 +38,6 @@ fn train_epochs(sandbox: &Sandbox, epochs: usize, more: &str) -> Command {
     let train = "--out run --hidden 40 --batch-size 20 --validation-split 0.3 --threads 2";
     command.args(train.split_whitespace()).args(more.split_whitespace()).arg("--data-dir").arg(mnist());
     command
-}
-
-fn signal(child: &Child, name: &str) {
-    let status = Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status();
-    assert!(status.unwrap().success());
-}
-
-/// Waits for a run to end, and takes what it printed.
-fn end(child: Child) -> Outcome {
-    let output = child.wait_with_output().unwrap();
-    Outcome {
-        command: "a run".to_owned(),
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
 }
 
 /// Numbers that look random and are the same each time (Marsaglia's xorshift).
@@ -207,7 +191,7 @@ fn other_settings_are_refused_with_the_difference() {
     refuse(("--batch-size 7", "--batch-size 5"), &["batch_size was 7, is 5"]);
     refuse(("--hidden 6", "--hidden 6,6"), &["hidden was [6], is [6, 6]"]);
     refuse(("--epochs 2", "--epochs 2 --seed 3"), &["seed was 0, is 3"]);
-    refuse(("--epochs 2", "--epochs 2 --no-shuffle"), &["shuffle was true, is false"]);
+    refuse(("--epochs 2", "--epochs 2 --no-shuffle"), &["shuffle was full, is none"]);
     refuse(("--epochs 2", "--epochs 2 --optimizer sgd"), &["optimizer was Adam", "is Sgd"]);
     refuse(("--epochs 2", "--epochs 2 --learning-rate 0.5"), &["0.001", "0.5"]);
     refuse(
@@ -253,7 +237,7 @@ fn two_runs_do_not_share_a_folder() {
     first.kill().unwrap();
     first.wait().unwrap();
     assert_eq!(second.code, Some(1), "{second:?}");
-    second.refused(&["run", "another run", "--out"]);
+    second.refused(&["run", "another process", "--out"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -133,6 +133,23 @@ pub(crate) fn finish(command: &mut Command) -> Outcome {
         code: status.code(),
         stdout: String::from_utf8(stdout).expect("UTF-8 on standard output"),
         stderr: String::from_utf8(stderr).expect("UTF-8 on standard error"),
+    }
+}
+
+/// Sends a signal to a process of this test's own.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status();
+    assert!(status.unwrap().success());
+}
+
+/// Waits for a run to end, and takes what it printed.
+pub(crate) fn end(child: Child) -> Outcome {
+    let output = child.wait_with_output().unwrap();
+    Outcome {
+        command: "a run".to_owned(),
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
     }
 }
 

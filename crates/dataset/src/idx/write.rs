@@ -1,11 +1,11 @@
 //! Writing IDX from ndarray views.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayRef, Dimension};
 
-use super::{Header, IdxError, Scalar};
+use super::{ElementType, Header, IdxError, Scalar};
 use crate::replacement::Replacement;
 
 /// Values are converted to file order in pieces of this size, large enough to make the writes rare.
@@ -58,6 +58,80 @@ pub fn write_idx_to<T: Scalar, D: Dimension>(
     let header = Header::new(T::ELEMENT_TYPE, array.shape())
         .map_err(|problem| io::Error::new(io::ErrorKind::InvalidInput, problem))?;
     write_values(&mut writer, &header, array)
+}
+
+/// An IDX file that is written piece by piece, of any size, and appears under its name whole or not at all.
+///
+/// ```
+/// use ziffer_dataset::idx::{ElementType, IdxFile, IdxWriter};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("labels-idx1-ubyte");
+/// let mut writer = IdxWriter::create(&path, ElementType::U8, &[4])?;
+/// writer.write(&[3, 1])?;
+/// writer.write(&[4, 1])?;
+/// writer.finish()?;
+/// assert_eq!(IdxFile::open(&path)?.payload(), [3, 1, 4, 1]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct IdxWriter {
+    path: PathBuf,
+    replacement: Replacement,
+    header: Header,
+    written: u64,
+}
+
+impl IdxWriter {
+    /// Begins a file for values of this type in an array of this shape, beside its place in a folder that exists.
+    ///
+    /// # Errors
+    /// [`IdxError::Malformed`] for a shape that the format cannot hold, [`IdxError::Io`] if the file cannot be written.
+    pub fn create(
+        path: impl Into<PathBuf>,
+        element_type: ElementType,
+        shape: &[usize],
+    ) -> Result<IdxWriter, IdxError> {
+        let path = path.into();
+        let header = Header::new(element_type, shape)
+            .map_err(|problem| IdxError::Malformed { path: path.clone(), problem })?;
+        let begin = || {
+            let mut replacement = Replacement::beside(&path)?;
+            replacement.write_all(&header.to_bytes())?;
+            Ok(replacement)
+        };
+        match begin() {
+            Ok(replacement) => {
+                Ok(IdxWriter { written: header.header_len() as u64, path, replacement, header })
+            }
+            Err(source) => Err(IdxError::Io { action: "write", path, source }),
+        }
+    }
+
+    /// Writes values, as they are to stand in the file: big-endian. Not buffered, so rather many at a time.
+    ///
+    /// # Errors
+    /// [`IdxError::Io`] if they cannot be written.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), IdxError> {
+        self.written += bytes.len() as u64;
+        self.replacement.write_all(bytes).map_err(|source| IdxError::Io {
+            action: "write",
+            path: self.path.clone(),
+            source,
+        })
+    }
+
+    /// Brings the file to the disk and gives it its name.
+    ///
+    /// # Errors
+    /// [`IdxError::Malformed`] if there are more or fewer bytes than the shape has, [`IdxError::Io`] if it cannot be written.
+    pub fn finish(self) -> Result<(), IdxError> {
+        let IdxWriter { path, replacement, header, written } = self;
+        match header.check_file_len(written) {
+            Ok(()) => replacement.commit().map_err(|source| IdxError::Io { action: "write", path, source }),
+            Err(problem) => Err(IdxError::Malformed { path, problem }),
+        }
+    }
 }
 
 fn write_values<T: Scalar, D: Dimension>(

@@ -1,0 +1,101 @@
+//! `data augment`: sets of any size from a set.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::idx::NAMES;
+use crate::sandbox::{Sandbox, end, signal};
+
+#[test]
+fn a_larger_set_to_train_on() {
+    let sandbox = Sandbox::with_tiny_set();
+    let outcome = sandbox.succeed("data augment --times 5 --dataset custom --data-dir set --out more/set");
+    assert_eq!(outcome.stderr, "");
+    assert!(outcome.stdout.ends_with("test pictures in more/set\n"), "{outcome:?}");
+    let len = |folder: &str, name: &str| fs::metadata(sandbox.path(folder).join(name)).unwrap().len();
+    assert_eq!(len("more/set", NAMES[0]) - 16, 5 * (len("set", NAMES[0]) - 16));
+    assert_eq!(len("more/set", NAMES[1]) - 8, 5 * (len("set", NAMES[1]) - 8));
+    for name in &NAMES[2..] {
+        let read = |folder: &str| fs::read(sandbox.path(folder).join(name)).unwrap();
+        assert_eq!(read("more/set"), read("set"));
+    }
+    sandbox.succeed("train --dataset custom --data-dir more/set --out run --epochs 1 --shuffle blocks");
+
+    // The same seed makes the same files, another one others.
+    let other = "data augment --times 5 --dataset custom --data-dir set --threads 1 --out";
+    sandbox.succeed(&format!("{other} again"));
+    sandbox.succeed(&format!("{other} other --seed 1"));
+    let read = |folder: &str| fs::read(sandbox.path(folder).join(NAMES[0])).unwrap();
+    assert_eq!(read("again"), read("more/set"));
+    assert_ne!(read("other"), read("again"));
+    assert_eq!(fs::read_dir(sandbox.path("other")).unwrap().count(), 4);
+}
+
+#[test]
+fn what_is_there_stays() {
+    let sandbox = Sandbox::with_tiny_set();
+    let augment = "data augment --times 2 --dataset custom --data-dir set --out";
+    sandbox.refuse(&format!("{augment} set --force"), &["set: the set itself lies there", "--out"]);
+    sandbox.refuse(&format!("{augment} set/../set"), &["the set itself lies there"]);
+    sandbox.succeed(&format!("{augment} more"));
+    sandbox.refuse(&format!("{augment} more"), &["train-images-idx3-ubyte: is there already", "--force"]);
+    sandbox.succeed(&format!("{augment} more --force --seed 3"));
+    fs::write(sandbox.path("file"), "precious").unwrap();
+    sandbox.refuse(&format!("{augment} file"), &["file: cannot make the folder"]);
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let sandbox = Sandbox::with_tiny_set();
+    let augment = "data augment --dataset custom --data-dir set --out more";
+    for (more, words) in [
+        ("", &["--times"][..]),
+        ("--times 0", &["--times", "at least 1"]),
+        ("--times 2 --validation-split 1", &["--validation-split"]),
+        ("--times 2 --seed -1", &["--seed"]),
+    ] {
+        let outcome = sandbox.refuse(&format!("{augment} {more}"), words);
+        assert_eq!(outcome.code, Some(2), "{outcome:?}");
+        assert!(!sandbox.path("more").exists());
+    }
+    sandbox
+        .refuse(&format!("{augment} --times 9999999999"), &["train-images-idx3-ubyte", "impossible sizes"]);
+    sandbox.refuse(&format!("{augment} --times 2 --strength 9"), &["rotation_degrees is 108"]);
+    sandbox.refuse(&format!("{augment} --times 2 --strength nan"), &["rotation_degrees is NaN"]);
+}
+
+/// A set of a size that never comes to its end.
+const LONG: &str = "data augment --times 10000000 --dataset custom --data-dir set --out more";
+
+#[cfg(unix)]
+#[test]
+fn ended_or_killed_it_leaves_nothing_for_long() {
+    let sandbox = Sandbox::with_tiny_set();
+    let more = sandbox.path("more");
+    let names = || -> BTreeSet<OsString> {
+        fs::read_dir(&more).into_iter().flatten().map(|entry| entry.unwrap().file_name()).collect()
+    };
+    for (name, code) in [("KILL", None), ("INT", Some(130)), ("TERM", Some(130))] {
+        let mut command = sandbox.command();
+        command.args(LONG.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let before = names();
+        let child = command.spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        // Two files of its own.
+        while names().difference(&before).count() != 2 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        signal(&child, name);
+        let outcome = end(child);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (code, ""), "{outcome:?}");
+        if code.is_some() {
+            assert!(outcome.stderr.starts_with("interrupted after "), "{outcome:?}");
+            assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:?}");
+            // What the process that was killed had left is gone as well.
+            assert_eq!(names(), BTreeSet::new());
+        }
+    }
+}
