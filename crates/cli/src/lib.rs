@@ -45,7 +45,10 @@ pub use usage::{exit_code, parse};
 
 /// What most programs need: `use ziffer::prelude::*`.
 pub mod prelude {
-    pub use ziffer_dataset::{Dataset, FashionMnist, Kmnist, Mirror, Mnist, Qmnist, Source, TrainTest, View};
+    pub use ziffer_dataset::{
+        Dataset, EmnistBalanced, EmnistByClass, EmnistByMerge, EmnistDigits, EmnistLetters, EmnistMnist,
+        FashionMnist, Kmnist, Mirror, Mnist, Qmnist, Source, TrainTest, View,
+    };
     pub use ziffer_nn::{
         Activation, Adam, AdamW, Dense, Flatten, Initializer, Loss, MeanSquaredError, Model, Optimizer,
         RmsProp, Sequential, Sgd, SparseCategoricalCrossentropy, WithClasses, WithValues,

@@ -2,6 +2,8 @@
 //!
 //! Adding a set is adding a variant of [`Name`] and its entry.
 
+mod emnist;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -22,6 +24,18 @@ pub enum Name {
     Kmnist,
     /// `qmnist`: MNIST's digits remade from the same source, with 50,000 test pictures more, by Yadav and Bottou.
     Qmnist,
+    /// `emnist-balanced`: letters and digits, as many of each class, by Cohen and others, as are all of EMNIST.
+    EmnistBalanced,
+    /// `emnist-letters`: letters, without regard to their case.
+    EmnistLetters,
+    /// `emnist-digits`: digits.
+    EmnistDigits,
+    /// `emnist-mnist`: digits, as many as MNIST has.
+    EmnistMnist,
+    /// `emnist-bymerge`: all of the database; cases that look alike are one class.
+    EmnistByMerge,
+    /// `emnist-byclass`: all of the database.
+    EmnistByClass,
     /// `custom`: any four IDX files under MNIST's names, with their own picture shape and number of classes.
     Custom,
 }
@@ -62,6 +76,43 @@ pub struct FileEntry {
     pub sha256: Option<Digest>,
     /// The archive that was published, where it is known. Archives that others make of the same content differ.
     pub archive: Option<Archive>,
+    /// The file as it was published, where that is of another name and form.
+    pub original: Option<Original>,
+}
+
+/// A published file that is not kept as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Original {
+    /// The name of the raw file; the archive's has `.gz` behind it.
+    pub name: &'static str,
+    /// What is to be changed.
+    pub form: Form,
+}
+
+/// What sets a published file apart from the one that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Square pictures column by column: rows and columns are to be swapped.
+    Transposed,
+    /// Labels that count from this one; the kept ones count from 0.
+    LabelsFrom(u8),
+}
+
+/// A zip that several sets were published in, each file under the name of its original.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Bundle {
+    /// What the sets of it are called together.
+    pub title: &'static str,
+    /// Its name at the mirrors.
+    pub name: &'static str,
+    /// Where it is kept: the name of a folder beside the sets' own.
+    pub folder: &'static str,
+    /// Its length in bytes.
+    pub len: u64,
+    /// Its digest.
+    pub sha256: Digest,
 }
 
 /// A published `.gz`.
@@ -91,11 +142,24 @@ struct Entry {
     folders: &'static [&'static str],
     mirrors: &'static [&'static str],
     files: &'static [FileEntry; 4],
+    bundle: Option<&'static Bundle>,
 }
 
 impl Name {
     /// Every set of the catalogue.
-    pub const ALL: [Name; 5] = [Name::Mnist, Name::FashionMnist, Name::Kmnist, Name::Qmnist, Name::Custom];
+    pub const ALL: [Name; 11] = [
+        Name::Mnist,
+        Name::FashionMnist,
+        Name::Kmnist,
+        Name::Qmnist,
+        Name::EmnistBalanced,
+        Name::EmnistLetters,
+        Name::EmnistDigits,
+        Name::EmnistMnist,
+        Name::EmnistByMerge,
+        Name::EmnistByClass,
+        Name::Custom,
+    ];
 
     /// The name on the command line and of the cache folder.
     pub fn as_str(self) -> &'static str {
@@ -123,7 +187,7 @@ impl Name {
         self.entry().folders
     }
 
-    /// Public addresses that have the files as `.gz`: each ends with a slash and takes a file name.
+    /// Public addresses that have the files as `.gz`, or the [bundle](Self::bundle): each ends with a slash and takes a file name.
     pub fn mirrors(self) -> &'static [&'static str] {
         self.entry().mirrors
     }
@@ -133,12 +197,23 @@ impl Name {
         self.entry().files
     }
 
+    /// The zip that the set was published in, if it was in one.
+    pub fn bundle(self) -> Option<&'static Bundle> {
+        self.entry().bundle
+    }
+
     fn entry(self) -> &'static Entry {
         match self {
             Name::Mnist => &MNIST,
             Name::FashionMnist => &FASHION_MNIST,
             Name::Kmnist => &KMNIST,
             Name::Qmnist => &QMNIST,
+            Name::EmnistBalanced => &emnist::BALANCED,
+            Name::EmnistLetters => &emnist::LETTERS,
+            Name::EmnistDigits => &emnist::DIGITS,
+            Name::EmnistMnist => &emnist::MNIST,
+            Name::EmnistByMerge => &emnist::BYMERGE,
+            Name::EmnistByClass => &emnist::BYCLASS,
             Name::Custom => &CUSTOM,
         }
     }
@@ -188,7 +263,16 @@ const fn files_of_60000(sha256: [Option<Digest>; 4], archives: [Option<Archive>;
 }
 
 const fn file(part: Part, content: Content, name: &'static str) -> FileEntry {
-    FileEntry { part, content, name, element_type: ElementType::U8, shape: None, sha256: None, archive: None }
+    FileEntry {
+        part,
+        content,
+        name,
+        element_type: ElementType::U8,
+        shape: None,
+        sha256: None,
+        archive: None,
+        original: None,
+    }
 }
 
 const fn digest(hex: &str) -> Option<Digest> {
@@ -230,6 +314,7 @@ static MNIST: Entry = Entry {
             archive(4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
         ],
     ),
+    bundle: None,
 };
 
 static FASHION_MNIST: Entry = Entry {
@@ -262,6 +347,7 @@ static FASHION_MNIST: Entry = Entry {
         ],
         [None; 4],
     ),
+    bundle: None,
 };
 
 /// The digests of the contents were never published, so only the archives as published can be verified.
@@ -280,6 +366,7 @@ static KMNIST: Entry = Entry {
             archive(5_120, "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c"),
         ],
     ),
+    bundle: None,
 };
 
 /// Of each sample, column 0 of the labels is the class; the others say where in NIST's database it is from.
@@ -315,6 +402,7 @@ static QMNIST: Entry = Entry {
             "5b5b05890a5e13444e108efe57b788aa",
         ),
     ],
+    bundle: None,
 };
 
 const fn qmnist(part: Part, content: Content, name: &'static str, md5: &str) -> FileEntry {
@@ -337,6 +425,7 @@ static CUSTOM: Entry = Entry {
     folders: &[],
     mirrors: &[],
     files: &FILES,
+    bundle: None,
 };
 
 #[cfg(test)]
@@ -349,10 +438,10 @@ mod tests {
         for name in Name::ALL {
             assert_eq!(name.as_str().parse::<Name>().unwrap(), name);
         }
-        assert_eq!(Name::ALL.map(Name::as_str), ["mnist", "fashion-mnist", "kmnist", "qmnist", "custom"]);
         assert_eq!(
             "mnits".parse::<Name>().unwrap_err().to_string(),
-            "unknown data set \"mnits\", expected one of mnist, fashion-mnist, kmnist, qmnist, custom"
+            "unknown data set \"mnits\", expected one of mnist, fashion-mnist, kmnist, qmnist, emnist-balanced, \
+             emnist-letters, emnist-digits, emnist-mnist, emnist-bymerge, emnist-byclass, custom"
         );
     }
 

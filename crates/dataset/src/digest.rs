@@ -1,6 +1,7 @@
 //! SHA-256 digests: written as hexadecimal, compared as bytes, computed as a stream passes.
 
 use std::fmt;
+use std::io::{self, Read};
 
 use sha2::Digest as _;
 
@@ -22,6 +23,25 @@ impl Digest {
         Digest(sha2::Sha256::digest(bytes).into())
     }
 
+    /// The digest of all that is still to be read.
+    pub(crate) fn of_content(mut content: impl Read) -> io::Result<Digest> {
+        let mut hasher = Hasher::default();
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            match content.read(&mut buffer) {
+                Ok(0) => return Ok(hasher.finish()),
+                Ok(count) => hasher.update(&buffer[..count]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Reads 64 hexadecimal digits; `None` for anything else.
+    pub(crate) fn parse(hex: &str) -> Option<Digest> {
+        parse_hex(hex).map(Digest)
+    }
+
     /// The 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -33,22 +53,31 @@ impl Digest {
 /// # Panics
 /// If there are not as many, or other characters.
 pub(crate) const fn from_hex<const N: usize>(hex: &str) -> [u8; N] {
-    assert!(hex.len() == 2 * N, "two hexadecimal digits for each byte of a digest");
+    parse_hex(hex).expect("two hexadecimal digits for each byte of a digest")
+}
+
+const fn parse_hex<const N: usize>(hex: &str) -> Option<[u8; N]> {
+    if hex.len() != 2 * N {
+        return None;
+    }
     let mut bytes = [0; N];
     let mut at = 0;
     while at < N {
-        bytes[at] = 16 * nibble(hex.as_bytes()[2 * at]) + nibble(hex.as_bytes()[2 * at + 1]);
+        bytes[at] = match (nibble(hex.as_bytes()[2 * at]), nibble(hex.as_bytes()[2 * at + 1])) {
+            (Some(high), Some(low)) => 16 * high + low,
+            _ => return None,
+        };
         at += 1;
     }
-    bytes
+    Some(bytes)
 }
 
-const fn nibble(digit: u8) -> u8 {
+const fn nibble(digit: u8) -> Option<u8> {
     match digit {
-        b'0'..=b'9' => digit - b'0',
-        b'a'..=b'f' => digit - b'a' + 10,
-        b'A'..=b'F' => digit - b'A' + 10,
-        _ => panic!("not a hexadecimal digit"),
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
     }
 }
 
@@ -94,6 +123,11 @@ mod tests {
         pieces.update(b"a");
         pieces.update(b"bc");
         assert_eq!(pieces.finish(), Digest::from_hex(ABC));
+        assert_eq!(Digest::of_content(&b"abc"[..]).unwrap(), Digest::from_hex(ABC));
         assert_ne!(Digest::of(b"abd"), Digest::from_hex(ABC));
+        assert_eq!(Digest::parse(ABC), Some(Digest::of(b"abc")));
+        for wrong in ["", &ABC[1..], &ABC.replace('f', "g"), &format!("{ABC}00")] {
+            assert_eq!(Digest::parse(wrong), None, "{wrong}");
+        }
     }
 }

@@ -15,7 +15,7 @@ use ureq::Agent;
 use ureq::http::{HeaderMap, HeaderValue, Uri};
 use ureq::tls::{RootCerts, TlsConfig};
 
-use crate::catalogue::ArchiveDigest;
+use crate::catalogue::{ArchiveDigest, Bundle};
 use crate::digest::{Digest, Hasher};
 use crate::error::{DatasetError, reason};
 use crate::idx::Header;
@@ -129,28 +129,62 @@ impl Downloader {
         mirror: &str,
         watch: &mut Watch<'_>,
     ) -> Result<Arrived, Failure> {
-        if let Some(reason) = self.unreachable.get(mirror) {
-            return Err(failure(mirror, reason.clone()));
-        }
-        let slash = if mirror.ends_with('/') { "" } else { "/" };
-        let raw_url = format!("{mirror}{slash}{}", wanted.entry.name);
+        self.check_reachable(mirror)?;
+        let raw_url = address(mirror, wanted.entry.name);
         let archive_url = format!("{raw_url}.gz");
         // Without a digest of the content only the published archive can be trusted: see `unpack`.
         let urls = [Some(&archive_url), wanted.entry.sha256.map(|_| &raw_url)];
         for url in urls.into_iter().flatten() {
             match self.get(url, size_bound(wanted), folder, watch) {
                 Ok(body) if url == &archive_url => return unpack(wanted, &body, url),
-                Ok(body) => return wanted.copy(reopen(&body)?, Path::new(url)),
+                Ok(body) => return wanted.take(reopen(&body)?, Path::new(url)),
                 Err(Refusal::NotFound) => {}
-                Err(Refusal::Here(error)) => return Err(Failure::Here(error)),
-                Err(Refusal::Passing(reason) | Refusal::Other(reason)) => return Err(failure(url, reason)),
-                Err(Refusal::Unreachable(reason)) => {
-                    self.unreachable.insert(mirror.to_owned(), reason.clone());
-                    return Err(failure(url, reason));
-                }
+                Err(refusal) => return Err(self.failure(mirror, url, refusal)),
             }
         }
-        Err(failure(&archive_url, "answered 404, not found".to_owned()))
+        Err(self.failure(mirror, &archive_url, Refusal::NotFound))
+    }
+
+    /// Fetches a bundle from the place `mirror` into a temporary file in `folder`, which is made if it is missing. It must be
+    /// the one that was published.
+    pub(crate) fn fetch_bundle(
+        &mut self,
+        bundle: &Bundle,
+        folder: &Path,
+        mirror: &str,
+        watch: &mut Watch<'_>,
+    ) -> Result<NamedTempFile, Failure> {
+        self.check_reachable(mirror)?;
+        let url = address(mirror, bundle.name);
+        let body = self
+            .get(&url, bundle.len, folder, watch)
+            .map_err(|refusal| self.failure(mirror, &url, refusal))?;
+        if body.digest != bundle.sha256 {
+            return Err(Failure::Place(DatasetError::WrongDigest {
+                path: url.into(),
+                set: bundle.title,
+                found: body.digest,
+                expected: bundle.sha256,
+            }));
+        }
+        Ok(body.file)
+    }
+
+    fn check_reachable(&self, mirror: &str) -> Result<(), Failure> {
+        self.unreachable.get(mirror).map_or(Ok(()), |reason| Err(failure(mirror, reason.clone())))
+    }
+
+    /// What a refusal of `url` means, which is remembered if it is of the whole place.
+    fn failure(&mut self, mirror: &str, url: &str, refusal: Refusal) -> Failure {
+        match refusal {
+            Refusal::NotFound => failure(url, "answered 404, not found".to_owned()),
+            Refusal::Here(error) => Failure::Here(error),
+            Refusal::Passing(reason) | Refusal::Other(reason) => failure(url, reason),
+            Refusal::Unreachable(reason) => {
+                self.unreachable.insert(mirror.to_owned(), reason.clone());
+                failure(url, reason)
+            }
+        }
     }
 
     /// The body of one address, in a temporary file.
@@ -323,13 +357,19 @@ fn unpack(wanted: &Wanted<'_>, body: &Body, url: &str) -> Result<Arrived, Failur
         }
         _ => {}
     }
-    wanted.unpack(reopen(body)?, from)
+    wanted.take(reopen(body)?, from)
 }
 
 fn reopen(body: &Body) -> Result<File, Failure> {
     body.file.reopen().map_err(|source| {
         Failure::Here(DatasetError::Io { action: "open", path: body.file.path().to_owned(), source })
     })
+}
+
+/// The address of a file of a place.
+fn address(mirror: &str, name: &str) -> String {
+    let slash = if mirror.ends_with('/') { "" } else { "/" };
+    format!("{mirror}{slash}{name}")
 }
 
 fn failure(url: &str, reason: String) -> Failure {

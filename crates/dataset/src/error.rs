@@ -66,7 +66,7 @@ pub enum DatasetError {
         labels: usize,
     },
     /// A label that names no class.
-    #[error("{}: label {value} at index {index} is out of range, expected at least 0 and below {classes}", .path.display())]
+    #[error("{}: label {value} at index {index} is out of range, expected at least {first} and below {}", .path.display(), first.saturating_add(*classes))]
     LabelOutOfRange {
         /// The file of labels.
         path: PathBuf,
@@ -74,6 +74,8 @@ pub enum DatasetError {
         index: usize,
         /// Its label.
         value: i64,
+        /// The label of the first class: 0, but for some published files that count from 1.
+        first: usize,
         /// The number of classes that was asked for, or the largest that is supported.
         classes: usize,
     },
@@ -196,6 +198,15 @@ pub enum DatasetError {
         expected: Digest,
     },
 
+    /// A zip that cannot be read, or has not what it should have.
+    #[error("{}: {reason}", .path.display())]
+    Zip {
+        /// The zip.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
     /// An address that did not yield a file.
     #[error("{url}: {reason}")]
     Download {
@@ -218,14 +229,16 @@ pub enum DatasetError {
     #[error("the custom data set has no folder of its own, name the data folder with its four files")]
     NoFolder,
     /// Files are missing, and no mirror had them.
-    #[error("{set}: {} of 4 files missing in {}: {}{}; place them there, raw or .gz", .files.len(), .folder.display(), .files.join(", "), attempts_text(attempts))]
+    #[error("{set}: {} of 4 files missing in {}: {}{}; place them there, raw or .gz{}", .files.len(), .folder.display(), .files.join(", "), attempts_text(attempts), bundle_hint(*.bundle))]
     Missing {
         /// The set.
         set: &'static str,
         /// Where the files should be.
         folder: PathBuf,
-        /// The names of the missing files.
+        /// The names of the missing files, as they were published.
         files: Vec<&'static str>,
+        /// The name of a zip that would do as well.
+        bundle: Option<&'static str>,
         /// Where they were looked for besides, and why that failed.
         attempts: Vec<Attempt>,
     },
@@ -237,6 +250,11 @@ fn archive_hint(found: [u8; 2]) -> &'static str {
         [0, 0] => "; it seems to be unpacked already, take .gz off its name",
         _ => magic_hint(found),
     }
+}
+
+/// What may be placed instead of single files.
+fn bundle_hint(bundle: Option<&str>) -> String {
+    bundle.map_or_else(String::new, |name| format!(", or {name} with all of them"))
 }
 
 /// A place that did not yield a file.

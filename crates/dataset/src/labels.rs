@@ -41,7 +41,8 @@ impl Labels {
     /// Checks every label against `classes`, or finds the number of classes.
     pub(crate) fn checked(mut self, classes: Option<usize>) -> Result<Labels, DatasetError> {
         let out_of_range = |index, value, classes| {
-            Err(DatasetError::LabelOutOfRange { path: self.file.path().to_owned(), index, value, classes })
+            let path = self.file.path().to_owned();
+            Err(DatasetError::LabelOutOfRange { path, index, value, first: 0, classes })
         };
         let bound = classes.unwrap_or(MAX_CLASSES);
         // The largest label, the largest below 255, and whether 254 and where 255 is.

@@ -46,10 +46,13 @@
 //!
 //! # Features
 //!
-//! `download` (off by default) fetches from URL mirrors; without it they are reported as not tried.
+//! `zip` (off by default) reads the zip that EMNIST comes in; without it EMNIST's files can be placed unpacked.
+//! `download` (off by default) fetches from URL mirrors, and brings `zip`; without it they are reported as not tried.
 #![deny(unsafe_code)]
 
+mod bundle;
 pub mod catalogue;
+mod change;
 mod dataset;
 mod digest;
 mod doctor;
@@ -59,6 +62,8 @@ mod error;
 pub mod idx;
 mod intake;
 mod labels;
+mod lock;
+mod place;
 mod replacement;
 mod shelf;
 pub mod source;
@@ -68,9 +73,12 @@ mod view;
 pub use catalogue::{Name, Part};
 pub use dataset::{Dataset, normalize};
 pub use digest::Digest;
-pub use doctor::FileState;
+pub use doctor::{FileState, Known};
 #[cfg(feature = "download")]
 pub use download::Transfer;
 pub use error::{Attempt, DatasetError};
-pub use source::{FashionMnist, Kmnist, Mirror, Mnist, Qmnist, Source, TrainTest};
+pub use source::{
+    EmnistBalanced, EmnistByClass, EmnistByMerge, EmnistDigits, EmnistLetters, EmnistMnist, FashionMnist,
+    Kmnist, Mirror, Mnist, Qmnist, Source, TrainTest,
+};
 pub use view::{Batch, Batches, View};

@@ -21,6 +21,12 @@ impl Replacement {
         Ok(Replacement { temporary, target: target.to_owned() })
     }
 
+    /// A temporary file that has been written already, in the folder of `target`.
+    #[cfg(feature = "download")]
+    pub(crate) fn written(temporary: NamedTempFile, target: &Path) -> Replacement {
+        Replacement { temporary, target: target.to_owned() }
+    }
+
     /// Syncs the content to the disk, renames the file to its target, and syncs the folder.
     pub(crate) fn commit(self) -> io::Result<()> {
         self.temporary.as_file().sync_all()?;
@@ -37,6 +43,19 @@ impl Write for Replacement {
     fn flush(&mut self) -> io::Result<()> {
         self.temporary.as_file_mut().flush()
     }
+}
+
+/// Moves a file aside, to the first free name of `NAME.broken`, `NAME.broken-2`, ...
+pub(crate) fn move_aside(path: &Path) -> io::Result<()> {
+    let ends = std::iter::once(".broken".to_owned()).chain((2..).map(|n| format!(".broken-{n}")));
+    let mut names = ends.map(|end| {
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(end);
+        PathBuf::from(aside)
+    });
+    let is_free =
+        |name: &PathBuf| std::fs::metadata(name).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    std::fs::rename(path, names.find(is_free).unwrap_or_default())
 }
 
 /// How the names of temporary files begin and end.

@@ -1,17 +1,19 @@
 //! The data folder of a set, and how its four files get there.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::bundle::Store;
 use crate::catalogue::{FileEntry, Name};
 use crate::digest::Digest;
 #[cfg(feature = "download")]
 use crate::download::{Downloader, Watch};
 use crate::error::{Attempt, DatasetError};
-use crate::idx::{IdxError, IdxFile, check_regular};
+use crate::idx::IdxFile;
 use crate::intake::{Arrived, Failure, Wanted};
-use crate::replacement::is_leftover;
+use crate::lock::Lock;
+use crate::place::{Place, file_names, is_missing, published_name};
+use crate::replacement::move_aside;
 use crate::source::{Mirror, Source};
 use crate::verified;
 
@@ -23,6 +25,8 @@ pub(crate) struct Shelf<'a> {
     lock: Option<Lock>,
     /// Places that did not have a file, for the error if no place has it.
     attempts: Vec<Attempt>,
+    /// For sets that come in a bundle.
+    store: Option<Store>,
     #[cfg(feature = "download")]
     downloader: Downloader,
     #[cfg(feature = "download")]
@@ -39,16 +43,24 @@ impl<'a> Shelf<'a> {
         if fs::metadata(&folder).is_ok_and(|metadata| !metadata.is_dir()) {
             return Err(DatasetError::NotAFolder { path: folder });
         }
+        let store = source.store();
         Ok(Shelf {
             source,
             folder,
             lock: None,
             attempts: Vec::new(),
+            store,
             #[cfg(feature = "download")]
             downloader: Downloader::default(),
             #[cfg(feature = "download")]
             watch,
         })
+    }
+
+    /// Has the bundle kept elsewhere.
+    #[cfg(all(test, feature = "download"))]
+    pub(crate) fn keep_in(&mut self, store: Store) {
+        self.store = Some(store);
     }
 
     /// The set's.
@@ -67,7 +79,7 @@ impl<'a> Shelf<'a> {
         for entry in self.source.name.files() {
             match self.file(entry)? {
                 Some(file) => files.push(file),
-                None => missing.push(entry.name),
+                None => missing.push(published_name(entry)),
             }
         }
         // With the folder, if it was made for nothing.
@@ -82,6 +94,7 @@ impl<'a> Shelf<'a> {
                 set: self.source.name.as_str(),
                 folder: self.folder.clone(),
                 files: missing,
+                bundle: self.source.name.bundle().map(|bundle| bundle.name),
                 attempts,
             }
         })
@@ -90,7 +103,7 @@ impl<'a> Shelf<'a> {
     /// One file, from the first place that has it; `None` if no place does.
     fn file(&mut self, entry: &'static FileEntry) -> Result<Option<IdxFile>, DatasetError> {
         let target = self.folder.join(entry.name);
-        let wanted = Wanted { set: self.source.name, entry, target: &target };
+        let wanted = Wanted::new(self.source.name, entry, &target);
         // A custom set has no other place, so there is nothing to be forced.
         let force = self.source.force && self.source.name != Name::Custom;
         let mut is_broken = false;
@@ -112,10 +125,13 @@ impl<'a> Shelf<'a> {
         } else if self.lock.is_none() {
             self.lock = Lock::of(&self.folder);
         }
-        let arrived = match if force { None } else { self.packed(&wanted)? } {
-            Some(arrived) => Some(arrived),
-            None => self.try_mirrors(&wanted)?,
-        };
+        let mut arrived = if force { None } else { self.packed(&wanted)? };
+        if arrived.is_none() {
+            arrived = self.stored(&wanted)?;
+        }
+        if arrived.is_none() {
+            arrived = self.try_mirrors(&wanted)?;
+        }
         arrived.map(|arrived| self.put(&wanted, arrived, is_broken)).transpose()
     }
 
@@ -127,26 +143,56 @@ impl<'a> Shelf<'a> {
         }
         let file = IdxFile::open(path)?;
         wanted.check_header(path, file.header())?;
-        if let Some(expected) = wanted.entry.sha256
+        if let Some(expected) = wanted.expected(self.source)
             && !verified::is_known(&self.folder, wanted.entry.name, file.metadata(), expected)
         {
             let found = Digest::of(file.bytes());
-            wanted.check_digest(path, found)?;
+            wanted.check_digest(path, found, expected)?;
             verified::remember(&self.folder, wanted.entry.name, file.metadata(), found);
         }
         Ok(Some(file))
     }
 
-    /// The archive of the folder, unpacked; `None` if there is none.
+    /// The content from elsewhere in the folder, packed or as it was published; `None` if it is not there.
     fn packed(&mut self, wanted: &Wanted<'_>) -> Result<Option<Arrived>, DatasetError> {
-        let path = archive_path(wanted.target);
-        if is_missing(&path) {
-            return Ok(None);
+        for place in Place::in_data_folder(wanted, &self.folder) {
+            if is_missing(&place.path) {
+                continue;
+            }
+            match place.take() {
+                Ok(arrived) => return Ok(Some(arrived)),
+                Err(Failure::Here(error)) => return Err(error),
+                Err(Failure::Place(error)) => self.pass_over(&place.path, error)?,
+            }
         }
-        match open(&path).and_then(|file| wanted.unpack(file, &path)) {
+        Ok(None)
+    }
+
+    /// The content from the bundle in the cache, if it is there. Forced, it is not believed that it was checked before.
+    fn stored(&mut self, wanted: &Wanted<'_>) -> Result<Option<Arrived>, DatasetError> {
+        let Some(store) = &mut self.store else { return Ok(None) };
+        let place = store.path().display().to_string();
+        let outcome = match store.find(self.source.force) {
+            Ok(None) => return Ok(None),
+            Ok(Some(zip)) => Place::zip(wanted, zip).take(),
+            Err(failure) => Err(failure),
+        };
+        self.or_attempt(place, outcome)
+    }
+
+    /// What arrived; or `None`, and why it did not is kept for the error if no place has it.
+    fn or_attempt(
+        &mut self,
+        place: String,
+        outcome: Result<Arrived, Failure>,
+    ) -> Result<Option<Arrived>, DatasetError> {
+        match outcome {
             Ok(arrived) => Ok(Some(arrived)),
             Err(Failure::Here(error)) => Err(error),
-            Err(Failure::Place(error)) => self.pass_over(&path, error).map(|()| None),
+            Err(Failure::Place(error)) => {
+                self.attempts.push(Attempt { place, reason: error.to_string() });
+                Ok(None)
+            }
         }
     }
 
@@ -198,27 +244,22 @@ impl<'a> Shelf<'a> {
             self.attempts.push(Attempt { reason: format!("{place}: no such folder"), place });
             return Ok(None);
         }
-        let raw = folder.join(wanted.entry.name);
-        let archive = archive_path(&raw);
         let mut is_tried = false;
-        for path in [&raw, &archive] {
-            if is_missing(path) {
+        for found in Place::in_mirror(wanted, folder) {
+            if is_missing(&found.path) {
                 continue;
             }
             is_tried = true;
-            let outcome = open(path).and_then(|file| {
-                if path == &raw { wanted.copy(file, path) } else { wanted.unpack(file, path) }
-            });
-            match outcome {
-                Ok(arrived) => return Ok(Some(arrived)),
-                Err(Failure::Here(error)) => return Err(error),
-                Err(Failure::Place(error)) => {
-                    self.attempts.push(Attempt { place: place.clone(), reason: error.to_string() });
-                }
+            let arrived = self.or_attempt(place.clone(), found.take())?;
+            if arrived.is_some() {
+                return Ok(arrived);
             }
         }
         if !is_tried {
-            let reason = format!("{place}: has neither {0} nor {0}.gz", wanted.entry.name);
+            let [raw, archive] = file_names(wanted.entry);
+            let bundle =
+                wanted.set.bundle().map_or_else(String::new, |bundle| format!(" nor {}", bundle.name));
+            let reason = format!("{place}: has neither {raw} nor {archive}{bundle}");
             self.attempts.push(Attempt { place, reason });
         }
         Ok(None)
@@ -230,14 +271,16 @@ impl<'a> Shelf<'a> {
             self.not_tried(url, "offline");
             return Ok(None);
         }
-        match self.downloader.fetch(wanted, &self.folder, url, &mut *self.watch) {
-            Ok(arrived) => Ok(Some(arrived)),
-            Err(Failure::Here(error)) => Err(error),
-            Err(Failure::Place(error)) => {
-                self.attempts.push(Attempt { place: url.to_owned(), reason: error.to_string() });
-                Ok(None)
-            }
-        }
+        let outcome = match &mut self.store {
+            None => self.downloader.fetch(wanted, &self.folder, url, &mut *self.watch),
+            Some(store) => match store.fetch(&self.folder, url, &mut self.downloader, &mut *self.watch) {
+                Ok(Some(zip)) => Place::zip(wanted, zip).take(),
+                // It was asked for the same zip before.
+                Ok(None) => return Ok(None),
+                Err(failure) => Err(failure),
+            },
+        };
+        self.or_attempt(url.to_owned(), outcome)
     }
 
     #[cfg(not(feature = "download"))]
@@ -255,79 +298,13 @@ impl<'a> Shelf<'a> {
         let path = wanted.target;
         let failed = |action| move |source| DatasetError::Io { action, path: path.to_owned(), source };
         if is_broken {
-            let names = std::iter::once(".broken".to_owned()).chain((2..).map(|n| format!(".broken-{n}")));
-            let aside = names.map(|end| {
-                let mut aside = path.as_os_str().to_owned();
-                aside.push(end);
-                PathBuf::from(aside)
-            });
-            let free = aside.into_iter().find(|aside| is_missing(aside)).unwrap_or_default();
-            fs::rename(path, free).map_err(failed("move aside"))?;
+            move_aside(path).map_err(failed("move aside"))?;
         }
         arrived.replacement.commit().map_err(failed("write"))?;
         let file = IdxFile::open(path)?;
-        if wanted.entry.sha256.is_some() {
+        if wanted.entry.sha256.is_some() || self.source.is_cache() {
             verified::remember(&self.folder, wanted.entry.name, file.metadata(), arrived.digest);
         }
         Ok(file)
     }
-}
-
-/// A folder that this process alone fills.
-#[derive(Debug)]
-struct Lock {
-    /// The folder itself: a file of its own for the lock would stay.
-    _folder: File,
-    /// Where it lies, if it was made for this.
-    made: Option<PathBuf>,
-}
-
-impl Lock {
-    /// Makes the folder if it is missing, and waits for whoever fills it. `None` where that cannot be done, on a file system
-    /// without locks say; then two processes may do the same work, and both do it right.
-    fn of(folder: &Path) -> Option<Lock> {
-        let is_new = is_missing(folder);
-        if is_new {
-            fs::create_dir_all(folder).ok()?;
-        }
-        let made = is_new.then(|| folder.to_owned());
-        let file = File::open(folder).and_then(|file| file.lock().map(|()| file));
-        let file = file.ok()?;
-        // What a process that was killed had begun to write.
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            if is_leftover(&entry.file_name()) {
-                let _ = fs::remove_file(entry.path());
-            }
-        }
-        Some(Lock { _folder: file, made })
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        if let Some(made) = &self.made {
-            // Which only an empty folder lets be done with it.
-            let _ = fs::remove_dir(made);
-        }
-    }
-}
-
-/// Whether nothing stands under a name. What stands there and cannot be looked at is not missing.
-pub(crate) fn is_missing(path: &Path) -> bool {
-    fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-}
-
-pub(crate) fn archive_path(raw: &Path) -> PathBuf {
-    let mut path = raw.as_os_str().to_owned();
-    path.push(".gz");
-    path.into()
-}
-
-fn open(path: &Path) -> Result<File, Failure> {
-    let open = || {
-        let failed = |source| IdxError::Io { action: "open", path: path.to_owned(), source };
-        check_regular(path, &fs::metadata(path).map_err(failed)?)?;
-        File::open(path).map_err(failed)
-    };
-    open().map_err(|error| Failure::Place(error.into()))
 }

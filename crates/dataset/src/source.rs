@@ -8,12 +8,20 @@
 //! 4. the folders and public mirrors of the [catalogue](crate::catalogue).
 //!
 //! What comes from 2 to 4 lands in the data folder as the raw file, written beside and renamed. It is the content
-//! that counts: any packaging of the right bytes is good. Where the catalogue has no digest of the content (KMNIST, QMNIST),
-//! a file placed by hand or in a mirror's folder is taken if its type and shape are right, and one from an address
-//! only as the very archive that was published.
+//! that counts: any packaging of the right bytes is good. Where the catalogue has no digest of the content (KMNIST, QMNIST,
+//! EMNIST), a file placed by hand or in a mirror's folder is taken if its type and shape are right, and one from an address
+//! only as the very archive that was published. In the cache folder it is then held against the digest that it came with.
 //!
 //! A wrong file in a folder that the caller named is an error, since somebody put it there. In the cache folder it
 //! is moved aside (`NAME.broken`) once a good one has arrived.
+//!
+//! # EMNIST
+//!
+//! EMNIST's six sets were published in one zip, with pictures transposed and letters counted from 1. In a data folder the
+//! files under MNIST's names have pictures upright and labels from 0; they are made from the published ones, which keep their
+//! own names (`emnist-letters-train-images-idx3-ubyte`, ...) and may lie, raw or as `.gz`, in the data folder or a mirror's, in
+//! `gzip` below it, or in the zip there. From an address only the zip is fetched, and kept in the cache folder
+//! `ziffer/emnist` for the other sets; reading it needs the feature `zip`.
 //!
 //! The [custom](Name::Custom) set is the four files of its data folder, raw or `.gz`; it has no mirrors.
 
@@ -21,12 +29,13 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
 
+use crate::bundle::Store;
 use crate::catalogue::Name;
 use crate::dataset::Dataset;
 use crate::error::DatasetError;
 use crate::shelf::Shelf;
 
-/// A place that has the four files of a set under their usual names.
+/// A place that has the four files of a set under the names that they were published under.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mirror {
     /// A folder, with the files raw or as `.gz`. It is only read.
@@ -130,13 +139,28 @@ impl Source {
         match (&self.data_dir, self.name) {
             (Some(folder), _) => Ok(folder.clone()),
             (None, Name::Custom) => Err(DatasetError::NoFolder),
-            (None, name) => {
-                let strategy = etcetera::base_strategy::choose_native_strategy()
-                    .map_err(|_| DatasetError::NoCacheFolder)?;
-                Ok(strategy.cache_dir().join("ziffer").join(name.as_str()))
-            }
+            (None, name) => cache_folder(name.as_str()),
         }
     }
+
+    /// Whether the data folder is ours, in the platform's cache.
+    pub(crate) fn is_cache(&self) -> bool {
+        self.data_dir.is_none()
+    }
+
+    /// Where the set's bundle is kept, if it comes in one: in the cache, or beside the data where there is no cache.
+    pub(crate) fn store(&self) -> Option<Store> {
+        let bundle = self.name.bundle()?;
+        let folder = cache_folder(bundle.folder).or_else(|_| self.folder()).ok()?;
+        Some(Store::new(bundle, folder))
+    }
+}
+
+/// A folder below the platform's cache.
+fn cache_folder(name: &str) -> Result<PathBuf, DatasetError> {
+    let strategy =
+        etcetera::base_strategy::choose_native_strategy().map_err(|_| DatasetError::NoCacheFolder)?;
+    Ok(strategy.cache_dir().join("ziffer").join(name))
 }
 
 /// Both parts of a data set, open.
@@ -235,4 +259,16 @@ named_sets! {
     Kmnist
     /// MNIST's digits remade from the same source, 60,000 for the test too.
     Qmnist
+    /// Letters and digits in 47 classes: 112,800 and 18,800 pictures of 28x28, as are all of EMNIST.
+    EmnistBalanced
+    /// Letters in 26 classes: 124,800 and 20,800 pictures.
+    EmnistLetters
+    /// Digits: 240,000 and 40,000 pictures.
+    EmnistDigits
+    /// Digits: 60,000 and 10,000 pictures.
+    EmnistMnist
+    /// Letters and digits in 47 classes: 697,932 and 116,323 pictures.
+    EmnistByMerge
+    /// Letters and digits in 62 classes: 697,932 and 116,323 pictures.
+    EmnistByClass
 }

@@ -5,6 +5,9 @@
 //! folder can forge the record, but could as well write a program's data: it saves time and is no protection. Nor
 //! does it see a change of the same length within the tick of the file system's clock, some milliseconds after the
 //! hashing.
+//!
+//! In a cache folder the record is also what the files are held against of which no digest was published: as they came,
+//! so they must stay.
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
@@ -69,6 +72,11 @@ pub(crate) fn is_known(folder: &Path, name: &str, metadata: &Metadata, digest: D
     read(folder).files.get(name) == Some(&Stamp::of(metadata, digest))
 }
 
+/// The digest that the file `name` of `folder` had when it was remembered.
+pub(crate) fn recorded(folder: &Path, name: &str) -> Option<Digest> {
+    read(folder).files.get(name).and_then(|stamp| Digest::parse(&stamp.sha256))
+}
+
 /// Remembers it. A folder that cannot be written, or a record lost to another process that wrote at the same
 /// time, costs another hashing at the next start and nothing else; so failures are let pass.
 pub(crate) fn remember(folder: &Path, name: &str, metadata: &Metadata, digest: Digest) {
@@ -108,8 +116,10 @@ mod tests {
         let metadata = std::fs::metadata(&path).unwrap();
 
         assert!(!is_known(folder, "file", &metadata, digest));
+        assert_eq!(recorded(folder, "file"), None);
         remember(folder, "file", &metadata, digest);
         assert!(is_known(folder, "file", &metadata, digest));
+        assert_eq!(recorded(folder, "file"), Some(digest));
         assert!(!is_known(folder, "file", &metadata, other));
         assert!(!is_known(folder, "other", &metadata, digest));
 

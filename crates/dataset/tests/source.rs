@@ -5,9 +5,8 @@ mod support;
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
-use support::{NAMES, gzip, idx, line, listing, mnist_mirror, small_folder, small_set};
+use support::{NAMES, gzip, idx, line, listing, mnist_mirror, own_cache, small_folder, small_set};
 use ziffer_dataset::{DatasetError, Mirror, Mnist, Name, Qmnist, Source, TrainTest};
 
 fn custom(folder: &Path) -> Source {
@@ -312,26 +311,12 @@ fn files_and_folders_that_may_not_be_used() {
     assert_eq!(listing(folder.path()).len(), 5);
 }
 
-/// Runs one test of this file again, as a process with a cache folder of its own.
-fn run_with_cache(test: &str, cache: &Path) {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env("XDG_CACHE_HOME", cache)
-        .env("ZIFFER_TEST_CACHE", cache)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-}
-
 /// The platform's cache folder follows `XDG_CACHE_HOME` on Linux and the BSDs.
 #[test]
 #[cfg(not(any(windows, target_os = "macos", target_os = "ios")))]
 fn in_the_cache_folder() {
-    let Some(cache) = std::env::var_os("ZIFFER_TEST_CACHE") else {
-        let cache = tempfile::tempdir().unwrap();
-        return run_with_cache("in_the_cache_folder", cache.path());
-    };
-    let folder = Path::new(&cache).join("ziffer/mnist");
+    let Some(cache) = own_cache("in_the_cache_folder") else { return };
+    let folder = cache.join("ziffer/mnist");
     let alone = Source::default().offline(true);
     let source = alone.clone().mirror(Mirror::Folder(mnist_mirror()));
     assert_eq!(source.folder().unwrap(), folder);

@@ -12,7 +12,8 @@ use crate::usage::UsageError;
 /// The flags that choose a data set.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct DataArgs {
-    /// The data set: mnist, fashion-mnist, kmnist, qmnist, or custom: any four IDX files under MNIST's names in --data-dir
+    /// The data set: mnist, fashion-mnist, kmnist, qmnist, emnist-balanced, emnist-letters, emnist-digits, emnist-mnist,
+    /// emnist-bymerge, emnist-byclass, or custom: any four IDX files under MNIST's names in --data-dir
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub dataset: Option<Name>,
     /// Where the four IDX files lie or are put, raw or .gz [default: the platform's cache folder, in ziffer/NAME]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::anyhow;
 use clap::Subcommand;
 use ziffer_dataset::catalogue::{Content, Part};
-use ziffer_dataset::{FileState, Name, Source};
+use ziffer_dataset::{FileState, Known, Name, Source};
 
 use super::augment::Augment;
 use crate::usage::print;
@@ -48,27 +48,24 @@ fn named() -> impl Iterator<Item = Name> {
 fn list() -> anyhow::Result<()> {
     let mut text = String::new();
     for name in named() {
-        let folder = Source::new(name).folder()?;
+        let source = Source::new(name);
         let count = |part| {
             let images =
                 name.files().iter().find(|file| file.part == part && file.content == Content::Images);
             images.and_then(|file| file.shape).map_or("?".to_owned(), |shape| shape[0].to_string())
         };
-        let there = name.files().iter().filter(|file| {
-            let path = folder.join(file.name);
-            path.is_file() || folder.join(format!("{}.gz", file.name)).is_file()
-        });
-        let there = match there.count() {
-            4 => format!("in {}", folder.display()),
-            0 => "not in the cache".to_owned(),
-            some => format!("{some} of 4 files in {}", folder.display()),
+        let places: Vec<_> = source.locate()?.into_iter().flatten().collect();
+        let there = match (places.len(), places.iter().find_map(|place| place.parent())) {
+            (4, Some(folder)) => format!("in {}", folder.display()),
+            (some, Some(folder)) => format!("{some} of 4 files in {}", folder.display()),
+            (_, None) => "not in the cache".to_owned(),
         };
         let classes = name.classes().map_or("?".to_owned(), |classes| classes.to_string());
         let (train, test) = (count(Part::Train), count(Part::Test));
         let pictures = format!("{train} + {test} pictures, {classes} classes");
-        let _ = writeln!(text, "{name:<14}  {:<16}  {pictures:<38}  {there}", name.title());
+        let _ = writeln!(text, "{name:<15}  {:<15}  {pictures:<38}  {there}", name.title());
     }
-    let _ = writeln!(text, "{:<14}  your own four IDX files under MNIST's names, in --data-dir", "custom");
+    let _ = writeln!(text, "{:<15}  your own four IDX files under MNIST's names, in --data-dir", "custom");
     print(&text)
 }
 
@@ -94,9 +91,12 @@ fn doctor() -> anyhow::Result<()> {
         for (file, state) in files {
             let found = match state {
                 FileState::Missing => format!("missing; `ziffer download {name}` gets it"),
-                FileState::Packed => "packed, checked at its first use".to_owned(),
-                FileState::Good { is_verified: true } => "good".to_owned(),
-                FileState::Good { is_verified: false } => {
+                FileState::Packed(path) => format!("packed in {}, checked at its first use", path.display()),
+                FileState::Good(Known::Published) => "good".to_owned(),
+                FileState::Good(Known::AsItCame) => {
+                    "good, as it came; no digest of it was published".to_owned()
+                }
+                FileState::Good(Known::Nothing) => {
                     "good by its type and shape; no digest of it was published".to_owned()
                 }
                 FileState::Wrong(error) => {

@@ -12,14 +12,15 @@ use crate::usage::{UsageError, print};
 /// Get data sets into the cache folder, or one set into --data-dir itself
 #[derive(Clone, Debug, clap::Args)]
 pub struct Download {
-    /// The data sets: mnist, fashion-mnist, kmnist, qmnist
+    /// The data sets: mnist, fashion-mnist, kmnist, qmnist, emnist-balanced, emnist-letters, emnist-digits, emnist-mnist,
+    /// emnist-bymerge, emnist-byclass
     #[arg(required = true, value_name = "NAME", value_parser = data::name)]
     names: Vec<Name>,
     /// Put the four files of the one set here
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Look here first: a place that has the four files under their usual names; may be given several times. The environment
-    /// variable ZIFFER_MIRROR names one more
+    /// Look here first: a place that has the four files under their usual names, or EMNIST's gzip.zip; may be given several
+    /// times. The environment variable ZIFFER_MIRROR names one more
     #[arg(long, value_name = "URL or DIR")]
     mirror: Vec<OsString>,
     /// Do not use the network

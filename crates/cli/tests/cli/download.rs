@@ -5,7 +5,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::idx::{NAMES, mnist_gz};
+use crate::idx::{NAMES, U8, gz, idx, labels, mnist_gz};
 use crate::sandbox::{Sandbox, finish};
 use crate::tensors::hex;
 
@@ -131,6 +131,60 @@ fn the_list_and_the_doctor_say_what_is_in_the_cache() {
     sandbox.succeed("download mnist --offline");
     sandbox.succeed("data doctor");
     assert_mnist(&cache);
+}
+
+/// The smallest of EMNIST's sets, from its published files: made here, in their shapes and under their names.
+#[test]
+fn emnist_from_files_placed_by_hand() {
+    let sandbox = Sandbox::new();
+    let text = ["missing", "emnist-mnist-train-images-idx3-ubyte", "offline", "or gzip.zip with all of them"];
+    sandbox.refuse("download emnist-mnist --offline", &text);
+
+    let cache = sandbox.path("cache/ziffer/emnist-mnist");
+    fs::create_dir_all(cache.join("gzip")).unwrap();
+    for (part, count) in [("train", 60_000_u32), ("test", 10_000)] {
+        let classes: Vec<u8> = (0..=9).cycle().take(count as usize).collect();
+        // One pixel in the first row, as many columns to the right as the class says; transposed, as many rows down.
+        let mut pixels = vec![0; 784 * count as usize];
+        for (picture, class) in pixels.chunks_exact_mut(784).zip(&classes) {
+            picture[28 * usize::from(*class)] = 255;
+        }
+        let write = |name: &str, bytes: &[u8]| {
+            fs::write(cache.join(format!("gzip/emnist-mnist-{part}-{name}.gz")), gz(bytes)).unwrap();
+        };
+        write("images-idx3-ubyte", &idx(U8, &[count, 28, 28], &pixels));
+        write("labels-idx1-ubyte", &labels(&classes));
+    }
+    let list = sandbox.succeed("data list").stdout;
+    assert!(list.contains("emnist-mnist     EMNIST MNIST     60000 + 10000 pictures, 10 classes"), "{list}");
+    let line = list.lines().find(|line| line.starts_with("emnist-mnist")).unwrap();
+    assert!(line.ends_with("cache/ziffer/emnist-mnist/gzip"), "{list}");
+    let outcome = sandbox.succeed("download emnist-mnist --offline");
+    assert!(
+        outcome.stdout.starts_with("emnist-mnist: 60000 training and 10000 test pictures in "),
+        "{outcome:?}"
+    );
+    let pictures = fs::read(cache.join(NAMES[2])).unwrap();
+    for class in 0..10 {
+        let picture = &pictures[16 + 784 * class..][..784];
+        assert_eq!(picture.iter().position(|pixel| *pixel == 255), Some(class));
+    }
+    let doctor = sandbox.succeed("data doctor").stdout;
+    assert_eq!(doctor.matches(": good, as it came; no digest").count(), 4, "{doctor}");
+
+    // What goes bad in the cache is noticed without a published digest, and made anew.
+    let mut bad = pictures.clone();
+    bad[5000] ^= 1;
+    fs::write(cache.join(NAMES[2]), &bad).unwrap();
+    let outcome = sandbox.run("data doctor");
+    assert!(
+        outcome.stderr.contains("wrong in the cache: emnist-mnist's t10k-images-idx3-ubyte"),
+        "{outcome:?}"
+    );
+    sandbox.succeed("download emnist-mnist --offline");
+    assert!(fs::read(cache.join(NAMES[2])).unwrap() == pictures);
+    assert!(fs::read(cache.join(format!("{}.broken", NAMES[2]))).unwrap() == bad);
+    sandbox.succeed("data doctor");
 }
 
 #[cfg(unix)]

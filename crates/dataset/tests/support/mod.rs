@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// MNIST's four file names, in the order train images, train labels, test images, test labels.
 pub(crate) const NAMES: [&str; 4] = [
@@ -75,4 +76,22 @@ pub(crate) fn line(error: impl std::error::Error) -> String {
 /// A data folder with MNIST unpacked, kept between the tests of a build.
 pub(crate) fn mnist_folder() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("mnist")
+}
+
+/// The cache folder of a process that runs `test` alone; `None` in the process that starts it, waits for it, and has then no
+/// more to do. The platform's cache folder follows `XDG_CACHE_HOME` on Linux and the BSDs.
+pub(crate) fn own_cache(test: &str) -> Option<PathBuf> {
+    const CACHE: &str = "ZIFFER_TEST_CACHE";
+    if let Some(cache) = std::env::var_os(CACHE) {
+        return Some(cache.into());
+    }
+    let cache = tempfile::tempdir().unwrap();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env("XDG_CACHE_HOME", cache.path())
+        .env(CACHE, cache.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    None
 }

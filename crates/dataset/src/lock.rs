@@ -1,0 +1,46 @@
+//! Folders that one process at a time fills.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use crate::place::is_missing;
+use crate::replacement::is_leftover;
+
+/// A folder that this process alone fills.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    /// The folder itself: a file of its own for the lock would stay.
+    _folder: File,
+    /// Where it lies, if it was made for this.
+    made: Option<PathBuf>,
+}
+
+impl Lock {
+    /// Makes the folder if it is missing, and waits for whoever fills it. `None` where that cannot be done, on a file system
+    /// without locks say; then two processes may do the same work, and both do it right.
+    pub(crate) fn of(folder: &Path) -> Option<Lock> {
+        let is_new = is_missing(folder);
+        if is_new {
+            fs::create_dir_all(folder).ok()?;
+        }
+        let made = is_new.then(|| folder.to_owned());
+        let file = File::open(folder).and_then(|file| file.lock().map(|()| file));
+        let file = file.ok()?;
+        // What a process that was killed had begun to write.
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if is_leftover(&entry.file_name()) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        Some(Lock { _folder: file, made })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Some(made) = &self.made {
+            // Which only an empty folder lets be done with it.
+            let _ = fs::remove_dir(made);
+        }
+    }
+}
