@@ -1,6 +1,6 @@
 //! The zip that several sets come in: kept once in a cache folder that they share, and its members read as they pass.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -66,19 +66,30 @@ impl Store {
             State::NotSeen if is_missing(&path) => return Ok(None),
             State::NotSeen => self.state = State::Bad,
         }
-        let failed = |source| Failure::Place(DatasetError::Io { action: "read", path: path.clone(), source });
-        let file = open(&path)?;
-        let metadata = file.metadata().map_err(failed)?;
-        let Bundle { name, title, sha256: expected, .. } = *self.bundle;
-        if anew || !verified::is_known(&self.folder, name, &metadata, expected) {
-            let found = Digest::of_content(file).map_err(failed)?;
-            if found != expected {
-                return Err(Failure::Place(DatasetError::WrongDigest { path, set: title, found, expected }));
-            }
-            verified::remember(&self.folder, name, &metadata, found);
+        let is_known = !anew
+            && std::fs::metadata(&path).is_ok_and(|metadata| {
+                verified::is_known(&self.folder, self.bundle.name, &metadata, self.bundle.sha256)
+            });
+        if !is_known {
+            let metadata = self.check()?;
+            verified::remember(&self.folder, self.bundle.name, &metadata, self.bundle.sha256);
         }
         self.state = State::Good;
         Ok(Some(path))
+    }
+
+    /// Reads the zip, which is there, whole. Returns what the operating system said of it.
+    pub(crate) fn check(&self) -> Result<Metadata, Failure> {
+        let path = self.path();
+        let failed = |source| Failure::Place(DatasetError::Io { action: "read", path: path.clone(), source });
+        let file = open(&path)?;
+        let metadata = file.metadata().map_err(failed)?;
+        let found = Digest::of_content(file).map_err(failed)?;
+        let Bundle { title: set, sha256: expected, .. } = *self.bundle;
+        if found != expected {
+            return Err(Failure::Place(DatasetError::WrongDigest { path, set, found, expected }));
+        }
+        Ok(metadata)
     }
 
     /// The zip, from the address `mirror` unless another process has brought it meanwhile; `None` if the mirror was asked for it

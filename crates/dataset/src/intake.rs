@@ -27,6 +27,14 @@ pub(crate) enum Failure {
     Here(DatasetError),
 }
 
+impl Failure {
+    pub(crate) fn into_error(self) -> DatasetError {
+        match self {
+            Failure::Place(error) | Failure::Here(error) => error,
+        }
+    }
+}
+
 /// What is to arrive: one file of one set.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted<'a> {

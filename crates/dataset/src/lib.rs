@@ -73,7 +73,7 @@ mod view;
 pub use catalogue::{Name, Part};
 pub use dataset::{Dataset, normalize};
 pub use digest::Digest;
-pub use doctor::{FileState, Known};
+pub use doctor::{FileState, Finding, Known};
 #[cfg(feature = "download")]
 pub use download::Transfer;
 pub use error::{Attempt, DatasetError};

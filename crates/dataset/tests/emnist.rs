@@ -125,8 +125,12 @@ fn from_a_mirrors_folder_as_published_only() {
     }
     assert_letters(&TrainTest::open(&source).unwrap());
     assert_eq!(listing(&target).len(), 4);
-    let states = source.examine().unwrap();
-    assert!(states.iter().all(|(_, state)| matches!(state, FileState::Good(Known::Nothing))), "{states:?}");
+    let findings = source.examine().unwrap();
+    assert_eq!(findings.len(), 4);
+    assert!(
+        findings.iter().all(|finding| matches!(finding.state, FileState::Good(Known::Nothing))),
+        "{findings:?}"
+    );
     assert_eq!(listing(&mirror).len(), 5, "mirrors are only read");
 }
 

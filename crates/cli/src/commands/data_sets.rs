@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::anyhow;
 use clap::Subcommand;
 use ziffer_dataset::catalogue::{Content, Part};
-use ziffer_dataset::{FileState, Known, Name, Source};
+use ziffer_dataset::{FileState, Finding, Known, Name, Source};
 
 use super::augment::Augment;
 use crate::usage::print;
@@ -21,7 +21,7 @@ pub struct Data {
 enum DataCommand {
     /// List the data sets: their sizes, and where they lie
     List,
-    /// Read every unpacked file in the cache folder and say what is wrong; exits with 1 if anything is
+    /// Read every file in the cache folder, packed ones too, and say what is wrong; exits with 1 if anything is
     Doctor,
     Augment(Augment),
 }
@@ -75,23 +75,26 @@ fn doctor() -> anyhow::Result<()> {
     for name in named() {
         let source = Source::new(name);
         let folder = source.folder()?;
-        let files = match source.examine() {
-            Ok(files) => files,
+        let findings = match source.examine() {
+            Ok(findings) => findings,
             Err(error) => {
                 let _ = writeln!(text, "{name}: {error}");
                 wrong.push(format!("{name}'s folder"));
                 continue;
             }
         };
-        if files.iter().all(|(_, state)| matches!(state, FileState::Missing)) {
+        if findings.iter().all(|finding| matches!(finding.state, FileState::Missing)) {
             let _ = writeln!(text, "{name}: not in the cache; `ziffer download {name}` gets it");
             continue;
         }
         let _ = writeln!(text, "{name}: in {}", folder.display());
-        for (file, state) in files {
+        for Finding { file, path, state, .. } in findings {
+            let is_raw = path == folder.join(file.name);
+            let place = path.strip_prefix(&folder).unwrap_or(&path).display();
+            let what = if is_raw { file.name.to_owned() } else { format!("{} in {place}", file.name) };
             let found = match state {
                 FileState::Missing => format!("missing; `ziffer download {name}` gets it"),
-                FileState::Packed(path) => format!("packed in {}, checked at its first use", path.display()),
+                FileState::InBundle => "packed".to_owned(),
                 FileState::Good(Known::Published) => "good".to_owned(),
                 FileState::Good(Known::AsItCame) => {
                     "good, as it came; no digest of it was published".to_owned()
@@ -100,14 +103,28 @@ fn doctor() -> anyhow::Result<()> {
                     "good by its type and shape; no digest of it was published".to_owned()
                 }
                 FileState::Wrong(error) => {
-                    wrong.push(format!("{name}'s {}", file.name));
-                    format!("wrong: {error}; `ziffer download {name}` replaces it")
+                    wrong.push(format!("{name}'s {place}"));
+                    let advice = if is_raw {
+                        format!("; `ziffer download {name}` replaces it")
+                    } else {
+                        String::new()
+                    };
+                    format!("wrong: {error}{advice}")
                 }
                 _ => "unknown".to_owned(),
             };
-            let _ = writeln!(text, "  {}: {found}", file.name);
+            let _ = writeln!(text, "  {what}: {found}");
         }
     }
+    // One for all of EMNIST's sets.
+    if let Some((path, found)) = Source::new(Name::EmnistBalanced).examine_bundle() {
+        let found = found.map_or_else(|error| format!("wrong: {error}"), |()| "good".to_owned());
+        if found != "good" {
+            wrong.push(path.display().to_string());
+        }
+        let _ = writeln!(text, "{}: {found}", path.display());
+    }
+    wrong.dedup();
     print(&text)?;
     match wrong.as_slice() {
         [] => Ok(()),

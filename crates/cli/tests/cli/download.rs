@@ -159,6 +159,9 @@ fn emnist_from_files_placed_by_hand() {
     assert!(list.contains("emnist-mnist     EMNIST MNIST     60000 + 10000 pictures, 10 classes"), "{list}");
     let line = list.lines().find(|line| line.starts_with("emnist-mnist")).unwrap();
     assert!(line.ends_with("cache/ziffer/emnist-mnist/gzip"), "{list}");
+    let doctor = sandbox.succeed("data doctor").stdout;
+    let packed = "  t10k-images-idx3-ubyte in gzip/emnist-mnist-test-images-idx3-ubyte.gz: good by its type and shape;";
+    assert!(doctor.contains(packed), "{doctor}");
     let outcome = sandbox.succeed("download emnist-mnist --offline");
     assert!(
         outcome.stdout.starts_with("emnist-mnist: 60000 training and 10000 test pictures in "),
@@ -185,6 +188,46 @@ fn emnist_from_files_placed_by_hand() {
     assert!(fs::read(cache.join(NAMES[2])).unwrap() == pictures);
     assert!(fs::read(cache.join(format!("{}.broken", NAMES[2]))).unwrap() == bad);
     sandbox.succeed("data doctor");
+}
+
+#[test]
+fn the_doctor_reads_archives_through() {
+    let sandbox = Sandbox::new();
+    let cache = sandbox.path("cache/ziffer/mnist");
+    fs::create_dir_all(&cache).unwrap();
+    for name in NAMES {
+        let name = format!("{name}.gz");
+        fs::copy(mnist_gz().join(&name), cache.join(&name)).unwrap();
+    }
+    let doctor = sandbox.succeed("data doctor").stdout;
+    for name in NAMES {
+        assert!(doctor.contains(&format!("  {name} in {name}.gz: good\n")), "{doctor}");
+    }
+    // One is cut short, one has another content, and a zip in the place of EMNIST's is none.
+    let archive = |file: usize| cache.join(format!("{}.gz", NAMES[file]));
+    let whole = fs::read(archive(0)).unwrap();
+    fs::write(archive(0), &whole[..whole.len() - 9]).unwrap();
+    fs::write(archive(3), gz(&labels(&[7; 10_000]))).unwrap();
+    fs::create_dir(sandbox.path("cache/ziffer/emnist")).unwrap();
+    fs::write(sandbox.path("cache/ziffer/emnist/gzip.zip"), "<html>").unwrap();
+    let before = sandbox.files();
+    let outcome = sandbox.run("data doctor");
+    assert!(before == sandbox.files(), "it only looks");
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    for words in [
+        "train-images-idx3-ubyte.gz: wrong: ",
+        "gzip data ",
+        "train-labels-idx1-ubyte.gz: good",
+        "t10k-labels-idx1-ubyte.gz: wrong: ",
+        "found sha256",
+        "emnist/gzip.zip: wrong: ",
+        "expected fb9bb67e33772a9cc0b895e4ecf36d2cf35be8b709693c3564cea2a019fcda8e for EMNIST",
+    ] {
+        assert!(outcome.stdout.contains(words), "{words}: {outcome:?}");
+    }
+    let expected =
+        "wrong in the cache: mnist's train-images-idx3-ubyte.gz, mnist's t10k-labels-idx1-ubyte.gz, ";
+    assert!(outcome.stderr.contains(expected), "{outcome:?}");
 }
 
 #[cfg(unix)]
