@@ -12,10 +12,11 @@ use crate::place::{is_missing, open};
 use crate::verified;
 #[cfg(feature = "download")]
 use crate::{
-    download::{Downloader, Watch},
+    download::Downloader,
     intake::create_folder,
     lock::Lock,
     replacement::{Replacement, move_aside},
+    watch::Watch,
 };
 
 /// Where a bundle is kept.
@@ -109,7 +110,7 @@ impl Store {
         let is_locked = data_folder
             .canonicalize()
             .is_ok_and(|data_folder| self.folder.canonicalize().is_ok_and(|folder| folder == data_folder));
-        let _lock = if is_locked { None } else { Lock::of(&self.folder) };
+        let _lock = if is_locked { None } else { Lock::of(&self.folder, watch) };
         self.state = State::NotSeen;
         if let Ok(Some(path)) = self.find(false) {
             return Ok(Some(path));

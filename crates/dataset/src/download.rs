@@ -21,6 +21,7 @@ use crate::error::{DatasetError, reason};
 use crate::idx::Header;
 use crate::intake::{Arrived, Failure, Wanted, create_folder};
 use crate::replacement::temporary_in;
+use crate::watch::{Event, Transfer, Watch};
 
 /// To find the address, and again to reach it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -72,21 +73,6 @@ impl Downloader {
         Downloader { agent: config.new_agent(), pause, unreachable: HashMap::new() }
     }
 }
-
-/// How far a file from an address has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Transfer<'a> {
-    /// The address.
-    pub url: &'a str,
-    /// Bytes that have arrived.
-    pub bytes: u64,
-    /// Bytes in all, if the server says it.
-    pub len: Option<u64>,
-}
-
-/// Who is told of a [`Transfer`], now and then while it goes on.
-pub(crate) type Watch<'w> = dyn FnMut(Transfer<'_>) + 'w;
 
 /// What an address sent.
 struct Body {
@@ -271,7 +257,7 @@ impl Downloader {
         let Some(arriving) = so_far.as_mut() else { unreachable!("set just now, or there before") };
         arriving.len = len;
         arriving.read(&mut response.into_body().into_reader(), folder, &mut |bytes, len| {
-            watch(Transfer { url, bytes, len });
+            watch(Event::Transfer(Transfer { url, bytes, len }));
         })?;
         let Some(Arriving { file, hasher, .. }) = so_far.take() else { unreachable!("there a moment ago") };
         Ok(Body { file, digest: hasher.finish() })

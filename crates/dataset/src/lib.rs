@@ -69,16 +69,16 @@ mod shelf;
 pub mod source;
 mod verified;
 mod view;
+mod watch;
 
 pub use catalogue::{Name, Part};
 pub use dataset::{Dataset, normalize};
 pub use digest::Digest;
 pub use doctor::{FileState, Finding, Known};
-#[cfg(feature = "download")]
-pub use download::Transfer;
 pub use error::{Attempt, DatasetError};
 pub use source::{
     EmnistBalanced, EmnistByClass, EmnistByMerge, EmnistDigits, EmnistLetters, EmnistMnist, FashionMnist,
     Kmnist, Mirror, Mnist, Qmnist, Source, TrainTest,
 };
 pub use view::{Batch, Batches, View};
+pub use watch::{Event, Transfer};

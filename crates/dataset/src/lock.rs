@@ -1,10 +1,11 @@
 //! Folders that one process at a time fills.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use crate::place::is_missing;
 use crate::replacement::is_leftover;
+use crate::watch::{Event, Watch};
 
 /// A folder that this process alone fills.
 #[derive(Debug)]
@@ -16,16 +17,21 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Makes the folder if it is missing, and waits for whoever fills it. `None` where that cannot be done, on a file system
+    /// Makes the folder if it is missing, and waits for whoever fills it, which `watch` is told. `None` where that cannot be done, on a file system
     /// without locks say; then two processes may do the same work, and both do it right.
-    pub(crate) fn of(folder: &Path) -> Option<Lock> {
+    pub(crate) fn of(folder: &Path, watch: &mut Watch<'_>) -> Option<Lock> {
         let is_new = is_missing(folder);
         if is_new {
             fs::create_dir_all(folder).ok()?;
         }
         let made = is_new.then(|| folder.to_owned());
-        let file = File::open(folder).and_then(|file| file.lock().map(|()| file));
-        let file = file.ok()?;
+        let file = File::open(folder).ok()?;
+        if let Err(error) = file.try_lock() {
+            if matches!(error, TryLockError::WouldBlock) {
+                watch(Event::Waiting { folder });
+            }
+            file.lock().ok()?;
+        }
         // What a process that was killed had begun to write.
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             if is_leftover(&entry.file_name()) {

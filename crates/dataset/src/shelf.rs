@@ -7,7 +7,7 @@ use crate::bundle::Store;
 use crate::catalogue::{FileEntry, Name};
 use crate::digest::Digest;
 #[cfg(feature = "download")]
-use crate::download::{Downloader, Watch};
+use crate::download::Downloader;
 use crate::error::{Attempt, DatasetError};
 use crate::idx::IdxFile;
 use crate::intake::{Arrived, Failure, Wanted};
@@ -16,6 +16,7 @@ use crate::place::{Place, file_names, is_missing, published_name};
 use crate::replacement::move_aside;
 use crate::source::{Mirror, Source};
 use crate::verified;
+use crate::watch::Watch;
 
 /// A data folder being filled.
 pub(crate) struct Shelf<'a> {
@@ -29,16 +30,12 @@ pub(crate) struct Shelf<'a> {
     store: Option<Store>,
     #[cfg(feature = "download")]
     downloader: Downloader,
-    #[cfg(feature = "download")]
     watch: &'a mut Watch<'a>,
 }
 
 impl<'a> Shelf<'a> {
     /// The data folder of `source`, which need not exist.
-    pub(crate) fn new(
-        source: &'a Source,
-        #[cfg(feature = "download")] watch: &'a mut Watch<'a>,
-    ) -> Result<Shelf<'a>, DatasetError> {
+    pub(crate) fn new(source: &'a Source, watch: &'a mut Watch<'a>) -> Result<Shelf<'a>, DatasetError> {
         let folder = source.folder()?;
         if fs::metadata(&folder).is_ok_and(|metadata| !metadata.is_dir()) {
             return Err(DatasetError::NotAFolder { path: folder });
@@ -52,7 +49,6 @@ impl<'a> Shelf<'a> {
             store,
             #[cfg(feature = "download")]
             downloader: Downloader::default(),
-            #[cfg(feature = "download")]
             watch,
         })
     }
@@ -111,7 +107,7 @@ impl<'a> Shelf<'a> {
             // A second look once no other process can be at it: it may have brought what was not there.
             let mut found = self.present(&wanted);
             if !matches!(found, Ok(Some(_))) && self.lock.is_none() {
-                self.lock = Lock::of(&self.folder);
+                self.lock = Lock::of(&self.folder, self.watch);
                 found = self.present(&wanted);
             }
             match found {
@@ -123,7 +119,7 @@ impl<'a> Shelf<'a> {
                 }
             }
         } else if self.lock.is_none() {
-            self.lock = Lock::of(&self.folder);
+            self.lock = Lock::of(&self.folder, self.watch);
         }
         let mut arrived = if force { None } else { self.packed(&wanted)? };
         if arrived.is_none() {

@@ -34,6 +34,7 @@ use crate::catalogue::Name;
 use crate::dataset::Dataset;
 use crate::error::DatasetError;
 use crate::shelf::Shelf;
+use crate::watch::Event;
 
 /// A place that has the four files of a set under the names that they were published under.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,26 +183,20 @@ impl TrainTest {
     /// [`DatasetError::Missing`] if files are missing and no place has them: it lists all of them, and each place
     /// with its reason. For a file that is there and wrong, the variant says what is wrong with it.
     pub fn open(source: &Source) -> Result<TrainTest, DatasetError> {
-        #[cfg(feature = "download")]
-        return TrainTest::open_watched(source, &mut |_| {});
-        #[cfg(not(feature = "download"))]
-        TrainTest::open_from(Shelf::new(source)?)
+        TrainTest::open_watched(source, &mut |_| {})
     }
 
-    /// As [`open`](Self::open); `watch` is told of every file that comes from an address, a few times a megabyte.
+    /// As [`open`](Self::open); `watch` is told when another process is waited for, and of every file that comes from an
+    /// address, a few times a megabyte.
     ///
     /// # Errors
     /// Those of `open`.
-    #[cfg(feature = "download")]
     pub fn open_watched(
         source: &Source,
-        watch: &mut dyn FnMut(crate::Transfer<'_>),
+        watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<TrainTest, DatasetError> {
-        let mut watch = |transfer: crate::Transfer<'_>| watch(transfer);
-        TrainTest::open_from(Shelf::new(source, &mut watch)?)
-    }
-
-    fn open_from(mut shelf: Shelf<'_>) -> Result<TrainTest, DatasetError> {
+        let mut watch = |event: Event<'_>| watch(event);
+        let mut shelf = Shelf::new(source, &mut watch)?;
         let name = shelf.name();
         let [train_images, train_labels, test_images, test_labels] = shelf.files()?;
         let train = Dataset::from_files(train_images, train_labels, name.classes())?;

@@ -1,11 +1,12 @@
 //! Where a command's data come from.
 
 use std::ffi::OsStr;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use ziffer_dataset::catalogue::Name;
-use ziffer_dataset::{Mirror, Part, Source, TrainTest, Transfer};
+use ziffer_dataset::{Event, Mirror, Part, Source, TrainTest, Transfer};
 
 use crate::usage::UsageError;
 
@@ -85,10 +86,20 @@ pub(crate) fn identity(set: &TrainTest) -> String {
     }
 }
 
-/// Opens a set; what comes from an address is shown by a bar on a terminal.
+/// Opens a set; what comes from an address is shown by a bar on a terminal, and that another process is waited for is said.
 pub(crate) fn get(source: &Source) -> anyhow::Result<TrainTest> {
     let mut shown = Transfers { url: String::new(), bar: ProgressBar::hidden() };
-    let set = TrainTest::open_watched(source, &mut |transfer| shown.show(transfer));
+    let set = TrainTest::open_watched(source, &mut |event| match event {
+        Event::Waiting { folder } => {
+            shown.bar.finish_and_clear();
+            let folder = folder.display();
+            let line = format!("{folder}: another process is filling this folder, waiting for it\n");
+            // A message, in one write, since others may be waiting too; that nobody reads it is no failure.
+            let _ = io::stderr().write_all(line.as_bytes());
+        }
+        Event::Transfer(transfer) => shown.show(transfer),
+        _ => {}
+    });
     shown.bar.finish_and_clear();
     Ok(set?)
 }

@@ -232,6 +232,32 @@ fn the_doctor_reads_archives_through() {
 
 #[cfg(unix)]
 #[test]
+fn who_waits_for_another_process_says_so() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::Stdio;
+
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.path("here")).unwrap();
+    let folder = fs::File::open(sandbox.path("here")).unwrap();
+    folder.lock().unwrap();
+    let mut command = sandbox.command();
+    command.args(["download", "mnist", "--offline", "--data-dir", "here"]);
+    let mut download = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut messages = BufReader::new(download.stderr.take().unwrap());
+    let mut line = String::new();
+    messages.read_line(&mut line).unwrap();
+    assert_eq!(line, "here: another process is filling this folder, waiting for it\n");
+    assert!(download.try_wait().unwrap().is_none(), "it waits");
+    folder.unlock().unwrap();
+    assert!(download.wait().unwrap().success());
+    let mut rest = String::new();
+    messages.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "", "it is said once");
+    assert_mnist(&sandbox.path("here"));
+}
+
+#[cfg(unix)]
+#[test]
 fn processes_that_want_the_same_set_fetch_it_once() {
     use std::io::{Read, Write};
     use std::net::TcpListener;
@@ -267,7 +293,7 @@ fn processes_that_want_the_same_set_fetch_it_once() {
         .map(|_| {
             let mut command = sandbox.command();
             command.args(["download", "mnist", "--data-dir", "here", "--mirror", &url]);
-            command.stdout(Stdio::null()).spawn().unwrap()
+            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
         })
         .collect();
     for mut download in downloads {

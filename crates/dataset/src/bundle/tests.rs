@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 use super::*;
-use crate::Transfer;
+use crate::Event;
 use crate::catalogue::Name;
 use crate::idx::Header;
 use crate::shelf::Shelf;
@@ -77,7 +77,7 @@ fn server(files: HashMap<&'static str, Vec<u8>>, requests: usize) -> (String, Jo
 
 /// Opens a set whose zip is `bundle`, kept in `folder/emnist`.
 fn open_set(source: &Source, bundle: &'static Bundle, folder: &Path) -> Result<(), DatasetError> {
-    let mut watch = |_: Transfer<'_>| {};
+    let mut watch = |_: Event<'_>| {};
     let mut shelf = Shelf::new(source, &mut watch)?;
     shelf.keep_in(Store::new(bundle, folder.join("emnist")));
     shelf.files().map(drop)

@@ -58,7 +58,8 @@ fn get(sent: &[&str]) -> (Result<String, String>, Vec<String>) {
     let patience = Duration::from_secs(5);
     let downloader = Downloader::new(patience, patience, Duration::from_millis(1));
     let mut last = None;
-    let mut watch = |transfer: Transfer<'_>| {
+    let mut watch = |event: Event<'_>| {
+        let Event::Transfer(transfer) = event else { panic!("{event:?}") };
         assert_eq!(transfer.url, url);
         last = Some((transfer.bytes, transfer.len));
     };
