@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use anyhow::anyhow;
 use indicatif::{ProgressBar, ProgressStyle};
 use ziffer_dataset::catalogue::Name;
 use ziffer_dataset::{Event, Mirror, Part, Source, TrainTest, Transfer};
@@ -31,27 +32,44 @@ pub(crate) fn name(text: &str) -> Result<Name, String> {
 /// The environment's own mirror.
 const MIRROR: &str = "ZIFFER_MIRROR";
 
-/// A mirror as it is written on the command line: an address or a folder.
-pub(crate) fn mirror(place: &OsStr) -> Mirror {
-    match place.to_str() {
-        Some(url) if url.starts_with("http://") || url.starts_with("https://") => Mirror::Url(url.to_owned()),
-        _ => Mirror::Folder(place.into()),
+/// A mirror as `whence`, a flag or a variable, has it: an address or a folder.
+///
+/// # Errors
+/// If it can be neither: a mirror that is mistyped would be passed over in silence wherever another has the files.
+pub(crate) fn mirror(whence: &str, place: &OsStr) -> anyhow::Result<Mirror> {
+    if let Some((scheme, _)) = place.to_str().and_then(|text| text.split_once("://")) {
+        if ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+            return Ok(Mirror::Url(place.to_string_lossy().into_owned()));
+        }
+        let place = place.display();
+        let problem =
+            format!("{whence} {place}: found the scheme {scheme}, expected http or https, or a folder");
+        return Err(UsageError(problem).into());
     }
+    let folder = Path::new(place);
+    if !folder.is_dir() {
+        let problem = if folder.exists() { "found a file, expected a folder" } else { "no such folder" };
+        return Err(anyhow!("{whence} {}: {problem}", folder.display()));
+    }
+    Ok(Mirror::Folder(folder.to_owned()))
 }
 
 /// The source of a set: hand-placed and cached files, these mirrors, the environment's, the repository's copy, then the
 /// public mirrors.
-pub(crate) fn source(name: Name, data_dir: Option<&Path>, mirrors: &[Mirror]) -> Source {
+///
+/// # Errors
+/// If the environment's is none.
+pub(crate) fn source(name: Name, data_dir: Option<&Path>, mirrors: &[Mirror]) -> anyhow::Result<Source> {
     let mut source = Source::new(name);
     if let Some(folder) = data_dir {
         source = source.data_dir(folder);
     }
-    let of_environment =
-        std::env::var_os(MIRROR).filter(|place| !place.is_empty()).map(|place| mirror(&place));
+    let of_environment = std::env::var_os(MIRROR).filter(|place| !place.is_empty());
+    let of_environment = of_environment.map(|place| mirror(MIRROR, &place)).transpose()?;
     for mirror in mirrors.iter().cloned().chain(of_environment).chain(repository_copy(name)) {
         source = source.mirror(mirror);
     }
-    source
+    Ok(source)
 }
 
 /// The copy of the set that comes with the repository, if this program was built in one that is still there.
@@ -73,7 +91,7 @@ pub(crate) fn open(name: Name, data_dir: Option<&Path>) -> anyhow::Result<TrainT
         let problem = "a custom data set needs --data-dir DIR, the folder that has its four IDX files under MNIST's names";
         return Err(UsageError(problem.to_owned()).into());
     }
-    get(&source(name, data_dir, &[]))
+    get(&source(name, data_dir, &[])?)
 }
 
 /// What stands for the content of a set's training part: its name, where the catalogue has its digests, and else a digest.

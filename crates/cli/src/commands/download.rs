@@ -43,9 +43,10 @@ impl Download {
                 format!("--data-dir takes one data set, found {found}; leave it out to use the cache folder");
             return Err(UsageError(problem).into());
         }
-        let mirrors: Vec<Mirror> = self.mirror.iter().map(|place| data::mirror(place)).collect();
+        let mirrors = self.mirror.iter().map(|place| data::mirror("--mirror", place));
+        let mirrors = mirrors.collect::<anyhow::Result<Vec<Mirror>>>()?;
         for &name in &self.names {
-            let source = data::source(name, self.data_dir.as_deref(), &mirrors)
+            let source = data::source(name, self.data_dir.as_deref(), &mirrors)?
                 .offline(self.offline)
                 .force(self.force);
             let set = data::get(&source)?;

@@ -82,16 +82,40 @@ fn the_environment_names_a_mirror_for_every_command() {
         command.env("ZIFFER_MIRROR", mirror).args(arguments.split_whitespace());
         finish(&mut command)
     };
-    let outcome = at("nowhere", "download kmnist --offline");
-    outcome.refused(&["nowhere: no such folder", "offline"]);
+    for folder in ["first", "second"] {
+        fs::create_dir(sandbox.path(folder)).unwrap();
+    }
+    let outcome = at("second", "download kmnist --offline");
+    outcome.refused(&["second: has neither", "offline"]);
     // Flags come first, then the environment, then the public mirrors.
     let outcome = at("second", "download kmnist --offline --mirror first");
     let place = |words: &str| outcome.stderr.find(words).unwrap_or_else(|| panic!("{words}: {outcome:?}"));
     assert!(
-        place("first: no such") < place("second: no such") && place("second: no such") < place("http://")
+        place("first: has neither") < place("second: has neither")
+            && place("second: has neither") < place("http://")
     );
     let outcome = at("http://127.0.0.1:1/", "evaluate set --dataset kmnist");
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
+}
+
+/// Though the repository's copy would do.
+#[test]
+fn a_mirror_that_is_none_is_refused() {
+    let sandbox = Sandbox::with_tiny_set();
+    for (place, problem, code) in [
+        ("ftp://example.org/mnist", "found the scheme ftp, expected http or https, or a folder", 2),
+        ("file:///data", "found the scheme file, expected http or https, or a folder", 2),
+        ("nowhere", "no such folder", 1),
+        ("set/train-labels-idx1-ubyte", "found a file, expected a folder", 1),
+    ] {
+        let line = format!("download mnist --offline --mirror {place}");
+        let outcome = sandbox.refuse(&line, &[&format!("--mirror {place}: {problem}")]);
+        assert_eq!(outcome.code, Some(code), "{outcome:?}");
+        let mut command = sandbox.command();
+        command.env("ZIFFER_MIRROR", place).args(["train", "--epochs", "1"]);
+        let outcome = sandbox.refuse_command(&mut command, &[&format!("ZIFFER_MIRROR {place}: {problem}")]);
+        assert_eq!(outcome.code, Some(code), "{outcome:?}");
+    }
 }
 
 #[test]
