@@ -208,8 +208,8 @@ pub(crate) struct Keeper {
     pub(crate) every: Every,
     settings: Settings,
     next: u64,
-    /// Those that are known to be whole, the newest last.
-    whole: Vec<PathBuf>,
+    /// The newest that is known to be whole.
+    whole: Option<PathBuf>,
     writing: Option<JoinHandle<Result<PathBuf, CheckpointError>>>,
 }
 
@@ -237,7 +237,7 @@ impl Keeper {
     pub(crate) fn new(checkpoints: &Checkpoints, settings: Settings) -> Result<Self, CheckpointError> {
         let folder = checkpoints.folder.clone();
         let next = files(&folder)?.last().map_or(1, |(number, _)| number + 1);
-        Ok(Self { folder, every: checkpoints.every, settings, next, whole: Vec::new(), writing: None })
+        Ok(Self { folder, every: checkpoints.every, settings, next, whole: None, writing: None })
     }
 
     /// Brings the model and its training to the newest checkpoint that is whole; `None` if there is none. `pass_over` is told
@@ -284,7 +284,7 @@ impl Keeper {
             if let Err(source) = training.restore(model, &state) {
                 return Err(CheckpointError::State { path, source });
             }
-            self.whole.push(path.clone());
+            self.whole = Some(path.clone());
             return Ok(Some((path, standing)));
         }
         Ok(None)
@@ -318,7 +318,7 @@ impl Keeper {
         let path = self.folder.join(format!("checkpoint-{number:06}.safetensors"));
         self.next += 1;
         let folder = self.folder.clone();
-        let before = self.whole.last().cloned();
+        let before = self.whole.clone();
         self.writing = Some(std::thread::spawn(move || {
             let failed = |source| CheckpointError::Io { path: path.clone(), action: "write", source };
             Staged::write(&path, &bytes).and_then(Staged::publish).map_err(failed)?;
@@ -341,7 +341,7 @@ impl Keeper {
     pub(crate) fn wait(&mut self) -> Result<Option<PathBuf>, CheckpointError> {
         let Some(writing) = self.writing.take() else { return Ok(None) };
         let path = writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        self.whole.push(path.clone());
+        self.whole = Some(path.clone());
         Ok(Some(path))
     }
 }
