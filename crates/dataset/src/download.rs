@@ -56,7 +56,7 @@ impl Default for Downloader {
 }
 
 impl Downloader {
-    fn new(connect: Duration, read: Duration, pause: Duration) -> Downloader {
+    pub(crate) fn new(connect: Duration, read: Duration, pause: Duration) -> Downloader {
         // The platform's certificates, so that a company's own or `SSL_CERT_FILE` counts.
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
         let config = Agent::config_builder()

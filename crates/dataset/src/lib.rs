@@ -65,6 +65,10 @@ mod labels;
 mod lock;
 mod place;
 mod replacement;
+#[cfg(feature = "download")]
+#[cfg(test)]
+#[path = "../tests/support/server.rs"]
+mod server;
 mod shelf;
 pub mod source;
 mod verified;

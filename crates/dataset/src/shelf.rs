@@ -304,3 +304,7 @@ impl<'a> Shelf<'a> {
         Ok(file)
     }
 }
+
+#[cfg(feature = "download")]
+#[cfg(test)]
+mod tests;

@@ -2,98 +2,30 @@
 #![cfg(feature = "download")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
+#[path = "support/server.rs"]
+mod server;
 mod support;
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::io::Write;
+use std::net::TcpListener;
 
+use server::{Server, response};
 use support::{NAMES, gzip, line, listing, mnist_folder, mnist_mirror};
 use ziffer_dataset::{DatasetError, Mirror, Mnist, Name, Source, TrainTest};
 
-/// What the server does for a path. Any other path is answered 404.
-enum Answer {
-    Body(Vec<u8>),
-    /// The length of the whole is announced, half of it sent, and the line cut.
-    Half(Vec<u8>),
-    Status(&'static str),
-    Redirect(String),
-}
-
-/// A server that lives as long as the process; one connection per request.
-struct Server {
-    url: String,
-    requests: Arc<Mutex<Vec<String>>>,
-}
-
-impl Server {
-    fn new(answers: HashMap<String, Answer>) -> Server {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap());
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&requests);
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                // A client that gives up in the middle is part of the tests.
-                let _ = serve(stream.unwrap(), &answers, &log);
-            }
-        });
-        Server { url, requests }
-    }
-
-    fn mirror(&self) -> Mirror {
-        Mirror::Url(self.url.clone())
-    }
-
-    fn requests(&self) -> Vec<String> {
-        self.requests.lock().unwrap().clone()
-    }
-}
-
-fn serve(
-    mut stream: TcpStream,
-    answers: &HashMap<String, Answer>,
-    log: &Mutex<Vec<String>>,
-) -> std::io::Result<()> {
-    let mut lines = BufReader::new(stream.try_clone()?).lines();
-    let request = lines.next().unwrap_or(Ok(String::new()))?;
-    while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
-    let path = request.split(' ').nth(1).unwrap_or("").trim_start_matches('/').to_owned();
-    log.lock().unwrap().push(path.clone());
-    let head = |status: &str, len: usize| {
-        format!("HTTP/1.1 {status}\r\nContent-Length: {len}\r\nConnection: close\r\n")
-    };
-    match answers.get(&path) {
-        Some(Answer::Body(body)) => {
-            stream.write_all(format!("{}\r\n", head("200 OK", body.len())).as_bytes())?;
-            stream.write_all(body)
-        }
-        Some(Answer::Half(body)) => {
-            stream.write_all(format!("{}\r\n", head("200 OK", body.len())).as_bytes())?;
-            stream.write_all(&body[..body.len() / 2])
-        }
-        Some(Answer::Status(status)) => stream.write_all(format!("{}\r\n", head(status, 0)).as_bytes()),
-        Some(Answer::Redirect(to)) => {
-            stream.write_all(format!("{}Location: {to}\r\n\r\n", head("302 Found", 0)).as_bytes())
-        }
-        None => stream.write_all(format!("{}\r\n", head("404 Not Found", 0)).as_bytes()),
-    }
+fn mirror(server: &Server) -> Mirror {
+    Mirror::Url(server.url.clone())
 }
 
 fn archive_name(file: usize) -> String {
     format!("{}.gz", NAMES[file])
 }
 
-/// MNIST's archives as answers.
-fn archives() -> HashMap<String, Answer> {
-    (0..4)
-        .map(|file| {
-            let body = fs::read(mnist_mirror().join(archive_name(file))).unwrap();
-            (archive_name(file), Answer::Body(body))
-        })
-        .collect()
+/// MNIST's archives, by their names.
+fn archives() -> HashMap<String, Vec<u8>> {
+    (0..4).map(|file| (archive_name(file), archive(file))).collect()
 }
 
 fn archive(file: usize) -> Vec<u8> {
@@ -106,7 +38,7 @@ fn source() -> Source {
 
 #[test]
 fn the_four_archives() {
-    let server = Server::new(archives());
+    let server = Server::with_files(archives());
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("mnist");
     // Without the slash at the end too.
@@ -116,19 +48,29 @@ fn the_four_archives() {
     let mut names = NAMES;
     names.sort_unstable();
     assert_eq!(listing(&folder), names, "raw files, no archives, nothing unfinished");
-    assert_eq!(server.requests(), [0, 1, 2, 3].map(archive_name));
+    assert_eq!(server.paths(), [0, 1, 2, 3].map(archive_name));
 }
 
 #[test]
 fn what_servers_do_and_the_next_mirror() {
     let page = b"<!DOCTYPE html><title>log in</title>".to_vec();
-    let bad = Server::new(HashMap::from([
-        (archive_name(0), Answer::Half(archive(0))),
-        (archive_name(1), Answer::Body(page)),
-        (archive_name(2), Answer::Status("503 Service Unavailable")),
-    ]));
+    let bad = Server::new(move |request, stream| {
+        let name = |file| request.path == archive_name(file);
+        let answer = if name(0) {
+            // The length of the whole is announced, and half of it sent.
+            let whole = response("200 OK", "", &archive(0));
+            whole[..whole.len() / 2].to_vec()
+        } else if name(1) {
+            response("200 OK", "", &page)
+        } else if name(2) {
+            response("503 Service Unavailable", "", b"")
+        } else {
+            response("404 Not Found", "", b"")
+        };
+        stream.write_all(&answer)
+    });
     let folder = tempfile::tempdir().unwrap();
-    let source = source().data_dir(folder.path()).mirror(bad.mirror());
+    let source = source().data_dir(folder.path()).mirror(mirror(&bad));
     let error = TrainTest::open(&source).unwrap_err();
     let url = &bad.url;
     let DatasetError::Missing { attempts, files, .. } = &error else { panic!("{error:?}") };
@@ -149,8 +91,8 @@ fn what_servers_do_and_the_next_mirror() {
     line(error);
     assert!(listing(folder.path()).is_empty(), "{:?}", listing(folder.path()));
 
-    let good = Server::new(archives());
-    assert_eq!(TrainTest::open(&source.mirror(good.mirror())).unwrap().test.label(0), 7);
+    let good = Server::with_files(archives());
+    assert_eq!(TrainTest::open(&source.mirror(mirror(&good))).unwrap().test.label(0), 7);
 }
 
 #[test]
@@ -159,26 +101,32 @@ fn raw_files_and_redirects() {
         Mnist::open_or_download(&source().data_dir(mnist_folder()).mirror(Mirror::Folder(mnist_mirror())))
             .unwrap();
     let labels = fs::read(raw.folder().join(NAMES[1])).unwrap();
-    let other = Server::new(archives());
-    let mut answers = archives();
-    answers.insert(archive_name(1), Answer::Status("404 Not Found"));
-    answers.insert(NAMES[1].to_owned(), Answer::Body(labels));
-    answers.insert(archive_name(3), Answer::Redirect(format!("{}{}", other.url, archive_name(3))));
-    let server = Server::new(answers);
+    let other = Server::with_files(archives());
+    let onward = format!("Location: {}{}\r\n", other.url, archive_name(3));
+    let server = Server::new(move |request, stream| {
+        let name = |file| request.path == archive_name(file);
+        let body = (0..3).find(|file| *file != 1 && name(*file)).map(archive);
+        stream.write_all(&match body {
+            Some(body) => response("200 OK", "", &body),
+            None if request.path == NAMES[1] => response("200 OK", "", &labels),
+            None if name(3) => response("302 Found", &onward, b""),
+            None => response("404 Not Found", "", b""),
+        })
+    });
     let folder = tempfile::tempdir().unwrap();
-    TrainTest::open(&source().data_dir(folder.path()).mirror(server.mirror())).unwrap();
+    TrainTest::open(&source().data_dir(folder.path()).mirror(mirror(&server))).unwrap();
     assert_eq!(listing(folder.path()).len(), 4);
-    assert_eq!(other.requests(), [archive_name(3)]);
+    assert_eq!(other.paths(), [archive_name(3)]);
 }
 
 #[test]
 fn more_bytes_than_the_file_can_have() {
     // The labels pack to some kilobytes; a hundred are announced here.
     let mut answers = archives();
-    answers.insert(archive_name(3), Answer::Body(vec![0x1f; 100_000]));
-    let server = Server::new(answers);
+    answers.insert(archive_name(3), vec![0x1f; 100_000]);
+    let server = Server::with_files(answers);
     let folder = tempfile::tempdir().unwrap();
-    let error = TrainTest::open(&source().data_dir(folder.path()).mirror(server.mirror())).unwrap_err();
+    let error = TrainTest::open(&source().data_dir(folder.path()).mirror(mirror(&server))).unwrap_err();
     let text = line(error);
     // 10,008 bytes of content, one in a hundred, and 4 KiB.
     assert!(text.contains("has 100000 bytes or more, expected at most 14204"), "{text}");
@@ -201,12 +149,12 @@ fn a_place_that_does_not_answer() {
 
 #[test]
 fn offline_asks_nobody() {
-    let server = Server::new(archives());
+    let server = Server::with_files(archives());
     let folder = tempfile::tempdir().unwrap();
-    let source = Source::default().data_dir(folder.path()).mirror(server.mirror()).offline(true);
+    let source = Source::default().data_dir(folder.path()).mirror(mirror(&server)).offline(true);
     let text = line(TrainTest::open(&source).unwrap_err());
     assert!(text.contains(&format!("{}: not tried, offline", server.url)), "{text}");
-    assert!(server.requests().is_empty());
+    assert!(server.paths().is_empty());
 }
 
 /// KMNIST is known by its published archives only, so from an address nothing else is taken: no other packaging,
@@ -214,17 +162,17 @@ fn offline_asks_nobody() {
 #[test]
 fn an_archive_known_by_its_own_digest() {
     let labels = gzip(&support::idx(0x08, &[10_000], &[1; 10_000]));
-    let server = Server::new(HashMap::from([
-        (archive_name(3), Answer::Body(labels)),
-        (NAMES[1].to_owned(), Answer::Body(support::idx(0x08, &[60_000], &[1; 60_000]))),
+    let server = Server::with_files(HashMap::from([
+        (archive_name(3), labels),
+        (NAMES[1].to_owned(), support::idx(0x08, &[60_000], &[1; 60_000])),
     ]));
     let folder = tempfile::tempdir().unwrap();
-    let source = Source { name: Name::Kmnist, ..source() }.data_dir(folder.path()).mirror(server.mirror());
+    let source = Source { name: Name::Kmnist, ..source() }.data_dir(folder.path()).mirror(mirror(&server));
     let error = TrainTest::open(&source).unwrap_err();
     let DatasetError::Missing { attempts, files, .. } = error else { panic!("{error:?}") };
     assert_eq!(files, NAMES);
     assert!(attempts[3].reason.contains("expected 20bb9a0ef54c7db3efc55a92eef5582c"), "{attempts:?}");
-    assert_eq!(server.requests(), [0, 1, 2, 3].map(archive_name));
+    assert_eq!(server.paths(), [0, 1, 2, 3].map(archive_name));
     assert!(listing(folder.path()).is_empty());
 }
 
@@ -233,9 +181,9 @@ fn an_archive_known_by_its_own_digest() {
 fn an_archive_known_by_its_md5() {
     let name = Name::Qmnist.files()[3].name;
     let labels = gzip(&support::idx(0x0c, &[60_000, 8], &vec![0; 60_000 * 8 * 4]));
-    let server = Server::new(HashMap::from([(format!("{name}.gz"), Answer::Body(labels))]));
+    let server = Server::with_files(HashMap::from([(format!("{name}.gz"), labels)]));
     let folder = tempfile::tempdir().unwrap();
-    let source = Source { name: Name::Qmnist, ..source() }.data_dir(folder.path()).mirror(server.mirror());
+    let source = Source { name: Name::Qmnist, ..source() }.data_dir(folder.path()).mirror(mirror(&server));
     let error = TrainTest::open(&source).unwrap_err();
     let DatasetError::Missing { attempts, .. } = error else { panic!("{error:?}") };
     assert!(

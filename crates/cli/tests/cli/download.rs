@@ -7,6 +7,8 @@ use sha2::{Digest, Sha256};
 
 use crate::idx::{NAMES, U8, gz, idx, labels, mnist_gz};
 use crate::sandbox::{Sandbox, finish};
+#[cfg(unix)]
+use crate::server::Server;
 use crate::tensors::hex;
 
 /// The digests of MNIST's raw files, from copies of the originals.
@@ -283,40 +285,16 @@ fn who_waits_for_another_process_says_so() {
 #[cfg(unix)]
 #[test]
 fn processes_that_want_the_same_set_fetch_it_once() {
-    use std::io::{Read, Write};
-    use std::net::TcpListener;
     use std::process::Stdio;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
 
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let served = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&served);
-    // It ends with the test's process.
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut request = Vec::new();
-            while !request.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                stream.read_exact(&mut byte).unwrap();
-                request.push(byte[0]);
-            }
-            let request = String::from_utf8(request).unwrap();
-            let name = request.split(' ').nth(1).unwrap().trim_start_matches('/').to_owned();
-            let body = fs::read(mnist_gz().join(name)).unwrap();
-            let head =
-                format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
-            stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)).unwrap();
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
-    });
+    let archives = NAMES.map(|name| format!("{name}.gz"));
+    let archives = archives.map(|name| (name.clone(), fs::read(mnist_gz().join(name)).unwrap()));
+    let server = Server::with_files(archives.into());
     let sandbox = Sandbox::new();
     let downloads: Vec<_> = (0..4)
         .map(|_| {
             let mut command = sandbox.command();
-            command.args(["download", "mnist", "--data-dir", "here", "--mirror", &url]);
+            command.args(["download", "mnist", "--data-dir", "here", "--mirror", &server.url]);
             command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
         })
         .collect();
@@ -324,5 +302,5 @@ fn processes_that_want_the_same_set_fetch_it_once() {
         assert!(download.wait().unwrap().success());
     }
     assert_mnist(&sandbox.path("here"));
-    assert_eq!(served.load(Ordering::Relaxed), NAMES.len());
+    assert_eq!(server.paths().len(), NAMES.len());
 }

@@ -14,5 +14,7 @@ mod recipes;
 mod repeatable;
 mod resume;
 mod sandbox;
+#[path = "../../../dataset/tests/support/server.rs"]
+mod server;
 mod tensors;
 mod tutorial;

@@ -1,8 +1,6 @@
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Cursor, Write};
-use std::net::TcpListener;
+use std::io::{Cursor, Write};
 use std::sync::mpsc;
-use std::thread::JoinHandle;
 
 use zip::write::{SimpleFileOptions, ZipWriter};
 
@@ -10,6 +8,7 @@ use super::*;
 use crate::Event;
 use crate::catalogue::Name;
 use crate::idx::Header;
+use crate::server::Server;
 use crate::shelf::Shelf;
 use crate::source::{Mirror, Source};
 
@@ -54,25 +53,13 @@ fn bundle(zip: &[u8]) -> &'static Bundle {
     Box::leak(Box::new(Bundle { len: zip.len() as u64, sha256: Digest::of(zip), ..*bundle }))
 }
 
-/// A server of files that answers so many requests and then goes. Returns its address, and the paths asked for.
-fn server(files: HashMap<&'static str, Vec<u8>>, requests: usize) -> (String, JoinHandle<Vec<String>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    let answer = move |_| {
-        let mut stream = listener.accept().unwrap().0;
-        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
-        let path = lines.next().unwrap().split(' ').nth(1).unwrap().trim_start_matches('/').to_owned();
-        while lines.next().is_some_and(|line| !line.is_empty()) {}
-        let (status, body) = match files.get(path.as_str()) {
-            Some(body) => ("200 OK", &body[..]),
-            None => ("404 Not Found", &[][..]),
-        };
-        let head =
-            format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-        stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).unwrap();
-        path
-    };
-    (url, std::thread::spawn(move || (0..requests).map(answer).collect()))
+/// A server that has `zip` in its folder `a`, and elsewhere nothing.
+fn server(zip: &[u8]) -> Server {
+    Server::with_files(HashMap::from([("a/gzip.zip".to_owned(), zip.to_vec())]))
+}
+
+fn mirror(server: &Server, folder: &str) -> Mirror {
+    Mirror::Url(format!("{}{folder}", server.url))
 }
 
 /// Opens a set whose zip is `bundle`, kept in `folder/emnist`.
@@ -99,14 +86,14 @@ fn one_download_for_all() {
     let bundle = bundle(&zip);
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let (url, requests) = server(HashMap::from([("a/gzip.zip", zip.clone())]), 2);
+    let server = server(&zip);
     let source = Source::new(set)
         .data_dir(folder.join("one"))
         .public_mirrors(false)
-        .mirror(Mirror::Url(format!("{url}nowhere")))
-        .mirror(Mirror::Url(format!("{url}a")));
+        .mirror(mirror(&server, "nowhere"))
+        .mirror(mirror(&server, "a"));
     open_set(&source, bundle, folder).unwrap();
-    assert_eq!(requests.join().unwrap(), ["nowhere/gzip.zip", "a/gzip.zip"]);
+    assert_eq!(server.paths(), ["nowhere/gzip.zip", "a/gzip.zip"]);
     assert_eq!(names(&folder.join("emnist")), ["gzip.zip"]);
     assert_eq!(names(&folder.join("one")).len(), 4);
 
@@ -125,8 +112,9 @@ fn one_download_for_all() {
     }
     assert!(std::fs::read(folder.join("one/train-labels-idx1-ubyte")).unwrap() == published(set, 1));
 
-    // Nobody listens any more: another folder is filled from the zip that is kept.
+    // Another folder is filled from the zip that is kept.
     open_set(&Source { data_dir: Some(folder.join("two")), ..source.clone() }, bundle, folder).unwrap();
+    assert_eq!(server.paths().len(), 2);
     assert!(std::fs::read(folder.join("two/t10k-images-idx3-ubyte")).unwrap() == images);
 
     // A zip that went bad is noticed, moved aside, and replaced.
@@ -134,12 +122,11 @@ fn one_download_for_all() {
     let mut bad = zip.clone();
     bad[1000] ^= 1;
     std::fs::write(&path, &bad).unwrap();
-    let third = Source { data_dir: Some(folder.join("three")), ..source.clone() };
+    let third = Source { data_dir: Some(folder.join("three")), ..source };
     let text = open_set(&third.clone().offline(true), bundle, folder).unwrap_err().to_string();
     assert_eq!(text.matches("gzip.zip: found sha256 ").count(), 1, "{text}");
-    let (url, requests) = server(HashMap::from([("gzip.zip", zip.clone())]), 1);
-    open_set(&Source { mirrors: vec![Mirror::Url(url)], ..third }, bundle, folder).unwrap();
-    assert_eq!(requests.join().unwrap(), ["gzip.zip"]);
+    open_set(&third, bundle, folder).unwrap();
+    assert_eq!(server.paths()[2..], ["nowhere/gzip.zip", "a/gzip.zip"]);
     assert_eq!(names(&folder.join("emnist")), ["gzip.zip", "gzip.zip.broken"]);
     assert!(std::fs::read(&path).unwrap() == zip);
 }
@@ -152,13 +139,11 @@ fn who_waits_finds_it_there() {
     let bundle = bundle(&zip);
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let (url, requests) = server(HashMap::from([("gzip.zip", zip)]), 1);
+    let server = server(&zip);
     let (done, all) = mpsc::channel();
     for name in ["one", "two", "emnist"] {
-        let source = Source::new(set)
-            .data_dir(folder.join(name))
-            .public_mirrors(false)
-            .mirror(Mirror::Url(url.clone()));
+        let source =
+            Source::new(set).data_dir(folder.join(name)).public_mirrors(false).mirror(mirror(&server, "a"));
         let (folder, done) = (folder.to_owned(), done.clone());
         std::thread::spawn(move || {
             done.send(open_set(&source, bundle, &folder).map_err(|error| error.to_string()))
@@ -167,22 +152,22 @@ fn who_waits_finds_it_there() {
     for _ in 0..3 {
         all.recv_timeout(std::time::Duration::from_secs(60)).unwrap().unwrap();
     }
-    assert_eq!(requests.join().unwrap().len(), 1);
+    assert_eq!(server.paths().len(), 1);
     assert_eq!(names(&folder.join("emnist")).len(), 5);
 }
 
 #[test]
 fn a_zip_that_is_not_the_published_one() {
     let folder = tempfile::tempdir().unwrap();
-    let (url, requests) = server(HashMap::from([("gzip.zip", b"<html>log in</html>".to_vec())]), 1);
+    let server = server(b"<html>log in</html>");
     let source = Source::new(Name::EmnistLetters)
         .data_dir(folder.path().join("letters"))
         .public_mirrors(false)
-        .mirror(Mirror::Url(url.clone()));
+        .mirror(mirror(&server, "a"));
     let bundle = bundle(b"something else, and longer");
     let text = open_set(&source, bundle, folder.path()).unwrap_err().to_string();
-    assert!(text.contains(&format!("{url}gzip.zip: found sha256 ")), "{text}");
+    assert!(text.contains(&format!("{}a/gzip.zip: found sha256 ", server.url)), "{text}");
     assert!(text.contains(&format!("expected {} for EMNIST", bundle.sha256)), "{text}");
-    assert_eq!(requests.join().unwrap().len(), 1, "asked once for four files");
+    assert_eq!(server.paths().len(), 1, "asked once for four files");
     assert!(names(folder.path()).is_empty(), "nothing is left");
 }

@@ -1,0 +1,198 @@
+//! What servers do wrong, each with a good mirror behind it and without: the right data, or one clear line.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::*;
+use crate::server::{Request, Server, response};
+
+/// The smallest of MNIST's archives, of its test labels.
+fn archive() -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/mnist");
+    fs::read(folder.join("t10k-labels-idx1-ubyte.gz")).unwrap()
+}
+
+/// For each piece of an answer: little enough to wait for its end, and enough for a machine that is busy.
+const PATIENCE: Duration = Duration::from_millis(400);
+
+/// Gets MNIST's test labels from mirrors alone. `Err` says what each of them did.
+fn labels(mirrors: &[&Server]) -> Result<Digest, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut source = Source::default().data_dir(folder.path()).public_mirrors(false);
+    for server in mirrors {
+        source = source.mirror(Mirror::Url(server.url.clone()));
+    }
+    let mut watch = |_: crate::Event<'_>| {};
+    let mut shelf = Shelf::new(&source, &mut watch).unwrap();
+    shelf.downloader = Downloader::new(PATIENCE, PATIENCE, Duration::from_millis(1));
+    let entry = &Name::Mnist.files()[3];
+    let file = shelf.file(entry).unwrap();
+    let names: Vec<_> =
+        fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    match file {
+        Some(file) => Ok(Digest::of(file.bytes())),
+        None => {
+            assert!(names.is_empty(), "{names:?}");
+            Err(shelf.attempts.iter().map(|attempt| attempt.reason.as_str()).collect::<Vec<_>>().join(" | "))
+        }
+    }
+}
+
+/// Plays `fault` for every request: alone it ends in a line with `words`, and with a good mirror behind it in the data.
+#[track_caller]
+fn ends_in(words: &str, fault: impl Fn(&Request, &mut TcpStream) -> io::Result<()> + Send + 'static) {
+    let bad = Server::new(fault);
+    let text = labels(&[&bad]).unwrap_err();
+    assert!(text.contains(words) && !text.contains('\n'), "{text:?}");
+    assert!(text.starts_with(&bad.url), "{text}");
+    let good = Server::new(|_, stream| stream.write_all(&response("200 OK", "", &archive())));
+    assert_eq!(Some(labels(&[&bad, &good]).unwrap()), Name::Mnist.files()[3].sha256);
+}
+
+#[test]
+fn answers_without_the_file() {
+    ends_in(".gz: answered 404, not found", |_, stream| {
+        stream.write_all(&response("404 Not Found", "", b""))
+    });
+    let page = b"<!DOCTYPE html><html>you may not</html>";
+    ends_in(".gz: answered 403 Forbidden", |_, stream| {
+        stream.write_all(&response("403 Forbidden", "Content-Type: text/html\r\n", page))
+    });
+    ends_in("it is a web page", |_, stream| stream.write_all(&response("200 OK", "", page)));
+    ends_in("answered 500 Internal Server Error, at the last of 4 tries", |_, stream| {
+        stream.write_all(&response("500 Oh", "", b""))
+    });
+    ends_in(".gz: too many redirects", |request, stream| {
+        let onward = format!("Location: /{}\r\n", request.path);
+        stream.write_all(&response("302 Found", &onward, b""))
+    });
+    ends_in(".gz: too many redirects", |request, stream| {
+        let onward = format!("Location: /{}x\r\n", request.path);
+        stream.write_all(&response("301 Moved", &onward, b""))
+    });
+    ends_in("protocol", |_, stream| stream.write_all(b"no HTTP at all\r\n\r\n"));
+    ends_in(", at the last of 4 tries", |_, _| Ok(()));
+}
+
+#[test]
+fn content_that_is_not_it() {
+    let whole = archive();
+    let shorter = whole[..whole.len() - 100].to_vec();
+    ends_in("gzip data is cut short after ", move |_, stream| {
+        stream.write_all(&response("200 OK", "", &shorter))
+    });
+    // The end of what is sent is the end of the line, so that nobody can tell that it was cut.
+    let half = whole[..whole.len() / 2].to_vec();
+    ends_in("gzip data is cut short after ", move |_, stream| {
+        stream.write_all(&[b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", &half[..]].concat())
+    });
+    let longer = [&whole[..], &[0; 100]].concat();
+    ends_in("gzip data is corrupt after 10008 bytes", move |_, stream| {
+        stream.write_all(&response("200 OK", "", &longer))
+    });
+    let mut damaged = whole.clone();
+    damaged[2000] ^= 1;
+    ends_in("gzip data is corrupt after ", move |_, stream| {
+        stream.write_all(&response("200 OK", "", &damaged))
+    });
+    let mut other = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    other.write_all(&[&[0, 0, 8, 1, 0, 0, 0x27, 0x10], &[7; 10_000][..]].concat()).unwrap();
+    let other = other.finish().unwrap();
+    ends_in("expected ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2", move |_, stream| {
+        stream.write_all(&response("200 OK", "", &other))
+    });
+    // More is announced than is ever sent.
+    ends_in("broke off after 4000 bytes", move |_, stream| {
+        let answer = response("200 OK", "", &whole);
+        stream.write_all(&answer[..answer.len() - whole.len() + 4000])
+    });
+}
+
+/// Until the client hangs up.
+fn hang(stream: &mut TcpStream) -> io::Result<()> {
+    stream.read_to_end(&mut Vec::new()).map(drop)
+}
+
+#[test]
+fn lines_that_stall_before_the_body() {
+    ends_in("no answer in time", |_, stream| hang(stream));
+    ends_in("no answer in time", |_, stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Le")?;
+        hang(stream)
+    });
+}
+
+#[test]
+fn lines_that_stall_in_the_body() {
+    ends_in("broke off after 1000 bytes", |_, stream| {
+        let answer = response("200 OK", "", &archive());
+        stream.write_all(&answer[..answer.len() - archive().len() + 1000])?;
+        hang(stream)
+    });
+}
+
+/// In all it takes longer than the patience for a piece, but it moves.
+#[test]
+fn a_line_that_drips_gets_there() {
+    let slow = Server::new(|_, stream| {
+        stream.set_nodelay(true)?;
+        for piece in response("200 OK", "", &archive()).chunks(100) {
+            stream.write_all(piece)?;
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    });
+    let start = std::time::Instant::now();
+    assert_eq!(labels(&[&slow]).ok(), Name::Mnist.files()[3].sha256);
+    assert!(start.elapsed() > PATIENCE);
+    assert_eq!(slow.paths().len(), 1);
+}
+
+/// A line cut at any byte of the answer, at the first request: the second brings the rest, or all.
+#[test]
+fn a_line_cut_anywhere() {
+    let whole = archive();
+    let tag = "ETag: \"a\"\r\n";
+    let answer = response("200 OK", tag, &whole);
+    let head = answer.len() - whole.len();
+    // Each byte of the head, and some of the body.
+    let cuts = (0..head + 3).chain((head + 3..answer.len()).step_by(509)).chain([answer.len() - 1]);
+    for cut in cuts {
+        let (answer, whole) = (answer.clone(), whole.clone());
+        let asked = AtomicUsize::new(0);
+        let server = Server::new(move |request, stream| {
+            if asked.fetch_add(1, Ordering::Relaxed) == 0 {
+                return stream.write_all(&answer[..cut]);
+            }
+            let from = request
+                .headers
+                .lines()
+                .find_map(|line| line.strip_prefix("range: bytes=")?.strip_suffix('-'));
+            let from: usize = from.map_or(0, |from| from.parse().unwrap());
+            assert_eq!(from, cut.saturating_sub(head));
+            if from == 0 {
+                return stream.write_all(&answer);
+            }
+            let range = format!("{tag}Content-Range: bytes {from}-{}/{}\r\n", whole.len() - 1, whole.len());
+            stream.write_all(&response("206 Partial Content", &range, &whole[from..]))
+        });
+        assert_eq!(labels(&[&server]).ok(), Name::Mnist.files()[3].sha256, "cut at {cut}");
+        assert_eq!(server.paths().len(), 2, "cut at {cut}");
+    }
+}
+
+/// The answer to a request for the rest is the whole, with 200 (RFC 9110, 14.2).
+#[test]
+fn a_server_that_knows_no_ranges() {
+    let asked = AtomicUsize::new(0);
+    let server = Server::new(move |_, stream| {
+        let answer = response("200 OK", "ETag: \"a\"\r\n", &archive());
+        let is_first = asked.fetch_add(1, Ordering::Relaxed) == 0;
+        stream.write_all(&answer[..if is_first { answer.len() - 1000 } else { answer.len() }])
+    });
+    assert_eq!(labels(&[&server]).ok(), Name::Mnist.files()[3].sha256);
+    assert!(server.requests()[1].headers.contains("range: bytes="));
+}
