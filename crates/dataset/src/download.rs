@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use md5::{Digest as _, Md5};
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 use ureq::Agent;
 use ureq::http::{HeaderMap, HeaderValue, Uri};
 use ureq::tls::{RootCerts, TlsConfig};
@@ -80,6 +80,33 @@ struct Body {
     digest: Digest,
 }
 
+/// Where a body goes.
+struct Goal<'a> {
+    max_bytes: u64,
+    folder: &'a Path,
+    /// A name under which what has arrived is kept if the rest does not come, for the next process to go on with. Only for
+    /// content of a known digest, since it may be of another version, or of another place.
+    kept: Option<&'a Path>,
+}
+
+impl Goal<'_> {
+    fn create(&self) -> io::Result<NamedTempFile> {
+        let Some(path) = self.kept else { return temporary_in(self.folder) };
+        let file = File::options().read(true).write(true).create(true).truncate(true).open(path)?;
+        Ok(NamedTempFile::from_parts(file, TempPath::try_from_path(path)?))
+    }
+
+    /// What an earlier process has got.
+    fn kept(&self) -> Option<Arriving> {
+        let path = self.kept?;
+        let mut file = File::options().read(true).write(true).open(path).ok()?;
+        let mut hasher = Hasher::default();
+        let found = io::copy(&mut file, &mut hasher).ok().filter(|&found| found > 0)?;
+        let file = NamedTempFile::from_parts(file, TempPath::try_from_path(path).ok()?);
+        Some(Arriving { file, hasher, found, max_bytes: self.max_bytes, len: None, validator: None })
+    }
+}
+
 /// What an address has sent so far.
 struct Arriving {
     file: NamedTempFile,
@@ -121,7 +148,8 @@ impl Downloader {
         // Without a digest of the content only the published archive can be trusted: see `unpack`.
         let urls = [Some(&archive_url), wanted.entry.sha256.map(|_| &raw_url)];
         for url in urls.into_iter().flatten() {
-            match self.get(url, size_bound(wanted), folder, watch) {
+            let goal = Goal { max_bytes: size_bound(wanted), folder, kept: None };
+            match self.get(url, &goal, None, watch) {
                 Ok(body) if url == &archive_url => return unpack(wanted, &body, url),
                 Ok(body) => return wanted.take(reopen(&body)?, Path::new(url)),
                 Err(Refusal::NotFound) => {}
@@ -132,7 +160,7 @@ impl Downloader {
     }
 
     /// Fetches a bundle from the place `mirror` into a temporary file in `folder`, which is made if it is missing. It must be
-    /// the one that was published.
+    /// the one that was published. What has arrived of it outlives this process, and is gone on with by the next.
     pub(crate) fn fetch_bundle(
         &mut self,
         bundle: &Bundle,
@@ -142,9 +170,22 @@ impl Downloader {
     ) -> Result<NamedTempFile, Failure> {
         self.check_reachable(mirror)?;
         let url = address(mirror, bundle.name);
-        let body = self
-            .get(&url, bundle.len, folder, watch)
-            .map_err(|refusal| self.failure(mirror, &url, refusal))?;
+        let kept = folder.join(format!("{}.part", bundle.name));
+        let goal = Goal { max_bytes: bundle.len, folder, kept: Some(&kept) };
+        let mut beginning = goal.kept();
+        if let Some(Arriving { file, hasher, .. }) = beginning.take_if(|all| all.found >= bundle.len)
+            && hasher.finish() == bundle.sha256
+        {
+            return Ok(file);
+        }
+        let is_resumed = beginning.is_some();
+        let mut outcome = self.get(&url, &goal, beginning, watch);
+        if is_resumed && outcome.as_ref().is_ok_and(|body| body.digest != bundle.sha256) {
+            // The beginning was of something else.
+            drop(outcome);
+            outcome = self.get(&url, &goal, None, watch);
+        }
+        let body = outcome.map_err(|refusal| self.failure(mirror, &url, refusal))?;
         if body.digest != bundle.sha256 {
             return Err(Failure::Place(DatasetError::WrongDigest {
                 path: url.into(),
@@ -173,13 +214,33 @@ impl Downloader {
         }
     }
 
-    /// The body of one address, in a temporary file.
-    fn get(&self, url: &str, max_bytes: u64, folder: &Path, watch: &mut Watch<'_>) -> Result<Body, Refusal> {
-        let mut arriving: Option<Arriving> = None;
+    /// The body of one address, in a temporary file, of which the beginning may have arrived already.
+    fn get(
+        &self,
+        url: &str,
+        goal: &Goal<'_>,
+        mut arriving: Option<Arriving>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Body, Refusal> {
+        let outcome = self.try_often(url, goal, &mut arriving, watch);
+        if let Some(Arriving { file, .. }) = arriving.filter(|_| goal.kept.is_some()) {
+            // If it cannot be kept, the next process starts over.
+            let _ = file.keep();
+        }
+        outcome
+    }
+
+    fn try_often(
+        &self,
+        url: &str,
+        goal: &Goal<'_>,
+        arriving: &mut Option<Arriving>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Body, Refusal> {
         let mut trouble = None;
-        let (mut tries, mut moved_from) = (0, 0);
+        let (mut tries, mut moved_from) = (0, arriving.as_ref().map_or(0, |arriving| arriving.found));
         loop {
-            match self.try_once(url, (max_bytes, folder), &mut arriving, watch) {
+            match self.try_once(url, goal, arriving, watch) {
                 Ok(body) => return Ok(body),
                 Err(Refusal::Passing(reason)) => trouble = Some(reason),
                 // It was there a moment ago: the first trouble says more.
@@ -206,17 +267,23 @@ impl Downloader {
     fn try_once(
         &self,
         url: &str,
-        (max_bytes, folder): (u64, &Path),
+        goal: &Goal<'_>,
         so_far: &mut Option<Arriving>,
         watch: &mut Watch<'_>,
     ) -> Result<Body, Refusal> {
+        let Goal { max_bytes, folder, kept } = *goal;
         let mut request = self.agent.get(url);
-        if let Some(Arriving { found, validator: Some(validator), .. }) = so_far.as_ref() {
-            request =
-                request.header("Range", format!("bytes={found}-")).header("If-Range", validator.clone());
-        } else {
+        match so_far.as_ref() {
+            Some(Arriving { found, validator: Some(validator), .. }) => {
+                request =
+                    request.header("Range", format!("bytes={found}-")).header("If-Range", validator.clone());
+            }
+            // The digest will tell whether it was the same.
+            Some(Arriving { found, .. }) if kept.is_some() => {
+                request = request.header("Range", format!("bytes={found}-"));
+            }
             // A rest of something else must not be taken for the rest of this.
-            *so_far = None;
+            _ => *so_far = None,
         }
         // A proxy from the environment is for the world outside: it cannot know this machine's own addresses.
         if is_loopback(url) {
@@ -251,7 +318,9 @@ impl Downloader {
             create_folder(folder).map_err(Refusal::Here)?;
             let validator = response.headers().get("ETag").filter(|etag| !etag.as_bytes().starts_with(b"W/"));
             let validator = validator.or_else(|| response.headers().get("Last-Modified")).cloned();
-            let file = temporary_in(folder).map_err(|source| write_error(folder, source))?;
+            // What had arrived goes first, which may have the same name.
+            *so_far = None;
+            let file = goal.create().map_err(|source| write_error(folder, source))?;
             *so_far = Some(Arriving { file, hasher: Hasher::default(), found: 0, max_bytes, len, validator });
         }
         let Some(arriving) = so_far.as_mut() else { unreachable!("set just now, or there before") };

@@ -8,7 +8,7 @@ use super::*;
 use crate::Event;
 use crate::catalogue::Name;
 use crate::idx::Header;
-use crate::server::Server;
+use crate::server::{Server, response};
 use crate::shelf::Shelf;
 use crate::source::{Mirror, Source};
 
@@ -170,4 +170,76 @@ fn a_zip_that_is_not_the_published_one() {
     assert!(text.contains(&format!("expected {} for EMNIST", bundle.sha256)), "{text}");
     assert_eq!(server.paths().len(), 1, "asked once for four files");
     assert!(names(folder.path()).is_empty(), "nothing is left");
+}
+
+/// A server that has `zip`; it breaks off the first answer after `cut` bytes, and then has nothing to say for `silent` calls.
+fn halting(zip: &[u8], cut: usize, silent: usize) -> Server {
+    let zip = zip.to_vec();
+    let mut calls = 0;
+    Server::new(move |request, stream| {
+        calls += 1;
+        let start =
+            request.headers.lines().find_map(|line| line.strip_prefix("range: bytes=")?.strip_suffix('-'));
+        let start: usize = start.map_or(0, |start| start.parse().unwrap());
+        if calls > 1 && calls <= 1 + silent {
+            return stream.write_all(&response("503 Service Unavailable", "", b""));
+        }
+        let status = if start > 0 { "206 Partial Content" } else { "200 OK" };
+        let range = format!("Content-Range: bytes {start}-{}/{}\r\n", zip.len() - 1, zip.len());
+        let whole = response(status, &range, &zip[start..]);
+        let head = whole.len() - (zip.len() - start);
+        stream.write_all(&whole[..if calls == 1 { whole.len().min(head + cut) } else { whole.len() }])
+    })
+}
+
+#[test]
+fn what_has_arrived_outlives_the_process() {
+    let set = Name::EmnistMnist;
+    let zip = zip_of(set);
+    let bundle = bundle(&zip);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let server = halting(&zip, 5000, 3);
+    let source = Source::new(set)
+        .data_dir(folder.join("mnist"))
+        .public_mirrors(false)
+        .mirror(Mirror::Url(server.url.clone()));
+    let text = open_set(&source, bundle, folder).unwrap_err().to_string();
+    assert!(text.contains("answered 503"), "{text}");
+    assert_eq!(names(&folder.join("emnist")), ["gzip.zip.part"]);
+    assert!(std::fs::read(folder.join("emnist/gzip.zip.part")).unwrap() == zip[..5000]);
+    open_set(&source, bundle, folder).unwrap();
+    assert_eq!(names(&folder.join("emnist")), ["gzip.zip"]);
+    let requests = server.requests();
+    assert_eq!(requests.len(), 5);
+    assert!(requests[1..].iter().all(|request| request.has("range: bytes=5000-")), "{requests:?}");
+}
+
+#[test]
+fn a_beginning_of_something_else_is_noticed() {
+    let set = Name::EmnistMnist;
+    let zip = zip_of(set);
+    let bundle = bundle(&zip);
+    for (beginning, calls) in [
+        (vec![7; 1000], 2),
+        // As long as the whole, and longer.
+        (vec![7; zip.len()], 1),
+        (vec![7; zip.len() + 1], 1),
+        (Vec::new(), 1),
+        // All of it, whose process was killed just then.
+        (zip.clone(), 0),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let server = halting(&zip, zip.len(), 0);
+        let source = Source::new(set)
+            .data_dir(folder.join("mnist"))
+            .public_mirrors(false)
+            .mirror(Mirror::Url(server.url.clone()));
+        std::fs::create_dir(folder.join("emnist")).unwrap();
+        std::fs::write(folder.join("emnist/gzip.zip.part"), beginning).unwrap();
+        open_set(&source, bundle, folder).unwrap();
+        assert_eq!(names(&folder.join("emnist")), ["gzip.zip"]);
+        assert_eq!(server.requests().len(), calls);
+    }
 }

@@ -17,7 +17,8 @@ fn get(sent: &[&str]) -> (Result<String, String>, Vec<Request>) {
         assert_eq!(transfer.url, url);
         last = Some((transfer.bytes, transfer.len));
     };
-    let outcome = match downloader().get(&url, 100, folder.path(), &mut watch) {
+    let goal = Goal { max_bytes: 100, folder: folder.path(), kept: None };
+    let outcome = match downloader().get(&url, &goal, None, &mut watch) {
         Ok(body) => {
             let text = std::fs::read_to_string(body.file.path()).unwrap();
             let len = text.len() as u64;
@@ -122,7 +123,8 @@ fn a_line_that_breaks_again_and_again_gets_there() {
         .map(move |n| format!("{}ETag: \"a\"\r\nConnection: close\r\n\r\n{body}", head(n * PIECE)));
     let server = Server::new(move |_, stream| stream.write_all(pieces.next().unwrap_or_default().as_bytes()));
     let folder = tempfile::tempdir().unwrap();
-    match downloader().get(&format!("{}file", server.url), 1 << 20, folder.path(), &mut |_| {}) {
+    let goal = Goal { max_bytes: 1 << 20, folder: folder.path(), kept: None };
+    match downloader().get(&format!("{}file", server.url), &goal, None, &mut |_| {}) {
         Ok(body) => assert_eq!(body.file.as_file().metadata().unwrap().len(), whole as u64),
         Err(_) => panic!("it did not get there"),
     }
