@@ -1,0 +1,296 @@
+//! What is refused, and what is said of it.
+#![allow(clippy::unwrap_used, reason = "a failure is the test's")]
+
+use std::io::{Cursor, Read, Write};
+
+use serde_json::{Value, json};
+use ziffer_keras::{Options, import};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
+
+mod support;
+
+#[track_caller]
+fn refused(bytes: &[u8], line: &str) {
+    let error = import(bytes, &Options::default()).unwrap_err().to_string();
+    assert_eq!(error, line);
+}
+
+/// The architecture and the weights in an archive of Keras's.
+fn entries(name: &str) -> (Value, Vec<u8>) {
+    let mut archive = ZipArchive::new(Cursor::new(support::fixture(name))).unwrap();
+    let mut read = |entry: &str| {
+        let mut bytes = Vec::new();
+        archive.by_name(entry).unwrap().read_to_end(&mut bytes).unwrap();
+        bytes
+    };
+    (serde_json::from_slice(&read("config.json")).unwrap(), read("model.weights.h5"))
+}
+
+fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    for (name, bytes) in entries {
+        writer.start_file(*name, stored).unwrap();
+        writer.write_all(bytes).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+/// A file of Keras's with another architecture.
+fn changed(name: &str, change: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let (mut config, weights) = entries(name);
+    change(&mut config);
+    archive(&[("config.json", config.to_string().as_bytes()), ("model.weights.h5", &weights)])
+}
+
+/// `digits.keras` with a change to its layers: InputLayer, Flatten, Dense, Dense.
+#[track_caller]
+fn digits(change: impl FnOnce(&mut Vec<Value>), line: &str) {
+    refused(&changed("digits.keras", |config| change(layers(config))), line);
+}
+
+/// `layers.keras` with a change to its layers: pixels, rescaling, flatten, dropout, wide, re_lu, dense, narrow, softmax.
+#[track_caller]
+fn functional(change: impl FnOnce(&mut Vec<Value>), line: &str) {
+    refused(&changed("layers.keras", |config| change(layers(config))), line);
+}
+
+fn layers(config: &mut Value) -> &mut Vec<Value> {
+    config["config"]["layers"].as_array_mut().unwrap()
+}
+
+fn layer(class: &str, config: Value) -> Value {
+    json!({ "module": "keras.layers", "class_name": class, "config": config })
+}
+
+/// A file with some bytes in the place of others.
+fn replaced(name: &str, from: &[u8], to: &[u8]) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut bytes = support::fixture(name);
+    let places: Vec<usize> = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(from)).collect();
+    assert!(!places.is_empty());
+    places.into_iter().for_each(|at| bytes[at..at + to.len()].copy_from_slice(to));
+    bytes
+}
+
+#[test]
+fn other_files() {
+    let line =
+        "neither an HDF5 file nor a ZIP archive, expected what Keras saves as .keras, .weights.h5 or .h5";
+    for bytes in [&b""[..], b"PK", b"<html>404 Not Found</html>", &[0; 100]] {
+        refused(bytes, line);
+    }
+    refused(
+        &archive(&[("a.txt", b"a")]),
+        "as a .keras archive: has no config.json; was it saved by Keras 3?",
+    );
+    let only = archive(&[("config.json", entries("digits.keras").0.to_string().as_bytes())]);
+    refused(&only, "as a .keras archive: has no model.weights.h5; was it saved by Keras 3?");
+    let mut cut = support::fixture("digits.h5");
+    cut.truncate(40_000);
+    refused(&cut, "as an HDF5 file: cut off: 40000 bytes of 46016");
+    refused(
+        &replaced("digits.weights.h5", b"layers\0", b"Layers\0"),
+        "no weights of Keras's in the HDF5 file: expected the attribute model_config or layer_names, or the group layers",
+    );
+}
+
+#[test]
+fn compressed_entries_and_weights() {
+    let mut bytes = archive(&[("config.json", b"{}")]);
+    let central = bytes.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+    // The method, in both headers.
+    bytes[8] = 8;
+    bytes[central + 10] = 8;
+    refused(
+        &bytes,
+        "as a .keras archive: config.json is compressed (Deflated), expected a stored entry as Keras writes it; \
+         pack with zip -0",
+    );
+    refused(
+        &support::fixture("small-3-compressed.weights.h5"),
+        "layers/dense/vars/0: stored in chunks, perhaps compressed, expected plain storage as Keras writes it; \
+         repack with h5repack -f NONE -l CONTI",
+    );
+}
+
+#[test]
+fn architectures_that_are_none() {
+    let weights = entries("digits.keras").1;
+    let with = |json: &[u8]| archive(&[("config.json", json), ("model.weights.h5", &weights)]);
+    refused(&with(b"{"), "config.json: not whole JSON: EOF while parsing an object at line 1 column 1");
+    refused(&with(&[b' '; (1 << 18) + 1]), "config.json: 262145 bytes, expected no more than 262144");
+    let deep = b"[".repeat(1000);
+    refused(&with(&deep), "config.json: not whole JSON: recursion limit exceeded at line 1 column 128");
+    refused(&with(b"7"), "the model has no class_name; was it saved by Keras?");
+    refused(
+        &with(br#"{"class_name":"Mine","config":{}}"#),
+        "the model is a Mine without a list of layers, expected a Sequential or a Functional",
+    );
+    refused(
+        &with(br#"{"class_name":"Mine","config":{"layers":[]}}"#),
+        "the model is a Mine, expected a Sequential or a Functional",
+    );
+    digits(|layers| layers.truncate(2), "the model has no Dense layer");
+}
+
+#[test]
+fn layers_without_an_equal_are_named_with_their_place() {
+    let none = "ziffer has no equal of it; InputLayer, Rescaling, Flatten, Dense, Activation, ReLU, Softmax and \
+                Dropout are understood";
+    digits(
+        |layers| layers.insert(2, layer("BatchNormalization", json!({ "name": "norm" }))),
+        &format!("layer 3, norm (BatchNormalization): {none}"),
+    );
+    digits(
+        |layers| layers[1]["module"] = json!("mine.layers"),
+        &format!("layer 2, flatten (mine.layers.Flatten): {none}"),
+    );
+    digits(
+        |layers| layers.insert(1, layer("Conv2D", json!({ "name": "x".repeat(1000) }))),
+        &format!("layer 2, {}... (Conv2D): {none}", "x".repeat(60)),
+    );
+    digits(|layers| layers[2] = json!({}), &format!("layer 3, without a name (no class_name): {none}"));
+    digits(
+        |layers| layers[1]["class_name"] = json!("Two\nlines"),
+        &format!("layer 2, flatten (Two\\nlines): {none}"),
+    );
+}
+
+#[test]
+fn settings_without_an_equal() {
+    digits(
+        |layers| layers[2]["config"]["activation"] = json!("gelu"),
+        "layer 3, dense (Dense): unknown activation \"gelu\", expected linear, relu, sigmoid, tanh or softmax",
+    );
+    digits(
+        |layers| layers[2]["config"]["activation"] = json!({ "class_name": "function", "config": "mine" }),
+        "layer 3, dense (Dense): an activation of its own, mine; only Keras's by name are understood",
+    );
+    digits(
+        |layers| layers[1]["config"]["data_format"] = json!("channels_first"),
+        "layer 2, flatten (Flatten): data_format \"channels_first\", expected channels_last",
+    );
+    digits(
+        |layers| drop(layers.remove(1)),
+        "layer 2, dense (Dense): on pictures of [28, 28], expected a Flatten before it",
+    );
+    digits(
+        |layers| layers[0]["config"]["batch_shape"] = json!([null, null, 28]),
+        "layer 1, input_layer (InputLayer): an input of [null,null,28], expected known sizes",
+    );
+    digits(
+        |layers| layers.insert(1, layers[0].clone()),
+        "layer 2, input_layer (InputLayer): an input behind the first layer",
+    );
+    digits(|layers| layers[2]["config"]["units"] = json!(-1), "layer 3, dense (Dense): no number of units");
+    functional(
+        |layers| layers[5]["config"]["max_value"] = json!(6),
+        "layer 6, re_lu (ReLU): max_value is 6, expected a plain ReLU",
+    );
+    functional(
+        |layers| layers[8]["config"]["axis"] = json!(2),
+        "layer 9, softmax (Softmax): axis is 2, expected -1",
+    );
+}
+
+#[test]
+fn other_scales_of_pixels() {
+    let expected = "expected 1/255 and 0, as ziffer scales pixels";
+    functional(
+        |layers| layers[1]["config"]["scale"] = json!(0.5),
+        &format!("layer 2, rescaling (Rescaling): scale 0.5 and offset 0.0, {expected}"),
+    );
+    functional(
+        |layers| layers[1]["config"]["offset"] = json!(-1),
+        &format!("layer 2, rescaling (Rescaling): scale 0.00392156862745098 and offset -1, {expected}"),
+    );
+    let rescaling = layer("Rescaling", json!({ "name": "late", "scale": 1.0 / 255.0, "offset": 0 }));
+    digits(
+        |layers| layers.insert(3, rescaling),
+        "layer 4, late (Rescaling): expected no more than one, before the first Dense layer",
+    );
+}
+
+#[test]
+fn activations_that_do_not_fold() {
+    digits(
+        |layers| layers.push(layer("Softmax", json!({ "name": "softmax" }))),
+        "layer 5, softmax (Softmax): softmax on top of dense_1's softmax",
+    );
+    digits(
+        |layers| layers.insert(2, layer("Activation", json!({ "name": "early", "activation": "tanh" }))),
+        "layer 3, early (Activation): tanh without a Dense layer before it",
+    );
+    digits(
+        |layers| layers[3]["config"]["activation"] = json!("linear"),
+        "the model ends in dense_1 without an activation, so that it gives logits; add a softmax in Keras, \
+         model.add(keras.layers.Softmax()), and save again",
+    );
+}
+
+#[test]
+fn networks_that_are_no_stack() {
+    let from =
+        |name: &str| json!([{ "args": [{ "config": { "keras_history": [name, 0, 0] } }], "kwargs": {} }]);
+    functional(
+        |layers| layers[5]["inbound_nodes"] = from("dropout"),
+        "layer 6, re_lu (ReLU): takes from dropout, expected wide: only a stack of layers is understood",
+    );
+    functional(
+        |layers| layers[5]["inbound_nodes"] = json!([from("wide"), from("wide")]),
+        "layer 6, re_lu (ReLU): takes from wide, wide, expected wide: only a stack of layers is understood",
+    );
+    functional(
+        |layers| layers[0]["inbound_nodes"] = from("softmax"),
+        "layer 1, pixels (InputLayer): takes from softmax, expected nothing: only a stack of layers is understood",
+    );
+    let two = changed("layers.keras", |config| {
+        config["config"]["output_layers"] = json!([["wide", 0, 0], ["softmax", 0, 0]]);
+    });
+    refused(&two, "the model gives what comes from wide, softmax, expected softmax, its last layer");
+}
+
+#[test]
+fn weights_of_another_network() {
+    digits(
+        |layers| layers[2]["config"]["units"] = json!(9),
+        "layers/dense/vars: weights of 8 units, with a bias, expected those of dense: 9 units, with a bias",
+    );
+    digits(
+        |layers| layers[3]["config"]["use_bias"] = json!(false),
+        "layers/dense_1/vars: weights of 10 units, with a bias, expected those of dense_1: 10 units, without a bias",
+    );
+    digits(
+        |layers| layers[0]["config"]["batch_shape"] = json!([null, 28, 27]),
+        "pictures of [28, 27] do not have the 784 numbers that the first Dense layer takes",
+    );
+    digits(
+        |layers| layers.push(layers[3].clone()),
+        "layers/dense_2/vars: nothing there, expected a kernel 0 and perhaps a bias 1",
+    );
+    refused(
+        &replaced("digits.weights.h5", b"flatten\0", b"conv_2d\0"),
+        "layers/conv_2d: a layer that is no Dense, and the file has no architecture; save the whole model as .keras",
+    );
+    refused(
+        &replaced("digits.weights.h5", b"dense_1\0", b"dense_2\0"),
+        "layers/dense_1/vars: not there, though later layers are",
+    );
+    refused(
+        &replaced("small-2-weights.h5", b"dense/kernel:0", b"dense/gammas:0"),
+        "dense: a layer of the weights [dense/gammas:0, dense/bias:0], expected a kernel and a bias",
+    );
+}
+
+#[test]
+fn a_shape_that_no_layer_says_is_looked_for() {
+    for (built, shape) in [(Value::Null, [28, 28]), (json!([null, 14, 56]), [14, 56])] {
+        let bytes = changed("digits.keras", |config| {
+            config["config"]["build_input_shape"] = built;
+            layers(config).remove(0);
+        });
+        assert_eq!(import(&bytes, &Options::default()).unwrap().model.input_shape(), shape);
+    }
+}
