@@ -10,7 +10,7 @@ mod seeds;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ziffer::commands::{Data, Download, Evaluate, Export, Predict, Summary, Train};
+use ziffer::commands::{Data, Download, Evaluate, Export, Import, Predict, Summary, Train};
 
 /// The project's own commands: the whole evaluation in one, and what maintains the project.
 #[derive(Debug, Parser)]
@@ -26,6 +26,7 @@ enum Command {
     Evaluate(Evaluate),
     Predict(Predict),
     Export(Export),
+    Import(Import),
     Summary(Summary),
     Download(Download),
     Data(Data),
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Command::Evaluate(evaluate) => evaluate.run(),
         Command::Predict(predict) => predict.run(),
         Command::Export(export) => export.run(),
+        Command::Import(import) => import.run(),
         Command::Summary(summary) => summary.run(),
         Command::Download(download) => download.run(),
         Command::Data(data) => data.run(),

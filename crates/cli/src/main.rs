@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ziffer::commands::{Data, Download, Evaluate, Export, Predict, Summary, Train};
+use ziffer::commands::{Data, Download, Evaluate, Export, Import, Predict, Summary, Train};
 
 /// Trains small dense networks on MNIST-style data, fast and repeatably.
 #[derive(Debug, Parser)]
@@ -25,6 +25,7 @@ enum Command {
     Evaluate(Evaluate),
     Predict(Predict),
     Export(Export),
+    Import(Import),
     Summary(Summary),
     Download(Download),
     Data(Data),
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Evaluate(evaluate) => evaluate.run(),
         Command::Predict(predict) => predict.run(),
         Command::Export(export) => export.run(),
+        Command::Import(import) => import.run(),
         Command::Summary(summary) => summary.run(),
         Command::Download(download) => download.run(),
         Command::Data(data) => data.run(),

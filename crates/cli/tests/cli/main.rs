@@ -7,6 +7,7 @@ mod bad_data;
 mod bad_usage;
 mod download;
 mod idx;
+mod import;
 mod init;
 mod model_commands;
 mod output_folder;

@@ -230,6 +230,7 @@ fn everything_has_help() {
         ("train", &flags),
         ("evaluate", &["MODEL", "--dataset", "--data-dir"]),
         ("predict", &["MODEL", "--json", "--show"]),
+        ("import", &["FILE", "--out", "--input-shape"]),
         ("summary", &["MODEL", "RECIPE"]),
         ("download", &["NAME", "--data-dir", "--mirror", "--offline", "--force"]),
     ] {

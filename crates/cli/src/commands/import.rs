@@ -1,0 +1,67 @@
+//! `import`: a network that Keras saved, as a model.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use anyhow::{anyhow, ensure};
+use ziffer_keras::{Imported, Options, import};
+
+use crate::usage::print;
+
+/// Read a network that Keras saved
+///
+/// The file is a .keras, .weights.h5 or .h5 with a stack of Dense layers. Pixels are divided by 255, by the network itself
+/// (Rescaling) or before it. A file of weights alone is taken for relu in hidden layers and softmax in the last.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Import {
+    /// What Keras saved
+    file: PathBuf,
+    /// The model's file, .safetensors
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// The shape of a picture, if the file does not say it [default: a square]
+    #[arg(long, value_name = "H,W", value_parser = shape)]
+    input_shape: Option<Shape>,
+}
+
+/// The sizes of a picture.
+#[derive(Clone, Debug)]
+struct Shape(Vec<usize>);
+
+fn shape(text: &str) -> Result<Shape, String> {
+    let size = |item: &str| match item.trim().parse() {
+        Ok(0) | Err(_) => {
+            Err(format!("{item:?} is no size, expected whole numbers of at least 1 like 28,28"))
+        }
+        Ok(size) => Ok(size),
+    };
+    text.split(',').map(size).collect::<Result<_, _>>().map(Shape)
+}
+
+impl Import {
+    /// Writes the model, which appears whole or not at all, and says on standard error what the file left open.
+    ///
+    /// # Errors
+    /// Whatever went wrong, in one line that says what and where.
+    pub fn run(&self) -> anyhow::Result<()> {
+        let file = self.file.display();
+        let cannot_read = |error: io::Error| anyhow!("{file}: cannot read: {error}");
+        // A device could go on for ever.
+        ensure!(
+            fs::metadata(&self.file).map_err(cannot_read)?.is_file(),
+            "{file}: cannot read: it is no file"
+        );
+        let bytes = fs::read(&self.file).map_err(cannot_read)?;
+        let options = Options { input_shape: self.input_shape.clone().map(|Shape(sizes)| sizes) };
+        let Imported { model, assumptions } =
+            import(&bytes, &options).map_err(|error| anyhow!("{file}: {error}"))?;
+        model.save(&self.out)?;
+        if !assumptions.is_empty() {
+            let assumptions: Vec<String> = assumptions.iter().map(ToString::to_string).collect();
+            // Whether it is read or not, the model is there.
+            let _ = writeln!(io::stderr(), "{file}: {}", assumptions.join("; "));
+        }
+        print(&format!("Imported {file} to {}\n", self.out.display()))
+    }
+}
