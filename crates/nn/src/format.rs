@@ -3,7 +3,7 @@
 //! Tensors are `f32` and named as Keras names weights: `dense.kernel` of shape \[I, O\], `dense.bias`, `dense_1.kernel`, ...
 //! The metadata's one entry, `architecture`, is the network in JSON, so that a file alone is enough to use it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use ziffer_tensor::Activation;
 
 use crate::layer::Layer;
+use crate::model::Placed;
 use crate::{BuildError, Dense, Flatten, Initializer, Model, Sequential, Staged};
 
 /// The metadata's key.
@@ -92,18 +93,21 @@ impl Model<f32> {
         let path = path.as_ref();
         let bytes = read(path)?;
         let mismatch = |problem| FormatError::Mismatch { path: path.to_owned(), problem };
-        let (_, metadata) = SafeTensors::read_metadata(&bytes)
-            .map_err(|source| FormatError::Damaged { path: path.to_owned(), source })?;
+        let damaged = |source| FormatError::Damaged { path: path.to_owned(), source };
+        let misfit = |source| FormatError::Architecture { path: path.to_owned(), source };
+        let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
         let architecture =
             metadata.metadata().as_ref().and_then(|metadata| metadata.get(ARCHITECTURE)).ok_or_else(
                 || mismatch(format!("no \"{ARCHITECTURE}\" in its metadata; was it saved by ziffer?")),
             )?;
         let sequential = from_architecture(architecture)
             .map_err(|problem| mismatch(format!("the architecture in the metadata is wrong: {problem}")))?;
-        let mut model = sequential
-            .build_zeroed()
-            .map_err(|source| FormatError::Architecture { path: path.to_owned(), source })?;
-        model.set_weights(&bytes, path)?;
+        let (input_shape, layers) = sequential.place().map_err(misfit)?;
+        // Before memory is taken for the weights: a small file may speak of large ones.
+        let tensors = tensors(&file, layers.iter().flat_map(Placed::weight_shapes)).map_err(mismatch)?;
+        let mut model = Model::new(input_shape, layers).map_err(|error| misfit(error.into()))?;
+        model.copy_weights(&tensors);
         Ok(model)
     }
 
@@ -113,32 +117,17 @@ impl Model<f32> {
     /// If the file cannot be read, is damaged, or has other tensors. The model is then as it was.
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<(), FormatError> {
         let path = path.as_ref();
-        self.set_weights(&read(path)?, path)
+        let bytes = read(path)?;
+        let file = SafeTensors::deserialize(&bytes)
+            .map_err(|source| FormatError::Damaged { path: path.to_owned(), source })?;
+        let tensors = tensors(&file, self.placed().iter().flat_map(Placed::weight_shapes))
+            .map_err(|problem| FormatError::Mismatch { path: path.to_owned(), problem })?;
+        self.copy_weights(&tensors);
+        Ok(())
     }
 
-    fn set_weights(&mut self, bytes: &[u8], path: &Path) -> Result<(), FormatError> {
-        let mismatch = |problem| FormatError::Mismatch { path: path.to_owned(), problem };
-        let file = SafeTensors::deserialize(bytes)
-            .map_err(|source| FormatError::Damaged { path: path.to_owned(), source })?;
-        let mut tensors = Vec::new();
-        for (name, weight) in self.weights() {
-            let tensor = file.tensor(&name).map_err(|_| {
-                mismatch(format!("has no tensor {name}, expected one of shape {:?}", weight.shape()))
-            })?;
-            if tensor.shape() != weight.shape() || tensor.dtype() != Dtype::F32 {
-                let found = format!("{:?} of shape {:?}", tensor.dtype(), tensor.shape());
-                return Err(mismatch(format!(
-                    "tensor {name} is {found}, expected F32 of shape {:?}",
-                    weight.shape()
-                )));
-            }
-            tensors.push(tensor);
-        }
-        if let Some(name) =
-            file.names().into_iter().filter(|&name| !self.weight_names().any(|own| own == *name)).min()
-        {
-            return Err(mismatch(format!("has a tensor {name}, which the model does not have")));
-        }
+    /// Sets the weights to tensors of their shapes, in layer order.
+    fn copy_weights(&mut self, tensors: &[TensorView<'_>]) {
         let mut tensors = tensors.iter();
         self.for_each_weight_mut(|_, weight| {
             let bytes = tensors.next().expect("a tensor for each weight").data();
@@ -146,7 +135,6 @@ impl Model<f32> {
                 *weight = f32::from_le_bytes(bytes.try_into().expect("four bytes"));
             }
         });
-        Ok(())
     }
 
     /// The network in JSON, in Keras's words.
@@ -160,6 +148,30 @@ impl Model<f32> {
             })
             .collect();
         json!({ "class_name": "Sequential", "input_shape": self.input_shape(), "layers": layers })
+    }
+}
+
+/// The file's tensors of these names and shapes, if it has them and no others.
+fn tensors<'data, 'shape>(
+    file: &SafeTensors<'data>,
+    expected: impl Iterator<Item = (String, &'shape [usize])>,
+) -> Result<Vec<TensorView<'data>>, String> {
+    let mut tensors = Vec::new();
+    let mut known = HashSet::new();
+    for (name, shape) in expected {
+        let tensor = file
+            .tensor(&name)
+            .map_err(|_| format!("has no tensor {name}, expected one of shape {shape:?}"))?;
+        if tensor.shape() != shape || tensor.dtype() != Dtype::F32 {
+            let found = format!("{:?} of shape {:?}", tensor.dtype(), tensor.shape());
+            return Err(format!("tensor {name} is {found}, expected F32 of shape {shape:?}"));
+        }
+        tensors.push(tensor);
+        known.insert(name);
+    }
+    match file.names().into_iter().filter(|&name| !known.contains(name)).min() {
+        Some(name) => Err(format!("has a tensor {name}, which the model does not have")),
+        None => Ok(tensors),
     }
 }
 

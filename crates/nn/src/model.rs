@@ -52,6 +52,11 @@ impl<T: Scalar> Placed<T> {
     fn parameters(&self) -> usize {
         self.specs.iter().map(WeightSpec::len).sum()
     }
+
+    /// Each weight's name in the model, and its shape.
+    pub(crate) fn weight_shapes(&self) -> impl Iterator<Item = (String, &[usize])> {
+        self.specs.iter().map(|spec| (format!("{}.{}", self.name, spec.name), spec.shape.as_slice()))
+    }
 }
 
 /// Every weight begins at a multiple of this many numbers: a cache line for `f32`.
@@ -125,10 +130,8 @@ impl<T: Scalar> Model<T> {
     /// Each weight's name, shape, and place in the model's block, in layer order.
     pub(crate) fn places(&self) -> impl Iterator<Item = (String, &[usize], Range<usize>)> {
         self.layers.iter().flat_map(|placed| {
-            let weights = placed.specs.iter().zip(&placed.ranges);
-            weights.map(|(spec, range)| {
-                (format!("{}.{}", placed.name, spec.name), spec.shape.as_slice(), range.clone())
-            })
+            let weights = placed.weight_shapes().zip(&placed.ranges);
+            weights.map(|((name, shape), range)| (name, shape, range.clone()))
         })
     }
 

@@ -112,6 +112,12 @@ impl<T: Scalar> Sequential<T> {
     /// # Errors
     /// As for `build`.
     pub fn build_zeroed(self) -> Result<Model<T>, BuildError> {
+        let (input_shape, layers) = self.place()?;
+        Ok(Model::new(input_shape, layers)?)
+    }
+
+    /// Checks that the layers fit together, which takes no memory for their weights.
+    pub(crate) fn place(self) -> Result<(Vec<usize>, Vec<Placed<T>>), BuildError> {
         let mut shape = self.input_shape.clone();
         let mut names: Vec<String> = Vec::new();
         let mut placed = Vec::new();
@@ -137,7 +143,7 @@ impl<T: Scalar> Sequential<T> {
         if layers == 0 || self.input_shape.contains(&0) {
             return Err(BuildError::Empty { input_shape: self.input_shape, layers });
         }
-        Ok(Model::new(self.input_shape, placed)?)
+        Ok((self.input_shape, placed))
     }
 }
 
