@@ -18,6 +18,9 @@ use crate::optimizer::Optimizer;
 /// The metadata's key.
 const TRAINING: &str = "training";
 
+/// No training makes as many steps, and a count from there on cannot overflow.
+const ITERATIONS_END: u64 = 1 << 63;
+
 /// What the metadata say.
 #[derive(Debug, Serialize, Deserialize)]
 struct Metadata {
@@ -43,6 +46,9 @@ pub enum StateError {
     /// The digest is not that of the content.
     #[error("it is damaged: its content has another digest than it says")]
     Digest,
+    /// No count of steps.
+    #[error("it has made {0} steps, expected fewer than {ITERATIONS_END}")]
+    Iteration(u64),
     /// Another model or another optimizer.
     #[error("{0}")]
     Mismatch(String),
@@ -70,6 +76,9 @@ impl<'a> State<'a> {
         let contents = named.iter().map(|(name, tensor)| (name.as_str(), tensor));
         if digest(metadata.iteration, &metadata.text, contents) != metadata.sha256 {
             return Err(StateError::Digest);
+        }
+        if metadata.iteration >= ITERATIONS_END {
+            return Err(StateError::Iteration(metadata.iteration));
         }
         Ok(Self { tensors, metadata })
     }
@@ -266,6 +275,17 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn more_steps_than_can_be_counted_are_refused() {
+        let model = model();
+        let mut training = Training::new(&model, Adam::default(), 4).unwrap();
+        for (iteration, is_good) in [(ITERATIONS_END - 1, true), (ITERATIONS_END, false), (u64::MAX, false)] {
+            training.iteration = iteration;
+            let bytes = training.to_safetensors(&model, "");
+            assert_eq!(State::parse(&bytes).is_ok(), is_good, "{iteration}");
         }
     }
 
