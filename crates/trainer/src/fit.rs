@@ -77,7 +77,8 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
         let keeper = keeper.transpose()?;
         let standing = Standing::default();
         let mut fit = Fit { model, training, train, batch_size, team, crew, keeper, standing };
-        self.resume(&mut fit, Epoch { steps: plan.steps, batch_size, samples: train.len() })?;
+        let (steps, samples, validates) = (plan.steps, train.len(), plan.validates);
+        self.resume(&mut fit, Epoch { steps, batch_size, samples, validates })?;
 
         let mut orders = Orders::new(shuffling, self.seed, train.len(), batch_size);
         for epoch in fit.standing.epoch..self.epochs {
