@@ -81,6 +81,11 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
         self.resume(&mut fit, Epoch { steps, batch_size, samples, validates })?;
 
         let mut orders = Orders::new(shuffling, self.seed, train.len(), batch_size);
+        // Of every other window this is done while steps are made of the one before.
+        let begin = fit.standing.step * batch_size / orders.window_len();
+        if begin < orders.windows() {
+            orders.ranges(fit.standing.epoch, begin).into_iter().for_each(|range| train.will_need(range));
+        }
         for epoch in fit.standing.epoch..self.epochs {
             if fit.standing.stopped {
                 break;
@@ -171,11 +176,11 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
     ) -> Result<(), TrainError> {
         let (epoch, train) = (fit.standing.epoch, fit.train);
         let first = fit.standing.step * fit.batch_size / orders.window_len();
-        if first < orders.windows() {
-            orders.ranges(epoch, first).into_iter().for_each(|range| train.will_need(range));
-        }
+        let mut order = Vec::new();
         for window in first..orders.windows() {
             let here = orders.ranges(epoch, window);
+            orders.order(epoch, window, &mut order);
+            // Last, for it may go over to the next epoch's blocks.
             let after = if window + 1 < orders.windows() {
                 orders.ranges(epoch, window + 1)
             } else if epoch + 1 < self.epochs {
@@ -184,14 +189,13 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
                 Vec::new()
             };
             let start = window * orders.window_len();
-            let order = orders.order(epoch, window);
             std::thread::scope(|scope| {
                 if !after.is_empty() {
                     // Without a thread to spare, samples come when they are asked for.
                     let read = || after.into_iter().for_each(|range| train.will_need(range));
                     let _ = std::thread::Builder::new().spawn_scoped(scope, read);
                 }
-                self.steps(fit, start, order)
+                self.steps(fit, start, &order)
             })?;
             here.into_iter().for_each(|range| train.release(range));
         }

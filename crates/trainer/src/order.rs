@@ -3,8 +3,8 @@
 //!
 //! Where the data fit into memory, an epoch is one window, and its order is drawn from all orders. Data many times the
 //! memory are cut into blocks of neighbouring samples, from a place in the file that is drawn anew in every epoch; the blocks
-//! are shuffled, and a window is as many of them as the buffer takes. So the disk reads whole blocks, and memory does not
-//! grow with the data: of a window of 64 MiB, the samples come from 64 places. All of it is drawn by seed, epoch and window.
+//! are shuffled, and a window is as many of them as the buffer takes. So the disk reads whole blocks, and memory grows by
+//! 4 bytes for each block only: of a window of 64 MiB, the samples come from 64 places. All of it is drawn by seed, epoch and window.
 
 use std::fmt;
 use std::ops::Range;
@@ -32,7 +32,7 @@ pub enum Shuffle {
     /// An order drawn from all orders. It takes 4 bytes for each sample.
     Full,
     /// Blocks of neighbouring samples in an order drawn from all orders, and their samples shuffled inside a buffer that takes
-    /// many blocks. The memory that it takes does not depend on the number of samples.
+    /// many blocks. It takes 4 bytes for each block of 1 MiB, and for each sample of the buffer.
     Blocks,
 }
 
@@ -82,21 +82,13 @@ impl Shuffling {
             }
         }
     }
-
-    /// `none`, `full` or `blocks`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Full => "full",
-            Self::Blocks { .. } => "blocks",
-        }
-    }
 }
 
 impl fmt::Display for Shuffling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::None | Self::Full => f.write_str(self.name()),
+            Self::None => f.write_str("none"),
+            Self::Full => f.write_str("full"),
             Self::Blocks { block, buffer } => write!(f, "blocks of {block} in a buffer of {buffer} samples"),
         }
     }
@@ -105,7 +97,7 @@ impl fmt::Display for Shuffling {
 /// The orders of a training's epochs.
 #[derive(Debug)]
 pub(crate) struct Orders {
-    pub(crate) shuffling: Shuffling,
+    shuffling: Shuffling,
     seed: u64,
     samples: usize,
     window: usize,
@@ -113,7 +105,6 @@ pub(crate) struct Orders {
     epoch: Option<usize>,
     start: usize,
     blocks: Vec<u32>,
-    order: Vec<u32>,
 }
 
 impl Orders {
@@ -125,16 +116,7 @@ impl Orders {
             Shuffling::None => (1_usize << 16).next_multiple_of(batch_size),
             Shuffling::Blocks { buffer, .. } => buffer,
         };
-        Self {
-            shuffling,
-            seed,
-            samples,
-            window,
-            epoch: None,
-            start: 0,
-            blocks: Vec::new(),
-            order: Vec::new(),
-        }
+        Self { shuffling, seed, samples, window, epoch: None, start: 0, blocks: Vec::new() }
     }
 
     /// Samples of a window, but for an epoch's last one, which has what is left.
@@ -165,20 +147,19 @@ impl Orders {
         }
     }
 
-    /// The samples of a window in their order.
-    pub(crate) fn order(&mut self, epoch: usize, window: usize) -> &[u32] {
-        self.order.clear();
+    /// Puts the samples of a window into `order`, in their order.
+    pub(crate) fn order(&mut self, epoch: usize, window: usize, order: &mut Vec<u32>) {
+        order.clear();
         // From the data's order, so that an epoch's order does not depend on the epochs before.
         for range in self.pieces(epoch, window) {
-            self.order.extend(range.start as u32..range.end as u32);
+            order.extend(range.start as u32..range.end as u32);
         }
         let (purpose, position) = match self.shuffling {
-            Shuffling::None => return &self.order,
+            Shuffling::None => return,
             Shuffling::Full => (Purpose::Shuffle, epoch as u64),
             Shuffling::Blocks { .. } => (Purpose::ShuffleBuffer, (epoch as u64) << 32 | window as u64),
         };
-        Stream::new(self.seed, purpose, position).shuffle(&mut self.order);
-        &self.order
+        Stream::new(self.seed, purpose, position).shuffle(order);
     }
 
     fn draw_blocks(&mut self, epoch: usize, block: usize) {
@@ -217,9 +198,16 @@ mod tests {
         Shuffling::Blocks { block, buffer }
     }
 
+    fn order(orders: &mut Orders, epoch: usize, window: usize) -> Vec<u32> {
+        // What was there before goes.
+        let mut order = vec![7];
+        orders.order(epoch, window, &mut order);
+        order
+    }
+
     /// All windows of an epoch, one behind the other.
     fn epoch(orders: &mut Orders, epoch: usize) -> Vec<u32> {
-        (0..orders.windows()).flat_map(|window| orders.order(epoch, window).to_vec()).collect()
+        (0..orders.windows()).flat_map(|window| order(orders, epoch, window)).collect()
     }
 
     #[test]
@@ -230,15 +218,19 @@ mod tests {
             {
                 let mut orders = Orders::new(shuffling, 3, samples, 8);
                 for number in 0..3 {
-                    let mut order = epoch(&mut orders, number);
-                    order.sort_unstable();
-                    assert_eq!(order, (0..samples as u32).collect::<Vec<_>>(), "{samples} {shuffling}");
+                    let mut all = epoch(&mut orders, number);
+                    all.sort_unstable();
+                    assert_eq!(all, (0..samples as u32).collect::<Vec<_>>(), "{samples} {shuffling}");
                 }
                 let windows = orders.windows();
                 assert!(orders.window_len().is_multiple_of(8) || windows == 1);
                 for window in 0..windows {
                     let expected = orders.window_len().min(samples - window * orders.window_len());
-                    assert_eq!(orders.order(1, window).len(), expected, "{samples} {shuffling} {window}");
+                    assert_eq!(
+                        order(&mut orders, 1, window).len(),
+                        expected,
+                        "{samples} {shuffling} {window}"
+                    );
                 }
             }
         }
@@ -248,12 +240,12 @@ mod tests {
     fn an_order_belongs_to_seed_epoch_and_window() {
         let new = |seed| Orders::new(blocks(8, 64), seed, 1000, 8);
         let (mut orders, mut again) = (new(3), new(3));
-        let third = orders.order(2, 5).to_vec();
+        let third = order(&mut orders, 2, 5);
         assert_eq!(epoch(&mut again, 1), epoch(&mut orders, 1));
-        assert_eq!(again.order(2, 5), third);
-        assert_ne!(orders.order(3, 5), third);
-        assert_ne!(orders.order(2, 6), third);
-        assert_ne!(new(4).order(2, 5), third);
+        assert_eq!(order(&mut again, 2, 5), third);
+        assert_ne!(order(&mut orders, 3, 5), third);
+        assert_ne!(order(&mut orders, 2, 6), third);
+        assert_ne!(order(&mut new(4), 2, 5), third);
     }
 
     #[test]
@@ -261,7 +253,7 @@ mod tests {
         let mut orders = Orders::new(blocks(8, 512), 1, 8192, 8);
         for window in [0, 7, 15] {
             let ranges = orders.ranges(0, window);
-            let mut order = orders.order(0, window).to_vec();
+            let mut order = order(&mut orders, 0, window);
             let sorted = order.is_sorted();
             order.sort_unstable();
             let mut of_ranges: Vec<u32> =
