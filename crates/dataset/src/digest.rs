@@ -26,15 +26,8 @@ impl Digest {
     /// The digest of all that is still to be read.
     pub(crate) fn of_content(mut content: impl Read) -> io::Result<Digest> {
         let mut hasher = Hasher::default();
-        let mut buffer = vec![0; 64 * 1024];
-        loop {
-            match content.read(&mut buffer) {
-                Ok(0) => return Ok(hasher.finish()),
-                Ok(count) => hasher.update(&buffer[..count]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        io::copy(&mut content, &mut hasher)?;
+        Ok(hasher.finish())
     }
 
     /// Reads 64 hexadecimal digits; `None` for anything else.

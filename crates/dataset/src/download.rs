@@ -103,7 +103,7 @@ impl Goal<'_> {
         let mut hasher = Hasher::default();
         let found = io::copy(&mut file, &mut hasher).ok().filter(|&found| found > 0)?;
         let file = NamedTempFile::from_parts(file, TempPath::try_from_path(path).ok()?);
-        Some(Arriving { file, hasher, found, max_bytes: self.max_bytes, len: None, validator: None })
+        Some(Arriving { file, hasher, found, len: None, validator: None })
     }
 }
 
@@ -112,7 +112,6 @@ struct Arriving {
     file: NamedTempFile,
     hasher: Hasher,
     found: u64,
-    max_bytes: u64,
     len: Option<u64>,
     /// The server's word for this very content, which a range must be of (RFC 9110, 13.1.5).
     validator: Option<HeaderValue>,
@@ -274,13 +273,12 @@ impl Downloader {
         let Goal { max_bytes, folder, kept } = *goal;
         let mut request = self.agent.get(url);
         match so_far.as_ref() {
-            Some(Arriving { found, validator: Some(validator), .. }) => {
-                request =
-                    request.header("Range", format!("bytes={found}-")).header("If-Range", validator.clone());
-            }
-            // The digest will tell whether it was the same.
-            Some(Arriving { found, .. }) if kept.is_some() => {
+            Some(Arriving { found, validator, .. }) if validator.is_some() || kept.is_some() => {
                 request = request.header("Range", format!("bytes={found}-"));
+                // Without a validator, the digest will tell whether it was the same.
+                if let Some(validator) = validator {
+                    request = request.header("If-Range", validator.clone());
+                }
             }
             // A rest of something else must not be taken for the rest of this.
             _ => *so_far = None,
@@ -321,11 +319,11 @@ impl Downloader {
             // What had arrived goes first, which may have the same name.
             *so_far = None;
             let file = goal.create().map_err(|source| write_error(folder, source))?;
-            *so_far = Some(Arriving { file, hasher: Hasher::default(), found: 0, max_bytes, len, validator });
+            *so_far = Some(Arriving { file, hasher: Hasher::default(), found: 0, len, validator });
         }
         let Some(arriving) = so_far.as_mut() else { unreachable!("set just now, or there before") };
         arriving.len = len;
-        arriving.read(&mut response.into_body().into_reader(), folder, &mut |bytes, len| {
+        arriving.read(&mut response.into_body().into_reader(), goal, &mut |bytes, len| {
             watch(Event::Transfer(Transfer { url, bytes, len }));
         })?;
         let Some(Arriving { file, hasher, .. }) = so_far.take() else { unreachable!("there a moment ago") };
@@ -338,7 +336,7 @@ impl Arriving {
     fn read(
         &mut self,
         body: &mut impl Read,
-        folder: &Path,
+        goal: &Goal<'_>,
         watch: &mut dyn FnMut(u64, Option<u64>),
     ) -> Result<(), Refusal> {
         let mut buffer = vec![0; 64 * 1024];
@@ -354,13 +352,13 @@ impl Arriving {
                 }
             };
             self.found += count as u64;
-            if self.found > self.max_bytes {
-                return Err(too_long(self.found, self.max_bytes));
+            if self.found > goal.max_bytes {
+                return Err(too_long(self.found, goal.max_bytes));
             }
             self.hasher.update(&buffer[..count]);
-            self.file.write_all(&buffer[..count]).map_err(|source| write_error(folder, source))?;
+            self.file.write_all(&buffer[..count]).map_err(|source| write_error(goal.folder, source))?;
         }
-        self.file.flush().map_err(|source| write_error(folder, source))
+        self.file.flush().map_err(|source| write_error(goal.folder, source))
     }
 }
 

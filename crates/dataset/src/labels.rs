@@ -45,26 +45,26 @@ impl Labels {
             Err(DatasetError::LabelOutOfRange { path, index, value, first: 0, classes })
         };
         let bound = classes.unwrap_or(MAX_CLASSES);
-        // The largest label, the largest below 255, and whether 254 and where 255 is.
-        let (mut found, mut found_below, mut first_255) = (0, 0, None);
+        // Classes by the labels but for 255, and where 255 is.
+        let (mut found, mut first_255) = (0, None);
         for index in 0..self.count {
             let value = self.value(index);
             let Some(label) = usize::try_from(value).ok().filter(|label| *label < bound) else {
                 return out_of_range(index, value, bound);
             };
-            found = found.max(label + 1);
             if label == 255 {
                 first_255.get_or_insert(index);
             } else {
-                found_below = found_below.max(label + 1);
+                found = found.max(label + 1);
             }
         }
         // As a byte, 255 is how "no label" is written, unless the class below it is there too.
         if let (None, ElementType::U8, Some(index)) = (classes, self.file.element_type(), first_255)
-            && found_below < 255
+            && found < 255
         {
-            return out_of_range(index, 255, found_below.max(1));
+            return out_of_range(index, 255, found.max(1));
         }
+        let found = first_255.map_or(found, |_| found.max(256));
         self.classes = classes.unwrap_or(found);
         Ok(self)
     }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use crate::place::is_missing;
+
 /// A file being written beside its target. [`commit`](Self::commit) puts it there; dropping it removes it.
 #[derive(Debug)]
 pub(crate) struct Replacement {
@@ -53,9 +55,7 @@ pub(crate) fn move_aside(path: &Path) -> io::Result<()> {
         aside.push(end);
         PathBuf::from(aside)
     });
-    let is_free =
-        |name: &PathBuf| std::fs::metadata(name).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
-    std::fs::rename(path, names.find(is_free).unwrap_or_default())
+    std::fs::rename(path, names.find(|name| is_missing(name)).unwrap_or_default())
 }
 
 /// How the names of temporary files begin and end.

@@ -62,6 +62,11 @@ fn mirror(server: &Server, folder: &str) -> Mirror {
     Mirror::Url(format!("{}{folder}", server.url))
 }
 
+/// A set from a mirror, or from nowhere.
+fn source(set: Name, data_folder: PathBuf, mirror: Mirror) -> Source {
+    Source::new(set).data_dir(data_folder).public_mirrors(false).mirror(mirror)
+}
+
 /// Opens a set whose zip is `bundle`, kept in `folder/emnist`.
 fn open_set(source: &Source, bundle: &'static Bundle, folder: &Path) -> Result<(), DatasetError> {
     let mut watch = |_: Event<'_>| {};
@@ -87,11 +92,7 @@ fn one_download_for_all() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let server = server(&zip);
-    let source = Source::new(set)
-        .data_dir(folder.join("one"))
-        .public_mirrors(false)
-        .mirror(mirror(&server, "nowhere"))
-        .mirror(mirror(&server, "a"));
+    let source = source(set, folder.join("one"), mirror(&server, "nowhere")).mirror(mirror(&server, "a"));
     open_set(&source, bundle, folder).unwrap();
     assert_eq!(server.paths(), ["nowhere/gzip.zip", "a/gzip.zip"]);
     assert_eq!(names(&folder.join("emnist")), ["gzip.zip"]);
@@ -142,8 +143,7 @@ fn who_waits_finds_it_there() {
     let server = server(&zip);
     let (done, all) = mpsc::channel();
     for name in ["one", "two", "emnist"] {
-        let source =
-            Source::new(set).data_dir(folder.join(name)).public_mirrors(false).mirror(mirror(&server, "a"));
+        let source = source(set, folder.join(name), mirror(&server, "a"));
         let (folder, done) = (folder.to_owned(), done.clone());
         std::thread::spawn(move || {
             done.send(open_set(&source, bundle, &folder).map_err(|error| error.to_string()))
@@ -160,10 +160,7 @@ fn who_waits_finds_it_there() {
 fn a_zip_that_is_not_the_published_one() {
     let folder = tempfile::tempdir().unwrap();
     let server = server(b"<html>log in</html>");
-    let source = Source::new(Name::EmnistLetters)
-        .data_dir(folder.path().join("letters"))
-        .public_mirrors(false)
-        .mirror(mirror(&server, "a"));
+    let source = source(Name::EmnistLetters, folder.path().join("letters"), mirror(&server, "a"));
     let bundle = bundle(b"something else, and longer");
     let text = open_set(&source, bundle, folder.path()).unwrap_err().to_string();
     assert!(text.contains(&format!("{}a/gzip.zip: found sha256 ", server.url)), "{text}");
@@ -200,10 +197,7 @@ fn what_has_arrived_outlives_the_process() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let server = halting(&zip, 5000, 3);
-    let source = Source::new(set)
-        .data_dir(folder.join("mnist"))
-        .public_mirrors(false)
-        .mirror(Mirror::Url(server.url.clone()));
+    let source = source(set, folder.join("mnist"), mirror(&server, ""));
     let text = open_set(&source, bundle, folder).unwrap_err().to_string();
     assert!(text.contains("answered 503"), "{text}");
     assert_eq!(names(&folder.join("emnist")), ["gzip.zip.part"]);
@@ -232,10 +226,7 @@ fn a_beginning_of_something_else_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         let server = halting(&zip, zip.len(), 0);
-        let source = Source::new(set)
-            .data_dir(folder.join("mnist"))
-            .public_mirrors(false)
-            .mirror(Mirror::Url(server.url.clone()));
+        let source = source(set, folder.join("mnist"), mirror(&server, ""));
         std::fs::create_dir(folder.join("emnist")).unwrap();
         std::fs::write(folder.join("emnist/gzip.zip.part"), beginning).unwrap();
         open_set(&source, bundle, folder).unwrap();

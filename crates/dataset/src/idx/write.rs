@@ -35,15 +35,9 @@ pub fn write_idx<T: Scalar, D: Dimension>(
     path: impl AsRef<Path>,
     array: &ArrayRef<T, D>,
 ) -> Result<(), IdxError> {
-    let path = path.as_ref();
-    let header = Header::new(T::ELEMENT_TYPE, array.shape())
-        .map_err(|problem| IdxError::Malformed { path: path.to_owned(), problem })?;
-    let write = || {
-        let mut replacement = Replacement::beside(path)?;
-        write_values(&mut replacement, &header, array)?;
-        replacement.commit()
-    };
-    write().map_err(|source| IdxError::Io { action: "write", path: path.to_owned(), source })
+    let mut writer = IdxWriter::create(path.as_ref(), T::ELEMENT_TYPE, array.shape())?;
+    each_piece(array, |bytes| writer.write(bytes))?;
+    writer.finish()
 }
 
 /// Writes `array` as IDX to any writer. The writer need not be buffered.
@@ -57,7 +51,9 @@ pub fn write_idx_to<T: Scalar, D: Dimension>(
 ) -> io::Result<()> {
     let header = Header::new(T::ELEMENT_TYPE, array.shape())
         .map_err(|problem| io::Error::new(io::ErrorKind::InvalidInput, problem))?;
-    write_values(&mut writer, &header, array)
+    writer.write_all(&header.to_bytes())?;
+    each_piece(array, |bytes| writer.write_all(bytes))?;
+    writer.flush()
 }
 
 /// An IDX file that is written piece by piece, of any size, and appears under its name whole or not at all.
@@ -134,20 +130,18 @@ impl IdxWriter {
     }
 }
 
-fn write_values<T: Scalar, D: Dimension>(
-    writer: &mut impl Write,
-    header: &Header,
+/// Calls `write` with the values in file order, many at a time.
+fn each_piece<T: Scalar, D: Dimension, E>(
     array: &ArrayRef<T, D>,
-) -> io::Result<()> {
-    let mut buffer = header.to_bytes();
-    buffer.reserve(BUFFER_BYTES.min(header.payload_len()));
+    mut write: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut buffer = Vec::with_capacity(BUFFER_BYTES.min(array.len() * T::ELEMENT_TYPE.size()));
     for value in array {
         buffer.extend_from_slice(value.to_be().as_ref());
         if buffer.len() >= BUFFER_BYTES {
-            writer.write_all(&buffer)?;
+            write(&buffer)?;
             buffer.clear();
         }
     }
-    writer.write_all(&buffer)?;
-    writer.flush()
+    write(&buffer)
 }
