@@ -100,6 +100,17 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     Ok(out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(OutputError)?)
 }
 
+/// Whole numbers of at least 1 with commas between them. A message calls them `what`, and shows `example`.
+pub(crate) fn whole_numbers(text: &str, what: &str, example: &str) -> Result<Vec<usize>, String> {
+    let number = |item: &str| match item.trim().parse() {
+        Ok(0) | Err(_) => {
+            Err(format!("{item:?} is no {what}, expected whole numbers of at least 1 like {example}"))
+        }
+        Ok(number) => Ok(number),
+    };
+    text.split(',').map(number).collect()
+}
+
 /// The code to exit with after a command; an error is told in one line.
 pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
     let Err(error) = outcome else { return ExitCode::SUCCESS };

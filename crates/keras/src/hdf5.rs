@@ -150,11 +150,9 @@ impl<'a> Hdf5<'a> {
         let address = self.find(path)?.ok_or_else(|| wrong(path, "not in the file"))?;
         let dataset = self.dataset(address, path)?;
         let shape = dataset.shape;
-        let width = match dataset.datatype {
-            Datatype::Float { size: size @ (4 | 8), .. } => size,
-            other => {
-                return Err(wrong(path, &format!("{other}, expected numbers of type float32 or float64")));
-            }
+        let Datatype::Float { size: width, big_endian } = dataset.datatype else {
+            let problem = format!("{}, expected numbers of type float32 or float64", dataset.datatype);
+            return Err(wrong(path, &problem));
         };
         let bytes = shape.iter().try_fold(width, |product, &size| product.checked_mul(size));
         let stored = match dataset.storage {
@@ -171,7 +169,7 @@ impl<'a> Hdf5<'a> {
         }
         let unread = self.unread.get().checked_sub(stored.len());
         self.unread.set(unread.ok_or_else(|| wrong(path, "lies where other arrays do"))?);
-        let values = floats(stored, dataset.datatype).map_err(|problem| wrong(path, &problem))?;
+        let values = floats(stored, width, big_endian).map_err(|problem| wrong(path, &problem))?;
         Ok(Array { shape, values })
     }
 
@@ -212,10 +210,9 @@ impl<'a> Hdf5<'a> {
     }
 }
 
-/// Numbers in single precision; those in double precision are rounded.
-fn floats(stored: &[u8], datatype: Datatype) -> Result<Vec<f32>, String> {
-    let Datatype::Float { size, big_endian } = datatype else { return Ok(Vec::new()) };
-    if size == 4 {
+/// Numbers of 4 bytes as they are, numbers of 8 rounded.
+fn floats(stored: &[u8], width: usize, big_endian: bool) -> Result<Vec<f32>, String> {
+    if width == 4 {
         let values = stored.as_chunks().0.iter();
         return Ok(values
             .map(|&b| if big_endian { f32::from_be_bytes(b) } else { f32::from_le_bytes(b) })
@@ -248,17 +245,16 @@ mod tests {
 
     #[test]
     fn floats_of_each_width_and_order() {
-        let numbers = |bytes: &[u8], size, big_endian| floats(bytes, Datatype::Float { size, big_endian });
-        assert_eq!(numbers(&1.5_f32.to_be_bytes(), 4, true), Ok(vec![1.5]));
-        assert_eq!(numbers(&(-2.5_f64).to_be_bytes(), 8, true), Ok(vec![-2.5]));
+        assert_eq!(floats(&1.5_f32.to_be_bytes(), 4, true), Ok(vec![1.5]));
+        assert_eq!(floats(&(-2.5_f64).to_be_bytes(), 8, true), Ok(vec![-2.5]));
         // Rounded to nearest: a third is 0x3EAAAAAB.
-        assert_eq!(numbers(&(1.0 / 3.0_f64).to_le_bytes(), 8, false), Ok(vec![f32::from_bits(0x3EAA_AAAB)]));
+        assert_eq!(floats(&(1.0 / 3.0_f64).to_le_bytes(), 8, false), Ok(vec![f32::from_bits(0x3EAA_AAAB)]));
         // What is not finite stays as it is; what is must stay finite.
         let nan = f32::from_bits(0x7FC0_1234);
-        assert_eq!(numbers(&nan.to_le_bytes(), 4, false).unwrap()[0].to_bits(), nan.to_bits());
-        assert_eq!(numbers(&f64::NEG_INFINITY.to_le_bytes(), 8, false), Ok(vec![f32::NEG_INFINITY]));
+        assert_eq!(floats(&nan.to_le_bytes(), 4, false).unwrap()[0].to_bits(), nan.to_bits());
+        assert_eq!(floats(&f64::NEG_INFINITY.to_le_bytes(), 8, false), Ok(vec![f32::NEG_INFINITY]));
         let problem = "the number 1e300 is too large for single precision";
-        assert_eq!(numbers(&1e300_f64.to_le_bytes(), 8, false), Err(problem.to_owned()));
+        assert_eq!(floats(&1e300_f64.to_le_bytes(), 8, false), Err(problem.to_owned()));
     }
 
     #[test]

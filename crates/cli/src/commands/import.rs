@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{anyhow, ensure};
 use ziffer_keras::{Imported, Options, import};
 
-use crate::usage::print;
+use crate::usage::{print, whole_numbers};
 
 /// Read a network that Keras saved
 ///
@@ -30,13 +30,7 @@ pub struct Import {
 struct Shape(Vec<usize>);
 
 fn shape(text: &str) -> Result<Shape, String> {
-    let size = |item: &str| match item.trim().parse() {
-        Ok(0) | Err(_) => {
-            Err(format!("{item:?} is no size, expected whole numbers of at least 1 like 28,28"))
-        }
-        Ok(size) => Ok(size),
-    };
-    text.split(',').map(size).collect::<Result<_, _>>().map(Shape)
+    whole_numbers(text, "size", "28,28").map(Shape)
 }
 
 impl Import {

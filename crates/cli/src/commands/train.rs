@@ -14,7 +14,7 @@ use super::data::{self, DataArgs};
 use crate::interrupt;
 use crate::recipe::{OptimizerName, Recipe};
 use crate::run_folder::{self, RunSummary};
-use crate::usage::print;
+use crate::usage::{print, whole_numbers};
 
 /// Train a network and evaluate it on the test part
 ///
@@ -84,13 +84,7 @@ enum How {
 struct Hidden(Vec<usize>);
 
 fn hidden(text: &str) -> Result<Hidden, String> {
-    let units = |item: &str| match item.trim().parse() {
-        Ok(0) | Err(_) => {
-            Err(format!("{item:?} is no number of units, expected whole numbers of at least 1 like 128,64"))
-        }
-        Ok(units) => Ok(units),
-    };
-    text.split(',').map(units).collect::<Result<_, _>>().map(Hidden)
+    whole_numbers(text, "number of units", "128,64").map(Hidden)
 }
 
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
