@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use ziffer_dataset::catalogue::Name;
-use ziffer_nn::{Activation, Adam, AdamW, AnyOptimizer, RmsProp, Sequential, Sgd};
+use ziffer_nn::{Activation, Adam, AdamW, AnyOptimizer, OneLine, RmsProp, Sequential, Sgd};
 use ziffer_trainer::Shuffle;
 
 /// Everything that decides a run's result, but for the data themselves and initial weights from a file.
@@ -115,7 +115,7 @@ pub enum RecipeError {
         source: io::Error,
     },
     /// Not TOML, or not a recipe's keys and values.
-    #[error("{}: {problem}", path.display())]
+    #[error("{}: {}", path.display(), OneLine(problem))]
     Malformed {
         /// The file.
         path: PathBuf,

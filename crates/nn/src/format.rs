@@ -13,7 +13,7 @@ use ziffer_tensor::Activation;
 
 use crate::layer::Layer;
 use crate::model::Placed;
-use crate::{BuildError, Dense, Flatten, Initializer, Model, Sequential, Staged};
+use crate::{BuildError, Dense, Flatten, Initializer, Model, OneLine, Sequential, Staged};
 
 /// The metadata's key.
 const ARCHITECTURE: &str = "architecture";
@@ -32,7 +32,7 @@ pub enum FormatError {
         source: io::Error,
     },
     /// Not a safetensors file, or a damaged one.
-    #[error("{}: not a whole safetensors file: {source}", path.display())]
+    #[error("{}: not a whole safetensors file: {}", path.display(), OneLine(source))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -40,7 +40,7 @@ pub enum FormatError {
         source: safetensors::SafeTensorError,
     },
     /// The tensors are not those of the model.
-    #[error("{}: {problem}", path.display())]
+    #[error("{}: {}", path.display(), OneLine(problem))]
     Mismatch {
         /// The file.
         path: PathBuf,
@@ -48,7 +48,7 @@ pub enum FormatError {
         problem: String,
     },
     /// The architecture does not fit together.
-    #[error("{}: the architecture in the metadata is wrong: {source}", path.display())]
+    #[error("{}: the architecture in the metadata is wrong: {}", path.display(), OneLine(source))]
     Architecture {
         /// The file.
         path: PathBuf,

@@ -48,7 +48,8 @@ fn load(bytes: &[u8]) -> Result<Model, String> {
     );
     outcome.map_err(|error| {
         let message = error.to_string();
-        assert!(message.contains("model.safetensors") && !message.contains('\n'), "{message}");
+        assert!(message.contains("model.safetensors"), "{message}");
+        assert!(!message.contains(char::is_control) && message.len() < 1000, "{message:?}");
         message
     })
 }
@@ -141,6 +142,16 @@ fn lies_are_refused_without_a_panic_or_much_memory() {
     refuse(&file(&dense(1, 1, &twice), &[0; 12]), "not a whole safetensors file");
     let doubled = good.replacen(r#""__metadata__""#, r#""__metadata__":{},"__metadata__""#, 1);
     refuse(&file(&doubled, &[0; 8]), "not a whole safetensors file");
+
+    // Words that would move the cursor, or fill the screen, of whoever reads the refusal.
+    for word in ["\\u001b[2J\\n", &"x".repeat(1 << 20)] {
+        let kernel = tensor("dense.kernel", "[1,1]", 0, 4).replace("F32", word);
+        refuse(&file(&dense(1, 1, &kernel), &[0; 4]), "unknown variant");
+        let tensors = tensor("dense.kernel", "[1,1]", 0, 4)
+            + &tensor("dense.bias", "[1]", 4, 8)
+            + &tensor(word, "[1]", 8, 12);
+        refuse(&file(&dense(1, 1, &tensors), &[0; 12]), "has a tensor");
+    }
 
     // Names without an end of tensors without values.
     let mut empty = String::new();

@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use serde::{Deserialize, Serialize};
 use ziffer_nn::optimizer::MAX_SLOTS;
 use ziffer_nn::training::{State, StateError, StepResult};
-use ziffer_nn::{Model, Optimizer, Staged, Training};
+use ziffer_nn::{Model, OneLine, Optimizer, Staged, Training};
 
 use crate::History;
 
@@ -172,7 +172,7 @@ pub enum CheckpointError {
         source: io::Error,
     },
     /// Another training.
-    #[error("{}: cannot resume with other settings: {differences}; give those of the checkpoint, or start over without resuming", path.display())]
+    #[error("{}: cannot resume with other settings: {}; give those of the checkpoint, or start over without resuming", path.display(), OneLine(differences))]
     Settings {
         /// The checkpoint.
         path: PathBuf,
@@ -268,7 +268,8 @@ impl Keeper {
                 }
             };
             let parsed = State::parse(&bytes).map_err(|error| error.to_string()).and_then(|state| {
-                let text: Text = serde_json::from_str(state.text()).map_err(|error| error.to_string())?;
+                let text: Text =
+                    serde_json::from_str(state.text()).map_err(|error| OneLine(error).to_string())?;
                 Ok((state, text))
             });
             let (state, Text { standing, settings }) = match parsed {

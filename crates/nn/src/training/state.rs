@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Training;
+use crate::OneLine;
 use crate::model::Model;
 use crate::optimizer::Optimizer;
 
@@ -35,13 +36,13 @@ struct Metadata {
 #[non_exhaustive]
 pub enum StateError {
     /// Not a safetensors file, or not a whole one.
-    #[error("not a whole safetensors file: {0}")]
+    #[error("not a whole safetensors file: {}", OneLine(.0))]
     Damaged(#[from] safetensors::SafeTensorError),
     /// A safetensors file of another kind.
     #[error("no \"{TRAINING}\" in its metadata: it is not a training's state")]
     NotAState,
     /// The metadata cannot be understood.
-    #[error("the \"{TRAINING}\" in its metadata is wrong: {0}")]
+    #[error("the \"{TRAINING}\" in its metadata is wrong: {}", OneLine(.0))]
     Metadata(#[from] serde_json::Error),
     /// The digest is not that of the content.
     #[error("it is damaged: its content has another digest than it says")]
@@ -50,7 +51,7 @@ pub enum StateError {
     #[error("it has made {0} steps, expected fewer than {ITERATIONS_END}")]
     Iteration(u64),
     /// Another model or another optimizer.
-    #[error("{0}")]
+    #[error("{}", OneLine(.0))]
     Mismatch(String),
 }
 
