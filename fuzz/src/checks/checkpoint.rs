@@ -1,0 +1,155 @@
+//! A training's states, and going on from them.
+
+use std::fs;
+use std::num::NonZero;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use ndarray::aview2;
+use safetensors::SafeTensors;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use ziffer_nn::team::Team;
+use ziffer_nn::training::State;
+use ziffer_nn::{Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy, Training, WithClasses};
+use ziffer_trainer::callback::{EarlyStopping, ModelCheckpoint, Monitor};
+use ziffer_trainer::{Checkpoints, Every, History, TrainError, Trainer};
+
+use super::framed::framed;
+use super::{check_line, write};
+
+/// Epochs of three steps each.
+const EPOCHS: usize = 3;
+const BATCH_SIZE: usize = 2;
+const X: &[[f32; 2]] = &[[0.0, 1.0], [0.5, 0.0], [1.0, 1.0], [0.0, 0.2], [0.7, 0.3]];
+const CLASSES: &[usize] = &[0, 1, 0, 1, 1];
+
+/// A state that a training takes is there tensor by tensor, and saved again it is the same state. One that it does not
+/// take changes nothing. A run that resumes ends, with an error or well. The same once more with the lengths and the
+/// digest put right.
+pub fn checkpoint(folder: &Path, bytes: &[u8]) -> bool {
+    let accepted = check(folder, bytes);
+    let repaired = framed(bytes).map(with_digest);
+    repaired.is_some_and(|repaired| repaired != bytes && check(folder, &repaired)) || accepted
+}
+
+fn check(folder: &Path, bytes: &[u8]) -> bool {
+    let state = match State::parse(bytes) {
+        Ok(state) => state,
+        Err(error) => {
+            check_line(&error);
+            return false;
+        }
+    };
+    let accepted = check_state(&state, bytes);
+    resume(folder, bytes);
+    accepted
+}
+
+fn check_state(state: &State<'_>, bytes: &[u8]) -> bool {
+    let (mut model, mut training) = fresh();
+    let before = training.to_safetensors(&model, "");
+    if let Err(error) = training.restore(&mut model, state) {
+        check_line(&error);
+        assert_eq!(training.to_safetensors(&model, ""), before);
+        return false;
+    }
+    let saved = training.to_safetensors(&model, state.text());
+    let read = |bytes| SafeTensors::deserialize(bytes).expect("a whole file");
+    let (ours, theirs) = (read(saved.as_slice()), read(bytes));
+    assert_eq!(ours.len(), theirs.len());
+    for (name, tensor) in ours.tensors() {
+        assert_eq!(theirs.tensor(&name).expect("a tensor of each name"), tensor, "{name}");
+    }
+    let saved_state = State::parse(&saved).expect("what was saved");
+    assert_eq!((saved_state.iteration(), saved_state.text()), (state.iteration(), state.text()));
+    let (mut other_model, mut other) = fresh();
+    other.restore(&mut other_model, &saved_state).expect("what was saved");
+    assert_eq!(other.to_safetensors(&other_model, state.text()), saved);
+
+    // It goes on, unless the loss is no number.
+    static ALONE: LazyLock<Team> = LazyLock::new(|| Team::new(1).expect("a thread"));
+    let loss = SparseCategoricalCrossentropy::default();
+    let stretch = (&*ALONE).into();
+    if training.run(&mut model, &loss, &samples(), &[0, 1], stretch).is_ok() {
+        assert_eq!(training.iteration(), state.iteration() + 1);
+    }
+    true
+}
+
+/// What the seeds of the corpus are made by, too: all but the epochs is part of a checkpoint.
+pub fn train(folder: &Path, epochs: usize, every: Every) -> Result<History, TrainError> {
+    let stopping = EarlyStopping::new(Monitor::ValLoss, 100).restore_best_weights(false);
+    Trainer::new(Adam::default(), SparseCategoricalCrossentropy::default())
+        .epochs(epochs)
+        .batch_size(BATCH_SIZE)
+        .threads(1)
+        .callback(stopping)
+        .callback(ModelCheckpoint::new(folder.join("best.safetensors"), Monitor::Accuracy))
+        .checkpoints(Checkpoints::new(folder).every(every).resume(true))
+        .fit_samples(&mut fresh().0, &samples(), Some(&samples()))
+}
+
+fn resume(folder: &Path, bytes: &[u8]) {
+    let folder = folder.join("run");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir(&folder).expect("a folder that can be written");
+    write(&folder, "checkpoint-000001.safetensors", bytes);
+    match train(&folder, EPOCHS, Every::Epochs(NonZero::<usize>::MAX)) {
+        Ok(history) => {
+            let History { loss, accuracy, val_loss, val_accuracy, seconds } = &history;
+            assert!(history.epochs() <= EPOCHS);
+            for list in [loss, accuracy, val_loss, val_accuracy, seconds] {
+                assert_eq!(list.len(), history.epochs());
+            }
+            assert!(accuracy.iter().chain(val_accuracy).all(|share| (0.0..=1.0).contains(share)));
+        }
+        Err(error) => drop(check_line(&error)),
+    }
+}
+
+fn fresh() -> (Model, Training<f32, Adam>) {
+    let stack = Sequential::new([2]).dense(2, Activation::Relu).dense(2, Activation::Softmax);
+    let model = stack.build(1).expect("layers that fit");
+    let training = Training::new(&model, Adam::default(), BATCH_SIZE).expect("memory for a few numbers");
+    (model, training)
+}
+
+fn samples() -> WithClasses<'static, f32> {
+    WithClasses::new(aview2(X), CLASSES)
+}
+
+/// The bytes with the digest that their content has, if there is a place for one.
+fn with_digest(mut bytes: Vec<u8>) -> Vec<u8> {
+    if let Some((was, is)) = digests(&bytes)
+        && let Some(at) = bytes.windows(was.len()).position(|window| window == was.as_bytes())
+    {
+        bytes[at..at + is.len()].copy_from_slice(is.as_bytes());
+    }
+    bytes
+}
+
+/// The digest that a state says it has, if it is as long as one, and that of its content.
+fn digests(bytes: &[u8]) -> Option<(String, String)> {
+    let tensors = SafeTensors::deserialize(bytes).ok()?;
+    let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
+    let training: Value = serde_json::from_str(header.metadata().as_ref()?.get("training")?).ok()?;
+    let was = training["sha256"].as_str().filter(|text| text.len() == 64)?;
+
+    let mut digest = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        digest.update((bytes.len() as u64).to_le_bytes());
+        digest.update(bytes);
+    };
+    part(&training["iteration"].as_u64()?.to_le_bytes());
+    part(training["text"].as_str()?.as_bytes());
+    let mut named = tensors.tensors();
+    named.sort_by(|a, b| a.0.cmp(&b.0));
+    for (name, tensor) in named {
+        part(name.as_bytes());
+        part(format!("{:?} {:?}", tensor.dtype(), tensor.shape()).as_bytes());
+        part(tensor.data());
+    }
+    let is = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Some((was.to_owned(), is))
+}
