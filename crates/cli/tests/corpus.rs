@@ -52,3 +52,8 @@ fn checkpoint() {
 fn recipe() {
     over_corpus("recipe", checks::recipe);
 }
+
+#[test]
+fn keras() {
+    over_corpus("keras", checks::keras);
+}

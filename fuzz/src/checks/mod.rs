@@ -9,12 +9,14 @@ pub mod checkpoint;
 mod framed;
 mod gz;
 mod idx;
+mod keras;
 mod model;
 mod recipe;
 
 pub use checkpoint::checkpoint;
 pub use gz::gz;
 pub use idx::idx;
+pub use keras::keras;
 pub use model::model;
 pub use recipe::recipe;
 
