@@ -172,7 +172,7 @@ pub enum CheckpointError {
         source: io::Error,
     },
     /// Another training.
-    #[error("{}: cannot resume with other settings: {}; give those of the checkpoint, or start over without resuming", path.display(), OneLine(differences))]
+    #[error("{}: cannot resume with other settings: {differences}; give those of the checkpoint, or start over without resuming", path.display())]
     Settings {
         /// The checkpoint.
         path: PathBuf,
@@ -395,6 +395,9 @@ fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// More than a recipe has settings; a file that was not written by ziffer may say more.
+const MOST_DIFFERENCES: usize = 20;
+
 /// What differs, in words; `None` if nothing does.
 fn differences(was: &Settings, is: &Settings) -> Option<String> {
     let mut names: Vec<&String> = was.keys().chain(is.keys()).collect();
@@ -410,8 +413,12 @@ fn differences(was: &Settings, is: &Settings) -> Option<String> {
     if different.len() > 1 {
         different.retain(|(name, ..)| *name != INITIAL_WEIGHTS);
     }
-    let texts: Vec<_> =
-        different.iter().map(|(name, was, is)| format!("{name} was {was}, is {is}")).collect();
+    let mut texts: Vec<_> = (different.iter().take(MOST_DIFFERENCES))
+        .map(|(name, was, is)| format!("{} was {}, is {}", OneLine(name), OneLine(was), OneLine(is)))
+        .collect();
+    if different.len() > MOST_DIFFERENCES {
+        texts.push(format!("and {} more", different.len() - MOST_DIFFERENCES));
+    }
     (!texts.is_empty()).then(|| texts.join("; "))
 }
 
@@ -493,5 +500,8 @@ mod tests {
         assert_eq!(differences(&was, &is).unwrap(), "batch_size was 32, is 64; hidden was not set, is [3]");
         let is = settings(&[("batch_size", "32"), ("seed", "0"), (INITIAL_WEIGHTS, "cd")]);
         assert_eq!(differences(&was, &is).unwrap(), "initial weights was ab, is cd");
+        let is = (0..MOST_DIFFERENCES + 1).map(|i| (format!("{i:02}\n"), "9".repeat(1000))).collect();
+        let shown = differences(&Settings::new(), &is).unwrap();
+        assert!(shown.ends_with("9...; and 1 more") && !shown.contains('\n'), "{shown}");
     }
 }
