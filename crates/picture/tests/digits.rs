@@ -1,0 +1,103 @@
+//! Real digits as picture files: drawn at three sizes, in both polarities, off-centre and scaled, written as PNG, and
+//! recognised about as well as MNIST's own pictures.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are outside of what clippy.toml allows")]
+
+mod drawing;
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use drawing::{Drawing, png};
+use ndarray::{ArrayView1, ArrayView2};
+use ziffer_dataset::catalogue::Name;
+use ziffer_dataset::{Mirror, Source, TrainTest, View};
+use ziffer_nn::{Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy};
+use ziffer_picture::prepare;
+use ziffer_tensor::random::{Purpose, Stream};
+use ziffer_tensor::reduce::argmax;
+use ziffer_trainer::Trainer;
+
+/// Points of accuracy that a file may cost.
+const TOLERANCE: f64 = 1.5;
+
+/// The tutorial's network after two epochs, and the data.
+static TRAINED: LazyLock<(Model, TrainTest)> = LazyLock::new(|| {
+    let folder = tempfile::TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let mirror = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/mnist");
+    let source = Source::new(Name::Mnist).data_dir(folder.path()).mirror(Mirror::Folder(mirror));
+    // The files stay mapped when the folder goes.
+    let data = TrainTest::open(&source).unwrap();
+    let mut model = Sequential::new([28, 28])
+        .flatten()
+        .dense(128, Activation::Relu)
+        .dense(64, Activation::Relu)
+        .dense(10, Activation::Softmax)
+        .build(0)
+        .unwrap();
+    Trainer::new(Adam::default(), SparseCategoricalCrossentropy::default())
+        .epochs(2)
+        .fit(&mut model, &data.train)
+        .unwrap();
+    (model, data)
+});
+
+/// The percentage of right answers to pictures, one for each sample of the view.
+fn accuracy(pictures: &[u8], view: View<'_>) -> f64 {
+    let rows = ArrayView2::from_shape((view.len(), 28 * 28), pictures).unwrap();
+    let said = TRAINED.0.predict(rows);
+    let right = |(said, label): (ArrayView1<'_, f32>, usize)| argmax(said.as_slice().unwrap()) == label;
+    100.0 * said.rows().into_iter().zip(view.labels()).filter(|pair| right(*pair)).count() as f64
+        / view.len() as f64
+}
+
+/// Holds the first `samples` test pictures, drawn on pages of this side, to MNIST's own.
+fn recognised_as_well_as_rows(side: usize, samples: usize) {
+    let view = TRAINED.1.test.view().slice(..samples);
+    let plain = accuracy(view.pixels(), view);
+    for is_dark in [true, false] {
+        let mut stream = Stream::new(side as u64, Purpose::Augment, u64::from(is_dark));
+        let mut pictures = Vec::new();
+        for sample in 0..samples {
+            let drawing = Drawing::random(side, is_dark, &mut stream);
+            let file = png(side, side, &drawing.draw(view.image(sample)));
+            let prepared = prepare(&file, [28, 28]);
+            pictures.extend(prepared.unwrap_or_else(|error| panic!("sample {sample}, {drawing:?}: {error}")));
+        }
+        let files = accuracy(&pictures, view);
+        assert!(files >= plain - TOLERANCE, "{side} px, dark {is_dark}: {files} %, plain {plain} %");
+    }
+}
+
+#[test]
+fn small_files() {
+    recognised_as_well_as_rows(28, 1000);
+}
+
+#[test]
+fn middling_files() {
+    recognised_as_well_as_rows(200, 1000);
+}
+
+/// Of which one may be wrong.
+#[test]
+fn large_files() {
+    recognised_as_well_as_rows(2000, 70);
+}
+
+/// MNIST's own pictures are prepared already.
+#[test]
+fn what_is_prepared_stays_as_it_is() {
+    let view = TRAINED.1.test.view();
+    let mut pictures = Vec::new();
+    let mut same = 0;
+    for sample in 0..view.len() {
+        let prepared = prepare(&png(28, 28, view.image(sample)), [28, 28]).unwrap();
+        let off =
+            prepared.iter().zip(view.image(sample)).map(|(a, b)| u32::from(a.abs_diff(*b))).sum::<u32>();
+        // Less than a level a pixel.
+        same += usize::from(off < 28 * 28);
+        pictures.extend(prepared);
+    }
+    let (plain, files) = (accuracy(view.pixels(), view), accuracy(&pictures, view));
+    assert!((files - plain).abs() < 0.2 && same > 9000, "{files} %, plain {plain} %, {same} as they were");
+}
