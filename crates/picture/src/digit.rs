@@ -97,3 +97,57 @@ fn strokes(ink: &Ink, edge: u8, core: u8) -> Vec<Stroke> {
     }
     strokes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ink by rows of text: `#` full, `+` a stroke's inside or edge, `.` faint.
+    fn ink(rows: &[&str], noise: f64) -> Ink {
+        let amount = |c| match c {
+            '#' => 200,
+            '+' => 40,
+            '.' => 10,
+            _ => 0,
+        };
+        let amounts = rows.iter().flat_map(|row| row.chars().map(amount)).collect();
+        Ink { width: rows[0].len(), height: rows.len(), amounts, contrast: 200, noise }
+    }
+
+    #[test]
+    fn strokes_are_cropped_with_their_outline() {
+        let found =
+            Digit::of(&ink(&["        ", "  .##.  ", "  +##+  ", "     #  ", "        "], 0.0)).unwrap();
+        // 60 is the outline: what is paler may be cut off, but is kept inside.
+        let amounts = vec![200, 200, 0, 200, 200, 40, 0, 0, 200];
+        assert_eq!(found, Digit { width: 3, height: 3, amounts });
+    }
+
+    #[test]
+    fn parts_stay_and_specks_go() {
+        let bar = "#".repeat(40);
+        let rows = [
+            &*format!("{bar}  #"),
+            &*format!("{bar}   "),
+            &*" ".repeat(43),
+            &*format!("###{}", " ".repeat(40)),
+        ];
+        let found = Digit::of(&ink(&rows, 0.0)).unwrap();
+        assert_eq!((found.width, found.height), (40, 4), "3 of 80 is a part, 1 of 80 a speck");
+    }
+
+    #[test]
+    fn noise_is_no_stroke() {
+        let rows = ["+      ", " ##    ", " ##   +", "+  +   "];
+        let found = Digit::of(&ink(&rows, 15.0)).unwrap();
+        assert_eq!(found, Digit { width: 2, height: 2, amounts: vec![200; 4] });
+    }
+
+    #[test]
+    fn turned_as_the_camera_says() {
+        let digit = Digit { width: 2, height: 1, amounts: vec![1, 2] };
+        let turned = digit.turned(Orientation::Rotate90);
+        assert_eq!(turned, Digit { width: 1, height: 2, amounts: vec![1, 2] });
+        assert_eq!(turned.turned(Orientation::Rotate180).amounts, [2, 1]);
+    }
+}

@@ -125,3 +125,49 @@ fn paper_tone(histogram: &[u64; 256]) -> Option<u8> {
     let range = if 2 * lower > total { 0..split } else { split..256 };
     range.max_by_key(|&tone| histogram[tone]).map(|tone| tone as u8)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{GrayImage, ImageBuffer, Luma, LumaA, RgbImage, RgbaImage};
+
+    #[test]
+    fn large_pictures_become_means_over_squares() {
+        // 1,500 x 3 pixels in squares of 2x2: the last row has but one row of its own.
+        let image = GrayImage::from_fn(1500, 3, |x, y| Luma([(x % 2 * 100 + y * 20) as u8]));
+        let grey = Grey::of(&DynamicImage::ImageLuma8(image)).unwrap();
+        assert_eq!((grey.width, grey.height), (750, 2));
+        assert!(grey.tones[..750].iter().all(|tone| *tone == 60), "0, 100, 20 and 120");
+        assert!(grey.tones[750..].iter().all(|tone| *tone == 90), "40 and 140");
+    }
+
+    #[test]
+    fn colours_and_depths() {
+        let tones = |image: DynamicImage| Grey::of(&image).unwrap().tones;
+        let red = RgbImage::from_pixel(1, 1, image::Rgb([255, 0, 0]));
+        assert_eq!(tones(DynamicImage::ImageRgb8(red)), [54], "0.2126 of 255, by BT.709");
+        let deep = |tone: u16| ImageBuffer::<Luma<u16>, _>::from_pixel(1, 1, Luma([tone]));
+        for (tone, expected) in [(0, 0), (128, 0), (129, 1), (257, 1), (65_535, 255)] {
+            assert_eq!(tones(DynamicImage::ImageLuma16(deep(tone))), [expected]);
+        }
+    }
+
+    /// White ink and black ink on nothing; a black and a white sheet with a transparent rim.
+    #[test]
+    fn what_is_transparent_is_paper() {
+        for (ink, paper) in [(0, 255), (255, 0), (90, 255), (200, 0)] {
+            let image = ImageBuffer::from_vec(4, 1, vec![ink, 255, ink, 0, 17, 0, ink, 255]).unwrap();
+            let image: ImageBuffer<LumaA<u8>, _> = image;
+            let grey = Grey::of(&DynamicImage::ImageLumaA8(image)).unwrap();
+            assert_eq!(grey.tones, [ink, paper, paper, ink]);
+        }
+        for (ink, paper) in [(0, 255), (255, 0), (40, 200)] {
+            let [i, p, rim] = [[ink, ink, ink, 255], [paper, paper, paper, 255], [ink, ink, ink, 0]];
+            let image = RgbaImage::from_vec(6, 1, [rim, p, p, i, p, rim].concat()).unwrap();
+            let grey = Grey::of(&DynamicImage::ImageRgba8(image)).unwrap();
+            assert_eq!(grey.tones, [paper, paper, paper, ink, paper, paper]);
+        }
+        let nothing = DynamicImage::ImageRgba8(RgbaImage::new(5, 5));
+        assert!(matches!(Grey::of(&nothing), Err(PictureError::EmptyPage)));
+    }
+}

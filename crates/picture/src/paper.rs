@@ -20,6 +20,8 @@ const EVEN_TONES: u8 = 4;
 const CLEAN_SHARE: f64 = 0.2;
 /// Rounds of reweighting.
 const ROUNDS: usize = 30;
+/// One pixel of so many, and four at least, reaches the contrast: a digit may be small on its page.
+const STRONGEST: usize = 5000;
 /// The least contrast of ink, of 255, and how many times the paper's deviation it has to be.
 const LEAST_CONTRAST: u8 = 16;
 const LEAST_DEVIATIONS: f64 = 5.0;
@@ -65,7 +67,7 @@ impl Ink {
         for &amount in &amounts {
             sizes[usize::from(amount)] += 1;
         }
-        let strongest = (amounts.len() / 1000).max(4);
+        let strongest = (amounts.len() / STRONGEST).max(4);
         let contrast = quantile(&sizes, amounts.len().saturating_sub(strongest)) as u8;
         if contrast < LEAST_CONTRAST || f64::from(contrast) < LEAST_DEVIATIONS * noise {
             return Err(PictureError::EmptyPage);
@@ -197,4 +199,63 @@ fn solve(mut equations: [[f64; 7]; 6]) -> [f64; 6] {
         solution[row] = (equations[row][6] - known) / equations[row][row];
     }
     solution
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A page of this tone by place, with a bar of ink over a fifth of its width.
+    fn page(width: usize, height: usize, ink: u8, tone: impl Fn(usize, usize) -> f64) -> Grey {
+        let pixel = |place: usize| {
+            let (row, column) = (place / width, place % width);
+            let is_ink = (2 * width..3 * width).contains(&(5 * column)) && (row > 2 && row + 3 < height);
+            if is_ink { ink } else { tone(row, column) as u8 }
+        };
+        Grey { width, height, tones: (0..width * height).map(pixel).collect() }
+    }
+
+    #[test]
+    fn ink_is_what_differs_from_even_paper() {
+        for (paper, ink) in [(255, 0), (0, 255), (200, 90), (30, 80)] {
+            let page = page(30, 20, ink, |_, _| f64::from(paper));
+            let found = Ink::on(&page).unwrap();
+            let amounts: Vec<u8> = page.tones.iter().map(|tone| tone.abs_diff(paper)).collect();
+            assert_eq!((found.amounts, found.contrast), (amounts, paper.abs_diff(ink)));
+        }
+    }
+
+    /// The surface is found in spite of the ink, to within the pixels' rounding.
+    #[test]
+    fn paper_may_change_over_the_page() {
+        for (ink, is_ink_dark) in [(10, true), (250, false)] {
+            let page = page(100, 80, ink, |row, column| {
+                let (x, y) = (column as f64 / 100.0 - 0.5, row as f64 / 80.0 - 0.5);
+                130.0 + 60.0 * x - 40.0 * y - 80.0 * (x * x + x * y)
+            });
+            let found = Ink::on(&page).unwrap();
+            for (amount, tone) in found.amounts.iter().zip(&page.tones) {
+                assert_eq!(*amount > 2, *tone == ink, "{is_ink_dark}: {amount} at {tone}");
+            }
+        }
+    }
+
+    #[test]
+    fn pages_without_ink() {
+        let mut state = 1_u32;
+        let mut noise = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            // A sum of three uniform numbers is nearly normal; the deviation is 10.
+            f64::from((state >> 24) % 20 + (state >> 16) % 20 + (state >> 8) % 20)
+        };
+        let tones = (0..10_000).map(|_| (noise() + 150.0) as u8).collect();
+        for page in [
+            page(50, 50, 255, |_, _| 255.0),
+            page(1, 1, 0, |_, _| 7.0),
+            page(300, 200, 12, |_, _| 20.0),
+            Grey { width: 100, height: 100, tones },
+        ] {
+            assert!(matches!(Ink::on(&page), Err(PictureError::EmptyPage)), "{}x{}", page.width, page.height);
+        }
+    }
 }

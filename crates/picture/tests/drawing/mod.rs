@@ -1,5 +1,7 @@
 //! Digits drawn on pages, and pages written as PNG.
 
+#![allow(dead_code, reason = "each test uses its part")]
+
 use ziffer_tensor::random::Stream;
 
 /// How a digit of 28x28 pixels is drawn on a square page.
@@ -83,4 +85,26 @@ pub(crate) fn png(width: usize, height: usize, tones: &[u8]) -> Vec<u8> {
         .write_image(tones, width as u32, height as u32, ExtendedColorType::L8)
         .unwrap();
     bytes
+}
+
+/// A page with a slanting stroke, dark on white.
+pub(crate) fn page(width: usize, height: usize) -> Vec<u8> {
+    let is_ink = |row: usize, column: usize| {
+        let along = (height / 5..4 * height / 5).contains(&row);
+        along && (0..4).contains(&(column as isize - (width / 4 + row / 3) as isize))
+    };
+    (0..width * height).map(|pixel| if is_ink(pixel / width, pixel % width) { 20 } else { 255 }).collect()
+}
+
+/// A chunk of a PNG file: length, kind, content, and the CRC-32 of the latter two, bit by bit.
+pub(crate) fn png_chunk(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    let mut crc = u32::MAX;
+    for byte in kind.iter().chain(content) {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg());
+        }
+    }
+    let len = u32::try_from(content.len()).unwrap().to_be_bytes();
+    [&len, &kind[..], content, &(!crc).to_be_bytes()].concat()
 }

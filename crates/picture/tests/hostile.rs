@@ -1,0 +1,181 @@
+//! Files that are no pictures, or not whole, or promise more than they should: refused, soon and in little memory.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are outside of what clippy.toml allows")]
+
+mod drawing;
+
+use std::fs;
+use std::io::Cursor;
+use std::time::{Duration, Instant};
+
+use drawing::{page, png, png_chunk};
+use image::{GrayImage, ImageFormat};
+use ziffer_picture::{PictureError, prepare, prepare_file};
+
+/// A page of 40x50 pixels with a digit in each format.
+fn files() -> [(&'static str, Vec<u8>); 3] {
+    let image = GrayImage::from_vec(40, 50, page(40, 50)).unwrap();
+    [("PNG", ImageFormat::Png), ("JPEG", ImageFormat::Jpeg), ("BMP", ImageFormat::Bmp)].map(
+        |(name, format)| {
+            let mut bytes = Vec::new();
+            image.write_to(&mut Cursor::new(&mut bytes), format).unwrap();
+            (name, bytes)
+        },
+    )
+}
+
+/// What is refused is refused in one plain line.
+fn refused(bytes: &[u8]) -> String {
+    let line = prepare(bytes, [28, 28]).expect_err("a refusal").to_string();
+    assert!(line.chars().all(|c| !c.is_control()) && !line.ends_with('.'), "{line:?}");
+    line
+}
+
+#[test]
+fn all_three_formats_show_the_same() {
+    let [(_, png), (_, jpeg), (_, bmp)] = files();
+    let prepared = [png, jpeg, bmp].map(|file| prepare(&file, [28, 28]).unwrap());
+    assert_eq!(prepared[0], prepared[2]);
+    // Some levels of difference by compression, but at the outline's pixels.
+    let far = prepared[0].iter().zip(&prepared[1]).filter(|(a, b)| a.abs_diff(**b) > 30).count();
+    assert!(far < 10, "{far}");
+}
+
+#[test]
+fn cut_anywhere() {
+    for (name, bytes) in files() {
+        // The last bytes of PNG and BMP say nothing that is needed: the end chunk, and the padding of the last row.
+        let needed = match name {
+            "PNG" => bytes.len() - 12,
+            _ => bytes.len(),
+        };
+        for len in 0..needed {
+            let line = refused(&bytes[..len]);
+            assert!(len < 8 || line.contains(name), "{name} cut to {len} of {}: {line}", bytes.len());
+        }
+    }
+}
+
+/// A flipped bit may change a pixel; but nothing panics, hangs or takes memory.
+#[test]
+fn flipped_bytes() {
+    for (name, bytes) in files() {
+        let start = Instant::now();
+        for at in 0..bytes.len() {
+            for flip in [0x01, 0x80, 0xFF] {
+                let mut changed = bytes.clone();
+                changed[at] ^= flip;
+                match prepare(&changed, [28, 28]) {
+                    Ok(pixels) => assert_eq!(pixels.len(), 28 * 28),
+                    Err(error) => assert!(!error.to_string().contains('\n'), "{error}"),
+                }
+            }
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "{name}");
+    }
+}
+
+/// Headers of pictures of these sides, with next to nothing behind.
+fn promises(width: u32, height: u32) -> [Vec<u8>; 3] {
+    let mut head = [width.to_be_bytes(), height.to_be_bytes()].concat();
+    head.extend([8, 2, 0, 0, 0]);
+    let mut png = b"\x89PNG\r\n\x1A\n".to_vec();
+    png.extend(png_chunk(b"IHDR", &head));
+    png.extend(png_chunk(b"IDAT", &[0x78, 0x9C, 0x03, 0, 0, 0, 0, 1]));
+    png.extend(png_chunk(b"IEND", &[]));
+    // File header of 14 bytes, information header of 40: sides, one plane, 24 bits, no compression.
+    let mut bmp = b"BM\x3A\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0".to_vec();
+    bmp.extend([width.to_le_bytes(), height.to_le_bytes()].concat());
+    bmp.extend([1, 0, 24, 0]);
+    bmp.extend([0; 28]);
+    // A baseline frame of three components, whose sides are of 16 bits.
+    let [w, h] = [width, height].map(|side| u16::try_from(side).unwrap_or(u16::MAX).to_be_bytes());
+    let mut jpeg = b"\xFF\xD8\xFF\xC0\0\x11\x08".to_vec();
+    jpeg.extend([h, w].concat());
+    jpeg.extend(b"\x03\x01\x11\0\x02\x11\0\x03\x11\0\xFF\xDA\0\x0C\x03\x01\0\x02\0\x03\0\0\x3F\0\0\xFF\xD9");
+    [png, bmp, jpeg]
+}
+
+#[test]
+fn sides_that_promise_too_much() {
+    let before = peak_kib();
+    let start = Instant::now();
+    for (width, height) in [(16_385, 1), (1, 16_385), (16_384, 16_384), (50_000, 50_000), (65_535, 65_535)] {
+        for bytes in promises(width, height) {
+            let error = prepare(&bytes, [28, 28]).expect_err("too large");
+            let line = error.to_string();
+            assert!(matches!(error, PictureError::TooLarge { .. }), "{width}x{height}: {line}");
+            assert!(line.contains("expected at most 16384 a side in 256 MiB"), "{line}");
+        }
+    }
+    for (width, height) in [(u32::MAX, u32::MAX), (i32::MAX as u32, i32::MAX as u32), (0, 0), (0, 5)] {
+        for bytes in promises(width, height).into_iter().take(2) {
+            refused(&bytes);
+        }
+    }
+    assert!(start.elapsed() < Duration::from_secs(1));
+    if let (Some(before), Some(after)) = (before, peak_kib()) {
+        assert!(after - before < 64 << 10, "{before} KiB, then {after} KiB");
+    }
+}
+
+/// The most memory that this process has held at once, where the system tells it.
+fn peak_kib() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[test]
+fn other_files() {
+    for (bytes, words) in [
+        (&b""[..], "empty file"),
+        (b"x", "expected a picture: PNG, JPEG or BMP"),
+        (b"<html>404 Not Found</html>", "another kind of file"),
+        (b"GIF89a\x01\0\x01\0", "a GIF"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "a WebP"),
+        (b"%PDF-1.7", "a PDF"),
+        (b"\0\0\x08\x03\0\0\0\0", "an IDX file"),
+        (&[0; 1000], "another kind of file"),
+    ] {
+        let line = refused(bytes);
+        assert!(line.contains(words), "{line}");
+    }
+}
+
+#[test]
+fn empty_pages() {
+    for tone in [0, 128, 255] {
+        assert!(refused(&png(60, 40, &[tone; 2400])).contains("an empty page"));
+    }
+    assert!(refused(&png(1, 1, &[0])).contains("an empty page"));
+}
+
+#[test]
+fn paths_are_named() {
+    let folder = tempfile::TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let refused = |name: &str| {
+        let path = folder.path().join(name);
+        let line = prepare_file(&path, [28, 28]).expect_err("a refusal").to_string();
+        assert!(line.starts_with(&format!("{}: ", path.display())), "{line}");
+        line
+    };
+    fs::write(folder.path().join("text.png"), "text").unwrap();
+    assert!(refused("text.png").contains("another kind of file"));
+    fs::create_dir(folder.path().join("folder.png")).unwrap();
+    assert!(refused("folder.png").contains("a folder"));
+    assert!(refused("nowhere.png").contains("cannot read"));
+    let sparse = fs::File::create(folder.path().join("huge.bmp")).unwrap();
+    sparse.set_len(65 << 20).unwrap();
+    assert!(refused("huge.bmp").contains("more than 64 MiB"));
+    // The name does not count, the content does.
+    fs::write(folder.path().join("page.jpg"), png(40, 50, &page(40, 50))).unwrap();
+    assert!(prepare_file(&folder.path().join("page.jpg"), [28, 28]).is_ok());
+}
+
+#[test]
+fn shapes_without_room() {
+    for shape in [[0, 28], [28, 6], [1025, 28], [usize::MAX, usize::MAX]] {
+        let error = prepare(&png(40, 50, &page(40, 50)), shape).expect_err("no shape for a digit");
+        assert!(matches!(error, PictureError::Shape { .. }), "{error}");
+    }
+}
