@@ -22,8 +22,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! * [`dataset`]: IDX files and the data sets, [`augment`]: changed copies of pictures, [`tensor`]: the kernels, [`nn`]: layers
-//!   and models, [`keras`]: Keras's files, [`trainer`]: training.
+//! * [`dataset`]: IDX files and the data sets, [`augment`]: changed copies of pictures, [`picture`]: picture files as a
+//!   network sees them, [`tensor`]: the kernels, [`nn`]: layers and models, [`keras`]: Keras's files, [`trainer`]: training.
 //! * [`prelude`] has what most programs need.
 //! * [`commands`] is what the program `ziffer` and `cargo xtask` have in common.
 #![forbid(unsafe_code)]
@@ -38,6 +38,7 @@ pub use ziffer_augment as augment;
 pub use ziffer_dataset as dataset;
 pub use ziffer_keras as keras;
 pub use ziffer_nn as nn;
+pub use ziffer_picture as picture;
 pub use ziffer_tensor as tensor;
 pub use ziffer_trainer as trainer;
 

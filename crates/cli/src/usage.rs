@@ -86,6 +86,11 @@ fn one_line(message: &str) -> String {
 #[error("{0}")]
 pub(crate) struct UsageError(pub(crate) String);
 
+/// Failures that were told as they came.
+#[derive(Debug, thiserror::Error)]
+#[error("some of it failed")]
+pub(crate) struct AlreadyTold;
+
 /// Standard output that cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[error("standard output: cannot write: {0}")]
@@ -130,12 +135,16 @@ pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
         complain(&error.to_string());
         return ExitCode::from(interrupt::EXIT_CODE);
     }
+    if error.is::<AlreadyTold>() {
+        return ExitCode::FAILURE;
+    }
     // Each error's message is complete in itself.
     complain(&format!("error: {error}"));
     if error.is::<UsageError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
 
-fn complain(line: &str) {
+/// One line on standard error.
+pub(crate) fn complain(line: &str) {
     let line = line.split('\n').map(str::trim).collect::<Vec<_>>().join(" ");
     // What was quoted from a file or a flag must not move the terminal's cursor.
     let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };

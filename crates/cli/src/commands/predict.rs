@@ -1,36 +1,60 @@
-//! `predict`: what a saved model says of rows of a data set.
+//! `predict`: what a saved model says of picture files, and of rows of a data set.
 
 use std::fmt::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, ensure};
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use ndarray::ArrayView2;
+use ziffer_dataset::TrainTest;
 use ziffer_nn::Model;
+use ziffer_picture::prepare_file;
+use ziffer_tensor::reduce::argmax;
 
 use super::data::{self, DataArgs};
 use super::evaluate::dataset;
 use crate::run_folder;
-use crate::usage::print;
+use crate::usage::{AlreadyTold, complain, print};
 
-/// Print the class and the probabilities that a model gives rows of a data set
+/// Print the class and the probabilities that a model gives pictures
 #[derive(Clone, Debug, clap::Args)]
 pub struct Predict {
     /// A run's folder or a .safetensors file
     model: PathBuf,
-    /// Rows of the data set, from 0
-    #[arg(required = true, value_name = "ROW")]
-    rows: Vec<usize>,
-    /// The part of the data set
+    /// Picture files, PNG, JPEG or BMP, of one digit each, dark or light; or rows of the data set, as numbers from 0.
+    /// Of several files the good ones are answered, and each bad one is told in a line and makes the exit code 1
+    #[arg(required = true, value_name = "PICTURE", value_parser = PathBufValueParser::new().map(Picture::named))]
+    pictures: Vec<Picture>,
+    /// The part of the data set that rows are of
     #[arg(long, default_value = "test")]
     part: PartName,
     #[command(flatten)]
     data: DataArgs,
-    /// Print one JSON object a line: source, digit, probabilities, label
+    /// Print one JSON object a line: source, digit, probabilities, and a row's label
     #[arg(long)]
     json: bool,
-    /// Show each picture
+    /// Show each picture as the network saw it
     #[arg(long, conflicts_with = "json")]
     show: bool,
+}
+
+/// A file, or a row of the data set by what was typed.
+#[derive(Clone, Debug)]
+enum Picture {
+    File(PathBuf),
+    Row(String),
+}
+
+impl Picture {
+    /// What consists of digits is a row; a file of that name can be given as `./7`.
+    fn named(name: PathBuf) -> Self {
+        match name.to_str() {
+            Some(text) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Self::Row(text.to_owned())
+            }
+            _ => Self::File(name),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -43,57 +67,147 @@ enum PartName {
 const BAR: usize = 40;
 
 impl Predict {
-    /// Predicts each row and prints what came out.
+    /// Predicts each picture and prints what came out.
     ///
     /// # Errors
-    /// Whatever went wrong, in one line that says what and where.
+    /// Whatever went wrong, in one line that says what and where. Rows that are not there are refused before anything is
+    /// printed; a file that is no picture only after the others.
     pub fn run(&self) -> anyhow::Result<()> {
-        let model = Model::load(run_folder::model_file(&self.model))?;
-        let name = dataset(&self.data, &self.model);
-        let data = data::open(name, self.data.data_dir.as_deref())?;
-        let (part, set) = match self.part {
-            PartName::Train => ("train", &data.train),
-            PartName::Test => ("test", &data.test),
-        };
-        let view = set.view();
+        let path = run_folder::model_file(&self.model);
+        let model = Model::load(&path)?;
+        let rows = Rows::of(self, &model)?;
+        let mut refused = 0;
+        for picture in &self.pictures {
+            let seen = match picture {
+                Picture::Row(row) => rows.as_ref().and_then(|rows| rows.seen(row)),
+                Picture::File(file) => match seen_file(file, &model, &path) {
+                    Ok(seen) => Some(seen),
+                    Err(error) => {
+                        complain(&format!("error: {error}"));
+                        refused += 1;
+                        None
+                    }
+                },
+            };
+            if let Some(seen) = seen {
+                let probabilities =
+                    model.predict(ArrayView2::from_shape((1, seen.pixels.len()), &seen.pixels)?);
+                print(&self.answer(&seen, &model, probabilities.row(0).to_vec())?)?;
+            }
+        }
+        ensure!(refused == 0, AlreadyTold);
+        Ok(())
+    }
+
+    /// An answer as text.
+    fn answer(&self, seen: &Seen, model: &Model, probabilities: Vec<f32>) -> anyhow::Result<String> {
+        let digit = argmax(&probabilities);
+        let Seen { source, pixels, label } = seen;
+        if self.json {
+            let mut answer = serde_json::json!({
+                "source": source, "digit": digit, "probabilities": probabilities,
+            });
+            if let Some(label) = label {
+                answer["label"] = (*label).into();
+            }
+            return Ok(format!("{answer}\n"));
+        }
+        let mut out = String::new();
+        // A file's name must not move the terminal's cursor.
+        let source = source.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c });
+        let label = label.map(|label| format!(" (label {label})")).unwrap_or_default();
+        writeln!(out, "{}: {digit}{label}", source.collect::<String>())?;
+        if self.show {
+            show(&mut out, pixels, model.input_shape())?;
+        }
+        for (class, &p) in probabilities.iter().enumerate() {
+            let bar = "█".repeat((p * BAR as f32).round() as usize);
+            writeln!(out, "{}", format!("  {class:2} {:6.2}% {bar}", 100.0 * p).trim_end())?;
+        }
+        Ok(out)
+    }
+}
+
+/// A picture as the network sees it.
+struct Seen {
+    source: String,
+    pixels: Vec<u8>,
+    label: Option<usize>,
+}
+
+/// A file's.
+fn seen_file(file: &Path, model: &Model, model_file: &Path) -> anyhow::Result<Seen> {
+    let &[rows, columns] = model.input_shape() else {
+        return Err(anyhow!(
+            "{}: the model takes {:?}, expected rows and columns to make of {}",
+            model_file.display(),
+            model.input_shape(),
+            file.display()
+        ));
+    };
+    let pixels = prepare_file(file, [rows, columns])?;
+    Ok(Seen { source: file.display().to_string(), pixels, label: None })
+}
+
+/// The part of a data set that rows are taken from.
+struct Rows {
+    data: TrainTest,
+    part: PartName,
+}
+
+impl Rows {
+    /// Opened if there is a row among the pictures, all of which must be there.
+    fn of(predict: &Predict, model: &Model) -> anyhow::Result<Option<Self>> {
+        let mut rows = predict.pictures.iter().filter_map(|picture| match picture {
+            Picture::Row(row) => Some(row),
+            Picture::File(_) => None,
+        });
+        if rows.clone().next().is_none() {
+            return Ok(None);
+        }
+        let name = dataset(&predict.data, &predict.model);
+        let data = data::open(name, predict.data.data_dir.as_deref())?;
+        let opened = Self { data, part: predict.part };
+        let view = opened.view();
         ensure!(
             model.inputs() == view.features(),
             "{}: the data set has pictures of {:?}, the model takes {:?}",
-            data.folder().display(),
+            opened.data.folder().display(),
             view.image_shape(),
             model.input_shape()
         );
-        if let Some(row) = self.rows.iter().find(|&&row| row >= view.len()) {
+        if let Some(row) = rows.find(|row| opened.seen(row).is_none()) {
             return Err(anyhow!(
-                "no row {row} in {name}'s {part} part, which has {} rows from 0",
+                "no row {row} in {name}'s {} part, which has {} rows from 0",
+                opened.part_name(),
                 view.len()
             ));
         }
-        let mut out = String::new();
-        for &row in &self.rows {
-            let pixels = view.image(row);
-            let probabilities = model.predict(ArrayView2::from_shape((1, pixels.len()), pixels)?);
-            let probabilities = probabilities.row(0).to_vec();
-            let digit = ziffer_tensor::reduce::argmax(&probabilities);
-            let source = format!("{name}/{part}/{row}");
-            let label = view.label(row);
-            if self.json {
-                let line = serde_json::json!({
-                    "source": source, "digit": digit, "probabilities": probabilities, "label": label,
-                });
-                writeln!(out, "{line}")?;
-                continue;
-            }
-            writeln!(out, "{source}: {digit} (label {label})")?;
-            if self.show {
-                show(&mut out, pixels, view.image_shape())?;
-            }
-            for (class, &p) in probabilities.iter().enumerate() {
-                let bar = "█".repeat((p * BAR as f32).round() as usize);
-                writeln!(out, "{}", format!("  {class:2} {:6.2}% {bar}", 100.0 * p).trim_end())?;
-            }
+        Ok(Some(opened))
+    }
+
+    fn view(&self) -> ziffer_dataset::View<'_> {
+        match self.part {
+            PartName::Train => self.data.train.view(),
+            PartName::Test => self.data.test.view(),
         }
-        print(&out)
+    }
+
+    fn part_name(&self) -> &'static str {
+        match self.part {
+            PartName::Train => "train",
+            PartName::Test => "test",
+        }
+    }
+
+    /// A row's picture, if the row is there.
+    fn seen(&self, row: &str) -> Option<Seen> {
+        let (row, view) = (row.parse().ok()?, self.view());
+        (row < view.len()).then(|| Seen {
+            source: format!("{}/{}/{row}", self.data.name, self.part_name()),
+            pixels: view.image(row).to_vec(),
+            label: Some(view.label(row)),
+        })
     }
 }
 

@@ -11,6 +11,7 @@ mod import;
 mod init;
 mod model_commands;
 mod output_folder;
+mod pictures;
 mod recipes;
 mod repeatable;
 mod resume;

@@ -1,0 +1,152 @@
+//! `predict` with picture files: its answers, what it refuses, and how both go together.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::idx::{IdxSet, images, labels, three_classes};
+use crate::sandbox::{Outcome, Sandbox, TRAIN_TINY};
+
+/// A BMP of 24 bits a pixel: a vertical stroke of `ink` on `paper`, in a page of 64x48.
+fn stroke(ink: u8, paper: u8) -> Vec<u8> {
+    let (width, height) = (64_u32, 48_u32);
+    let mut bytes = b"BM".to_vec();
+    for number in [54 + width * height * 3, 0, 54, 40, width, height, 24 << 16 | 1, 0, 0, 0, 0, 0, 0] {
+        bytes.extend(number.to_le_bytes());
+    }
+    for pixel in 0..width * height {
+        let is_ink = (8..40).contains(&(pixel / width)) && (50..54).contains(&(pixel % width));
+        bytes.extend([if is_ink { ink } else { paper }; 3]);
+    }
+    bytes
+}
+
+/// A model of pictures of 14x14 in three classes.
+fn trained() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let part = |samples| [images(&three_classes(samples), 14, 14), labels(&three_classes(samples))];
+    let ([a, b], [c, d]) = (part(60), part(20));
+    IdxSet { files: [a, b, c, d] }.write(&sandbox.path("set"));
+    sandbox.succeed(TRAIN_TINY);
+    for (name, bytes) in [("dark.bmp", stroke(0, 255)), ("light.bmp", stroke(200, 30)), ("7", stroke(0, 255))]
+    {
+        fs::write(sandbox.path(name), bytes).unwrap();
+    }
+    fs::write(sandbox.path("empty.bmp"), stroke(255, 255)).unwrap();
+    fs::write(sandbox.path("cut.bmp"), &stroke(0, 255)[..5000]).unwrap();
+    fs::write(sandbox.path("text.png"), "no picture").unwrap();
+    fs::write(sandbox.path("nothing.png"), "").unwrap();
+    sandbox
+}
+
+fn answers(outcome: &Outcome) -> Vec<Value> {
+    outcome.stdout.lines().map(|line| serde_json::from_str(line).expect("an object")).collect()
+}
+
+#[test]
+fn files_give_a_json_object_a_line() {
+    let sandbox = trained();
+    // No data set is needed: there is none that the flags or the run's folder could name.
+    fs::rename(sandbox.path("run/model.safetensors"), sandbox.path("alone.safetensors")).unwrap();
+    fs::remove_dir_all(sandbox.path("set")).unwrap();
+    let outcome = sandbox.succeed("predict alone.safetensors dark.bmp light.bmp ./7 --json");
+    assert_eq!(outcome.stderr, "", "{outcome:?}");
+    let answers = answers(&outcome);
+    let sources: Vec<_> = answers.iter().map(|answer| answer["source"].as_str().unwrap()).collect();
+    assert_eq!(sources, ["dark.bmp", "light.bmp", "./7"]);
+    for answer in &answers {
+        let keys: Vec<_> = answer.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(keys, ["digit", "probabilities", "source"]);
+        assert_eq!(answer["probabilities"].as_array().unwrap().len(), 3);
+        // The same stroke, dark or light.
+        assert_eq!(answer["probabilities"], answers[0]["probabilities"]);
+    }
+}
+
+#[test]
+fn show_is_what_the_network_saw() {
+    let sandbox = trained();
+    let outcome = sandbox.succeed("predict run dark.bmp --show");
+    let lines: Vec<_> = outcome.stdout.lines().collect();
+    assert!(lines[0].starts_with("dark.bmp: "), "{outcome:?}");
+    // 10 of 14 rows, one pixel in the middle, and a bar for each class.
+    let stroke = format!("  {}{}", " ".repeat(2 * 7), "██");
+    let blank = ["", "", "", ""];
+    let shown: Vec<_> = lines[1..15].iter().map(|line| line.trim_end()).collect();
+    assert_eq!(shown.iter().filter(|line| **line == stroke).count(), 10, "{outcome:?}");
+    assert_eq!((&shown[..2], &shown[12..]), (&blank[..2], &blank[2..]), "{outcome:?}");
+    assert_eq!(lines.len(), 1 + 14 + 3, "{outcome:?}");
+    assert!(lines[15..].iter().all(|line| line.contains('%')), "{outcome:?}");
+    assert!(lines[15..].iter().any(|line| line.contains('█')), "{outcome:?}");
+}
+
+#[test]
+fn files_and_rows_together() {
+    let sandbox = trained();
+    let arguments = "predict run dark.bmp 3 light.bmp --json --dataset custom --data-dir set";
+    let answers = answers(&sandbox.succeed(arguments));
+    let sources: Vec<_> = answers.iter().map(|answer| answer["source"].as_str().unwrap()).collect();
+    assert_eq!(sources, ["dark.bmp", "custom/test/3", "light.bmp"]);
+    assert_eq!((answers[0].get("label"), &answers[1]["label"]), (None, &Value::from(0)));
+}
+
+#[test]
+fn what_is_no_picture_is_refused_in_one_line() {
+    let sandbox = trained();
+    fs::create_dir(sandbox.path("folder.png")).unwrap();
+    for (name, words) in [
+        ("nowhere.png", "cannot read"),
+        ("folder.png", "folder"),
+        ("text.png", "PNG, JPEG or BMP"),
+        ("nothing.png", "empty file"),
+        ("cut.bmp", "BMP"),
+        ("empty.bmp", "empty page"),
+        ("set/t10k-images-idx3-ubyte", "IDX"),
+    ] {
+        for form in ["", " --json", " --show"] {
+            let outcome = sandbox.refuse(&format!("predict run {name}{form}"), &[name, words]);
+            assert_eq!(outcome.code, Some(1), "{outcome:?}");
+        }
+    }
+}
+
+/// Of several, each good one has its answer and each bad one its line.
+#[test]
+fn good_and_bad_files_together() {
+    let sandbox = trained();
+    let outcome = sandbox.run("predict run text.png dark.bmp empty.bmp light.bmp nowhere.png --json");
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    let sources: Vec<_> = answers(&outcome).iter().map(|answer| answer["source"].to_string()).collect();
+    assert_eq!(sources, ["\"dark.bmp\"", "\"light.bmp\""]);
+    let lines: Vec<_> = outcome.stderr.lines().collect();
+    assert_eq!(lines.len(), 3, "{outcome:?}");
+    for (line, name) in lines.iter().zip(["text.png", "empty.bmp", "nowhere.png"]) {
+        assert!(line.starts_with(&format!("error: {name}: ")), "{line}");
+    }
+}
+
+/// Pictures of 5x4 have no room for a digit.
+#[test]
+fn a_model_of_tiny_pictures_takes_rows_only() {
+    let sandbox = Sandbox::with_tiny_set();
+    sandbox.succeed(TRAIN_TINY);
+    fs::write(sandbox.path("dark.bmp"), stroke(0, 255)).unwrap();
+    let outcome = sandbox.refuse("predict run dark.bmp", &["dark.bmp", "[5, 4]", "7x7"]);
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn names_that_are_no_text() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let sandbox = trained();
+    let name = OsStr::from_bytes(b"di\xFFgit\x1B[2J.bmp");
+    fs::write(sandbox.path("dark.bmp").with_file_name(name), stroke(0, 255)).unwrap();
+    let outcome =
+        crate::sandbox::finish(sandbox.command().args(["predict", "run"]).arg(Path::new(name))).succeeded();
+    assert!(outcome.stdout.starts_with("di\u{FFFD}git"), "{outcome:?}");
+    assert!(!outcome.stdout.contains('\x1B'), "{outcome:?}");
+}
