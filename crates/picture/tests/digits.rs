@@ -1,6 +1,10 @@
 //! Real digits as picture files: drawn at three sizes, in both polarities, off-centre and scaled, written as PNG, and
 //! recognised about as well as MNIST's own pictures.
-#![allow(clippy::unwrap_used, reason = "helpers of tests are outside of what clippy.toml allows")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests are outside of what clippy.toml allows, and the figures are shown"
+)]
 
 mod drawing;
 
@@ -19,6 +23,9 @@ use ziffer_trainer::Trainer;
 
 /// Points of accuracy that a file may cost.
 const TOLERANCE: f64 = 1.5;
+
+/// The first test picture that is drawn: settings of the preparation were chosen by looking at those before.
+const FIRST: usize = 4000;
 
 /// The tutorial's network after two epochs, and the data.
 static TRAINED: LazyLock<(Model, TrainTest)> = LazyLock::new(|| {
@@ -50,9 +57,9 @@ fn accuracy(pictures: &[u8], view: View<'_>) -> f64 {
         / view.len() as f64
 }
 
-/// Holds the first `samples` test pictures, drawn on pages of this side, to MNIST's own.
+/// Holds so many test pictures, drawn on pages of this side, to MNIST's own.
 fn recognised_as_well_as_rows(side: usize, samples: usize) {
-    let view = TRAINED.1.test.view().slice(..samples);
+    let view = TRAINED.1.test.view().slice(FIRST..FIRST + samples);
     let plain = accuracy(view.pixels(), view);
     for is_dark in [true, false] {
         let mut stream = Stream::new(side as u64, Purpose::Augment, u64::from(is_dark));
@@ -64,6 +71,7 @@ fn recognised_as_well_as_rows(side: usize, samples: usize) {
             pictures.extend(prepared.unwrap_or_else(|error| panic!("sample {sample}, {drawing:?}: {error}")));
         }
         let files = accuracy(&pictures, view);
+        println!("{side} px, dark {is_dark}: {files} %, plain {plain} %");
         assert!(files >= plain - TOLERANCE, "{side} px, dark {is_dark}: {files} %, plain {plain} %");
     }
 }
@@ -78,10 +86,15 @@ fn middling_files() {
     recognised_as_well_as_rows(200, 1000);
 }
 
-/// Of which one may be wrong.
 #[test]
 fn large_files() {
     recognised_as_well_as_rows(2000, 70);
+}
+
+#[test]
+#[ignore = "takes two minutes"]
+fn a_thousand_large_files() {
+    recognised_as_well_as_rows(2000, 1000);
 }
 
 /// MNIST's own pictures are prepared already.
