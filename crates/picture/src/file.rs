@@ -64,7 +64,7 @@ fn format(bytes: &[u8]) -> Result<(ImageFormat, &'static str), PictureError> {
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => "a HEIC or AVIF picture or a film",
         [b'%', b'P', b'D', b'F', ..] => "a PDF",
         [0x1F, 0x8B, ..] => "a gzip file",
-        [0, 0, 8..=14, 1..=4, ..] => "an IDX file, whose rows are named by their numbers alone",
+        [0, 0, 8..=14, 1..=4, ..] => "an IDX file",
         _ => "another kind of file",
     };
     Err(PictureError::NotAPicture { found })

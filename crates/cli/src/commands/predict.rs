@@ -1,12 +1,16 @@
 //! `predict`: what a saved model says of picture files, and of rows of a data set.
 
 use std::fmt::{self, Write};
+use std::fs::{self, File};
+use std::io::Read;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, ensure};
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use ndarray::ArrayView2;
 use ziffer_dataset::TrainTest;
+use ziffer_dataset::idx::IdxFile;
 use ziffer_nn::Model;
 use ziffer_picture::prepare_file;
 use ziffer_tensor::reduce::argmax;
@@ -21,8 +25,9 @@ use crate::usage::{AlreadyTold, complain, print};
 pub struct Predict {
     /// A run's folder or a .safetensors file
     model: PathBuf,
-    /// Picture files, PNG, JPEG or BMP, of one digit each, dark or light; or rows of the data set, as numbers from 0.
-    /// Of several files the good ones are answered, and each bad one is told in a line and makes the exit code 1
+    /// Picture files, PNG, JPEG or BMP, of one digit each, dark or light; IDX files, of which each row is a picture; or rows
+    /// of the data set, as numbers from 0. Of several files the good ones are answered, and each bad one is told in a line
+    /// and makes the exit code 1
     #[arg(required = true, value_name = "PICTURE", value_parser = PathBufValueParser::new().map(Picture::named))]
     pictures: Vec<Picture>,
     /// The part of the data set that rows are of
@@ -78,21 +83,25 @@ impl Predict {
         let rows = Rows::of(self, &model)?;
         let mut refused = 0;
         for picture in &self.pictures {
-            let seen = match picture {
-                Picture::Row(row) => rows.as_ref().and_then(|rows| rows.seen(row)),
-                Picture::File(file) => match seen_file(file, &model, &path) {
-                    Ok(seen) => Some(seen),
+            let all: Box<dyn Iterator<Item = anyhow::Result<Seen>>> = match picture {
+                Picture::Row(row) => {
+                    Box::new(rows.as_ref().and_then(|rows| rows.seen(row)).map(Ok).into_iter())
+                }
+                Picture::File(file) if is_idx(file) => match idx_rows(file, &model) {
+                    Ok(rows) => Box::new(rows),
+                    Err(error) => Box::new(iter::once(Err(error))),
+                },
+                Picture::File(file) => Box::new(iter::once(seen_file(file, &model, &path))),
+            };
+            for seen in all {
+                match seen {
+                    Ok(seen) => print(&self.answer(&seen, &model)?)?,
                     Err(error) => {
                         complain(&format!("error: {error}"));
                         refused += 1;
-                        None
+                        break;
                     }
-                },
-            };
-            if let Some(seen) = seen {
-                let probabilities =
-                    model.predict(ArrayView2::from_shape((1, seen.pixels.len()), &seen.pixels)?);
-                print(&self.answer(&seen, &model, probabilities.row(0).to_vec())?)?;
+                }
             }
         }
         ensure!(refused == 0, AlreadyTold);
@@ -100,9 +109,11 @@ impl Predict {
     }
 
     /// An answer as text.
-    fn answer(&self, seen: &Seen, model: &Model, probabilities: Vec<f32>) -> anyhow::Result<String> {
-        let digit = argmax(&probabilities);
+    fn answer(&self, seen: &Seen, model: &Model) -> anyhow::Result<String> {
         let Seen { source, pixels, label } = seen;
+        let probabilities = model.predict(ArrayView2::from_shape((1, pixels.len()), pixels)?);
+        let probabilities = probabilities.row(0).to_vec();
+        let digit = argmax(&probabilities);
         if self.json {
             let mut answer = serde_json::json!({
                 "source": source, "digit": digit, "probabilities": probabilities,
@@ -147,6 +158,38 @@ fn seen_file(file: &Path, model: &Model, model_file: &Path) -> anyhow::Result<Se
     };
     let pixels = prepare_file(file, [rows, columns])?;
     Ok(Seen { source: file.display().to_string(), pixels, label: None })
+}
+
+/// Whether a file begins as IDX does. What is no regular file is not asked, since what was read of a pipe is gone.
+fn is_idx(file: &Path) -> bool {
+    let mut start = [0; 4];
+    let is_read = fs::metadata(file).is_ok_and(|metadata| metadata.is_file())
+        && File::open(file).and_then(|mut file| file.read_exact(&mut start)).is_ok();
+    is_read && matches!(start, [0, 0, 8..=14, _])
+}
+
+/// Those of an IDX file, one after the other, as they stand there.
+fn idx_rows(
+    path: &Path,
+    model: &Model,
+) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Seen>> + use<>> {
+    let file = IdxFile::open(path)?;
+    let rows = match *file.as_u8()?.shape() {
+        [rows, ref shape @ ..] if shape == model.input_shape() => rows,
+        ref shape => {
+            let takes = model.input_shape();
+            return Err(anyhow!(
+                "{}: found bytes of shape {shape:?}, expected pictures of {takes:?}, which the model takes",
+                path.display()
+            ));
+        }
+    };
+    Ok((0..rows).map(move |row| {
+        let len = file.payload().len() / rows;
+        let pixels = file.payload()[row * len..][..len].to_vec();
+        file.check_unchanged()?;
+        Ok(Seen { source: format!("{}/{row}", file.path().display()), pixels, label: None })
+    }))
 }
 
 /// The part of a data set that rows are taken from.

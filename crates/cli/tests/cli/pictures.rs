@@ -102,13 +102,34 @@ fn what_is_no_picture_is_refused_in_one_line() {
         ("nothing.png", "empty file"),
         ("cut.bmp", "BMP"),
         ("empty.bmp", "empty page"),
-        ("set/t10k-images-idx3-ubyte", "IDX"),
+        ("set/t10k-labels-idx1-ubyte", "[20], expected pictures of [14, 14]"),
     ] {
         for form in ["", " --json", " --show"] {
             let outcome = sandbox.refuse(&format!("predict run {name}{form}"), &[name, words]);
             assert_eq!(outcome.code, Some(1), "{outcome:?}");
         }
     }
+}
+
+/// They are the data set's test part, of which rows are named by numbers.
+#[test]
+fn all_rows_of_an_idx_file() {
+    let sandbox = trained();
+    let file = "set/t10k-images-idx3-ubyte";
+    let of_file = answers(&sandbox.succeed(&format!("predict run {file} --json")));
+    let numbers: Vec<String> = (0..20).map(|row| row.to_string()).collect();
+    let data = "--json --dataset custom --data-dir set";
+    let of_set = answers(&sandbox.succeed(&format!("predict run {} {data}", numbers.join(" "))));
+    assert_eq!((of_file.len(), of_set.len()), (20, 20));
+    for (row, (a, b)) in of_file.iter().zip(&of_set).enumerate() {
+        assert_eq!(a["source"], format!("{file}/{row}"));
+        assert_eq!((&a["digit"], &a["probabilities"]), (&b["digit"], &b["probabilities"]));
+    }
+    // A file cut short is answered by nothing but its line.
+    let bytes = fs::read(sandbox.path(file)).unwrap();
+    fs::write(sandbox.path("cut"), &bytes[..bytes.len() - 1]).unwrap();
+    let outcome = sandbox.refuse("predict run cut --json", &["cut", "bytes"]);
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
 }
 
 /// Of several, each good one has its answer and each bad one its line.
