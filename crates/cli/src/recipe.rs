@@ -1,12 +1,16 @@
 //! Recipes: how a network is trained, as a TOML file or by a built-in name.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use ziffer_dataset::catalogue::Name;
 use ziffer_nn::{Activation, Adam, AdamW, AnyOptimizer, OneLine, RmsProp, Sequential, Sgd};
 use ziffer_trainer::Shuffle;
+
+/// Of a recipe's file: a device has no end.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// Everything that decides a run's result, but for the data themselves and initial weights from a file.
 ///
@@ -161,8 +165,14 @@ impl Recipe {
             return Ok(Self::default());
         }
         let path = name_or_path.to_owned();
-        let text = std::fs::read_to_string(&path)
+        let mut text = String::new();
+        File::open(&path)
+            .and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
             .map_err(|source| RecipeError::Unknown { path: path.clone(), source })?;
+        if text.len() as u64 > MAX_BYTES {
+            let problem = "found more than 1 MiB, expected a recipe".to_owned();
+            return Err(RecipeError::Malformed { path, problem });
+        }
         let recipe: Self = toml::from_str(&text).map_err(|error| {
             let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count());
             let message =

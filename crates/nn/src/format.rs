@@ -4,16 +4,20 @@
 //! The metadata's one entry, `architecture`, is the network in JSON, so that a file alone is enough to use it.
 
 use std::collections::{HashMap, HashSet};
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use serde_json::{Map, Value, json};
 use ziffer_tensor::Activation;
 
 use crate::layer::Layer;
 use crate::model::Placed;
 use crate::{BuildError, Dense, Flatten, Initializer, Model, OneLine, Sequential, Staged};
+
+/// The most that a header may have, as the format has it.
+const MAX_HEADER_BYTES: u64 = 100_000_000;
 
 /// The metadata's key.
 const ARCHITECTURE: &str = "architecture";
@@ -222,8 +226,27 @@ fn dense(config: &Map<String, Value>) -> Result<impl Layer<f32> + 'static, Strin
     }
 }
 
+/// The file's bytes; of a file that has other bytes than its header speaks of, no more than the header.
 fn read(path: &Path) -> Result<Vec<u8>, FormatError> {
-    std::fs::read(path).map_err(|source| FormatError::Io { path: path.to_owned(), action: "read", source })
+    let failed = |source| FormatError::Io { path: path.to_owned(), action: "read", source };
+    // Of a device or a pipe there may be no end.
+    let metadata = fs::metadata(path).map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(failed(io::Error::other("it is no file")));
+    }
+    let mut file = File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.by_ref().take(8).read_to_end(&mut bytes).map_err(failed)?;
+    let header_len = bytes.first_chunk().map_or(0, |len| u64::from_le_bytes(*len));
+    if header_len <= MAX_HEADER_BYTES {
+        file.by_ref().take(header_len).read_to_end(&mut bytes).map_err(failed)?;
+        let header: Option<Metadata> = bytes.get(8..).and_then(|header| serde_json::from_slice(header).ok());
+        let expected = header.and_then(|header| (8 + header_len).checked_add(header.data_len() as u64));
+        if expected == Some(metadata.len()) {
+            file.read_to_end(&mut bytes).map_err(failed)?;
+        }
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -249,12 +272,8 @@ mod tests {
         assert_eq!(loaded.weights_sha256(), saved.weights_sha256());
         assert_eq!(loaded.summary(), saved.summary());
         assert_eq!(loaded.architecture(), saved.architecture());
-        assert_eq!(loaded.to_safetensors(), std::fs::read(&path).unwrap());
-        assert_eq!(
-            std::fs::read_dir(folder.path()).unwrap().count(),
-            1,
-            "nothing else is left in the folder"
-        );
+        assert_eq!(loaded.to_safetensors(), fs::read(&path).unwrap());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left in the folder");
 
         let mut other = model(2);
         other.load_weights(&path).unwrap();
@@ -296,7 +315,7 @@ mod tests {
         let path = folder.path().join("model.safetensors");
         let whole = model(1).to_safetensors();
         for len in 0..whole.len() {
-            std::fs::write(&path, &whole[..len]).unwrap();
+            fs::write(&path, &whole[..len]).unwrap();
             let error = Model::load(&path).unwrap_err().to_string();
             assert!(error.contains("not a whole safetensors file"), "{len}: {error}");
         }
@@ -307,7 +326,7 @@ mod tests {
             model(1).save(folder.path().join("none/model")).unwrap_err().to_string().contains("cannot write")
         );
         let no_metadata = safetensors::serialize(Vec::<(String, TensorView<'_>)>::new(), None).unwrap();
-        std::fs::write(&path, no_metadata).unwrap();
+        fs::write(&path, no_metadata).unwrap();
         assert!(Model::load(&path).unwrap_err().to_string().contains("no \"architecture\""));
     }
 

@@ -162,6 +162,24 @@ fn lies_are_refused_without_a_panic_or_much_memory() {
 }
 
 /// What is allowed is said in the docs: weights may be any numbers, and so may what the model then puts out.
+/// Nothing is read of a file behind a header that does not speak of it.
+#[test]
+fn a_long_file_without_sense_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    for start in [&[][..], &file("{}", &[]), &file(&tensor("a", "[1]", 0, 4), &[0; 4])] {
+        std::fs::write(&path, start).unwrap();
+        // Takes no room on the disk.
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(4 << 30).unwrap();
+        LARGEST.store(0, Ordering::Relaxed);
+        let message = Model::load(&path).unwrap_err().to_string();
+        assert!(message.contains("not a whole safetensors file"), "{message}");
+        assert!(LARGEST.load(Ordering::Relaxed) < 1 << 16);
+    }
+    let message = Model::load(folder.path()).unwrap_err().to_string();
+    assert!(message.contains("it is no file"), "{message}");
+}
+
 #[test]
 fn weights_that_are_no_numbers_are_weights() {
     let mut model = Sequential::new([1]).dense(2, Activation::Softmax).build_zeroed().unwrap();
