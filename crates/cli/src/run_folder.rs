@@ -124,6 +124,14 @@ pub(crate) fn write(folder: &Path, model: &Model, summary: &RunSummary) -> anyho
     Ok(())
 }
 
+/// Whether two paths lead to one place that is there.
+pub(crate) fn is_same(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    }
+}
+
 /// The model of a run's folder, or the file itself.
 pub(crate) fn model_file(model: &Path) -> PathBuf {
     if model.is_dir() { model.join(MODEL_FILE) } else { model.to_owned() }

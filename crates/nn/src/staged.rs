@@ -25,19 +25,28 @@ impl Staged {
         name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX))
     }
 
-    /// Writes `bytes` beside `path` and brings them to the disk.
+    /// Writes `bytes` beside `path` and brings them to the disk. Where `path` is a symbolic link, the file that it leads to is
+    /// meant.
     ///
     /// # Errors
-    /// If they cannot be written; nothing is left behind.
+    /// If they cannot be written, or if `path` is a device or a pipe, which would not be one any more; nothing is left behind.
     pub fn write(path: impl Into<PathBuf>, bytes: &[u8]) -> io::Result<Self> {
-        let path = path.into();
+        let mut path = path.into();
+        if let Ok(metadata) = std::fs::metadata(&path) {
+            if !(metadata.is_file() || metadata.is_dir()) {
+                return Err(io::Error::other("it is no file"));
+            }
+            if path.is_symlink() {
+                path = path.canonicalize()?;
+            }
+        }
         let mut builder = tempfile::Builder::new();
         builder.prefix(PREFIX).suffix(SUFFIX);
         // Private by default; this becomes a file like any other of the user's.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.tempfile_in(folder_of(&path))?;
-        file.write_all(bytes)?;
+        let mut file = builder.tempfile_in(folder_of(&path)).map_err(without_path)?;
+        file.as_file_mut().write_all(bytes)?;
         file.as_file().sync_all()?;
         Ok(Self { file, path })
     }
@@ -54,6 +63,13 @@ impl Staged {
         let _ = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
         Ok(())
     }
+}
+
+/// The system's error alone: the name of a file that is gone again helps nobody.
+fn without_path(error: io::Error) -> io::Error {
+    let inner =
+        error.get_ref().and_then(|error| error.source()).and_then(|error| error.downcast_ref::<io::Error>());
+    inner.and_then(io::Error::raw_os_error).map_or(error, io::Error::from_raw_os_error)
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -84,7 +100,22 @@ mod tests {
         std::fs::create_dir(folder.path().join("taken")).unwrap();
         assert!(Staged::write(folder.path().join("taken"), b"no").unwrap().publish().is_err());
         assert_eq!(entries(), 2);
-        assert!(Staged::write(folder.path().join("none/file"), b"no").is_err());
+        let error = Staged::write(folder.path().join("none/file"), b"no").unwrap_err();
+        assert!(!error.to_string().contains(SUFFIX), "{error}");
         assert_eq!(folder_of(Path::new("name")), Path::new("."));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_and_devices_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link] = ["file", "link"].map(|name| folder.path().join(name));
+        std::fs::write(&file, b"before").unwrap();
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        Staged::write(&link, b"after").unwrap().publish().unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(&file).unwrap(), b"after");
+        // Never published: where the tests are run by root, a failure would cost the device.
+        assert!(Staged::write("/dev/null", b"").is_err());
     }
 }

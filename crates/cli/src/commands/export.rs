@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, ensure};
 use ziffer_nn::{Model, PixelType, Staged};
 
 use crate::run_folder;
@@ -37,6 +37,11 @@ impl Export {
     /// Whatever went wrong, in one line that says what and where.
     pub fn run(&self) -> anyhow::Result<()> {
         let file = run_folder::model_file(&self.model);
+        ensure!(
+            !run_folder::is_same(&file, &self.onnx),
+            "{}: the model itself lies there; choose another file with --onnx",
+            self.onnx.display()
+        );
         let model = Model::load(&file)?;
         let pixels = match self.pixels {
             Pixels::U8 => PixelType::U8,

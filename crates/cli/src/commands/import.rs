@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::{anyhow, ensure};
 use ziffer_keras::{Imported, Options, import};
 
+use crate::run_folder;
 use crate::usage::{print, whole_numbers};
 
 /// Read a network that Keras saved
@@ -33,6 +34,9 @@ fn shape(text: &str) -> Result<Shape, String> {
     whole_numbers(text, "size", "28,28").map(Shape)
 }
 
+/// Of a file that is imported; 89 million weights of Keras with its optimizer's have as much.
+const MAX_BYTES: u64 = 1 << 30;
+
 impl Import {
     /// Writes the model, which appears whole or not at all, and says on standard error what the file left open.
     ///
@@ -42,9 +46,16 @@ impl Import {
         let file = self.file.display();
         let cannot_read = |error: io::Error| anyhow!("{file}: cannot read: {error}");
         // A device could go on for ever.
+        let metadata = fs::metadata(&self.file).map_err(cannot_read)?;
+        ensure!(metadata.is_file(), "{file}: cannot read: it is no file");
         ensure!(
-            fs::metadata(&self.file).map_err(cannot_read)?.is_file(),
-            "{file}: cannot read: it is no file"
+            metadata.len() <= MAX_BYTES,
+            "{file}: found {} bytes, expected at most 1 GiB",
+            metadata.len()
+        );
+        ensure!(
+            !run_folder::is_same(&self.file, &self.out),
+            "{file}: is what is imported; choose another file with --out"
         );
         let bytes = fs::read(&self.file).map_err(cannot_read)?;
         let options = Options { input_shape: self.input_shape.clone().map(|Shape(sizes)| sizes) };

@@ -98,6 +98,7 @@ fn what_cannot_be_imported_is_refused_by_name() {
         assert_eq!(outcome.code, Some(1), "{outcome:?}");
     }
     sandbox.refuse("import digits.h5 --out nowhere/model.safetensors", &["nowhere", "cannot write"]);
+    sandbox.refuse("import digits.h5 --out digits.h5", &["digits.h5: is what is imported", "--out"]);
     sandbox.refuse("import digits.h5 --out folder", &["folder", "cannot write"]);
     sandbox.refuse("import digits.h5 --out a --input-shape 28,27", &["digits.h5", "[28, 27]", "784"]);
     for (arguments, words) in [

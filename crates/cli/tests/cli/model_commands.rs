@@ -294,6 +294,16 @@ fn an_export_is_a_file_that_names_its_ends() {
     }
     sandbox.refuse("export nowhere --onnx digits.onnx", &["nowhere"]);
     sandbox.refuse("export run --onnx nowhere/digits.onnx", &["nowhere/digits.onnx", "cannot write"]);
+    let model = fs::read(sandbox.path("run/model.safetensors")).unwrap();
+    sandbox.refuse("export run --onnx run/../run/model.safetensors", &["the model itself", "--onnx"]);
+    assert_eq!(fs::read(sandbox.path("run/model.safetensors")).unwrap(), model);
+    // What is no file does not become one.
+    #[cfg(unix)]
+    {
+        let socket = std::os::unix::net::UnixListener::bind(sandbox.path("socket")).unwrap();
+        sandbox.refuse("export run --onnx socket", &["socket: cannot write: it is no file"]);
+        drop(socket);
+    }
     let outcome = sandbox.refuse("export run", &["--onnx"]);
     assert_eq!(outcome.code, Some(2), "{outcome:?}");
 }
