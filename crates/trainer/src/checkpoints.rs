@@ -166,7 +166,7 @@ pub enum CheckpointError {
     Io {
         /// The checkpoint, or its folder.
         path: PathBuf,
-        /// What was tried: `write` or `list`.
+        /// What was tried: `write`, `list` or `remove`.
         action: &'static str,
         /// Why not.
         source: io::Error,
@@ -297,6 +297,29 @@ impl Keeper {
             return Ok(Some((path, standing)));
         }
         Ok(None)
+    }
+
+    /// Where an earlier training left checkpoints, makes the first one of this training, and then removes those: what goes on
+    /// after a kill must not be the other one.
+    pub(crate) fn start_over<O: Optimizer<f32>>(
+        &mut self,
+        model: &Model,
+        training: &Training<f32, O>,
+    ) -> Result<(), CheckpointError> {
+        let earlier = files(&self.folder)?;
+        if earlier.is_empty() {
+            return Ok(());
+        }
+        self.save(model, training, &Standing::default())?;
+        self.wait()?;
+        for (_, path) in earlier {
+            std::fs::remove_file(&path).map_err(|source| CheckpointError::Io {
+                path,
+                action: "remove",
+                source,
+            })?;
+        }
+        Ok(())
     }
 
     /// Steps until a checkpoint is due, if they are counted.

@@ -150,10 +150,13 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
         settings
     }
 
-    /// Goes to where the newest checkpoint stands, if that is wanted.
+    /// Goes to where the newest checkpoint stands, if that is wanted; else those of an earlier training are done with.
     fn resume<S>(&mut self, fit: &mut Fit<'_, S, O>, epoch: Epoch) -> Result<(), TrainError> {
         let wanted = self.checkpoints.as_ref().is_some_and(|checkpoints| checkpoints.resume);
-        let Some(keeper) = fit.keeper.as_mut().filter(|_| wanted) else { return Ok(()) };
+        let Some(keeper) = &mut fit.keeper else { return Ok(()) };
+        if !wanted {
+            return Ok(keeper.start_over(fit.model, &fit.training)?);
+        }
         let callbacks = &mut self.callbacks;
         let pass_over = |path: &Path, reason: &str| {
             callbacks.iter_mut().for_each(|callback| callback.on_checkpoint_passed_over(path, reason));

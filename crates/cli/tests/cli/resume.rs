@@ -180,6 +180,26 @@ fn epochs_and_threads_may_change() {
     sandbox.refuse(&format!("{TRAIN_TINY} --resume"), &["run/checkpoint-", "5 epochs", "2 epochs"]);
 }
 
+/// What goes on after a kill is the training that was killed, not an earlier one of other settings or more epochs.
+#[test]
+fn a_run_that_starts_over_is_done_with_the_checkpoints_of_the_one_before() {
+    let sandbox = Sandbox::with_tiny_set();
+    sandbox.succeed(TRAIN_TINY);
+    let before = checkpoints(&sandbox.path("run"));
+    // It ends in its first epoch.
+    let diverging = format!("{TRAIN_TINY} --learning-rate 1e30");
+    sandbox.refuse(&diverging, &["finite"]);
+    let after = checkpoints(&sandbox.path("run"));
+    assert_eq!(after.iter().filter(|path| before.contains(path)).count(), 0, "{after:?}");
+    assert_eq!(after.len(), 1, "{after:?}");
+    let resumed = sandbox.run(&format!("{diverging} --resume"));
+    assert!(resumed.stderr.contains(RESUMING) && resumed.stderr.contains("finite"), "{resumed:?}");
+    // Fewer epochs than were done before.
+    sandbox.succeed(&TRAIN_TINY.replace("--epochs 2", "--epochs 1"));
+    assert_eq!(checkpoints(&sandbox.path("run")).len(), 2);
+    sandbox.succeed(&format!("{TRAIN_TINY} --resume"));
+}
+
 #[test]
 fn other_settings_are_refused_with_the_difference() {
     let sandbox = Sandbox::with_tiny_set();
