@@ -1,11 +1,12 @@
 //! A data set with many changed copies of each picture, as files.
 
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::Path;
 
 use rayon::prelude::*;
 use ziffer_dataset::catalogue::{Content, Name, Part};
-use ziffer_dataset::idx::{ElementType, IdxWriter};
+use ziffer_dataset::idx::{ElementType, IdxError, IdxWriter};
 use ziffer_dataset::{Dataset, TrainTest};
 use ziffer_tensor::random::{Purpose, Stream};
 
@@ -109,7 +110,13 @@ impl Augmentation {
         test_labels.write(&label_bytes(test, 0..test.len()))?;
         test.check_unchanged()?;
         progress(all, all);
-        for file in [test_labels, test_images, labels, images] {
+        let files = [images, test_images, test_labels, labels];
+        for file in &files {
+            file.sync()?;
+        }
+        // A set that is replaced must at no moment be half this and half that: without labels it is none.
+        clear(folder)?;
+        for file in files {
             file.finish()?;
         }
         Ok(())
@@ -163,6 +170,23 @@ fn images(
 fn labels(folder: &Path, part: Part, count: usize, classes: usize) -> Result<IdxWriter, AugmentError> {
     let element_type = if classes <= 256 { ElementType::U8 } else { ElementType::I32 };
     Ok(IdxWriter::create(folder.join(name(part, Content::Labels)), element_type, &[count])?)
+}
+
+/// Removes the labels of a set that is there, and its archives, which would stay behind.
+fn clear(folder: &Path) -> Result<(), IdxError> {
+    for file in Name::Custom.files() {
+        let path = folder.join(file.name);
+        let archive = path.with_added_extension("gz");
+        for path in [Some(archive), (file.content == Content::Labels).then_some(path)].into_iter().flatten() {
+            match std::fs::remove_file(&path) {
+                Err(source) if source.kind() != ErrorKind::NotFound => {
+                    return Err(IdxError::Io { action: "replace", path, source });
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The name of a custom set's file.

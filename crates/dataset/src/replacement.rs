@@ -29,9 +29,14 @@ impl Replacement {
         Replacement { temporary, target: target.to_owned() }
     }
 
+    /// Syncs the content to the disk.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.temporary.as_file().sync_all()
+    }
+
     /// Syncs the content to the disk, renames the file to its target, and syncs the folder.
     pub(crate) fn commit(self) -> io::Result<()> {
-        self.temporary.as_file().sync_all()?;
+        self.sync()?;
         self.temporary.persist(&self.target).map_err(|failure| failure.error)?;
         sync_folder(&folder_of(&self.target))
     }

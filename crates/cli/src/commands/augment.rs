@@ -1,6 +1,6 @@
 //! `data augment`: a data set with many changed copies of each picture.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use anyhow::{anyhow, ensure};
@@ -11,7 +11,7 @@ use ziffer_nn::team::Team;
 use ziffer_trainer::available_threads;
 
 use super::data::{self, DataArgs};
-use super::train::{at_least_one, validation_split};
+use super::train::{at_least_one, seed, validation_split};
 use crate::usage::print;
 use crate::{interrupt, run_folder};
 
@@ -29,13 +29,13 @@ pub(crate) struct Augment {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// How far pictures are changed; at 1: up to 12 degrees, 12 % in size, 1.5 pixels, and bent by 0.9 pixels
-    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    #[arg(long, value_name = "FACTOR", value_parser = strength, default_value_t = 1.0)]
     strength: f32,
     /// The share at the end that is for validation: no copies of its pictures are among the others
     #[arg(long, value_name = "SHARE", value_parser = validation_split, default_value_t = 0.1)]
     validation_split: f64,
     /// What the changes are drawn from
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", value_parser = seed, default_value_t = 0)]
     seed: u64,
     /// An upper bound on threads; the result does not depend on it [default: the CPUs that the process may use]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
@@ -45,13 +45,21 @@ pub(crate) struct Augment {
     force: bool,
 }
 
+/// Beyond 6 a column may be sheared by its whole height.
+fn strength(text: &str) -> Result<f32, String> {
+    text.parse()
+        .ok()
+        .filter(|factor| (0.0..=6.0).contains(factor))
+        .ok_or("expected a number from 0 to 6".to_owned())
+}
+
 impl Augment {
     /// Writes the set.
     ///
     /// # Errors
     /// Whatever went wrong, in one line that says what and where.
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let set = data::open(self.data.dataset.unwrap_or_default(), self.data.data_dir.as_deref())?;
+        let set = data::open(self.data.dataset.unwrap_or_default(), &self.data)?;
         self.check_place(&set)?;
         let augmentation = Augmentation {
             times: self.times,
@@ -83,17 +91,16 @@ impl Augment {
 
     /// Refuses the folder of the set itself, and one that has a set.
     fn check_place(&self, set: &TrainTest) -> anyhow::Result<()> {
-        let same = |a: &Path, b: &Path| match (a.canonicalize(), b.canonicalize()) {
-            (Ok(a), Ok(b)) => a == b,
-            _ => false,
-        };
         ensure!(
-            !same(&self.out, set.folder()),
+            !run_folder::is_same(&self.out, set.folder()),
             "{}: the set itself lies there; choose another folder with --out",
             self.out.display()
         );
-        let there =
-            Name::Custom.files().iter().map(|file| self.out.join(file.name)).find(|path| path.exists());
+        let names = Name::Custom.files().map(|file| self.out.join(file.name));
+        let there = names
+            .into_iter()
+            .flat_map(|path| [path.with_added_extension("gz"), path])
+            .find(|path| path.exists());
         if let Some(path) = there.filter(|_| !self.force) {
             return Err(anyhow!(
                 "{}: is there already; --force replaces it, --out chooses another folder",

@@ -117,6 +117,18 @@ impl IdxWriter {
         })
     }
 
+    /// Brings what was written to the disk, so that [`finish`](Self::finish) has little left to fail at.
+    ///
+    /// # Errors
+    /// As `finish`.
+    pub fn sync(&self) -> Result<(), IdxError> {
+        let path = || self.path.clone();
+        self.header
+            .check_file_len(self.written)
+            .map_err(|problem| IdxError::Malformed { path: path(), problem })?;
+        self.replacement.sync().map_err(|source| IdxError::Io { action: "write", path: path(), source })
+    }
+
     /// Brings the file to the disk and gives it its name.
     ///
     /// # Errors
