@@ -45,7 +45,8 @@ const MAX_BYTES: u64 = 2 << 30;
 pub(crate) struct Downloader {
     agent: Agent,
     pause: Duration,
-    /// Places that could not be reached, with the reason: the other files of a set need not wait for them too.
+    /// Places that did not answer, or not rightly however often they were asked, with the reason: the other files of a set need
+    /// not wait for them too.
     unreachable: HashMap<String, String>,
 }
 
@@ -205,8 +206,9 @@ impl Downloader {
         match refusal {
             Refusal::NotFound => failure(url, "answered 404, not found".to_owned()),
             Refusal::Here(error) => Failure::Here(error),
-            Refusal::Passing(reason) | Refusal::Other(reason) => failure(url, reason),
-            Refusal::Unreachable(reason) => {
+            Refusal::Other(reason) => failure(url, reason),
+            // Trouble that did not pass would be there for the other files too, and cost as much time for each.
+            Refusal::Passing(reason) | Refusal::Unreachable(reason) => {
                 self.unreachable.insert(mirror.to_owned(), reason.clone());
                 failure(url, reason)
             }
