@@ -1,5 +1,6 @@
 //! Ctrl-C, and what else asks a program to end.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -28,7 +29,11 @@ pub(crate) fn flag() -> anyhow::Result<Arc<AtomicBool>> {
                     first = Some(Instant::now());
                     flag.store(true, Ordering::Relaxed);
                 }
-                Some(first) if first.elapsed() >= SAME_WISH => std::process::exit(i32::from(EXIT_CODE)),
+                Some(first) if first.elapsed() >= SAME_WISH => {
+                    // Whether it is read or not, this is the end.
+                    let _ = writeln!(io::stderr(), "ended at once; what was saved before is there");
+                    std::process::exit(i32::from(EXIT_CODE))
+                }
                 Some(_) => {}
             }
         }

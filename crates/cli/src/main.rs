@@ -15,7 +15,7 @@ struct Ziffer {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted and saved. Results go to standard output, messages to standard error.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Results go to standard output, messages to standard error.
 The environment variable ZIFFER_ISA (avx512, avx2, portable) forces an instruction set; results do not depend on it.
 ZIFFER_MIRROR (an address or a folder) is a place where every command looks for data sets that are not there.";
 

@@ -79,7 +79,7 @@ impl Source {
     /// If there is no [folder](Source::folder) to look into.
     pub fn locate(&self) -> Result<[Option<PathBuf>; 4], DatasetError> {
         self.each_file(|wanted| {
-            let raw = Some(wanted.target.to_owned()).filter(|path| !is_missing(path));
+            let raw = Some(wanted.target.to_owned()).filter(|path| !is_missing(path) && path.is_file());
             raw.or_else(|| Some(packed(wanted).next()?.path)).or_else(|| self.bundle_path())
         })
     }

@@ -1,6 +1,6 @@
 //! Where a command's data come from.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,13 @@ pub struct DataArgs {
     /// Where the four IDX files lie or are put, raw or .gz [default: the platform's cache folder, in ziffer/NAME]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// Look here first for what is not there yet: a place that has the four files under their usual names, or EMNIST's
+    /// gzip.zip; may be given several times. The environment variable ZIFFER_MIRROR names one more
+    #[arg(long, value_name = "URL or DIR")]
+    pub mirror: Vec<OsString>,
+    /// Do not use the network
+    #[arg(long)]
+    pub offline: bool,
 }
 
 /// A data set's name, or what is wrong with it.
@@ -58,8 +65,12 @@ pub(crate) fn mirror(whence: &str, place: &OsStr) -> anyhow::Result<Mirror> {
 /// public mirrors.
 ///
 /// # Errors
-/// If the environment's is none.
+/// If the environment's is none, or a custom set has no folder.
 pub(crate) fn source(name: Name, data_dir: Option<&Path>, mirrors: &[Mirror]) -> anyhow::Result<Source> {
+    if name == Name::Custom && data_dir.is_none() {
+        let problem = "a custom data set needs --data-dir DIR, the folder that has its four IDX files under MNIST's names";
+        return Err(UsageError(problem.to_owned()).into());
+    }
     let mut source = Source::new(name);
     if let Some(folder) = data_dir {
         source = source.data_dir(folder);
@@ -85,13 +96,17 @@ fn repository_copy(name: Name) -> Option<Mirror> {
         .map(Mirror::Folder)
 }
 
-/// Opens a set, as `source` finds it.
-pub(crate) fn open(name: Name, data_dir: Option<&Path>) -> anyhow::Result<TrainTest> {
-    if name == Name::Custom && data_dir.is_none() {
-        let problem = "a custom data set needs --data-dir DIR, the folder that has its four IDX files under MNIST's names";
-        return Err(UsageError(problem.to_owned()).into());
-    }
-    get(&source(name, data_dir, &[])?)
+/// Mirrors as `--mirror` has them.
+///
+/// # Errors
+/// Those of [`mirror`].
+pub(crate) fn mirrors(places: &[OsString]) -> anyhow::Result<Vec<Mirror>> {
+    places.iter().map(|place| mirror("--mirror", place)).collect()
+}
+
+/// Opens a set, as `source` finds it by the flags.
+pub(crate) fn open(name: Name, flags: &DataArgs) -> anyhow::Result<TrainTest> {
+    get(&source(name, flags.data_dir.as_deref(), &mirrors(&flags.mirror)?)?.offline(flags.offline))
 }
 
 /// What stands for the content of a set's training part: its name, where the catalogue has its digests, and else a digest.

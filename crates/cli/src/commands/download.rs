@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use ziffer_dataset::Mirror;
+use anyhow::ensure;
 use ziffer_dataset::catalogue::Name;
 
 use super::data;
-use crate::usage::{UsageError, print};
+use crate::usage::{AlreadyTold, UsageError, complain, print};
 
 /// Get data sets into the cache folder, or one set into --data-dir itself
 #[derive(Clone, Debug, clap::Args)]
@@ -32,7 +32,7 @@ pub struct Download {
 }
 
 impl Download {
-    /// Gets each set and prints where it lies.
+    /// Gets each set and prints where it lies. One that cannot be had keeps none of the others back.
     ///
     /// # Errors
     /// Whatever went wrong, in one line that says what and where.
@@ -43,19 +43,25 @@ impl Download {
                 format!("--data-dir takes one data set, found {found}; leave it out to use the cache folder");
             return Err(UsageError(problem).into());
         }
-        let mirrors = self.mirror.iter().map(|place| data::mirror("--mirror", place));
-        let mirrors = mirrors.collect::<anyhow::Result<Vec<Mirror>>>()?;
+        let mirrors = data::mirrors(&self.mirror)?;
+        let mut failed = 0;
         for &name in &self.names {
             let source = data::source(name, self.data_dir.as_deref(), &mirrors)?
                 .offline(self.offline)
                 .force(self.force);
-            let set = data::get(&source)?;
-            let (train, test) = (set.train.len(), set.test.len());
-            print(&format!(
-                "{name}: {train} training and {test} test pictures in {}\n",
-                set.folder().display()
-            ))?;
+            match data::get(&source) {
+                Ok(set) => {
+                    let (train, test) = (set.train.len(), set.test.len());
+                    let folder = set.folder().display();
+                    print(&format!("{name}: {train} training and {test} test pictures in {folder}\n"))?;
+                }
+                Err(error) => {
+                    complain(&format!("error: {error}"));
+                    failed += 1;
+                }
+            }
         }
+        ensure!(failed == 0, AlreadyTold);
         Ok(())
     }
 }

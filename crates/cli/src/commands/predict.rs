@@ -209,7 +209,7 @@ impl Rows {
             return Ok(None);
         }
         let name = dataset(&predict.data, &predict.model);
-        let data = data::open(name, predict.data.data_dir.as_deref())?;
+        let data = data::open(name, &predict.data)?;
         let opened = Self { data, part: predict.part };
         let view = opened.view();
         ensure!(

@@ -1,6 +1,7 @@
 //! `train`: gets the data, trains, evaluates, and writes the run's folder.
 
 use std::io::{self, Write};
+use std::num::IntErrorKind;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -42,7 +43,7 @@ pub struct Train {
     #[arg(long, value_name = "NAME")]
     optimizer: Option<OptimizerName>,
     /// What all randomness is drawn from [default: 0]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed)]
     seed: Option<u64>,
     /// An upper bound on threads; the result does not depend on it [default: the CPUs that the process may use]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
@@ -88,10 +89,15 @@ fn hidden(text: &str) -> Result<Hidden, String> {
 }
 
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
+    match text.parse::<usize>() {
+        Err(error) if *error.kind() == IntErrorKind::PosOverflow => Err("too large".to_owned()),
         Ok(0) | Err(_) => Err("expected a whole number of at least 1".to_owned()),
         Ok(number) => Ok(number),
     }
+}
+
+pub(super) fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))
 }
 
 pub(super) fn validation_split(text: &str) -> Result<f64, String> {
@@ -155,7 +161,7 @@ impl Train {
             .clone()
             .unwrap_or_else(|| Path::new("runs").join(format!("{}-{}", recipe.dataset, recipe.seed)));
 
-        let data = data::open(recipe.dataset_name()?, self.data.data_dir.as_deref())?;
+        let data = data::open(recipe.dataset_name()?, &self.data)?;
         let mut model = recipe
             .network(data.train.image_shape(), data.train.classes())
             .build(recipe.seed)

@@ -112,7 +112,7 @@ pub enum IdxError {
         problem: FormatError,
     },
     /// Another program wrote to the file, or cut it short, while it was open.
-    #[error("{}: was changed by another program while in use: had {expected} bytes, has {found}; put the file back and start again", .path.display())]
+    #[error("{}: was changed by another program while in use{}; put the file back and go on", .path.display(), length_change(*expected, *found))]
     Changed {
         /// The file.
         path: PathBuf,
@@ -131,4 +131,9 @@ pub enum IdxError {
         /// The type asked for.
         expected: ElementType,
     },
+}
+
+/// How a length changed; nothing if it did not.
+fn length_change(expected: u64, found: u64) -> String {
+    if expected == found { String::new() } else { format!(": had {expected} bytes, has {found}") }
 }
