@@ -60,7 +60,21 @@ pub mod prelude {
     pub use ziffer_trainer::{Evaluate, History, Progress, Trainer};
 }
 
-/// The README's code, compiled.
+/// The README's and the guide's code, compiled.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
+mod guide {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../../docs/guide/keras.md")]
+    struct Keras;
+    #[doc = include_str!("../../../docs/guide/idx.md")]
+    struct Idx;
+    #[doc = include_str!("../../../docs/guide/step.md")]
+    struct Step;
+    #[doc = include_str!("../../../docs/guide/crates.md")]
+    struct Crates;
+    #[doc = include_str!("../../../docs/guide/layer.md")]
+    struct Layer;
+    #[doc = include_str!("../../../docs/guide/report.md")]
+    struct Report;
+}
