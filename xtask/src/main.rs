@@ -54,3 +54,26 @@ fn main() -> ExitCode {
         Command::Compare(compare) => compare.run(),
     })
 }
+
+#[cfg(test)]
+#[path = "../../crates/cli/tests/guide/markdown.rs"]
+mod markdown;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documents_command_lines_are_right() {
+        let commands = markdown::arguments_of(&["cargo", "xtask"]);
+        assert!(commands.len() > 10, "{} commands", commands.len());
+        for command in commands {
+            let words = std::iter::once("xtask").chain(command.words.iter().map(String::as_str));
+            // Help is an answer too.
+            match Xtask::try_parse_from(words) {
+                Err(error) if error.use_stderr() => panic!("{}: {error}", command.place),
+                _ => {}
+            }
+        }
+    }
+}

@@ -47,3 +47,24 @@ fn main() -> ExitCode {
         Command::Data(data) => data.run(),
     })
 }
+
+#[cfg(test)]
+#[path = "../tests/guide/markdown.rs"]
+mod markdown;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documents_command_lines_are_right() {
+        let commands = markdown::arguments_of(&["ziffer"]);
+        assert!(!commands.is_empty());
+        for command in commands {
+            let words = std::iter::once("ziffer").chain(command.words.iter().map(String::as_str));
+            if let Err(error) = Ziffer::try_parse_from(words) {
+                panic!("{}: {error}", command.place);
+            }
+        }
+    }
+}

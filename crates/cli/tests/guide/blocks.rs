@@ -1,0 +1,123 @@
+//! Every fenced block is what it says it is.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use ziffer::Recipe;
+
+use crate::markdown::{Block, arguments_of, commands, documents, root};
+
+/// What begins a block of Rust that is compiled as a doctest.
+fn is_program(block: &Block<'_>) -> bool {
+    block.language == "rust" || block.language == "rust,no_run"
+}
+
+#[test]
+fn every_block_has_a_language_that_is_checked() {
+    for document in documents() {
+        for block in document.blocks() {
+            // Without a language it would be taken for Rust; with a wrong one for nothing.
+            let known = ["console", "python", "rs", "text", "toml"].contains(&block.language);
+            assert!(known || is_program(&block), "{}: {:?}", block.place, block.language);
+            let is_compiled = document.name == "README.md" || document.name.starts_with("docs/guide/");
+            assert!(is_compiled || !is_program(&block), "{}: no doctest compiles it", block.place);
+        }
+    }
+}
+
+/// `rs` is for lines that are quoted from a program of the same chapter, but for their indentation.
+#[test]
+fn excerpts_are_in_their_chapter_s_program() {
+    let mut excerpts = 0;
+    for document in documents() {
+        let blocks = document.blocks();
+        for block in blocks.iter().filter(|block| block.language == "rs") {
+            let same = |lines: &[&str]| {
+                lines.iter().zip(&block.lines).all(|(a, b)| a.trim_start() == b.trim_start())
+            };
+            let is_in = |program: &Block<'_>| program.lines.windows(block.lines.len()).any(same);
+            assert!(
+                blocks.iter().filter(|block| is_program(block)).any(is_in),
+                "{}: in no program",
+                block.place
+            );
+            excerpts += 1;
+        }
+    }
+    assert!(excerpts > 0);
+}
+
+#[test]
+fn recipes_are_recipes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("recipe.toml");
+    let mut recipes = 0;
+    for document in documents() {
+        for block in document.blocks().iter().filter(|block| block.language == "toml") {
+            std::fs::write(&path, block.lines.join("\n")).unwrap();
+            let recipe = Recipe::open(&path).unwrap_or_else(|error| panic!("{}: {error}", block.place));
+            assert_ne!(recipe, Recipe::default(), "{} says nothing", block.place);
+            recipes += 1;
+        }
+    }
+    assert!(recipes > 0);
+}
+
+#[test]
+fn python_is_python() {
+    let documents = documents();
+    let mut sources = BTreeMap::new();
+    for document in &documents {
+        let blocks = document.blocks();
+        sources.extend(
+            blocks
+                .iter()
+                .filter(|block| block.language == "python")
+                .map(|block| (block.place.clone(), block.lines.join("\n"))),
+        );
+    }
+    assert!(!sources.is_empty());
+    let program =
+        "import json, sys\nfor name, text in json.load(sys.stdin).items(): compile(text, name, 'exec')";
+    let python =
+        Command::new("python3").args(["-c", program]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let Ok(mut python) = python else {
+        eprintln!("skipped: python_is_python: there is no python3");
+        return;
+    };
+    let input = serde_json::to_vec(&sources).unwrap();
+    python.stdin.take().unwrap().write_all(&input).unwrap();
+    let output = python.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Command lines of `ziffer` and of `cargo xtask` are parsed where these are built.
+#[test]
+fn commands_are_of_known_programs() {
+    for command in commands() {
+        let words: Vec<&str> = command.words.iter().map(String::as_str).collect();
+        let known = match words.as_slice() {
+            ["ziffer" | "gzip" | "grep", ..] | ["cargo", "xtask" | "run" | "test" | "install", ..] => true,
+            [script] => root().join(script).is_file(),
+            _ => false,
+        };
+        assert!(known, "{}", command.place);
+    }
+}
+
+#[test]
+fn examples_are_there() {
+    for command in arguments_of(&["cargo", "run"]) {
+        let value_of = |flag: &str| {
+            let flag = command.words.iter().position(|word| word == flag);
+            flag.and_then(|flag| command.words.get(flag + 1)).unwrap_or_else(|| panic!("{}", command.place))
+        };
+        let package = value_of("-p");
+        let folder = package.strip_prefix("ziffer-").unwrap_or("cli");
+        let file =
+            Path::new("crates").join(folder).join("examples").join(format!("{}.rs", value_of("--example")));
+        assert!(root().join(&file).is_file(), "{}: {}", command.place, file.display());
+    }
+}
