@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
+use ziffer::Host;
 
 use crate::host;
 
@@ -73,7 +74,7 @@ impl Bench {
              Peak of a core, measured in the same run: **{peak:.1} GFLOP/s**. The rate of a product is that of the dense\n\
              one; kernels that skip zero pixels can be above the peak.\n\n\
              | bench | microseconds | GFLOP/s | of the peak |\n|---|---|---|---|\n",
-            host::processor(),
+            Host::current().processor,
             ziffer::tensor::InstructionSet::current().name(),
             host::compiler()
         );

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, anyhow};
+use ziffer::Host;
 
 use crate::host;
 use measure::{Run, Workplace};
@@ -102,6 +103,7 @@ impl Compare {
 
     /// Where and with what the figures were made.
     fn preface(&self, cpus: usize, versions: &BTreeMap<String, String>) -> String {
+        let machine = Host::current();
         let memory = host::memory().map(|gib| format!(", {gib:.1} GiB of memory"));
         let versions: Vec<String> =
             versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
@@ -109,9 +111,9 @@ impl Compare {
             "Made by `cargo xtask compare --rounds {}` on {}, CPUs: {cpus}{}, {}, {} kernels.\n\n\
              Versions: {}; {}.\n",
             self.rounds,
-            host::processor(),
+            machine.processor,
             memory.unwrap_or_default(),
-            host::kernel(),
+            machine.os,
             ziffer::tensor::InstructionSet::current().name(),
             versions.join(", "),
             host::compiler()

@@ -10,7 +10,7 @@ mod seeds;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ziffer::commands::{Data, Download, Evaluate, Export, Import, Predict, Summary, Train};
+use ziffer::commands::{Data, Download, Evaluate, Export, Import, Predict, Report, Summary, Train};
 
 /// The project's own commands: the whole evaluation in one, and what maintains the project.
 #[derive(Debug, Parser)]
@@ -25,6 +25,7 @@ enum Command {
     Train(Train),
     Evaluate(Evaluate),
     Predict(Predict),
+    Report(Report),
     Export(Export),
     Import(Import),
     Summary(Summary),
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Command::Train(train) => train.run().and_then(|trained| floor::check(&trained)),
         Command::Evaluate(evaluate) => evaluate.run(),
         Command::Predict(predict) => predict.run(),
+        Command::Report(report) => report.run(),
         Command::Export(export) => export.run(),
         Command::Import(import) => import.run(),
         Command::Summary(summary) => summary.run(),

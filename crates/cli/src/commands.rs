@@ -8,6 +8,7 @@ mod evaluate;
 mod export;
 mod import;
 mod predict;
+mod report;
 mod summary;
 mod train;
 
@@ -18,5 +19,6 @@ pub use evaluate::Evaluate;
 pub use export::Export;
 pub use import::Import;
 pub use predict::Predict;
+pub use report::Report;
 pub use summary::Summary;
 pub use train::{Train, Trained};

@@ -23,12 +23,15 @@
 //! ```
 //!
 //! * [`dataset`]: IDX files and the data sets, [`augment`]: changed copies of pictures, [`picture`]: picture files as a
-//!   network sees them, [`tensor`]: the kernels, [`nn`]: layers and models, [`keras`]: Keras's files, [`trainer`]: training.
+//!   network sees them, [`tensor`]: the kernels, [`nn`]: layers and models, [`keras`]: Keras's files, [`trainer`]: training,
+//!   [`report`]: pages about runs.
 //! * [`prelude`] has what most programs need.
 //! * [`commands`] is what the program `ziffer` and `cargo xtask` have in common.
 #![forbid(unsafe_code)]
 
+mod account;
 pub mod commands;
+mod host;
 mod interrupt;
 mod recipe;
 mod run_folder;
@@ -39,9 +42,12 @@ pub use ziffer_dataset as dataset;
 pub use ziffer_keras as keras;
 pub use ziffer_nn as nn;
 pub use ziffer_picture as picture;
+pub use ziffer_report as report;
 pub use ziffer_tensor as tensor;
 pub use ziffer_trainer as trainer;
 
+pub use account::REPORT_FILE;
+pub use host::Host;
 pub use recipe::{OptimizerName, Recipe, RecipeError};
 pub use run_folder::{MODEL_FILE, RunSummary, SUMMARY_FILE};
 pub use usage::{exit_code, parse};

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ziffer::commands::{Data, Download, Evaluate, Export, Import, Predict, Summary, Train};
+use ziffer::commands::{Data, Download, Evaluate, Export, Import, Predict, Report, Summary, Train};
 
 /// Trains small dense networks on MNIST-style data, fast and repeatably.
 #[derive(Debug, Parser)]
@@ -24,6 +24,7 @@ enum Command {
     Train(Train),
     Evaluate(Evaluate),
     Predict(Predict),
+    Report(Report),
     Export(Export),
     Import(Import),
     Summary(Summary),
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Train(train) => train.run().map(drop),
         Command::Evaluate(evaluate) => evaluate.run(),
         Command::Predict(predict) => predict.run(),
+        Command::Report(report) => report.run(),
         Command::Export(export) => export.run(),
         Command::Import(import) => import.run(),
         Command::Summary(summary) => summary.run(),

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use ziffer_nn::{Model, Staged};
 use ziffer_trainer::{History, Shuffle};
 
+use crate::host::Host;
+
 /// The model's file in a run's folder.
 pub const MODEL_FILE: &str = "model.safetensors";
 /// The summary's.
@@ -58,12 +60,18 @@ pub struct RunSummary {
     pub test_accuracy: f64,
     /// SHA-256 of every parameter's little-endian bytes, in layer order, kernel before bias.
     pub weights_sha256: String,
+    /// When it was started, in UTC by RFC 3339. Runs of older versions do not say, here and below.
+    #[serde(default)]
+    pub started: Option<String>,
+    /// The machine that trained it.
+    #[serde(default)]
+    pub host: Option<Host>,
 }
 
 /// Makes the folder, sees that this many bytes can be written there before time is spent on training, and takes it for this
 /// run alone until what is returned is dropped.
 pub(crate) fn prepare(folder: &Path, bytes: usize) -> anyhow::Result<File> {
-    let lock = claim(folder)?;
+    let lock = claim(folder, "wait for it to end, or choose another folder with --out")?;
     for name in [MODEL_FILE, SUMMARY_FILE] {
         let path = folder.join(name);
         ensure!(!path.is_dir(), "{}: cannot write: it is a folder", path.display());
@@ -74,14 +82,13 @@ pub(crate) fn prepare(folder: &Path, bytes: usize) -> anyhow::Result<File> {
 }
 
 /// Makes a folder, takes it for this process alone until what is returned is dropped, and removes what one that was killed
-/// had begun to write there.
-pub(crate) fn claim(folder: &Path) -> anyhow::Result<File> {
+/// had begun to write there. Where another process has it, `advice` says what to do.
+pub(crate) fn claim(folder: &Path, advice: &str) -> anyhow::Result<File> {
     std::fs::create_dir_all(folder)
         .map_err(|error| anyhow!("{}: cannot make the folder: {error}", folder.display()))?;
     let lock = File::open(folder).map_err(cannot_write(folder))?;
     match lock.try_lock() {
         Err(TryLockError::WouldBlock) => {
-            let advice = "wait for it to end, or choose another folder with --out";
             bail!("{}: another process is writing to this folder; {advice}", folder.display());
         }
         // Not every file system has locks, and then two runs are the user's business.

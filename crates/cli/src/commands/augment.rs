@@ -68,7 +68,7 @@ impl Augment {
             distortion: Distortion::default().times(self.strength),
         };
         let stop = interrupt::flag()?;
-        let _lock = run_folder::claim(&self.out)?;
+        let _lock = run_folder::claim(&self.out, "wait for it to end, or choose another folder with --out")?;
         let threads = self.threads.unwrap_or_else(available_threads).min(available_threads());
         let team = Team::new(threads).map_err(|error| anyhow!("cannot start {threads} threads: {error}"))?;
         // Draws nothing where standard error is no terminal.

@@ -1,21 +1,25 @@
 //! `train`: gets the data, trains, evaluates, and writes the run's folder.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::num::IntErrorKind;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::SystemTime;
 
 use anyhow::anyhow;
 use ziffer_nn::SparseCategoricalCrossentropy;
 use ziffer_nn::team::Team;
+use ziffer_report::confusion_table;
 use ziffer_tensor::InstructionSet;
 use ziffer_trainer::{Checkpoints, Evaluate, Every, Progress, Shuffle, Trainer, available_threads};
 
 use super::data::{self, DataArgs};
+use crate::account::{Account, REPORT_FILE};
+use crate::host::{Host, rfc3339};
 use crate::interrupt;
 use crate::recipe::{OptimizerName, Recipe};
 use crate::run_folder::{self, RunSummary};
-use crate::usage::{print, whole_numbers};
+use crate::usage::{complain, print, whole_numbers};
 
 /// Train a network and evaluate it on the test part
 ///
@@ -152,6 +156,7 @@ impl Train {
     /// # Errors
     /// Whatever went wrong, in one line that says what and where.
     pub fn run(&self) -> anyhow::Result<Trained> {
+        let started = rfc3339(SystemTime::now());
         let recipe = self.recipe()?;
         let threads = self.threads.unwrap_or_else(available_threads);
         // More threads than CPUs are never faster.
@@ -215,11 +220,32 @@ impl Train {
             test_loss: test.loss,
             test_accuracy: test.accuracy,
             weights_sha256: model.weights_sha256(),
+            started: Some(started),
+            host: Some(Host::current()),
         };
         run_folder::write(&folder, &model, &summary)?;
-        // A message; that nobody reads it is no failure.
-        let _ = writeln!(io::stderr(), "Saved the model and its summary to {}", folder.display());
+        let account = team.install(|| {
+            let account = Account::of(&folder, &summary, &model, &data)?;
+            account.write(&folder).map(|()| account)
+        });
+        let saved = if account.is_ok() {
+            "the model, its summary and its report"
+        } else {
+            "the model and its summary"
+        };
+        // Messages; that nobody reads them is no failure.
+        let _ = writeln!(io::stderr(), "Saved {saved} to {}", folder.display());
         print(&format!("Test Accuracy: {:.2}%\n", 100.0 * test.accuracy))?;
+        match account {
+            Ok(account) if io::stderr().is_terminal() => {
+                let table = confusion_table(account.assessment.confusion(), &account.class_names);
+                let page = folder.join(REPORT_FILE);
+                let _ = write!(io::stderr(), "\n{table}Report: {}\n", page.display());
+            }
+            Ok(_) => {}
+            // The run is good and on the disk.
+            Err(error) => complain(&format!("no report: {error}")),
+        }
         Ok(Trained { recipe, summary })
     }
 }

@@ -1,0 +1,91 @@
+//! `report`: the reports of runs made again, and several runs side by side.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::{anyhow, ensure};
+use ziffer_dataset::catalogue::Name;
+use ziffer_nn::{Model, Staged};
+use ziffer_report::{Run, comparison};
+
+use super::data;
+use crate::account::{Account, REPORT_FILE};
+use crate::run_folder::{self, MODEL_FILE, RunSummary, SUMMARY_FILE};
+use crate::usage::{UsageError, print};
+
+/// Make the reports of runs again, and a page of several side by side
+#[derive(Clone, Debug, clap::Args)]
+pub struct Report {
+    /// Folders of runs
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
+    /// Where the data set's four IDX files lie, raw or .gz [default: the platform's cache folder, in ziffer/NAME]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The page of several runs [default: comparison.html]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+impl Report {
+    /// Writes each run's report into its folder and, of several, the page that compares them. Nothing is written before all
+    /// runs have been read.
+    ///
+    /// # Errors
+    /// Whatever went wrong, in one line that says what and where.
+    pub fn run(&self) -> anyhow::Result<()> {
+        if self.out.is_some() && self.runs.len() == 1 {
+            let problem = "--out is the page of several runs, found one run; its report goes into its folder";
+            return Err(UsageError(problem.to_owned()).into());
+        }
+        let accounts =
+            self.runs.iter().map(|folder| self.account(folder)).collect::<anyhow::Result<Vec<_>>>()?;
+        for (folder, account) in self.runs.iter().zip(&accounts) {
+            let _lock = run_folder::claim(folder, "wait for it to end")?;
+            account.write(folder)?;
+            print(&format!("Wrote {}\n", folder.join(REPORT_FILE).display()))?;
+        }
+        if accounts.len() > 1 {
+            let names: Vec<String> = self.runs.iter().map(|folder| folder.display().to_string()).collect();
+            let runs = accounts.iter().zip(&names);
+            let runs = runs.map(|(account, name)| Ok(Run { name, ..account.run()? }));
+            let page = comparison(&runs.collect::<anyhow::Result<Vec<_>>>()?)?;
+            let out = self.out.as_deref().unwrap_or(Path::new("comparison.html"));
+            Staged::write(out, page.as_bytes())
+                .and_then(Staged::publish)
+                .map_err(|error| anyhow!("{}: cannot write: {error}", out.display()))?;
+            print(&format!("Wrote {}\n", out.display()))?;
+        }
+        Ok(())
+    }
+
+    fn account(&self, folder: &Path) -> anyhow::Result<Account> {
+        let summary = summary(folder)?;
+        let path = folder.join(MODEL_FILE);
+        let model = Model::load(&path)?;
+        ensure!(
+            model.weights_sha256() == summary.weights_sha256,
+            "{}: not the weights that {SUMMARY_FILE} beside it tells of; train the run again",
+            path.display()
+        );
+        let name: Name = summary
+            .dataset
+            .parse()
+            .map_err(|error| anyhow!("{}: {error}", folder.join(SUMMARY_FILE).display()))?;
+        let data = data::open(name, self.data_dir.as_deref())?;
+        Account::of(folder, &summary, &model, &data)
+    }
+}
+
+/// A run's summary.
+fn summary(folder: &Path) -> anyhow::Result<RunSummary> {
+    let path = folder.join(SUMMARY_FILE);
+    let text = std::fs::read_to_string(&path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => {
+            anyhow!("{}: no run's folder: there is no {SUMMARY_FILE} in it", folder.display())
+        }
+        _ => anyhow!("{}: cannot read: {error}", path.display()),
+    })?;
+    serde_json::from_str(&text)
+        .map_err(|error| anyhow!("{}: no summary of a run: {error}; train the run again", path.display()))
+}
