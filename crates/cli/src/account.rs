@@ -7,7 +7,7 @@ use ndarray::{ArrayView2, Ix2};
 use serde_json::Value;
 use ziffer_dataset::{Dataset, TrainTest};
 use ziffer_nn::{Model, Staged};
-use ziffer_report::{Assessment, Fact, History, Report, Run};
+use ziffer_report::{Assessment, Fact, History, Report, Run, grouped};
 use ziffer_trainer::Evaluate as _;
 
 use crate::run_folder::RunSummary;
@@ -60,7 +60,12 @@ impl Account {
         let samples = assessment.confusion().samples();
         Ok(Self {
             name: name(folder),
-            subject: format!("{} with {samples} test pictures, seed {}", data.name.title(), summary.seed),
+            subject: format!(
+                "{} with {} test pictures, seed {}",
+                data.name.title(),
+                grouped(samples),
+                summary.seed
+            ),
             summary: summary.clone(),
             class_names,
             assessment,
@@ -177,6 +182,7 @@ impl Facts {
             let shown = match (key, value) {
                 ("test_accuracy", Value::Number(share)) => format!("{:.2}%", 100.0 * share.as_f64()?),
                 ("test_loss", Value::Number(loss)) => format!("{:.4}", loss.as_f64()?),
+                ("parameters", Value::Number(count)) => grouped(usize::try_from(count.as_u64()?).ok()?),
                 ("fit_seconds", Value::Number(seconds)) => format!("{:.2} s", seconds.as_f64()?),
                 ("init", Value::Null) => "drawn by the seed (Glorot uniform)".to_owned(),
                 ("shuffle", Value::Bool(true)) => "every epoch anew".to_owned(),

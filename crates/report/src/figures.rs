@@ -79,11 +79,28 @@ pub(crate) const NUMBERED: usize = 20;
 /// Steps of a colour.
 const LEVELS: usize = 12;
 
-/// How strong the colour of a place of the matrix is, 0 to 1, for the share of its label's samples. What is wrong is rare: its
-/// root tells one in a hundred from none.
-pub(crate) fn strength(is_hit: bool, share: f64) -> f64 {
-    let exact = if is_hit { share } else { share.sqrt() };
-    ((exact * LEVELS as f64).ceil() / LEVELS as f64).clamp(0.0, 1.0)
+/// The share of a label's pictures that makes the strongest colour at least: in a matrix almost without confusions the most
+/// frequent one is no alarm.
+const ALARMING: f64 = 0.02;
+
+/// How strong the colours of a matrix are.
+pub(crate) struct Strength {
+    /// The largest share of a label's pictures that were taken for one other class.
+    largest: f64,
+}
+
+impl Strength {
+    pub(crate) fn of(confusion: &Confusion) -> Self {
+        let confused = confusion.shares().filter(|(label, prediction, ..)| label != prediction);
+        Self { largest: confused.map(|(.., share)| share).fold(ALARMING, f64::max) }
+    }
+
+    /// That of a place with this share of its label's pictures, above 0 to 1: what is right by its share, what is wrong by the
+    /// root of its part of the most frequent confusion, since it is rare.
+    pub(crate) fn at(&self, is_hit: bool, share: f64) -> f64 {
+        let exact = if is_hit { share } else { (share / self.largest).sqrt() };
+        ((exact * LEVELS as f64).ceil() / LEVELS as f64).clamp(0.0, 1.0)
+    }
 }
 
 /// The confusion matrix as squares: labels down, predictions across.
@@ -110,11 +127,12 @@ pub(crate) fn matrix(confusion: &Confusion, names: &[String]) -> Drawing {
     drawing.words(Ink::Text, [16.0, top + middle], Anchor::Upwards, "label");
     let corner =
         |label: usize, prediction: usize| [left + side * prediction as f32, top + side * label as f32];
+    let strength = Strength::of(confusion);
     // All squares of one colour are one shape, which keeps many classes small.
     for (is_hit, ink) in [(true, Ink::Hit), (false, Ink::Miss)] {
         for level in 1..=LEVELS {
             let of_level = confusion.shares().filter(|&(label, prediction, _, share)| {
-                let strength = strength(is_hit, share);
+                let strength = strength.at(is_hit, share);
                 (label == prediction) == is_hit && (strength * LEVELS as f64).round() as usize == level
             });
             let squares = of_level.map(|(label, prediction, ..)| {

@@ -98,7 +98,7 @@ pub(crate) fn percent(share: f64) -> String {
 }
 
 /// A whole number with a comma before each third digit from the end.
-pub(crate) fn grouped(number: usize) -> String {
+pub fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {

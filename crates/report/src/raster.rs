@@ -14,7 +14,7 @@ const WEIGHT: FontWeight = FontWeight::Regular;
 const HEIGHT: RasterHeight = RasterHeight::Size24;
 
 /// From the top of a letter's box to the line that it stands on, in pixels.
-const BASELINE: f32 = 18.0;
+const BASELINE: f32 = 20.0;
 
 /// A PNG in the light colours.
 pub(crate) fn file(drawing: &Drawing) -> Vec<u8> {

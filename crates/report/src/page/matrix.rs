@@ -6,7 +6,7 @@ use std::fmt::Write;
 use crate::confusion::{ClassMetrics, Confusion};
 use crate::drawing::Drawing;
 use crate::escape::Escaped;
-use crate::figures::{self, NUMBERED, strength};
+use crate::figures::{self, NUMBERED, Strength};
 use crate::page::{grouped, number, percent, scrolling};
 use crate::run::Run;
 use crate::svg;
@@ -34,7 +34,7 @@ pub(crate) fn section(run: &Run<'_>, drawing: &Drawing) -> String {
         let _ = write!(
             out,
             "<figure style=\"max-width:44rem\">{figure}<figcaption>Labels down, predictions across. Blue: the share of a label's \
-             pictures that are right. Orange: its root for those that are not.</figcaption></figure>"
+             pictures that are right. Orange: those that are not, the most frequent confusion the strongest.</figcaption></figure>"
         );
         if classes <= TABLE {
             let _ = write!(out, "<details><summary>All counts</summary>{}</details>", table());
@@ -50,6 +50,7 @@ pub(crate) fn section(run: &Run<'_>, drawing: &Drawing) -> String {
 
 fn matrix(confusion: &Confusion, names: &[String]) -> String {
     let classes = confusion.classes();
+    let strength = Strength::of(confusion);
     let form = if classes > NUMBERED { "matrix many" } else { "matrix" };
     let mut out = format!(
         "<table class=\"{form}\"><caption>Test pictures by label (down) and prediction (across)</caption>\
@@ -71,7 +72,7 @@ fn matrix(confusion: &Confusion, names: &[String]) -> String {
             }
             let is_hit = label == prediction;
             let class = if is_hit { "hit" } else { "miss" };
-            let strength = strength(is_hit, count as f64 / samples as f64);
+            let strength = strength.at(is_hit, count as f64 / samples as f64);
             let _ = write!(out, "<td class=\"{class}\" style=\"--a:{strength:.2}\">{count}</td>");
         }
         out.push_str("</tr>");

@@ -105,15 +105,19 @@ pub(crate) fn mistakes(run: &Run<'_>) -> String {
             "<li><figure data-sample=\"{sample}\"><img src=\"{address}\" width=\"{columns}\" height=\"{rows}\" \
              alt=\"Test picture {sample}: {label} taken for {prediction}\"><figcaption>\
              <b>{label}</b> taken for <b>{prediction}</b><br>{} sure<br><small>no. {sample}</small></figcaption></figure></li>",
-            number(
-                "confidence",
-                f64::from(mistake.confidence),
-                &format!("{:.1}%", 100.0 * mistake.confidence)
-            ),
+            number("confidence", f64::from(mistake.confidence), &sure(mistake.confidence)),
         );
     }
     out.push_str("</ul></section>");
     out
+}
+
+/// A confidence in percent, which is not rounded to certainty.
+fn sure(confidence: f32) -> String {
+    match 100.0 * confidence {
+        percent if percent > 99.95 && percent < 100.0 => "&gt; 99.9%".to_owned(),
+        percent => format!("{percent:.1}%"),
+    }
 }
 
 /// The reliability diagram and its numbers.
@@ -130,7 +134,7 @@ pub(crate) fn calibration(run: &Run<'_>) -> String {
             // Writing to a string cannot fail.
             let _ = write!(
                 rows,
-                "<tr><th scope=\"row\">{:.1}% to {:.1}%</th><td>{}</td><td>{}</td><td>{}</td></tr>",
+                "<tr><th scope=\"row\">{:.1}\u{2013}{:.1}%</th><td>{}</td><td>{}</td><td>{}</td></tr>",
                 edges[0],
                 edges[1],
                 grouped(bin.samples),
@@ -144,7 +148,7 @@ pub(crate) fn calibration(run: &Run<'_>) -> String {
         some => format!(" {} predictions whose confidence is no number are left out.", grouped(some)),
     };
     let table = format!(
-        "<table><thead><tr><th scope=\"col\" class=\"words\">Confidence</th><th scope=\"col\">Pictures</th>\
+        "<table class=\"range\"><thead><tr><th scope=\"col\" class=\"words\">Confidence</th><th scope=\"col\">Pictures</th>\
          <th scope=\"col\">Mean confidence</th><th scope=\"col\">Accuracy</th></tr></thead><tbody>{rows}</tbody></table>"
     );
     format!(
