@@ -97,7 +97,7 @@ fn curves(runs: &[Run<'_>]) -> String {
             format!("<figure class=\"panel\"><figcaption>{title}</figcaption>{figure}</figure>")
         };
     format!(
-        "<section><h2>Curves</h2><div class=\"panels\">{}{}{}{}</div></section>",
+        "<section><h2>Curves</h2><div class=\"panels two\">{}{}{}{}</div></section>",
         panel("Validation loss", "loss", &|run| run.history.val_loss, false),
         panel("Validation accuracy", "accuracy", &|run| run.history.val_accuracy, true),
         panel("Training loss", "loss", &|run| run.history.loss, false),

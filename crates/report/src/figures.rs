@@ -114,12 +114,10 @@ pub(crate) fn matrix(confusion: &Confusion, names: &[String]) -> Drawing {
     let digits = confusion.samples().to_string().len() as f32;
     let side =
         if is_numbered { (8.0 + 7.0 * digits).max(36.0) } else { (620.0 / classes as f32).clamp(0.5, 14.0) };
-    let has_names = side >= 12.0;
-    let (left, top) = if has_names {
-        (34.0 + 7.0 * longest, if are_short { 44.0 } else { 30.0 + 7.0 * longest })
-    } else {
-        (34.0, 34.0)
-    };
+    let has_grid = side >= 12.0;
+    // As many names as there is room for.
+    let step = if is_numbered { 1 } else { ((14.0_f32).max(7.0 * longest + 4.0) / side).ceil() as usize };
+    let (left, top) = (34.0 + 7.0 * longest, if are_short { 44.0 } else { 30.0 + 7.0 * longest });
     let extent = side * classes as f32;
     let mut drawing = Drawing::new((left + extent + 12.0).max(190.0), (top + extent + 12.0).max(110.0));
     let middle = extent / 2.0;
@@ -142,7 +140,7 @@ pub(crate) fn matrix(confusion: &Confusion, names: &[String]) -> Drawing {
             drawing.areas(ink, level as f32 / LEVELS as f32, squares.collect());
         }
     }
-    let lines = if has_names { 0..=classes } else { 0..=0 };
+    let lines = if has_grid { 0..=classes } else { 0..=0 };
     for line in lines.chain([classes]) {
         let at = side * line as f32;
         drawing.line(Ink::Grid, [[left + at, top], [left + at, top + extent]]);
@@ -159,18 +157,16 @@ pub(crate) fn matrix(confusion: &Confusion, names: &[String]) -> Drawing {
             );
         }
     }
-    if has_names {
-        for (class, name) in shown.iter().enumerate() {
-            let [x, y] = corner(class, class);
-            drawing.words(Ink::Muted, [left - 7.0, y + side / 2.0 + 4.0], Anchor::End, name);
-            let across = if are_short { Anchor::Middle } else { Anchor::Upwards };
-            let at = if are_short {
-                [x + side / 2.0, top - 8.0]
-            } else {
-                [x + side / 2.0 + 4.0, top - 8.0 - 3.5 * name.chars().count() as f32]
-            };
-            drawing.words(Ink::Muted, at, across, name);
-        }
+    for (class, name) in shown.iter().enumerate().step_by(step) {
+        let [x, y] = corner(class, class);
+        drawing.words(Ink::Muted, [left - 7.0, y + side / 2.0 + 4.0], Anchor::End, name);
+        let across = if are_short { Anchor::Middle } else { Anchor::Upwards };
+        let at = if are_short {
+            [x + side / 2.0, top - 8.0]
+        } else {
+            [x + side / 2.0 + 4.0, top - 8.0 - 3.5 * name.chars().count() as f32]
+        };
+        drawing.words(Ink::Muted, at, across, name);
     }
     drawing
 }

@@ -196,7 +196,7 @@ fn a_run_that_diverged() {
     case.assessment.add(1, &[f32::NAN; 3], &[7; 16]).unwrap();
     case.kernel = Some(Array2::from_elem((16, 3), f32::NAN));
     let (report, _) = case.report("diverged.html");
-    assert!(report.html.contains("1 predictions whose confidence is no number are left out."));
+    assert!(report.html.contains("One prediction whose confidence is no number is left out."));
     assert!(report.history_csv.contains("2,NaN,0.9,NaN,"));
     case.history[0] = vec![f64::NAN; 3];
     let (report, _) = case.report("nothing_finite.html");

@@ -7,9 +7,10 @@ use anyhow::{anyhow, ensure};
 use ziffer_dataset::catalogue::Name;
 use ziffer_nn::{Model, Staged};
 use ziffer_report::{Run, comparison};
+use ziffer_trainer::Evaluate as _;
 
 use super::data;
-use crate::account::{Account, REPORT_FILE};
+use crate::account::{Account, REPORT_FILE, cannot_write};
 use crate::run_folder::{self, MODEL_FILE, RunSummary, SUMMARY_FILE};
 use crate::usage::{UsageError, print};
 
@@ -40,23 +41,33 @@ impl Report {
         }
         let accounts =
             self.runs.iter().map(|folder| self.account(folder)).collect::<anyhow::Result<Vec<_>>>()?;
+        let page = match accounts.len() {
+            1 => None,
+            _ => Some(self.page(&accounts)?),
+        };
+        let mut written = String::new();
         for (folder, account) in self.runs.iter().zip(&accounts) {
             let _lock = run_folder::claim(folder, "wait for it to end")?;
             account.write(folder)?;
-            print(&format!("Wrote {}\n", folder.join(REPORT_FILE).display()))?;
+            written += &format!("Wrote {}\n", folder.join(REPORT_FILE).display());
         }
-        if accounts.len() > 1 {
-            let names: Vec<String> = self.runs.iter().map(|folder| folder.display().to_string()).collect();
-            let runs = accounts.iter().zip(&names);
-            let runs = runs.map(|(account, name)| Ok(Run { name, ..account.run()? }));
-            let page = comparison(&runs.collect::<anyhow::Result<Vec<_>>>()?)?;
-            let out = self.out.as_deref().unwrap_or(Path::new("comparison.html"));
-            Staged::write(out, page.as_bytes())
-                .and_then(Staged::publish)
-                .map_err(|error| anyhow!("{}: cannot write: {error}", out.display()))?;
-            print(&format!("Wrote {}\n", out.display()))?;
+        if let Some(page) = page {
+            page.publish().map_err(cannot_write(self.out()))?;
+            written += &format!("Wrote {}\n", self.out().display());
         }
-        Ok(())
+        print(&written)
+    }
+
+    fn out(&self) -> &Path {
+        self.out.as_deref().unwrap_or(Path::new("comparison.html"))
+    }
+
+    /// The page of several runs, on the disk but not yet under its name.
+    fn page(&self, accounts: &[Account]) -> anyhow::Result<Staged> {
+        let names: Vec<String> = self.runs.iter().map(|folder| folder.display().to_string()).collect();
+        let runs = accounts.iter().zip(&names).map(|(account, name)| Ok(Run { name, ..account.run()? }));
+        let page = comparison(&runs.collect::<anyhow::Result<Vec<_>>>()?)?;
+        Staged::write(self.out(), page.as_bytes()).map_err(cannot_write(self.out()))
     }
 
     fn account(&self, folder: &Path) -> anyhow::Result<Account> {
@@ -73,6 +84,20 @@ impl Report {
             .parse()
             .map_err(|error| anyhow!("{}: {error}", folder.join(SUMMARY_FILE).display()))?;
         let data = data::open(name, self.data_dir.as_deref())?;
+        let test =
+            model.evaluate(&data.test).map_err(|error| anyhow!("{}: {error}", data.folder().display()))?;
+        // The same bits on every machine: what differs is another set.
+        let bits = |loss: f64, accuracy: f64| [loss.to_bits(), accuracy.to_bits()];
+        ensure!(
+            bits(test.loss, test.accuracy) == bits(summary.test_loss, summary.test_accuracy),
+            "{}: not the test part of {}, which gives loss {:.4} and accuracy {:.2}% where the summary says {:.4} and {:.2}%; name the folder of the run's own data set with --data-dir",
+            data.folder().display(),
+            folder.display(),
+            test.loss,
+            100.0 * test.accuracy,
+            summary.test_loss,
+            100.0 * summary.test_accuracy
+        );
         Account::of(folder, &summary, &model, &data)
     }
 }

@@ -6,6 +6,8 @@ mod augment;
 mod bad_data;
 mod bad_usage;
 mod download;
+#[path = "../../../report/tests/support/html.rs"]
+mod html;
 mod idx;
 mod import;
 mod init;
@@ -14,6 +16,7 @@ mod output_folder;
 mod pictures;
 mod recipes;
 mod repeatable;
+mod reports;
 mod resume;
 mod sandbox;
 #[path = "../../../dataset/tests/support/server.rs"]

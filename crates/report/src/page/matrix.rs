@@ -20,6 +20,9 @@ const LISTED: usize = 100;
 /// Confusions that are listed at most.
 const CONFUSED: usize = 10;
 
+/// The same where there are many classes.
+const CONFUSED_OF_MANY: usize = 30;
+
 /// The matrix: of few classes as a table in colours, of many as a figure, with the table folded away if it is not too large.
 pub(crate) fn section(run: &Run<'_>, drawing: &Drawing) -> String {
     let confusion = run.assessment.confusion();
@@ -133,7 +136,8 @@ fn confused(confusion: &Confusion, names: &[String]) -> String {
         <th scope=\"col\" class=\"words\">Label</th><th scope=\"col\" class=\"words\">Taken for</th><th scope=\"col\">Pictures</th>\
         <th scope=\"col\">Share</th></tr></thead><tbody>"
         .to_owned();
-    for (label, prediction, count) in confused.into_iter().take(CONFUSED) {
+    let listed = if confusion.classes() > NUMBERED { CONFUSED_OF_MANY } else { CONFUSED };
+    for (label, prediction, count) in confused.into_iter().take(listed) {
         let share = count as f64 / confusion.metrics(label).samples as f64;
         // Writing to a string cannot fail.
         let _ = write!(

@@ -58,6 +58,7 @@ fn epochs(history: &History<'_>) -> String {
             let shown = match *key {
                 "seconds" => format!("{value:.2}"),
                 key if key.ends_with("accuracy") => percent(value),
+                _ if value.abs() >= 1e5 => format!("{value:.3e}"),
                 _ => format!("{value:.4}"),
             };
             let _ = write!(table, "<td>{}</td>", number(&format!("history.{key}.{epoch}"), value, &shown));
@@ -104,7 +105,7 @@ pub(crate) fn mistakes(run: &Run<'_>) -> String {
             out,
             "<li><figure data-sample=\"{sample}\"><img src=\"{address}\" width=\"{columns}\" height=\"{rows}\" \
              alt=\"Test picture {sample}: {label} taken for {prediction}\"><figcaption>\
-             <b>{label}</b> taken for <b>{prediction}</b><br>{} sure<br><small>no. {sample}</small></figcaption></figure></li>",
+             <b>{label}</b> taken for <b>{prediction}</b><br>{}<br><small>no. {sample}</small></figcaption></figure></li>",
             number("confidence", f64::from(mistake.confidence), &sure(mistake.confidence)),
         );
     }
@@ -115,8 +116,9 @@ pub(crate) fn mistakes(run: &Run<'_>) -> String {
 /// A confidence in percent, which is not rounded to certainty.
 fn sure(confidence: f32) -> String {
     match 100.0 * confidence {
-        percent if percent > 99.95 && percent < 100.0 => "&gt; 99.9%".to_owned(),
-        percent => format!("{percent:.1}%"),
+        percent if percent.is_nan() => "not a number".to_owned(),
+        percent if percent > 99.95 && percent < 100.0 => "&gt; 99.9% sure".to_owned(),
+        percent => format!("{percent:.1}% sure"),
     }
 }
 
@@ -145,6 +147,7 @@ pub(crate) fn calibration(run: &Run<'_>) -> String {
     }
     let left_out = match calibration.without_confidence() {
         0 => String::new(),
+        1 => " One prediction whose confidence is no number is left out.".to_owned(),
         some => format!(" {} predictions whose confidence is no number are left out.", grouped(some)),
     };
     let table = format!(
