@@ -135,11 +135,11 @@ impl Canvas {
             Anchor::Middle | Anchor::Upwards => length / 2.0,
             Anchor::End => length,
         };
-        let mut letters = text.chars().enumerate().filter_map(|(index, letter)| {
+        let letters = text.chars().enumerate().filter_map(|(index, letter)| {
             let letter = get_raster(letter, WEIGHT, HEIGHT).or_else(|| get_raster('?', WEIGHT, HEIGHT))?;
             Some((index, letter))
         });
-        while let Some((index, letter)) = letters.next() {
+        for (index, letter) in letters {
             for (down, row) in letter.rows().enumerate() {
                 for (along, &share) in row.iter().enumerate() {
                     let along = (index * step + along) as f32 - before;
