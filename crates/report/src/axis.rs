@@ -62,6 +62,10 @@ impl Axis {
             if largest >= 1e5 || digits > 6.0 {
                 return format!("{tick:.1e}");
             }
+            // A tick alone is told apart from nothing.
+            if self.ticks.len() < 2 {
+                return tick.to_string();
+            }
             // 0.25 and its like need a digit more than the logarithm says.
             let digits = (0..=7).find(|&digits| {
                 let scaled = step * 10_f64.powi(digits);
@@ -118,6 +122,7 @@ mod tests {
     #[test]
     fn epochs_are_counted() {
         assert_eq!(Axis::counting(1, 6), Axis { low: 0.5, high: 1.5, ticks: vec![1.0] });
+        assert_eq!(Axis::counting(1, 6).labels(false), ["1"]);
         assert_eq!(Axis::counting(5, 6).ticks, [1.0, 2.0, 3.0, 4.0, 5.0]);
         assert_eq!(Axis::counting(20, 6).ticks, [1.0, 5.0, 10.0, 15.0, 20.0]);
         assert!(Axis::counting(12_345, 6).ticks.len() <= 7);

@@ -58,7 +58,7 @@ fn find<'a>(facts: &'a [Fact], key: &str) -> Option<&'a Fact> {
 fn results(runs: &[Run<'_>]) -> String {
     let results = keys(runs, |run| &run.results, false);
     let different = keys(runs, |run| &run.settings, true);
-    let mut out = "<table><thead><tr><th scope=\"col\" class=\"words\">Run</th>".to_owned();
+    let mut out = "<table class=\"runs\"><thead><tr><th scope=\"col\" class=\"words\">Run</th>".to_owned();
     for (_, name) in results.iter().chain(&different) {
         // Writing to a string cannot fail.
         let _ = write!(out, "<th scope=\"col\">{}</th>", Escaped(name));

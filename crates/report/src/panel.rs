@@ -8,7 +8,7 @@ use crate::ink::Ink;
 pub(crate) const WIDTH: f32 = 360.0;
 pub(crate) const HEIGHT: f32 = 250.0;
 
-const LEFT: f32 = 64.0;
+const LEFT: f32 = 68.0;
 const RIGHT: f32 = 20.0;
 const TOP: f32 = 30.0;
 const BOTTOM: f32 = 42.0;
