@@ -10,7 +10,7 @@ use ziffer_nn::{Model, Staged};
 use ziffer_report::{Assessment, Fact, History, Report, Run, grouped};
 use ziffer_trainer::Evaluate as _;
 
-use crate::run_folder::RunSummary;
+use crate::run_folder::{RunSummary, SUMMARY_FILE};
 
 /// The page of a report.
 pub const REPORT_FILE: &str = "report.html";
@@ -32,7 +32,7 @@ impl Account {
     /// Asks the model about the test part. Parallel over rayon's threads.
     ///
     /// # Errors
-    /// If the model does not take the data.
+    /// If the model does not take the data, or the summary's history is not one.
     pub(crate) fn of(
         folder: &Path,
         summary: &RunSummary,
@@ -48,7 +48,7 @@ impl Account {
         let first = model.weights().next().and_then(|(_, weight)| weight.into_dimensionality::<Ix2>().ok());
         let kernel = first.filter(|kernel| kernel.nrows() == model.inputs()).map(|kernel| kernel.to_owned());
         let samples = assessment.confusion().samples();
-        Ok(Self {
+        let account = Self {
             name: name(folder),
             subject: format!(
                 "{} with {} test pictures, seed {}",
@@ -60,7 +60,11 @@ impl Account {
             class_names,
             assessment,
             kernel,
-        })
+        };
+        // Only the history is still to be judged, which a file may have of any length.
+        let fits = account.run()?.check();
+        fits.map_err(|error| anyhow!("{}: {error}", folder.join(SUMMARY_FILE).display()))?;
+        Ok(account)
     }
 
     /// What a report is made of.

@@ -91,7 +91,11 @@ impl Report {
 }
 
 impl Run<'_> {
-    pub(crate) fn check(&self) -> Result<(), ReportError> {
+    /// Checks that all parts fit together, as [`Report::of`] needs it.
+    ///
+    /// # Errors
+    /// What does not.
+    pub fn check(&self) -> Result<(), ReportError> {
         let confusion = self.assessment.confusion();
         if confusion.samples() == 0 {
             return Err(ReportError::Empty);

@@ -184,6 +184,11 @@ fn what_is_no_run_is_refused_before_anything_is_written() {
     for (old, new, words) in [
         ("\"test_loss\"", "\"loss\"", &["run/summary.json", "test_loss", "train the run again"][..]),
         ("{", "", &["run/summary.json"]),
+        (
+            "\"seconds\": [",
+            "\"seconds\": [1.0, ",
+            &["run/summary.json", "3 numbers of seconds", "expected 2"],
+        ),
         ("\"custom\"", "\"cifar\"", &["run/summary.json", "cifar"]),
         ("weights_sha256\": \"", "weights_sha256\": \"0", &["run/model.safetensors", "not the weights"]),
     ] {
