@@ -59,7 +59,7 @@ impl Augment {
     /// # Errors
     /// Whatever went wrong, in one line that says what and where.
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let set = data::open(self.data.dataset.unwrap_or_default(), &self.data)?;
+        let set = data::open(self.data.dataset.unwrap_or_default(), &self.data.places)?;
         self.check_place(&set)?;
         let augmentation = Augmentation {
             times: self.times,

@@ -18,16 +18,23 @@ pub struct DataArgs {
     /// emnist-bymerge, emnist-byclass, or custom: any four IDX files under MNIST's names in --data-dir
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub dataset: Option<Name>,
+    #[command(flatten)]
+    pub(crate) places: PlaceArgs,
+}
+
+/// The flags that say where a data set's files come from.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct PlaceArgs {
     /// Where the four IDX files lie or are put, raw or .gz [default: the platform's cache folder, in ziffer/NAME]
     #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    pub(crate) data_dir: Option<PathBuf>,
     /// Look here first for what is not there yet: a place that has the four files under their usual names, or EMNIST's
     /// gzip.zip; may be given several times. The environment variable ZIFFER_MIRROR names one more
     #[arg(long, value_name = "URL or DIR")]
-    pub mirror: Vec<OsString>,
+    pub(crate) mirror: Vec<OsString>,
     /// Do not use the network
     #[arg(long)]
-    pub offline: bool,
+    pub(crate) offline: bool,
 }
 
 /// A data set's name, or what is wrong with it.
@@ -105,7 +112,7 @@ pub(crate) fn mirrors(places: &[OsString]) -> anyhow::Result<Vec<Mirror>> {
 }
 
 /// Opens a set, as `source` finds it by the flags.
-pub(crate) fn open(name: Name, flags: &DataArgs) -> anyhow::Result<TrainTest> {
+pub(crate) fn open(name: Name, flags: &PlaceArgs) -> anyhow::Result<TrainTest> {
     get(&source(name, flags.data_dir.as_deref(), &mirrors(&flags.mirror)?)?.offline(flags.offline))
 }
 

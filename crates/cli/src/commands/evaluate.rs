@@ -28,7 +28,7 @@ impl Evaluate {
     /// Whatever went wrong, in one line that says what and where.
     pub fn run(&self) -> anyhow::Result<()> {
         let model = Model::load(run_folder::model_file(&self.model))?;
-        let data = data::open(dataset(&self.data, &self.model), &self.data)?;
+        let data = data::open(dataset(&self.data, &self.model), &self.data.places)?;
         let test =
             model.evaluate(&data.test).map_err(|error| anyhow!("{}: {error}", data.folder().display()))?;
         print(&format!("Test Loss: {:.4}\nTest Accuracy: {:.2}%\n", test.loss, 100.0 * test.accuracy))

@@ -209,7 +209,7 @@ impl Rows {
             return Ok(None);
         }
         let name = dataset(&predict.data, &predict.model);
-        let data = data::open(name, &predict.data)?;
+        let data = data::open(name, &predict.data.places)?;
         let opened = Self { data, part: predict.part };
         let view = opened.view();
         ensure!(

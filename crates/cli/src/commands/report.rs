@@ -9,7 +9,7 @@ use ziffer_nn::{Model, Staged};
 use ziffer_report::{Run, comparison};
 use ziffer_trainer::Evaluate as _;
 
-use super::data;
+use super::data::{self, PlaceArgs};
 use crate::account::{Account, REPORT_FILE, cannot_write};
 use crate::run_folder::{self, MODEL_FILE, RunSummary, SUMMARY_FILE};
 use crate::usage::{UsageError, print};
@@ -20,9 +20,8 @@ pub struct Report {
     /// Folders of runs
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// Where the data set's four IDX files lie, raw or .gz [default: the platform's cache folder, in ziffer/NAME]
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    places: PlaceArgs,
     /// The page of several runs [default: comparison.html]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -83,7 +82,7 @@ impl Report {
             .dataset
             .parse()
             .map_err(|error| anyhow!("{}: {error}", folder.join(SUMMARY_FILE).display()))?;
-        let data = data::open(name, self.data_dir.as_deref())?;
+        let data = data::open(name, &self.places)?;
         let test =
             model.evaluate(&data.test).map_err(|error| anyhow!("{}: {error}", data.folder().display()))?;
         // The same bits on every machine: what differs is another set.

@@ -166,7 +166,7 @@ impl Train {
             .clone()
             .unwrap_or_else(|| Path::new("runs").join(format!("{}-{}", recipe.dataset, recipe.seed)));
 
-        let data = data::open(recipe.dataset_name()?, &self.data)?;
+        let data = data::open(recipe.dataset_name()?, &self.data.places)?;
         let mut model = recipe
             .network(data.train.image_shape(), data.train.classes())
             .build(recipe.seed)
