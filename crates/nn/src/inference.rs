@@ -58,6 +58,32 @@ impl<T: Scalar> Model<T> {
         y
     }
 
+    /// What each layer that computes puts out for rows of samples: its name and \[B, O\] of that layer, in order. The last one's
+    /// are the bits of [`predict`](Self::predict). All on this thread: for a few samples to look into.
+    ///
+    /// ```
+    /// use ndarray::Array2;
+    /// use ziffer_nn::{Activation, Sequential};
+    /// let model = Sequential::new([4]).dense(3, Activation::Relu).dense(2, Activation::Softmax).build(0)?;
+    /// let x = Array2::<f32>::ones((1, 4));
+    /// let outputs = model.activations(x.view());
+    /// assert_eq!(outputs[0].0, "dense");
+    /// assert_eq!(outputs[1].1, model.predict(x.view()));
+    /// # Ok::<(), ziffer_nn::BuildError>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If a row is not as long as the model's input.
+    pub fn activations<V: Feature<T>>(&self, x: ndarray::ArrayView2<'_, V>) -> Vec<(&str, Array2<T>)> {
+        assert_eq!(x.ncols(), self.inputs(), "numbers of a sample and of the model's input");
+        let x = x.as_standard_layout();
+        let mut outputs = Vec::new();
+        Passes::default().each_layer(self, &V::input(x.view()), Output::Activated, |placed, y| {
+            outputs.push((placed.name.as_str(), matrix(y, placed.outputs()).to_owned()));
+        });
+        outputs
+    }
+
     /// The mean loss and the accuracy over all samples. Parallel over rayon's threads; the sums run over the samples in
     /// order, whatever the number of threads.
     ///
@@ -116,6 +142,18 @@ impl<T> Default for Passes<T> {
 impl<T: Scalar> Passes<T> {
     /// The outputs of the last layer, in C order.
     fn forward(&mut self, model: &Model<T>, x: &Input<'_, T>, last: Output) -> &[T] {
+        self.each_layer(model, x, last, |_, _| {});
+        &self.from[..x.dim().0 * model.outputs()]
+    }
+
+    /// Goes through the layers, and shows each one's outputs, in C order.
+    fn each_layer<'m>(
+        &mut self,
+        model: &'m Model<T>,
+        x: &Input<'_, T>,
+        last: Output,
+        mut show: impl FnMut(&'m Placed<T>, &[T]),
+    ) {
         let samples = x.dim().0;
         let top = model.computing().count() - 1;
         let mut width = model.inputs();
@@ -131,8 +169,28 @@ impl<T: Scalar> Passes<T> {
                 matrix_mut(&mut self.to, width),
                 output,
             );
+            show(placed, &self.to);
             std::mem::swap(&mut self.from, &mut self.to);
         }
-        &self.from[..samples * width]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Activation, Sequential};
+    use ndarray::Array2;
+
+    /// Weights are drawn by their place, so that the first layer alone is the same layer.
+    #[test]
+    fn activations_are_each_layer_s_outputs() {
+        let first = || Sequential::new([3, 2]).flatten().dense(5, Activation::Relu);
+        let whole = first().dense(4, Activation::Softmax).build(7).unwrap();
+        let first = first().build(7).unwrap();
+        let pixels = Array2::from_shape_fn((70, 6), |(n, i)| (n * 31 + i * 57) as u8);
+        let outputs = whole.activations(pixels.view());
+        assert_eq!(outputs.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["dense", "dense_1"]);
+        assert_eq!(outputs[0].1, first.predict(pixels.view()));
+        assert_eq!(outputs[1].1, whole.predict(pixels.view()));
+        assert!(outputs[0].1.iter().any(|output| *output > 0.0));
     }
 }
