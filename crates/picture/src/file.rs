@@ -31,8 +31,22 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, PictureError> {
 
 /// The picture, and how it has to be turned to stand upright.
 pub(crate) fn decode(bytes: &[u8]) -> Result<(DynamicImage, Orientation), PictureError> {
+    let (mut decoder, name) = decoder(bytes)?;
+    // One that cannot be read is as good as none.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let image = DynamicImage::from_decoder(decoder).map_err(damaged(name))?;
+    Ok((image, orientation))
+}
+
+/// Rows and columns by the header.
+pub(crate) fn sides(bytes: &[u8]) -> Result<[u32; 2], PictureError> {
+    let (width, height) = decoder(bytes)?.0.dimensions();
+    Ok([height, width])
+}
+
+/// The decoder of a picture whose header was judged, and the format's name.
+fn decoder(bytes: &[u8]) -> Result<(impl ImageDecoder, &'static str), PictureError> {
     let (format, name) = format(bytes)?;
-    let damaged = |error: ImageError| PictureError::Damaged { format: name, detail: detail(&error) };
     if format == ImageFormat::Jpeg && !jpeg_ends(bytes) {
         // The decoder would fill what is missing with grey.
         return Err(PictureError::Damaged { format: name, detail: "it ends too early".to_owned() });
@@ -41,14 +55,17 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(DynamicImage, Orientation), Pictur
     limits.max_alloc = Some(MAX_BYTES);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let decoder = reader.into_decoder().map_err(damaged(name))?;
     let ((width, height), bytes) = (decoder.dimensions(), decoder.total_bytes());
     if width.max(height) > MAX_SIDE || bytes > MAX_BYTES {
         return Err(PictureError::TooLarge { width, height, bytes });
     }
-    // One that cannot be read is as good as none.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    Ok((DynamicImage::from_decoder(decoder).map_err(damaged)?, orientation))
+    Ok((decoder, name))
+}
+
+/// What a decoder says of a picture of a format.
+fn damaged(format: &'static str) -> impl Fn(ImageError) -> PictureError {
+    move |error| PictureError::Damaged { format, detail: detail(&error) }
 }
 
 /// The format by the first bytes, whatever the file is called.

@@ -53,6 +53,14 @@ pub fn prepare(bytes: &[u8], shape: [usize; 2]) -> Result<Vec<u8>, PictureError>
     Ok(fit::fit(&digit.turned(orientation), shape))
 }
 
+/// The `[rows, columns]` that a picture file's content promises, by its header alone: for who wants fewer than are decoded here.
+///
+/// # Errors
+/// If it is no PNG, JPEG or BMP, its header is damaged, or it has more pixels than are decoded.
+pub fn sides(bytes: &[u8]) -> Result<[u32; 2], PictureError> {
+    file::sides(bytes)
+}
+
 /// As [`prepare`], of a file.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use std::io::Cursor;
 
 use drawing::{page, png, png_chunk};
 use image::{GrayImage, ImageFormat};
-use ziffer_picture::{PictureError, prepare, prepare_file};
+use ziffer_picture::{PictureError, prepare, prepare_file, sides};
 
 /// A page of 40x50 pixels with a digit in each format.
 fn files() -> [(&'static str, Vec<u8>); 3] {
@@ -32,6 +32,9 @@ fn refused(bytes: &[u8]) -> String {
 #[test]
 fn all_three_formats_show_the_same() {
     let [(_, png), (_, jpeg), (_, bmp)] = files();
+    for file in [&png, &jpeg, &bmp] {
+        assert_eq!(sides(file).unwrap(), [50, 40]);
+    }
     let prepared = [png, jpeg, bmp].map(|file| prepare(&file, [28, 28]).unwrap());
     assert_eq!(prepared[0], prepared[2]);
     // Some levels of difference by compression, but at the outline's pixels.
