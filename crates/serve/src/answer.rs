@@ -1,0 +1,180 @@
+//! From a request to its answer: what every request must have, and which place it asks for.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use hyper::body::Incoming;
+use hyper::{HeaderMap, Method, Request, StatusCode, header};
+use serde::Serialize;
+
+use crate::hosts::Hosts;
+use crate::limits::REPORT_BYTES;
+use crate::predict::predict;
+use crate::reply::{Refusal, Reply, content, json, report};
+use crate::server::Shared;
+use crate::site::Example;
+use crate::training::Known;
+
+const HTML: &str = "text/html; charset=utf-8";
+const PAGE: &str = include_str!("page/page.html");
+const STYLE: &str = include_str!("page/page.css");
+const SCRIPT: &str = include_str!("page/page.js");
+/// Shown where there is no report.
+const NO_REPORT: &str = include_str!("page/no-report.html");
+
+/// The answer, whatever it is.
+pub(crate) async fn answer(shared: &Shared, request: Request<Incoming>, from: IpAddr) -> Reply {
+    let outcome = match admit(shared, &request, from) {
+        Ok(()) => place(shared, request).await,
+        Err(refusal) => Err(refusal),
+    };
+    outcome.unwrap_or_else(Reply::from)
+}
+
+/// The answer on a connection that is one too many.
+pub(crate) fn full() -> Reply {
+    let problem = "too many connections, expected fewer";
+    let mut reply = Reply::from(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, problem));
+    reply.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+    reply
+}
+
+/// Whether the request is one for this server, from its own page or from a program, and not one too many.
+fn admit(shared: &Shared, request: &Request<Incoming>, from: IpAddr) -> Result<(), Refusal> {
+    let misdirected = |found: &str| {
+        let problem = format!("found the host {found:?}, expected an address of this server");
+        Refusal::new(StatusCode::MISDIRECTED_REQUEST, problem)
+    };
+    let host = only(request.headers(), header::HOST).ok_or_else(|| misdirected(""))?;
+    let of_target = request.uri().authority().map_or(host, hyper::http::uri::Authority::as_str);
+    if let Some(other) = [host, of_target].into_iter().find(|host| !shared.hosts.admit(host)) {
+        return Err(misdirected(other));
+    }
+    if request.headers().contains_key(header::ORIGIN) {
+        let origin = only(request.headers(), header::ORIGIN).unwrap_or_default();
+        if !Hosts::is_own(origin, host) {
+            let problem = format!("found the origin {origin:?}, expected http://{host} or none");
+            return Err(Refusal::new(StatusCode::FORBIDDEN, problem));
+        }
+    }
+    if !shared.rates.take(from, Instant::now()) {
+        let problem = format!(
+            "found more than {} requests a second, expected fewer",
+            shared.limits.requests_per_second
+        );
+        return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, problem));
+    }
+    Ok(())
+}
+
+/// A header that is there once.
+fn only(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value)
+}
+
+async fn place(shared: &Shared, request: Request<Incoming>) -> Result<Reply, Refusal> {
+    let path = request.uri().path();
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    match path {
+        "/api/predict" if request.method() == Method::POST => predict(shared, request).await,
+        "/api/predict" => Err(Refusal::method(request.method(), "POST")),
+        "/" | "/page.css" | "/page.js" | "/report" | "/api/model" | "/api/training" if !is_read => {
+            Err(Refusal::method(request.method(), "GET, HEAD"))
+        }
+        "/" => Ok(content(HTML, PAGE)),
+        "/page.css" => Ok(content("text/css; charset=utf-8", STYLE)),
+        "/page.js" => Ok(content("text/javascript; charset=utf-8", SCRIPT)),
+        "/report" => run_report(shared).await,
+        "/api/model" => about(shared),
+        "/api/training" => training(shared, request.uri().query()),
+        _ => Err(Refusal::new(
+            StatusCode::NOT_FOUND,
+            format!("found the path {}, expected one of this page", path.escape_default()),
+        )),
+    }
+}
+
+/// The run's report as it is now.
+async fn run_report(shared: &Shared) -> Result<Reply, Refusal> {
+    let Some(path) = shared.site.report.clone() else { return Ok(report(NO_REPORT)) };
+    let read = tokio::task::spawn_blocking(move || {
+        let metadata = std::fs::metadata(&path)?;
+        if !metadata.is_file() || metadata.len() > REPORT_BYTES {
+            return Err(std::io::Error::other("no file that is shown"));
+        }
+        std::fs::read(&path)
+    });
+    match read.await {
+        Ok(Ok(html)) => Ok(report(html)),
+        // There is none yet, or none that can be shown.
+        _ => Ok(report(NO_REPORT)),
+    }
+}
+
+/// What the page shows of the network before anything is drawn.
+#[derive(Serialize)]
+struct About<'a> {
+    title: &'a str,
+    rows: usize,
+    columns: usize,
+    labels: &'a [String],
+    /// Whether a training can be watched.
+    training: bool,
+    /// Whether predictions can be had.
+    ready: bool,
+    layers: Vec<Layer<'a>>,
+    examples: &'a [Example],
+}
+
+#[derive(Serialize)]
+struct Layer<'a> {
+    name: &'a str,
+    class: &'a str,
+    outputs: usize,
+    parameters: usize,
+}
+
+fn about(shared: &Shared) -> Result<Reply, Refusal> {
+    let site = &shared.site;
+    let [rows, columns] = site.shape;
+    let layers = site.model().into_iter().flat_map(ziffer_nn::Model::layers).map(|layer| Layer {
+        name: layer.name,
+        class: layer.class_name,
+        outputs: layer.output_shape.iter().product(),
+        parameters: layer.parameters,
+    });
+    json(&About {
+        title: &site.title,
+        rows,
+        columns,
+        labels: &site.labels,
+        training: site.training().is_some(),
+        ready: site.model().is_some(),
+        layers: layers.collect(),
+        examples: &site.examples,
+    })
+}
+
+/// What is new of the training to a page that knows `points` of a `generation`, and `epochs`.
+fn training(shared: &Shared, query: Option<&str>) -> Result<Reply, Refusal> {
+    let Some(training) = shared.site.training() else {
+        return Err(Refusal::new(StatusCode::NOT_FOUND, "nothing is being trained here"));
+    };
+    let mut known = Known::default();
+    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        let wrong = || {
+            Refusal::bad(format!("found ?{}, expected generation=N&points=N&epochs=N", pair.escape_default()))
+        };
+        let (name, value) = pair.split_once('=').ok_or_else(wrong)?;
+        let value = value.parse().map_err(|_| wrong())?;
+        match name {
+            "generation" => known.generation = value,
+            "points" => known.points = value,
+            "epochs" => known.epochs = value,
+            _ => return Err(wrong()),
+        }
+    }
+    json(&training.since(known))
+}
