@@ -10,7 +10,7 @@ mod seeds;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ziffer::commands::{Data, Download, Evaluate, Export, Import, Predict, Report, Summary, Train};
+use ziffer::commands::{Data, Download, Evaluate, Export, Import, Predict, Report, Serve, Summary, Train};
 
 /// The project's own commands: the whole evaluation in one, and what maintains the project.
 #[derive(Debug, Parser)]
@@ -26,6 +26,7 @@ enum Command {
     Evaluate(Evaluate),
     Predict(Predict),
     Report(Report),
+    Serve(Serve),
     Export(Export),
     Import(Import),
     Summary(Summary),
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Evaluate(evaluate) => evaluate.run(),
         Command::Predict(predict) => predict.run(),
         Command::Report(report) => report.run(),
+        Command::Serve(serve) => serve.run(),
         Command::Export(export) => export.run(),
         Command::Import(import) => import.run(),
         Command::Summary(summary) => summary.run(),

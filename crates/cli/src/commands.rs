@@ -9,6 +9,7 @@ mod export;
 mod import;
 mod predict;
 mod report;
+mod serve;
 mod summary;
 mod train;
 
@@ -20,5 +21,6 @@ pub use export::Export;
 pub use import::Import;
 pub use predict::Predict;
 pub use report::Report;
+pub use serve::Serve;
 pub use summary::Summary;
 pub use train::{Train, Trained};

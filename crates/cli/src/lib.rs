@@ -24,7 +24,7 @@
 //!
 //! * [`dataset`]: IDX files and the data sets, [`augment`]: changed copies of pictures, [`picture`]: picture files as a
 //!   network sees them, [`tensor`]: the kernels, [`nn`]: layers and models, [`keras`]: Keras's files, [`trainer`]: training,
-//!   [`report`]: pages about runs.
+//!   [`report`]: pages about runs, [`serve`]: the page to draw on.
 //! * [`prelude`] has what most programs need.
 //! * [`commands`] is what the program `ziffer` and `cargo xtask` have in common.
 #![forbid(unsafe_code)]
@@ -43,6 +43,7 @@ pub use ziffer_keras as keras;
 pub use ziffer_nn as nn;
 pub use ziffer_picture as picture;
 pub use ziffer_report as report;
+pub use ziffer_serve as serve;
 pub use ziffer_tensor as tensor;
 pub use ziffer_trainer as trainer;
 

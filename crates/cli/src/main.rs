@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ziffer::commands::{Data, Download, Evaluate, Export, Import, Predict, Report, Summary, Train};
+use ziffer::commands::{Data, Download, Evaluate, Export, Import, Predict, Report, Serve, Summary, Train};
 
 /// Trains small dense networks on MNIST-style data, fast and repeatably.
 #[derive(Debug, Parser)]
@@ -25,6 +25,7 @@ enum Command {
     Evaluate(Evaluate),
     Predict(Predict),
     Report(Report),
+    Serve(Serve),
     Export(Export),
     Import(Import),
     Summary(Summary),
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::Evaluate(evaluate) => evaluate.run(),
         Command::Predict(predict) => predict.run(),
         Command::Report(report) => report.run(),
+        Command::Serve(serve) => serve.run(),
         Command::Export(export) => export.run(),
         Command::Import(import) => import.run(),
         Command::Summary(summary) => summary.run(),
