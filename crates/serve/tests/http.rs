@@ -1,0 +1,417 @@
+//! The server as programs meet it, over real sockets: each status, what every answer has, who is refused, and that nobody can
+//! hold up the others.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are outside of what clippy.toml allows")]
+
+mod support;
+
+use std::fs;
+use std::io::Write;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ndarray::ArrayView2;
+use serde_json::{Value, json};
+use support::{Answer, Connection, Running};
+use ziffer_nn::{Activation, Model, Sequential};
+use ziffer_serve::{EpochResult, Example, Limits, ServeError, Server, Site, Training};
+
+const JSON: (&str, &str) = ("Content-Type", "application/json");
+const PREDICT: &str = "POST /api/predict";
+
+fn model() -> Model {
+    let stack = Sequential::new([28, 28]).flatten().dense(16, Activation::Relu).dense(12, Activation::Tanh);
+    stack.dense(10, Activation::Softmax).build(3).unwrap()
+}
+
+fn site() -> Site {
+    Site::new(model()).unwrap()
+}
+
+fn start() -> Running {
+    Running::start(site(), Limits::default())
+}
+
+/// Pixels of a picture that differ from picture to picture.
+fn pixels(number: usize) -> Vec<u8> {
+    (0..784).map(|pixel| if pixel % 7 < 3 { (pixel * (number + 3) * 31 % 256) as u8 } else { 0 }).collect()
+}
+
+fn pixels_json(number: usize) -> Vec<u8> {
+    json!({ "pixels": pixels(number) }).to_string().into_bytes()
+}
+
+/// A BMP of 24 bits a pixel: a vertical stroke on a page of these sides.
+fn bmp(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = b"BM".to_vec();
+    for number in [54 + width * height * 3, 0, 54, 40, width, height, 24 << 16 | 1, 0, 0, 0, 0, 0, 0] {
+        bytes.extend(number.to_le_bytes());
+    }
+    for pixel in 0..width * height {
+        let is_ink = (8..40).contains(&(pixel / width)) && (50..54).contains(&(pixel % width));
+        bytes.extend([if is_ink { 0 } else { 255 }; 3]);
+    }
+    bytes
+}
+
+fn numbers(value: &Value) -> Vec<f32> {
+    value.as_array().unwrap().iter().map(|number| number.to_string().parse().unwrap()).collect()
+}
+
+/// What a refusal has: its status, one line of JSON with `words`, and the headers of every answer.
+fn refused(answer: &Answer, status: u16, words: &str) {
+    assert_eq!(answer.status, status, "{words}: {answer:?}");
+    let line = answer.json()["error"].as_str().unwrap().to_owned();
+    assert!(line.contains(words) && !line.contains('\n') && !line.ends_with('.'), "{words}: {line}");
+    guarded(answer);
+}
+
+fn guarded(answer: &Answer) {
+    let policy = answer.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'; "), "{policy}");
+    assert!(!policy.contains('*') && !policy.contains("http"), "{policy}");
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("cache-control", "no-store"),
+    ] {
+        assert_eq!(answer.header(name), Some(value), "{answer:?}");
+    }
+}
+
+#[test]
+fn every_place_and_its_headers() {
+    let server = start();
+    let mut client = Connection::open(server.address);
+    for (path, content_type, part) in [
+        ("/", "text/html; charset=utf-8", "<!DOCTYPE html>"),
+        ("/page.css", "text/css; charset=utf-8", ":root"),
+        ("/page.js", "text/javascript; charset=utf-8", "fetch("),
+        ("/report", "text/html; charset=utf-8", "ziffer report"),
+        ("/api/model", "application/json", "\"rows\":28"),
+    ] {
+        let answer = client.request(&format!("GET {path}"), &[], b"");
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some(content_type)), "{path}");
+        assert!(String::from_utf8_lossy(&answer.body).contains(part), "{path}");
+        guarded(&answer);
+        let is_script_allowed =
+            answer.header("content-security-policy").unwrap().contains("script-src 'self'");
+        assert_eq!(is_script_allowed, path != "/report");
+        let refusal = client.request(&format!("DELETE {path}"), &[], b"");
+        refused(&refusal, 405, "expected GET, HEAD");
+        assert_eq!(refusal.header("allow"), Some("GET, HEAD"));
+    }
+    refused(&client.request("GET /api/training", &[], b""), 404, "nothing is being trained");
+    refused(&client.request("GET /nowhere", &[], b""), 404, "/nowhere");
+    refused(&client.request("GET /page.css/../../secret", &[], b""), 404, "secret");
+    let refusal = client.request("GET /api/predict", &[], b"");
+    refused(&refusal, 405, "expected POST");
+    assert_eq!(refusal.header("allow"), Some("POST"));
+}
+
+#[test]
+fn the_page_names_nothing_elsewhere() {
+    let server = start();
+    let mut client = Connection::open(server.address);
+    for path in ["/", "/page.css", "/page.js"] {
+        let body = client.request(&format!("GET {path}"), &[], b"").body;
+        let text = String::from_utf8(body).unwrap().replace("http://www.w3.org/2000/svg", "");
+        for foreign in ["http://", "https://", "//cdn", "@import", "style=\"", "onclick="] {
+            assert!(!text.contains(foreign), "{path}: {foreign}");
+        }
+    }
+}
+
+#[test]
+fn the_report_is_read_whenever_it_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.html");
+    let server = Running::start(site().report(&path), Limits::default());
+    let mut client = Connection::open(server.address);
+    let mut report = || String::from_utf8(client.request("GET /report", &[], b"").body).unwrap();
+    assert!(report().contains("no report yet"));
+    for content in ["<p>the first", "<p>the second"] {
+        fs::write(&path, content).unwrap();
+        assert_eq!(report(), content);
+    }
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert!(report().contains("no report yet"));
+}
+
+#[test]
+fn predictions_are_the_model_s_to_the_bit() {
+    let server = start();
+    let model = model();
+    let mut client = Connection::open(server.address);
+    for number in 0..20 {
+        let pixels = pixels(number);
+        let rows = ArrayView2::from_shape((1, 784), &pixels).unwrap();
+        let expected = model.predict(rows).into_raw_vec_and_offset().0;
+        let answer = client.request(PREDICT, &[JSON], &pixels_json(number));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        guarded(&answer);
+        let answer = answer.json();
+        let keys: Vec<_> = answer.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(keys, ["digit", "label", "probabilities"]);
+        assert_eq!(numbers(&answer["probabilities"]), expected);
+        let digit = ziffer_tensor::reduce::argmax(&expected);
+        assert_eq!((&answer["digit"], &answer["label"]), (&json!(digit), &json!(digit.to_string())));
+
+        let all = client.request("POST /api/predict?show=all", &[JSON], &pixels_json(number)).json();
+        assert_eq!(all["input"], json!(pixels));
+        let hidden = model.activations(rows);
+        assert_eq!(all["activations"].as_array().unwrap().len(), 2);
+        for (said, (name, outputs)) in all["activations"].as_array().unwrap().iter().zip(hidden) {
+            assert_eq!(said["layer"], name);
+            assert_eq!(numbers(&said["outputs"]), outputs.into_raw_vec_and_offset().0);
+        }
+    }
+}
+
+#[test]
+fn pictures_are_prepared_as_the_command_does() {
+    let server = start();
+    let mut client = Connection::open(server.address);
+    let picture = bmp(64, 48);
+    let prepared = ziffer_picture::prepare(&picture, [28, 28]).unwrap();
+    let answer =
+        client.request("POST /api/predict?show=input", &[("Content-Type", "image/bmp")], &picture).json();
+    assert_eq!(answer["input"], json!(prepared));
+    let rows = ArrayView2::from_shape((1, 784), &prepared).unwrap();
+    assert_eq!(numbers(&answer["probabilities"]), model().predict(rows).into_raw_vec_and_offset().0);
+}
+
+#[test]
+fn bodies_that_are_refused() {
+    let server = start();
+    // 5,000 x 4,000 pixels are promised.
+    let mut large = bmp(8, 8);
+    large[18..22].copy_from_slice(&5000_u32.to_le_bytes());
+    large[22..26].copy_from_slice(&4000_u32.to_le_bytes());
+    let many = json!({ "pixels": vec![0; 785] }).to_string().into_bytes();
+    let long = vec![b' '; (1 << 20) + 1];
+    let image = ("Content-Type", "image/png");
+    for (line, headers, body, status, words) in [
+        (PREDICT, &[JSON][..], &b""[..], 400, "no JSON"),
+        (PREDICT, &[JSON], b"{\"pixels\": [1, 2", 400, "no JSON"),
+        (PREDICT, &[JSON], b"[]", 400, "expected {\"pixels\": [784 whole numbers from 0 to 255]}"),
+        (PREDICT, &[JSON], b"{\"pixels\": [256]}", 400, "256"),
+        (PREDICT, &[JSON], b"{\"pixels\": [-1]}", 400, "-1"),
+        (PREDICT, &[JSON], b"{\"pixels\": [0.5]}", 400, "0.5"),
+        (PREDICT, &[JSON], b"{\"pixels\": [1, 2]}", 400, "found 2 pixels"),
+        (PREDICT, &[JSON], b"{\"pixels\": [], \"more\": 1}", 400, "more"),
+        (PREDICT, &[JSON], &many, 400, "found 785 pixels"),
+        (PREDICT, &[JSON], &long, 413, "1048576 bytes"),
+        (PREDICT, &[image], b"", 400, "empty file"),
+        (PREDICT, &[image], b"no picture", 400, "PNG, JPEG or BMP"),
+        (PREDICT, &[image], &bmp(64, 8), 400, "empty page"),
+        (PREDICT, &[image], &large, 413, "5000x4000"),
+        (PREDICT, &[], b"{}", 415, "expected application/json"),
+        (PREDICT, &[("Content-Type", "text/plain")], b"{}", 415, "text/plain"),
+        (PREDICT, &[JSON, ("Content-Encoding", "gzip")], b"{}", 415, "gzip"),
+        ("POST /api/predict?show=me", &[JSON], b"{}", 400, "?show=me"),
+    ] {
+        let answer = Connection::open(server.address).request(line, headers, body);
+        refused(&answer, status, words);
+    }
+}
+
+#[test]
+fn only_by_its_own_name_and_from_its_own_page() {
+    let server = start();
+    let port = server.address.port();
+    let own = server.address.to_string();
+    let mut client = Connection::open(server.address);
+    for host in [own.clone(), format!("localhost:{port}")] {
+        let origin = format!("http://{host}");
+        for headers in [&[("Host", host.as_str())][..], &[("Host", &host), ("Origin", &origin)]] {
+            assert_eq!(client.raw("GET /", headers, b"").status, 200, "{headers:?}");
+        }
+    }
+    let evil = format!("evil.example:{port}");
+    for headers in [
+        &[("Host", evil.as_str())][..],
+        &[("Host", "localhost")],
+        &[("Host", "")],
+        &[("Host", &own), ("Host", &evil)],
+        &[("Accept", "*/*")],
+    ] {
+        refused(&client.raw("GET /", headers, b""), 421, "expected an address of this server");
+    }
+    refused(&client.raw(&format!("GET http://{evil}/"), &[("Host", &own)], b""), 421, "evil.example");
+    for origin in ["http://evil.example", "null", "https://evil.example", &format!("http://localhost:{port}")]
+    {
+        refused(&client.request("GET /", &[("Origin", origin)], b""), 403, "origin");
+        let body = pixels_json(1);
+        refused(
+            &Connection::open(server.address).request(PREDICT, &[JSON, ("Origin", origin)], &body),
+            403,
+            "origin",
+        );
+    }
+}
+
+#[test]
+fn names_that_were_allowed() {
+    let server = Server::bind(Ipv4Addr::LOCALHOST.into(), 0).unwrap();
+    let address = server.address();
+    let server = server.allow_hosts(["Box.lan".to_owned(), "door.lan:99".to_owned()]);
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    let thread = std::thread::spawn(move || server.run(site(), &stopped).unwrap());
+    let mut client = Connection::open(address);
+    for (host, status) in [
+        (format!("box.lan:{}", address.port()), 200),
+        ("door.lan:99".into(), 200),
+        ("box.lan:99".into(), 421),
+    ] {
+        assert_eq!(client.raw("GET /", &[("Host", &host)], b"").status, status, "{host}");
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    thread.join().unwrap();
+}
+
+/// Headers that come a byte at a time, a body that never ends, one that is announced and never sent, and a client that never says
+/// anything: each is ended by its time, and another client is answered all the while.
+#[test]
+fn slow_clients_hold_nobody_up() {
+    let mut limits = Limits::default();
+    (limits.body_time, limits.quiet_time) = (Duration::from_millis(1500), Duration::from_secs(3));
+    let server = Running::start(site(), limits);
+    let own = server.address.to_string();
+    let started = Instant::now();
+    let mut slow: Vec<Connection> = (0..4).map(|_| Connection::open(server.address)).collect();
+    let head = format!("{PREDICT} HTTP/1.1\r\nHost: {own}\r\nContent-Type: application/json\r\n");
+    slow[0].stream.write_all(format!("{head}Transfer-Encoding: chunked\r\n\r\n").as_bytes()).unwrap();
+    slow[1].stream.write_all(format!("{head}Content-Length: 1000\r\n\r\n{{\"pixels").as_bytes()).unwrap();
+    let mut client = Connection::open(server.address);
+    let (mut answered, mut slowest) = (0, Duration::ZERO);
+    while started.elapsed() < Duration::from_secs(1) {
+        slow[0].stream.write_all(b"1\r\n \r\n").unwrap();
+        slow[2].stream.write_all(b"G").unwrap();
+        let sent = Instant::now();
+        assert_eq!(client.request(PREDICT, &[JSON], &pixels_json(answered)).status, 200);
+        slowest = slowest.max(sent.elapsed());
+        answered += 1;
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(slowest < limits.body_time, "{slowest:?} of {answered}");
+    for slow in &mut slow[..2] {
+        refused(&slow.answer().expect("an answer"), 408, "1.5 s");
+        assert!(slow.answer().is_none(), "closed after that");
+    }
+    let ended = started.elapsed();
+    assert!(ended >= limits.body_time, "{ended:?}");
+    for slow in &mut slow[2..] {
+        assert!(slow.answer().is_none(), "closed without an answer");
+    }
+    let ended = started.elapsed();
+    assert!(ended >= limits.quiet_time, "{ended:?}");
+    assert!(client.answer().is_none(), "idle connections end too");
+}
+
+#[test]
+fn a_body_that_never_ends_at_full_speed() {
+    let server = start();
+    let mut client = Connection::open(server.address);
+    let head = format!(
+        "{PREDICT} HTTP/1.1\r\nHost: {}\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n",
+        server.address
+    );
+    client.stream.write_all(head.as_bytes()).unwrap();
+    let chunk = [&b"10000\r\n"[..], &[7; 0x10000], b"\r\n"].concat();
+    // The connection is closed before the server has read all of it.
+    let sent = (0..4096).take_while(|_| client.stream.write_all(&chunk).is_ok()).count();
+    assert!(sent < 1000, "{sent} chunks of 64 KiB");
+    assert_eq!(Connection::open(server.address).request("GET /", &[], b"").status, 200);
+}
+
+#[test]
+fn so_many_connections_and_requests() {
+    let mut limits = Limits::default();
+    limits.connections = 3;
+    let server = Running::start(site(), limits);
+    let mut held: Vec<Connection> = (0..3).map(|_| Connection::open(server.address)).collect();
+    for client in &mut held {
+        assert_eq!(client.request("GET /", &[], b"").status, 200);
+    }
+    let mut fourth = Connection::open(server.address);
+    let refusal = fourth.request("GET /", &[], b"");
+    refused(&refusal, 503, "too many connections");
+    assert_eq!(refusal.header("retry-after"), Some("1"));
+    assert!(fourth.answer().is_none());
+    held.pop();
+    let freed = Instant::now();
+    while Connection::open(server.address).request("GET /", &[], b"").status != 200 {
+        assert!(freed.elapsed() < Duration::from_secs(20), "a place is free again");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+
+    limits.requests_per_second = 0.01;
+    let server = Running::start(site(), limits);
+    let mut client = Connection::open(server.address);
+    assert_eq!(client.request("GET /", &[], b"").status, 200);
+    let refusal = client.request(PREDICT, &[JSON], &pixels_json(0));
+    refused(&refusal, 429, "requests a second");
+    assert_eq!(refusal.header("retry-after"), Some("1"));
+}
+
+#[test]
+fn a_training_is_watched_and_then_used() {
+    let training = Arc::new(Training::default());
+    let site = Site::of_training(Arc::clone(&training), &[28, 28], 10).unwrap();
+    let server = Running::start(site, Limits::default());
+    let mut client = Connection::open(server.address);
+    let mut news = |known: &str| client.request(&format!("GET /api/training{known}"), &[], b"").json();
+    assert_eq!(news("")["phase"], "starting");
+    training.begin(2, 4);
+    (0..4).for_each(|step| training.step(0, step, 0.5, 0.75));
+    let told = news("");
+    assert_eq!((&told["phase"], told["points"].as_array().unwrap().len()), (&json!("training"), 4));
+    assert_eq!(told["now"], json!({"epoch": 0, "step": 4, "loss": 0.5, "accuracy": 0.75}));
+    training.epoch(EpochResult { loss: 0.5, accuracy: 0.75, val_loss: Some(0.25), val_accuracy: None });
+    let told = news("?generation=0&points=4&epochs=0");
+    assert_eq!((&told["points"], &told["finished"][0]["val_loss"]), (&json!([]), &json!(0.25)));
+    refused(&client.request("GET /api/training?points=x", &[], b""), 400, "points=x");
+
+    let refusal = client.request(PREDICT, &[JSON], &pixels_json(0));
+    refused(&refusal, 503, "still training");
+    assert_eq!(client.request("GET /api/model", &[], b"").json()["ready"], json!(false));
+    training.end(model(), 0.97);
+    let answer = Connection::open(server.address).request(PREDICT, &[JSON], &pixels_json(0));
+    assert_eq!(answer.status, 200);
+    let told = Connection::open(server.address).request("GET /api/training", &[], b"").json();
+    assert_eq!((&told["phase"], &told["test_accuracy"]), (&json!("ended"), &json!(0.97)));
+}
+
+#[test]
+fn it_stops_with_connections_open() {
+    let mut server = start();
+    let mut client = Connection::open(server.address);
+    assert_eq!(client.request("GET /", &[], b"").status, 200);
+    let asked = Instant::now();
+    server.stop();
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    assert!(client.answer().is_none());
+}
+
+#[test]
+fn what_is_no_site() {
+    let server = start();
+    let taken = Server::bind(server.address.ip(), server.address.port()).unwrap_err();
+    assert!(matches!(taken, ServeError::Taken { address } if address == server.address));
+    for shape in [&[784][..], &[28, 28, 3], &[6, 28], &[28, 2000]] {
+        let model = Sequential::new(shape).flatten().dense(2, Activation::Softmax).build(0).unwrap();
+        let line = Site::new(model).unwrap_err().to_string();
+        assert!(line.contains(&format!("{shape:?}")) && line.contains("7x7"), "{line}");
+    }
+    let examples = [28 * 28, 27].map(|len| Example { label: 1, pixels: vec![0; len] });
+    let labelled = site().labels((0..10).map(|class| format!("class {class}"))).examples(examples);
+    let server = Running::start(labelled.title("mine").labels(["too", "few"]), Limits::default());
+    let about = Connection::open(server.address).request("GET /api/model", &[], b"").json();
+    assert_eq!((&about["title"], &about["labels"][9]), (&json!("mine"), &json!("class 9")));
+    assert_eq!(about["examples"].as_array().unwrap().len(), 1, "one fits");
+}
