@@ -116,14 +116,6 @@ pub(crate) fn open(name: Name, flags: &PlaceArgs) -> anyhow::Result<TrainTest> {
     get(&source(name, flags.data_dir.as_deref(), &mirrors(&flags.mirror)?)?.offline(flags.offline))
 }
 
-/// Opens a set that is on this machine, in its folder or in the repository's copy: no address is asked.
-pub(crate) fn open_offline(name: Name, data_dir: Option<&Path>) -> anyhow::Result<TrainTest> {
-    if name == Name::Custom && data_dir.is_none() {
-        return open(name, data_dir);
-    }
-    get(&source(name, data_dir, &[])?.offline(true))
-}
-
 /// What stands for the content of a set's training part: its name, where the catalogue has its digests, and else a digest.
 pub(crate) fn identity(set: &TrainTest) -> String {
     let files = set.name.files().iter().filter(|file| file.part == Part::Train);

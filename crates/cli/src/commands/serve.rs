@@ -11,8 +11,9 @@ use ziffer_dataset::{TrainTest, View};
 use ziffer_nn::Model;
 use ziffer_serve::{Example, ServeError, Server, Site};
 
-use super::data::{self, DataArgs};
+use super::data::{self, DataArgs, PlaceArgs};
 use super::evaluate::dataset;
+use crate::account::REPORT_FILE;
 use crate::interrupt;
 use crate::run_folder::{self, SUMMARY_FILE};
 
@@ -49,8 +50,6 @@ const RUNS: &str = "runs";
 /// Examples of a class, and in all.
 const OF_CLASS: usize = 2;
 const EXAMPLES: usize = 40;
-/// A run's report.
-const REPORT_FILE: &str = "report.html";
 
 fn host(text: &str) -> Result<IpAddr, String> {
     if text.eq_ignore_ascii_case("localhost") {
@@ -84,9 +83,9 @@ impl Serve {
 
     /// Pictures of the test part, if the set is on this machine; without them the page has none.
     fn examples(&self, name: Name, shape: &[usize]) -> anyhow::Result<Vec<Example>> {
-        let is_asked_for = self.data.dataset.is_some() || self.data.data_dir.is_some();
-        let opened = data::open_offline(name, self.data.data_dir.as_deref());
-        let set = match opened {
+        let is_asked_for = self.data.dataset.is_some() || self.data.places.data_dir.is_some();
+        let places = PlaceArgs { offline: true, ..self.data.places.clone() };
+        let set = match data::open(name, &places) {
             Err(error) if is_asked_for => return Err(error),
             Err(_) => return Ok(Vec::new()),
             Ok(set) => set,
