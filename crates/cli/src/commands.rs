@@ -12,6 +12,7 @@ mod report;
 mod serve;
 mod summary;
 mod train;
+mod watched;
 
 pub use data::DataArgs;
 pub use data_sets::Data;

@@ -102,6 +102,11 @@ impl Serve {
 }
 
 impl ListenArgs {
+    /// As if these flags had been given.
+    pub(super) fn at(host: IpAddr, port: Option<u16>) -> Self {
+        Self { port: port.unwrap_or(PORT), host, allow_host: Vec::new() }
+    }
+
     /// The server, which listens from now on.
     pub(super) fn bind(&self) -> anyhow::Result<Server> {
         let server = Server::bind(self.host, self.port).map_err(|error| match error {
@@ -126,7 +131,8 @@ impl ListenArgs {
 
 /// What the page calls a model: its folder's or file's name.
 pub(super) fn title(run: &Path) -> String {
-    let name = if run.is_dir() { run.file_name() } else { run.file_stem() };
+    let is_file = run.extension().is_some_and(|extension| extension == "safetensors");
+    let name = if is_file { run.file_stem() } else { run.file_name() };
     name.unwrap_or(run.as_os_str()).to_string_lossy().into_owned()
 }
 

@@ -14,6 +14,7 @@ use ziffer_tensor::InstructionSet;
 use ziffer_trainer::{Checkpoints, Evaluate, Every, Progress, Shuffle, Trainer, available_threads};
 
 use super::data::{self, DataArgs};
+use super::watched::Watched;
 use crate::account::{Account, REPORT_FILE};
 use crate::host::{Host, rfc3339};
 use crate::interrupt;
@@ -70,6 +71,12 @@ pub struct Train {
     /// Go on from the newest checkpoint in the run's folder, to the very same result; start if there is none
     #[arg(long)]
     resume: bool,
+    /// Show the curves on a page of this machine while it trains, and go on serving it with the trained network, until Ctrl-C
+    #[arg(long)]
+    serve: bool,
+    /// The page's port; 0 takes any that is free [default: 7878]
+    #[arg(long, value_name = "N", requires = "serve")]
+    port: Option<u16>,
     /// A TOML file, or a built-in name
     #[arg(long, value_name = "FILE or NAME", default_value = "tutorial")]
     recipe: PathBuf,
@@ -166,7 +173,8 @@ impl Train {
             .clone()
             .unwrap_or_else(|| Path::new("runs").join(format!("{}-{}", recipe.dataset, recipe.seed)));
 
-        let data = data::open(recipe.dataset_name()?, &self.data.places)?;
+        let name = recipe.dataset_name()?;
+        let data = data::open(name, &self.data.places)?;
         let mut model = recipe
             .network(data.train.image_shape(), data.train.classes())
             .build(recipe.seed)
@@ -175,8 +183,9 @@ impl Train {
             model.load_weights(init)?;
         }
         let stop = interrupt::flag()?;
+        let page = self.serve.then(|| Watched::open(self.port, name, &data, &folder, &stop)).transpose()?;
         let slots = ziffer_nn::Optimizer::<f32>::slots(&recipe.optimizer()).len();
-        let _lock = run_folder::prepare(&folder, model.parameters() * (1 + slots) * size_of::<f32>())?;
+        let lock = run_folder::prepare(&folder, model.parameters() * (1 + slots) * size_of::<f32>())?;
 
         let checkpoints = Checkpoints::new(&folder)
             .every(self.checkpoint_every.unwrap_or_default())
@@ -184,7 +193,7 @@ impl Train {
             .setting("dataset", &recipe.dataset)
             .setting("data", data::identity(&data))
             .setting("hidden", format!("{:?}", recipe.hidden));
-        let history = Trainer::new(recipe.optimizer(), SparseCategoricalCrossentropy::default())
+        let mut trainer = Trainer::new(recipe.optimizer(), SparseCategoricalCrossentropy::default())
             .epochs(recipe.epochs)
             .batch_size(recipe.batch_size)
             .validation_split(recipe.validation_split)
@@ -193,8 +202,11 @@ impl Train {
             .threads(threads_used)
             .checkpoints(checkpoints)
             .stop_when(&stop)
-            .callback(Progress::default())
-            .fit(&mut model, &data.train)?;
+            .callback(Progress::default());
+        if let Some(page) = &page {
+            trainer = trainer.callback(page.callback());
+        }
+        let history = trainer.fit(&mut model, &data.train)?;
         let team = Team::new(threads_used)
             .map_err(|error| anyhow!("cannot start {threads_used} threads: {error}"))?;
         let test = team.install(|| model.evaluate(&data.test))?;
@@ -245,6 +257,11 @@ impl Train {
             Ok(_) => {}
             // The run is good and on the disk.
             Err(error) => complain(&format!("no report: {error}")),
+        }
+        // All is written; nobody else need wait for the page.
+        drop(lock);
+        if let Some(page) = page {
+            page.keep(model, test.accuracy)?;
         }
         Ok(Trained { recipe, summary })
     }

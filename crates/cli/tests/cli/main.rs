@@ -19,6 +19,7 @@ mod repeatable;
 mod reports;
 mod resume;
 mod sandbox;
+mod serve;
 #[path = "../../../dataset/tests/support/server.rs"]
 mod server;
 mod tensors;
