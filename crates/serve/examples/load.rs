@@ -134,7 +134,7 @@ fn run(address: SocketAddr, time: Duration) -> Result<Vec<Duration>, Box<dyn Err
 
 /// One prediction of a picture with as much ink as MNIST's have.
 fn predict(stream: &mut TcpStream, address: SocketAddr, number: u32) -> std::io::Result<()> {
-    let pixel = |pixel: u32| if (pixel + number) % 5 == 0 { (pixel * 7 + number) % 256 } else { 0 };
+    let pixel = |pixel: u32| if (pixel + number).is_multiple_of(5) { (pixel * 7 + number) % 256 } else { 0 };
     let pixels: Vec<String> = (0..784).map(|place| pixel(place).to_string()).collect();
     let body = format!("{{\"pixels\":[{}]}}", pixels.join(","));
     let length = body.len();

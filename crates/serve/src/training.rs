@@ -67,7 +67,7 @@ impl Training {
         let mut state = self.state();
         let done = step + 1;
         state.now = Some(Now { epoch, step: done, loss: mean_loss, accuracy: mean_accuracy });
-        if done % state.every.max(1) != 0 && done != state.steps {
+        if !done.is_multiple_of(state.every.max(1)) && done != state.steps {
             return;
         }
         if state.points.len() == POINTS {

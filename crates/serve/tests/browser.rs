@@ -377,7 +377,7 @@ fn keys_alone_are_enough() {
         browser.keys(DELETE).await;
         browser.expect_top("–").await;
         // Clear is disabled now, so that the next one after Undo is an example.
-        browser.keys(&format!("{TAB}")).await;
+        browser.keys(TAB).await;
         browser.expect(focus, &json!("undo")).await;
         browser.keys(TAB).await;
         browser.expect("return document.activeElement.closest('#examples') !== null", &json!(true)).await;

@@ -28,11 +28,8 @@ fn thinned(pixels: &[u8]) -> Vec<bool> {
                 let [up, _, right, _, down, _, left, _] = around;
                 let count = around.iter().filter(|is_ink| **is_ink).count();
                 let turns = (0..8).filter(|&i| !around[i] && around[(i + 1) % 8]).count();
-                let sides = if first {
-                    !(up && right && down) && !(right && down && left)
-                } else {
-                    !(up && right && left) && !(up && down && left)
-                };
+                let sides =
+                    if first { !(right && down && (up || left)) } else { !(up && left && (right || down)) };
                 ink[pixel] && (2..=6).contains(&count) && turns == 1 && sides
             };
             let gone: Vec<usize> = (0..ink.len()).filter(|&pixel| is_gone(pixel)).collect();
