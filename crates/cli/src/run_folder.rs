@@ -23,6 +23,9 @@ pub struct RunSummary {
     pub version: String,
     /// The data set's name.
     pub dataset: String,
+    /// The folder of the data set's files, if one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
     /// The units of each hidden layer.
     pub hidden: Vec<usize>,
     /// What all randomness was drawn from.

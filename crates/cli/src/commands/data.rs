@@ -37,6 +37,13 @@ pub(crate) struct PlaceArgs {
     pub(crate) offline: bool,
 }
 
+impl PlaceArgs {
+    /// These, with a folder where they name none.
+    pub(crate) fn or_in(&self, folder: Option<PathBuf>) -> Self {
+        Self { data_dir: self.data_dir.clone().or(folder), ..self.clone() }
+    }
+}
+
 /// A data set's name, or what is wrong with it.
 pub(crate) fn name(text: &str) -> Result<Name, String> {
     let known = || Name::ALL.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");

@@ -1,13 +1,13 @@
 //! `evaluate`: loss and accuracy of a saved model.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use ziffer_dataset::catalogue::Name;
 use ziffer_nn::Model;
 use ziffer_trainer::Evaluate as _;
 
-use super::data::{self, DataArgs};
+use super::data::{self, DataArgs, PlaceArgs};
 use crate::run_folder;
 use crate::usage::print;
 
@@ -28,15 +28,20 @@ impl Evaluate {
     /// Whatever went wrong, in one line that says what and where.
     pub fn run(&self) -> anyhow::Result<()> {
         let model = Model::load(run_folder::model_file(&self.model))?;
-        let data = data::open(dataset(&self.data, &self.model), &self.data.places)?;
+        let (name, places) = dataset(&self.data, &self.model);
+        let data = data::open(name, &places)?;
         let test =
             model.evaluate(&data.test).map_err(|error| anyhow!("{}: {error}", data.folder().display()))?;
         print(&format!("Test Loss: {:.4}\nTest Accuracy: {:.2}%\n", test.loss, 100.0 * test.accuracy))
     }
 }
 
-/// The set that the flags name, else the one that the model's run was trained on, else MNIST.
-pub(super) fn dataset(flags: &DataArgs, model: &std::path::Path) -> Name {
-    let of_run = || run_folder::summary_beside(model)?.dataset.parse().ok();
-    flags.dataset.or_else(of_run).unwrap_or_default()
+/// The set that the flags name, else the one that the model's run was trained on, in the folder that it was in, else MNIST.
+pub(super) fn dataset(flags: &DataArgs, model: &Path) -> (Name, PlaceArgs) {
+    let of_run = run_folder::summary_beside(model).filter(|_| flags.dataset.is_none());
+    let name = of_run.as_ref().and_then(|summary| summary.dataset.parse().ok());
+    (
+        flags.dataset.or(name).unwrap_or_default(),
+        flags.places.or_in(of_run.and_then(|summary| summary.data_dir)),
+    )
 }

@@ -208,8 +208,8 @@ impl Rows {
         if rows.clone().next().is_none() {
             return Ok(None);
         }
-        let name = dataset(&predict.data, &predict.model);
-        let data = data::open(name, &predict.data.places)?;
+        let (name, places) = dataset(&predict.data, &predict.model);
+        let data = data::open(name, &places)?;
         let opened = Self { data, part: predict.part };
         let view = opened.view();
         ensure!(

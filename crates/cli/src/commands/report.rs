@@ -82,7 +82,7 @@ impl Report {
             .dataset
             .parse()
             .map_err(|error| anyhow!("{}: {error}", folder.join(SUMMARY_FILE).display()))?;
-        let data = data::open(name, &self.places)?;
+        let data = data::open(name, &self.places.or_in(summary.data_dir.clone()))?;
         let test =
             model.evaluate(&data.test).map_err(|error| anyhow!("{}: {error}", data.folder().display()))?;
         // The same bits on every machine: what differs is another set.

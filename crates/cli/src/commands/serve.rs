@@ -68,12 +68,12 @@ impl Serve {
         let file = run_folder::model_file(&run);
         let model = Model::load(&file)?;
         let shape = model.input_shape().to_vec();
-        let name = dataset(&self.data, &run);
+        let (name, places) = dataset(&self.data, &run);
         let site = Site::new(model)
             .map_err(|error| anyhow!("{}: {error}", file.display()))?
             .title(title(&run))
             .labels(name.class_names().iter().copied())
-            .examples(self.examples(name, &shape)?);
+            .examples(self.examples(name, places, &shape)?);
         let site = if run.is_dir() { site.report(run.join(REPORT_FILE)) } else { site };
         let stop = interrupt::flag()?;
         let server = self.listen.bind()?;
@@ -82,9 +82,9 @@ impl Serve {
     }
 
     /// Pictures of the test part, if the set is on this machine; without them the page has none.
-    fn examples(&self, name: Name, shape: &[usize]) -> anyhow::Result<Vec<Example>> {
+    fn examples(&self, name: Name, places: PlaceArgs, shape: &[usize]) -> anyhow::Result<Vec<Example>> {
         let is_asked_for = self.data.dataset.is_some() || self.data.places.data_dir.is_some();
-        let places = PlaceArgs { offline: true, ..self.data.places.clone() };
+        let places = PlaceArgs { offline: true, ..places };
         let set = match data::open(name, &places) {
             Err(error) if is_asked_for => return Err(error),
             Err(_) => return Ok(Vec::new()),

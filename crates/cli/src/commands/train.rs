@@ -214,6 +214,8 @@ impl Train {
         let summary = RunSummary {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             dataset: recipe.dataset.clone(),
+            // Wherever the run is looked at from.
+            data_dir: self.data.places.data_dir.as_ref().and_then(|folder| std::path::absolute(folder).ok()),
             hidden: recipe.hidden.clone(),
             seed: recipe.seed,
             threads,

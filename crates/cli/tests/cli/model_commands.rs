@@ -30,6 +30,9 @@ fn evaluate_says_what_training_said_of_the_folder_and_of_the_file() {
         folder.stdout.contains(&accuracy) && folder.stdout.contains(&loss),
         "{accuracy} {loss} {folder:?}"
     );
+    // The run says which set it was trained on, and where that lay.
+    assert_eq!(sandbox.succeed("evaluate run").stdout, folder.stdout);
+    assert_eq!(sandbox.succeed("evaluate run/model.safetensors").stdout, folder.stdout);
     let file = sandbox.succeed(&format!("evaluate run/model.safetensors {ON_TINY}"));
     assert_eq!(file.stdout, folder.stdout);
     // The file alone is enough, under any name.
