@@ -137,8 +137,9 @@ const RESULTS: [(&str, &str); 4] = [
     ("parameters", "Parameters"),
     ("fit_seconds", "Training"),
 ];
-const SETTINGS: [(&str, &str); 10] = [
+const SETTINGS: [(&str, &str); 11] = [
     ("dataset", "Data set"),
+    ("data_dir", "Its folder"),
     ("hidden", "Hidden layers"),
     ("epochs", "Epochs"),
     ("batch_size", "Batch size"),

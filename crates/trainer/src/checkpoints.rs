@@ -166,7 +166,7 @@ pub enum CheckpointError {
     Io {
         /// The checkpoint, or its folder.
         path: PathBuf,
-        /// What was tried: `write`, `list` or `remove`.
+        /// What was tried: `write` or `list`.
         action: &'static str,
         /// Why not.
         source: io::Error,
@@ -299,25 +299,16 @@ impl Keeper {
         Ok(None)
     }
 
-    /// Where an earlier training left checkpoints, makes the first one of this training, and then removes those: what goes on
-    /// after a kill must not be the other one.
+    /// Where an earlier training left checkpoints, makes the first one of this training before its first step: what goes on
+    /// after a kill must not be the other one, whose checkpoints go with the next.
     pub(crate) fn start_over<O: Optimizer<f32>>(
         &mut self,
         model: &Model,
         training: &Training<f32, O>,
     ) -> Result<(), CheckpointError> {
-        let earlier = files(&self.folder)?;
-        if earlier.is_empty() {
-            return Ok(());
-        }
-        self.save(model, training, &Standing::default())?;
-        self.wait()?;
-        for (_, path) in earlier {
-            std::fs::remove_file(&path).map_err(|source| CheckpointError::Io {
-                path,
-                action: "remove",
-                source,
-            })?;
+        if !files(&self.folder)?.is_empty() {
+            self.save(model, training, &Standing::default())?;
+            self.wait()?;
         }
         Ok(())
     }

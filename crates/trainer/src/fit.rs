@@ -150,7 +150,7 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
         settings
     }
 
-    /// Goes to where the newest checkpoint stands, if that is wanted; else those of an earlier training are done with.
+    /// Goes to where the newest checkpoint stands, if that is wanted; else this training is made the newest.
     fn resume<S>(&mut self, fit: &mut Fit<'_, S, O>, epoch: Epoch) -> Result<(), TrainError> {
         let wanted = self.checkpoints.as_ref().is_some_and(|checkpoints| checkpoints.resume);
         let Some(keeper) = &mut fit.keeper else { return Ok(()) };

@@ -91,7 +91,16 @@ fn a_failed_run_leaves_the_good_one_before_it() {
     sandbox.refuse(&TRAIN_TINY.replace("--epochs 2", "--epochs 0"), &["--epochs"]);
     sandbox.refuse(&format!("{TRAIN_TINY} --init set/{}", NAMES[0]), &[NAMES[0]]);
     sandbox.refuse(&format!("{TRAIN_TINY} --recipe nowhere.toml"), &["nowhere.toml"]);
-    sandbox.refuse(&format!("{TRAIN_TINY} --learning-rate 1e30"), &["step"]);
+    let checkpoints = || {
+        let mut files = sandbox.files();
+        files.retain(|path, _| is_checkpoint(path));
+        files
+    };
+    let before = checkpoints();
+    let diverging = format!("{TRAIN_TINY} --learning-rate 1e30");
+    fail_on_the_way(&sandbox, sandbox.command().args(diverging.split(' ')), &["step"]);
+    let after = checkpoints();
+    assert!(before.len() == 2 && before.iter().all(|(path, bytes)| after.get(path) == Some(bytes)));
     assert!(sandbox.path("run/model.safetensors").is_file() && sandbox.path("run/summary.json").is_file());
     // And a good one takes its place.
     let before = weights_sha256(&sandbox.path("run"));
@@ -99,11 +108,15 @@ fn a_failed_run_leaves_the_good_one_before_it() {
     assert_ne!(weights_sha256(&sandbox.path("run")), before);
 }
 
+fn is_checkpoint(path: &Path) -> bool {
+    path.file_name().unwrap().to_str().unwrap().starts_with("checkpoint-")
+}
+
 /// Runs a command that must fail on its way, and leave everything as it was but for checkpoints of its own.
 fn fail_on_the_way(sandbox: &Sandbox, command: &mut Command, words: &[&str]) {
     let files = || {
         let mut files = sandbox.files();
-        files.retain(|path, _| !path.file_name().unwrap().to_str().unwrap().starts_with("checkpoint-"));
+        files.retain(|path, _| !is_checkpoint(path));
         files
     };
     let before = files();

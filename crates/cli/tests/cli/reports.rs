@@ -166,7 +166,10 @@ fn what_is_no_run_is_refused_before_anything_is_written() {
     sandbox.refuse(&format!("report run empty {OF_TINY}"), &["empty", "no run's folder", "summary.json"]);
     sandbox.refuse(&format!("report nowhere {OF_TINY}"), &["nowhere", "no run's folder"]);
     sandbox.refuse(&format!("report run/model.safetensors {OF_TINY}"), &["no run's folder"]);
-    sandbox.refuse("report run", &["--data-dir"]);
+    // It looks where the set lay.
+    fs::rename(sandbox.path("set"), sandbox.path("moved")).unwrap();
+    sandbox.refuse("report run", &["set: no such folder"]);
+    fs::rename(sandbox.path("moved"), sandbox.path("set")).unwrap();
     let outcome = sandbox.refuse(&format!("report run {OF_TINY} --out page.html"), &["--out", "several"]);
     assert_eq!(outcome.code, Some(2), "{outcome:?}");
     sandbox.refuse(&format!("report run run {OF_TINY} --out none/page.html"), &["none/page.html"]);
