@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use serde_json::{Map, Value, json};
 use ziffer_tensor::Activation;
@@ -41,7 +42,7 @@ pub enum FormatError {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        source: safetensors::SafeTensorError,
+        source: SafeTensorError,
     },
     /// The tensors are not those of the model.
     #[error("{}: {}", path.display(), OneLine(problem))]
@@ -226,7 +227,7 @@ fn dense(config: &Map<String, Value>) -> Result<impl Layer<f32> + 'static, Strin
     }
 }
 
-/// The file's bytes; of a file that has other bytes than its header speaks of, no more than the header.
+/// The file's bytes. Of one that has others than its header speaks of, no more than the header is read.
 fn read(path: &Path) -> Result<Vec<u8>, FormatError> {
     let failed = |source| FormatError::Io { path: path.to_owned(), action: "read", source };
     // Of a device or a pipe there may be no end.
@@ -240,9 +241,14 @@ fn read(path: &Path) -> Result<Vec<u8>, FormatError> {
     let header_len = bytes.first_chunk().map_or(0, |len| u64::from_le_bytes(*len));
     if header_len <= MAX_HEADER_BYTES {
         file.by_ref().take(header_len).read_to_end(&mut bytes).map_err(failed)?;
+        // What is no header is told when the bytes are looked at.
         let header: Option<Metadata> = bytes.get(8..).and_then(|header| serde_json::from_slice(header).ok());
-        let expected = header.and_then(|header| (8 + header_len).checked_add(header.data_len() as u64));
-        if expected == Some(metadata.len()) {
+        if let Some(header) = header {
+            let expected = (8 + header_len).checked_add(header.data_len() as u64);
+            if expected != Some(metadata.len()) {
+                let source = SafeTensorError::MetadataIncompleteBuffer;
+                return Err(FormatError::Damaged { path: path.to_owned(), source });
+            }
             file.read_to_end(&mut bytes).map_err(failed)?;
         }
     }
