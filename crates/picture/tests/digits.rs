@@ -92,7 +92,7 @@ fn large_files() {
 }
 
 #[test]
-#[ignore = "takes two minutes"]
+#[ignore = "takes two minutes: cargo test -p ziffer-picture --test digits -- --ignored"]
 fn a_thousand_large_files() {
     recognised_as_well_as_rows(2000, 1000);
 }
