@@ -15,10 +15,22 @@ use crate::server::Shared;
 use crate::site::Example;
 use crate::training::Known;
 
-const HTML: &str = "text/html; charset=utf-8";
-const PAGE: &str = include_str!("page/page.html");
-const STYLE: &str = include_str!("page/page.css");
-const SCRIPT: &str = include_str!("page/page.js");
+/// The page's files by their paths, each with its content type.
+const FILES: [(&str, &str, &str); 8] = {
+    const HTML: &str = "text/html; charset=utf-8";
+    const CSS: &str = "text/css; charset=utf-8";
+    const SCRIPT: &str = "text/javascript; charset=utf-8";
+    [
+        ("/", HTML, include_str!("page/page.html")),
+        ("/page.css", CSS, include_str!("page/page.css")),
+        ("/page.js", SCRIPT, include_str!("page/page.js")),
+        ("/basics.js", SCRIPT, include_str!("page/basics.js")),
+        ("/ink.js", SCRIPT, include_str!("page/ink.js")),
+        ("/paper.js", SCRIPT, include_str!("page/paper.js")),
+        ("/answer.js", SCRIPT, include_str!("page/answer.js")),
+        ("/training.js", SCRIPT, include_str!("page/training.js")),
+    ]
+};
 /// Shown where there is no report.
 const NO_REPORT: &str = include_str!("page/no-report.html");
 
@@ -77,22 +89,23 @@ fn only(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
 async fn place(shared: &Shared, request: Request<Incoming>) -> Result<Reply, Refusal> {
     let path = request.uri().path();
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    let file = FILES.iter().find(|(of, ..)| *of == path);
     match path {
         "/api/predict" if request.method() == Method::POST => predict(shared, request).await,
         "/api/predict" => Err(Refusal::method(request.method(), "POST")),
-        "/" | "/page.css" | "/page.js" | "/report" | "/api/model" | "/api/training" if !is_read => {
+        _ if !is_read && (file.is_some() || matches!(path, "/report" | "/api/model" | "/api/training")) => {
             Err(Refusal::method(request.method(), "GET, HEAD"))
         }
-        "/" => Ok(content(HTML, PAGE)),
-        "/page.css" => Ok(content("text/css; charset=utf-8", STYLE)),
-        "/page.js" => Ok(content("text/javascript; charset=utf-8", SCRIPT)),
         "/report" => run_report(shared).await,
         "/api/model" => about(shared),
         "/api/training" => training(shared, request.uri().query()),
-        _ => Err(Refusal::new(
-            StatusCode::NOT_FOUND,
-            format!("found the path {}, expected one of this page", path.escape_default()),
-        )),
+        _ => match file {
+            Some(&(_, content_type, text)) => Ok(content(content_type, text)),
+            None => Err(Refusal::new(
+                StatusCode::NOT_FOUND,
+                format!("found the path {}, expected one of this page", path.escape_default()),
+            )),
+        },
     }
 }
 

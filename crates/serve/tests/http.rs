@@ -88,7 +88,8 @@ fn every_place_and_its_headers() {
     for (path, content_type, part) in [
         ("/", "text/html; charset=utf-8", "<!DOCTYPE html>"),
         ("/page.css", "text/css; charset=utf-8", ":root"),
-        ("/page.js", "text/javascript; charset=utf-8", "fetch("),
+        ("/page.js", "text/javascript; charset=utf-8", "/api/predict"),
+        ("/basics.js", "text/javascript; charset=utf-8", "fetch("),
         ("/report", "text/html; charset=utf-8", "ziffer report"),
         ("/api/model", "application/json", "\"rows\":28"),
     ] {
@@ -115,13 +116,25 @@ fn every_place_and_its_headers() {
 fn the_page_names_nothing_elsewhere() {
     let server = start();
     let mut client = Connection::open(server.address);
-    for path in ["/", "/page.css", "/page.js"] {
-        let body = client.request(&format!("GET {path}"), &[], b"").body;
-        let text = String::from_utf8(body).unwrap().replace("http://www.w3.org/2000/svg", "");
+    let mut paths = vec!["/".to_owned(), "/page.css".to_owned(), "/page.js".to_owned()];
+    let mut next = 0;
+    while let Some(path) = paths.get(next).cloned() {
+        next += 1;
+        let answer = client.request(&format!("GET {path}"), &[], b"");
+        assert_eq!(answer.status, 200, "{path}");
+        let text = String::from_utf8(answer.body).unwrap().replace("http://www.w3.org/2000/svg", "");
+        for line in text.lines().filter(|line| line.starts_with("import ")) {
+            let module =
+                line.split('"').nth(1).and_then(|name| name.strip_prefix('.')).expect("a module beside it");
+            if !paths.iter().any(|path| path == module) {
+                paths.push(module.to_owned());
+            }
+        }
         for foreign in ["http://", "https://", "//cdn", "@import", "style=\"", "onclick="] {
             assert!(!text.contains(foreign), "{path}: {foreign}");
         }
     }
+    assert!(paths.len() > 3, "{paths:?}");
 }
 
 #[test]
