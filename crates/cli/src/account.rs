@@ -150,9 +150,10 @@ const SETTINGS: [(&str, &str); 11] = [
     ("init", "Initial weights"),
     ("seed", "Seed"),
 ];
-const ORIGIN: [(&str, &str); 9] = [
+const ORIGIN: [(&str, &str); 10] = [
     ("weights_sha256", "SHA-256 of the weights"),
     ("version", "Version of ziffer"),
+    ("compiler", "Built with"),
     ("started", "Started"),
     ("host.processor", "Processor"),
     ("host.cpus", "CPUs"),

@@ -66,6 +66,9 @@ pub struct RunSummary {
     /// When it was started, in UTC by RFC 3339. Runs of older versions do not say, here and below.
     #[serde(default)]
     pub started: Option<String>,
+    /// The compiler that the program was built with.
+    #[serde(default)]
+    pub compiler: Option<String>,
     /// The machine that trained it.
     #[serde(default)]
     pub host: Option<Host>,

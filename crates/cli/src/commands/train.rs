@@ -235,6 +235,7 @@ impl Train {
             test_accuracy: test.accuracy,
             weights_sha256: model.weights_sha256(),
             started: Some(started),
+            compiler: Some(env!("ZIFFER_COMPILER").to_owned()),
             host: Some(Host::current()),
         };
         run_folder::write(&folder, &model, &summary)?;

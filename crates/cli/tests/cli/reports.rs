@@ -77,6 +77,9 @@ fn the_page_says_what_the_summary_says() {
     let started = summary["started"].as_str().unwrap();
     assert!(started.len() == 20 && started.starts_with("20") && started.ends_with('Z'), "{started}");
 
+    let compiler = summary["compiler"].as_str().unwrap();
+    assert!(compiler.starts_with("rustc 1."), "{compiler}");
+
     // The matrix has as many samples as the test part, and as many on its diagonal as the accuracy says.
     let cells = |class: &str| -> usize {
         let of_class = |element: &&html::Element| {
@@ -209,7 +212,7 @@ fn summaries_of_older_versions_are_read() {
     let sandbox = trained();
     let path = sandbox.path("run/summary.json");
     let mut old: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-    for key in ["started", "host"] {
+    for key in ["started", "compiler", "host"] {
         assert!(old.as_object_mut().unwrap().remove(key).is_some_and(|value| !value.is_null()), "{key}");
     }
     fs::write(&path, old.to_string()).unwrap();
