@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::Scalar;
-use crate::isa::{self, Isa, Kernel};
+use crate::isa::{Isa, Kernel};
 use crate::softmax;
 
 /// An activation, by Keras's names.
@@ -43,7 +43,7 @@ impl Activation {
         match self {
             Self::Linear => {}
             Self::Softmax => softmax::softmax(z, columns),
-            _ => isa::run(Apply { activation: self, z }),
+            _ => T::activation(Apply { activation: self, z }),
         }
     }
 
@@ -59,7 +59,7 @@ impl Activation {
         match self {
             Self::Linear => {}
             Self::Softmax => softmax::softmax_backward(y, d, columns),
-            _ => isa::run(Backward { activation: self, y, d }),
+            _ => T::activation_backward(Backward { activation: self, y, d }),
         }
     }
 }
@@ -79,7 +79,7 @@ impl FromStr for Activation {
     }
 }
 
-struct Apply<'a, T> {
+pub(crate) struct Apply<'a, T> {
     activation: Activation,
     z: &'a mut [T],
 }
@@ -99,7 +99,7 @@ impl<T: Scalar> Kernel for Apply<'_, T> {
     }
 }
 
-struct Backward<'a, T> {
+pub(crate) struct Backward<'a, T> {
     activation: Activation,
     y: &'a [T],
     d: &'a mut [T],

@@ -31,6 +31,8 @@
 mod activation;
 #[allow(unsafe_code, reason = "aligned memory is read as numbers")]
 mod buffer;
+#[allow(private_interfaces, reason = "nobody else can make a kernel, nor call what takes one")]
+mod compiled;
 mod destination;
 mod elementary;
 mod fma;

@@ -7,11 +7,11 @@
 //! and multiplied densely; either way the result is the same.
 
 #[allow(unsafe_code, reason = "checks of bounds take a fifth of the inner loop's time")]
-mod forward;
+pub(crate) mod forward;
 #[allow(unsafe_code, reason = "one instruction that no plain code compiles to")]
 mod mask;
 #[allow(unsafe_code, reason = "checks of bounds take a fifth of the inner loop's time")]
-mod outer;
+pub(crate) mod outer;
 
 use std::ops::Range;
 
@@ -88,7 +88,7 @@ pub fn affine<T: Scalar>(
             scratch.real = real;
         } else {
             let relu = activation == Activation::Relu;
-            isa::run(forward::Forward {
+            T::pixels_forward(forward::Forward {
                 pixels: bytes,
                 inputs,
                 kernel,
@@ -164,7 +164,7 @@ fn product<T: Scalar>(pixels: ArrayView2<'_, u8>, d: ArrayView2<'_, T>, rows: Ra
             }
             scratch.real = real;
         } else {
-            isa::run(outer::Outer { pixels, inputs, d, rows, scratch, to });
+            T::pixels_outer(outer::Outer { pixels, inputs, d, rows, scratch, to });
         }
     });
 }

@@ -6,6 +6,7 @@ use std::ops::{AddAssign, DivAssign, MulAssign, Neg, SubAssign};
 
 use ndarray::{LinalgScalar, ScalarOperand};
 
+use crate::compiled::Kernels;
 use crate::elementary;
 use crate::fma;
 #[cfg(target_arch = "x86_64")]
@@ -21,6 +22,7 @@ use crate::scratch::{self, Local};
 /// It is sealed: `f32` and `f64` are all there is.
 pub trait Scalar:
     sealed::Sealed
+    + Kernels
     + LinalgScalar
     + ScalarOperand
     + PartialOrd

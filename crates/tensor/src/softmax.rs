@@ -8,7 +8,7 @@
 
 use crate::Scalar;
 use crate::elementary::ln;
-use crate::isa::{self, Isa, Kernel};
+use crate::isa::{Isa, Kernel};
 
 /// Replaces each row of `columns` logits by its softmax.
 ///
@@ -16,10 +16,10 @@ use crate::isa::{self, Isa, Kernel};
 /// If the length is not a multiple of `columns`.
 pub fn softmax<T: Scalar>(z: &mut [T], columns: usize) {
     assert!(columns > 0 && z.len().is_multiple_of(columns), "{} numbers in rows of {columns}", z.len());
-    isa::run(Softmax { z, columns });
+    T::softmax(Softmax { z, columns });
 }
 
-struct Softmax<'a, T> {
+pub(crate) struct Softmax<'a, T> {
     z: &'a mut [T],
     columns: usize,
 }
@@ -35,7 +35,7 @@ impl<T: Scalar> Kernel for Softmax<'_, T> {
     }
 }
 
-struct Exponentials<T> {
+pub(crate) struct Exponentials<T> {
     largest: T,
     sum: T,
 }
@@ -64,13 +64,13 @@ pub fn log_softmax<T: Scalar>(z: &mut [T], columns: usize) {
     let mut powers = vec![T::zero(); columns];
     for row in z.chunks_exact_mut(columns) {
         powers.copy_from_slice(row);
-        let Exponentials { largest, sum } = isa::run(Row { z: &mut powers });
+        let Exponentials { largest, sum } = T::exponentials(Row { z: &mut powers });
         let log_sum = T::from_f64(ln(sum.to_f64()));
         row.iter_mut().for_each(|z| *z = *z - largest - log_sum);
     }
 }
 
-struct Row<'a, T> {
+pub(crate) struct Row<'a, T> {
     z: &'a mut [T],
 }
 
@@ -108,12 +108,12 @@ pub fn softmax_backward<T: Scalar>(y: &[T], d: &mut [T], columns: usize) {
 /// If there is no class `label`.
 pub fn cross_entropy<T: Scalar>(z: &mut [T], label: usize, scale: T) -> T {
     let of_label = z[label];
-    let Exponentials { largest, sum } = isa::run(CrossEntropy { z, scale });
+    let Exponentials { largest, sum } = T::cross_entropy(CrossEntropy { z, scale });
     z[label] -= scale;
     T::from_f64(ln(sum.to_f64()) + (largest.to_f64() - of_label.to_f64()))
 }
 
-struct CrossEntropy<'a, T> {
+pub(crate) struct CrossEntropy<'a, T> {
     z: &'a mut [T],
     scale: T,
 }

@@ -7,7 +7,7 @@
 use ndarray::ArrayViewMut2;
 
 use crate::Scalar;
-use crate::isa::{self, Isa, Kernel, LANES, Lanes, Vector};
+use crate::isa::{Isa, Kernel, LANES, Lanes, Vector};
 
 /// Stochastic gradient descent (`keras/src/optimizers/sgd.py`): w -= r g.
 ///
@@ -15,10 +15,10 @@ use crate::isa::{self, Isa, Kernel, LANES, Lanes, Vector};
 /// If the lengths differ; so do the other updates.
 pub fn sgd<T: Scalar>(w: &mut [T], g: &[T], learning_rate: T) {
     assert_eq!(w.len(), g.len(), "parameters and gradient");
-    isa::run(Sgd { w, g, learning_rate });
+    T::sgd(Sgd { w, g, learning_rate });
 }
 
-struct Sgd<'a, T> {
+pub(crate) struct Sgd<'a, T> {
     w: &'a mut [T],
     g: &'a [T],
     learning_rate: T,
@@ -48,10 +48,10 @@ pub struct Momentum<T> {
 /// Gradient descent with momentum: m = mu m - r g, then w += m, or with Nesterov's look ahead w += mu m - r g.
 pub fn momentum<T: Scalar>(w: &mut [T], m: &mut [T], g: &[T], constants: Momentum<T>) {
     assert!(w.len() == g.len() && m.len() == g.len(), "parameters, state and gradient");
-    isa::run(WithMomentum { w, m, g, constants });
+    T::momentum(WithMomentum { w, m, g, constants });
 }
 
-struct WithMomentum<'a, T> {
+pub(crate) struct WithMomentum<'a, T> {
     w: &'a mut [T],
     m: &'a mut [T],
     g: &'a [T],
@@ -92,10 +92,10 @@ pub struct Adam<T> {
 /// w -= decay w; m += (g - m)(1 - beta1); v += (g^2 - v)(1 - beta2); w -= alpha m / (sqrt(v) + epsilon).
 pub fn adam<T: Scalar>(w: &mut [T], m: &mut [T], v: &mut [T], g: &[T], constants: Adam<T>) {
     assert!(w.len() == g.len() && m.len() == g.len() && v.len() == g.len(), "parameters, state and gradient");
-    isa::run(WithAdam { w, m, v, g, constants });
+    T::adam(WithAdam { w, m, v, g, constants });
 }
 
-struct WithAdam<'a, T> {
+pub(crate) struct WithAdam<'a, T> {
     w: &'a mut [T],
     m: &'a mut [T],
     v: &'a mut [T],
@@ -264,10 +264,10 @@ pub struct RmsProp<T> {
 /// v = rho v + (1 - rho) g^2; w -= r g / sqrt(v + epsilon).
 pub fn rmsprop<T: Scalar>(w: &mut [T], v: &mut [T], g: &[T], constants: RmsProp<T>) {
     assert!(w.len() == g.len() && v.len() == g.len(), "parameters, state and gradient");
-    isa::run(WithRmsProp { w, v, g, constants });
+    T::rmsprop(WithRmsProp { w, v, g, constants });
 }
 
-struct WithRmsProp<'a, T> {
+pub(crate) struct WithRmsProp<'a, T> {
     w: &'a mut [T],
     v: &'a mut [T],
     g: &'a [T],

@@ -1,8 +1,8 @@
 //! The products on the calling thread.
 
-mod forward;
-mod outer;
-mod transposed;
+pub(crate) mod forward;
+pub(crate) mod outer;
+pub(crate) mod transposed;
 
 use std::ops::Range;
 

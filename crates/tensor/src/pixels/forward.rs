@@ -13,7 +13,7 @@ use crate::scratch::{Scratch, at_least};
 ///
 /// A block of pixels is done for all samples before the next one, so that the rows of the kernel that belong to it stay
 /// in the first-level cache. Between blocks the unfinished sums wait in memory.
-pub(super) struct Forward<'a, T: Scalar> {
+pub(crate) struct Forward<'a, T> {
     pub(super) pixels: &'a [u8],
     pub(super) inputs: usize,
     /// Rows lie in order.

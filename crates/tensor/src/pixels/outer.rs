@@ -15,7 +15,7 @@ use crate::tile::padded;
 const HANDED_ON: usize = 1024;
 
 /// The weight gradient by the masks that `scratch` holds.
-pub(super) struct Outer<'a, 'b, T: Scalar> {
+pub(crate) struct Outer<'a, 'b, T> {
     pub(super) pixels: &'a [u8],
     pub(super) inputs: usize,
     /// Rows lie in order.

@@ -1,13 +1,13 @@
 //! y = f(x W + b).
 
-use crate::isa::{self, Isa, Kernel, LANES, Tiled, Vector, WIDE_TILE};
+use crate::isa::{Isa, Kernel, LANES, Tiled, Vector, WIDE_TILE};
 use crate::scratch::Scratch;
 use crate::tile::{Operands, Right, Space, Store, Tile, product};
 use crate::{Activation, Scalar};
 
 /// A dense layer and what goes into it: x \[B, I\] in C order, the kernel \[I, O\].
 #[derive(Clone, Copy)]
-pub(super) struct Layer<'a, T> {
+pub(crate) struct Layer<'a, T> {
     pub(super) samples: usize,
     pub(super) inputs: usize,
     pub(super) outputs: usize,
@@ -19,13 +19,13 @@ pub(super) struct Layer<'a, T> {
 
 /// The forward product into `y`, rows side by side, and the activation.
 pub(super) fn forward<T: Scalar>(layer: Layer<'_, T>, y: &mut [T], scratch: &mut Scratch<T>) {
-    isa::run(Forward { layer, y, scratch });
+    T::forward(Forward { layer, y, scratch });
     if layer.activation != Activation::Relu {
         layer.activation.apply(y, layer.outputs);
     }
 }
 
-struct Forward<'a, T: Scalar> {
+pub(crate) struct Forward<'a, T> {
     layer: Layer<'a, T>,
     y: &'a mut [T],
     scratch: &'a mut Scratch<T>,

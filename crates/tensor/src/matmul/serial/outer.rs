@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::forward::Rows;
 use crate::destination::{Destination, Handed, Moved, To};
-use crate::isa::{self, Isa, Kernel, Tiled, WIDE_TILE};
+use crate::isa::{Isa, Kernel, Tiled, WIDE_TILE};
 use crate::scratch::{self, Scratch, at_least};
 use crate::tile::{Operands, Right, Space, pack_rows, padded, product};
 use crate::{Buffer, Scalar};
@@ -30,10 +30,10 @@ pub(super) fn outer_products<T: Scalar>(
     if rows.is_empty() || outputs == 0 {
         return;
     }
-    scratch::with(|scratch| isa::run(Outer { x, d, batch, outputs, rows, scratch, to }));
+    scratch::with(|scratch| T::outer(Outer { x, d, batch, outputs, rows, scratch, to }));
 }
 
-struct Outer<'a, 'b, T: Scalar> {
+pub(crate) struct Outer<'a, 'b, T> {
     x: &'a [T],
     d: &'a [T],
     batch: usize,

@@ -1,7 +1,7 @@
 //! c = a Wᵀ.
 
 use crate::Scalar;
-use crate::isa::{self, Isa, Kernel, LANES, Tiled, Vector};
+use crate::isa::{Isa, Kernel, LANES, Tiled, Vector};
 use crate::scratch::{self, Scratch, at_least};
 use crate::tile::{Operands, Right, Space, Store, Tile, pack_transposed, padded, product};
 
@@ -10,10 +10,10 @@ pub(super) fn transposed<T: Scalar>(batch: usize, inputs: usize, a: &[T], kernel
     if batch == 0 || inputs == 0 {
         return;
     }
-    scratch::with(|scratch| isa::run(Transposed { batch, inputs, a, kernel, c, scratch }));
+    scratch::with(|scratch| T::transposed(Transposed { batch, inputs, a, kernel, c, scratch }));
 }
 
-struct Transposed<'a, T: Scalar> {
+pub(crate) struct Transposed<'a, T> {
     batch: usize,
     inputs: usize,
     a: &'a [T],

@@ -1,0 +1,57 @@
+//! The kernels, compiled for both types of numbers in this crate.
+//!
+//! A generic function is compiled in each crate that calls it, here for three instruction sets at that, which took every
+//! program and every test half a minute. Behind this trait there is code already.
+
+use crate::activation::{Apply, Backward};
+use crate::isa;
+use crate::matmul::serial;
+use crate::pixels;
+use crate::softmax::{CrossEntropy, Exponentials, Row, Softmax};
+use crate::update::{Sgd, WithAdam, WithMomentum, WithRmsProp};
+
+/// A function for each generic kernel, which runs it with the instruction set in use.
+macro_rules! kernels {
+    ($($name:ident: $kernel:ty => $output:ty;)*) => {
+        /// What the generic operations call.
+        pub trait Kernels: Sized {
+            $(
+                #[doc(hidden)]
+                fn $name(kernel: $kernel) -> $output;
+            )*
+        }
+
+        impl Kernels for f32 {
+            $(
+                fn $name(kernel: $kernel) -> $output {
+                    isa::run(kernel)
+                }
+            )*
+        }
+
+        impl Kernels for f64 {
+            $(
+                fn $name(kernel: $kernel) -> $output {
+                    isa::run(kernel)
+                }
+            )*
+        }
+    };
+}
+
+kernels! {
+    forward: serial::forward::Forward<'_, Self> => ();
+    transposed: serial::transposed::Transposed<'_, Self> => ();
+    outer: serial::outer::Outer<'_, '_, Self> => ();
+    pixels_forward: pixels::forward::Forward<'_, Self> => ();
+    pixels_outer: pixels::outer::Outer<'_, '_, Self> => ();
+    activation: Apply<'_, Self> => ();
+    activation_backward: Backward<'_, Self> => ();
+    softmax: Softmax<'_, Self> => ();
+    exponentials: Row<'_, Self> => Exponentials<Self>;
+    cross_entropy: CrossEntropy<'_, Self> => Exponentials<Self>;
+    sgd: Sgd<'_, Self> => ();
+    momentum: WithMomentum<'_, Self> => ();
+    adam: WithAdam<'_, Self> => ();
+    rmsprop: WithRmsProp<'_, Self> => ();
+}
