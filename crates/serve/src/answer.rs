@@ -43,14 +43,6 @@ pub(crate) async fn answer(shared: &Shared, request: Request<Incoming>, from: Ip
     outcome.unwrap_or_else(Reply::from)
 }
 
-/// The answer on a connection that is one too many.
-pub(crate) fn full() -> Reply {
-    let problem = "too many connections, expected fewer";
-    let mut reply = Reply::from(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, problem));
-    reply.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
-    reply
-}
-
 /// Whether the request is one for this server, from its own page or from a program, and not one too many.
 fn admit(shared: &Shared, request: &Request<Incoming>, from: IpAddr) -> Result<(), Refusal> {
     let misdirected = |found: &str| {

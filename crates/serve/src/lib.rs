@@ -44,7 +44,7 @@
 //! | 415 | another content type, or a content encoding |
 //! | 421 | the `Host` header is not this server's address: see [`Server::allow_hosts`] |
 //! | 429 | more than 4,000 requests a second from one address, with `Retry-After` |
-//! | 503 | the network is still training, or too many connections or pictures at a time, with `Retry-After` |
+//! | 503 | the network is still training, or too many pictures at a time, with `Retry-After` |
 //!
 //! The numbers are those of [`Limits::default`].
 //!

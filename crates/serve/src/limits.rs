@@ -6,8 +6,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Connections that are served at a time: a browser opens six. With [`body_bytes`](Self::body_bytes) it bounds the memory of
-    /// all bodies together: 64 MiB.
+    /// Connections that are served at a time: a browser opens six. A new one beyond takes the place of the one on which nothing has
+    /// begun for longest. With [`body_bytes`](Self::body_bytes) it bounds the memory of all bodies together: 64 MiB.
     pub connections: usize,
     /// Bytes of a body: a scan or photograph of one digit as JPEG; pixels as JSON need 4 kB. Networks of more than 262,144 inputs
     /// get as much as their pixels need.
@@ -34,8 +34,6 @@ impl Default for Limits {
     }
 }
 
-/// Connections beyond those that are served, which are told so; still more are closed unheard.
-pub(crate) const TURNED_AWAY: usize = 16;
 /// Bytes of a request's line and headers.
 pub(crate) const HEAD_BYTES: usize = 16 << 10;
 /// Pixels of a picture, by its header: decoded, prepared and given back in half a second, within some 100 MB.

@@ -13,11 +13,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::answer::{answer, full};
+use crate::answer::answer;
 use crate::hosts::Hosts;
-use crate::limits::{DECODERS, HEAD_BYTES, LOOK, Limits, TURNED_AWAY};
+use crate::limits::{DECODERS, HEAD_BYTES, LOOK, Limits};
 use crate::rate::Rates;
 use crate::{ServeError, Site};
 
@@ -96,8 +97,7 @@ impl Server {
 
     async fn serve(self, site: Site, stop: &AtomicBool) -> Result<(), ServeError> {
         let listener = TcpListener::from_std(self.listener).map_err(ServeError::Start)?;
-        let served = Arc::new(Semaphore::new(self.limits.connections));
-        let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
+        let mut connections = Connections::default();
         let shared = Arc::new(Shared {
             hosts: Hosts::new(self.address, &self.allowed),
             rates: Rates::new(self.limits.requests_per_second),
@@ -118,46 +118,59 @@ impl Server {
             };
             // Answers are small and written at once; without this they may wait for the next one.
             let _ = stream.set_nodelay(true);
-            let (place, is_served) = match Arc::clone(&served).try_acquire_owned() {
-                Ok(place) => (place, true),
-                Err(_) => match Arc::clone(&turned_away).try_acquire_owned() {
-                    Ok(place) => (place, false),
-                    Err(_) => continue,
-                },
-            };
-            let shared = Arc::clone(&shared);
-            tokio::spawn(async move {
-                let _place = place;
-                connection(shared, stream, from.ip(), is_served).await;
-            });
+            connections.make_room(self.limits.connections);
+            let began_us = Arc::new(AtomicU64::new(shared.now_us()));
+            let task = connection(Arc::clone(&shared), stream, from.ip(), Arc::clone(&began_us));
+            connections.0.push((began_us, tokio::spawn(task).abort_handle()));
+            // Whoever is there already has its turn before the next one comes.
+            tokio::task::yield_now().await;
         }
         Ok(())
     }
 }
 
-/// Answers the requests of a connection until either side closes it, or no request has begun for too long.
-async fn connection(shared: Arc<Shared>, stream: TcpStream, from: IpAddr, is_served: bool) {
-    // When the last request began, in milliseconds: one that is not there yet counts from the connection's beginning.
-    let now_ms = |shared: &Shared| shared.since.elapsed().as_millis() as u64;
-    let began_ms = Arc::new(AtomicU64::new(now_ms(&shared)));
-    let service = service_fn(|request| {
-        began_ms.store(now_ms(&shared), Ordering::Relaxed);
-        let shared = Arc::clone(&shared);
-        async move {
-            let reply = if is_served { answer(&shared, request, from).await } else { full() };
-            Ok::<_, Infallible>(reply)
+impl Shared {
+    /// Microseconds since the server began.
+    fn now_us(&self) -> u64 {
+        self.since.elapsed().as_micros() as u64
+    }
+}
+
+/// The connections that are open: when the last request of each began, and the task that answers it.
+#[derive(Default)]
+struct Connections(Vec<(Arc<AtomicU64>, AbortHandle)>);
+
+impl Connections {
+    /// Ends those on which nothing has begun for longest, until there are fewer than `most`. So nobody keeps others out by holding
+    /// connections: a request that comes at once is answered before its own has its turn.
+    fn make_room(&mut self, most: usize) {
+        self.0.retain(|(_, task)| !task.is_finished());
+        while self.0.len() >= most.max(1) {
+            let began_us = |&at: &usize| self.0[at].0.load(Ordering::Relaxed);
+            let Some(quietest) = (0..self.0.len()).min_by_key(began_us) else { return };
+            self.0.remove(quietest).1.abort();
         }
+    }
+}
+
+/// Answers the requests of a connection until either side closes it, or no request has begun for too long. `began_us` is when the last
+/// one began: one that is not there yet counts from the connection's beginning.
+async fn connection(shared: Arc<Shared>, stream: TcpStream, from: IpAddr, began_us: Arc<AtomicU64>) {
+    let service = service_fn(|request| {
+        began_us.store(shared.now_us(), Ordering::Relaxed);
+        let shared = Arc::clone(&shared);
+        async move { Ok::<_, Infallible>(answer(&shared, request, from).await) }
     });
     let mut http = http1::Builder::new();
     http.max_buf_size(HEAD_BYTES);
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
-    let quiet_ms = shared.limits.quiet_time.as_millis() as u64;
+    let quiet_us = shared.limits.quiet_time.as_micros() as u64;
     loop {
-        let passed_ms = now_ms(&shared).saturating_sub(began_ms.load(Ordering::Relaxed));
-        if passed_ms >= quiet_ms {
+        let passed_us = shared.now_us().saturating_sub(began_us.load(Ordering::Relaxed));
+        if passed_us >= quiet_us {
             return;
         }
-        if timeout(Duration::from_millis(quiet_ms - passed_ms), connection.as_mut()).await.is_ok() {
+        if timeout(Duration::from_micros(quiet_us - passed_us), connection.as_mut()).await.is_ok() {
             return;
         }
     }
