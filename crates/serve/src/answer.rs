@@ -31,8 +31,11 @@ const FILES: [(&str, &str, &str); 8] = {
         ("/training.js", SCRIPT, include_str!("page/training.js")),
     ]
 };
-/// Shown where there is no report.
+/// Shown where there is no report, with why in the place of `REASON`.
 const NO_REPORT: &str = include_str!("page/no-report.html");
+const NOT_YET: &str = "The report comes when the training has ended.";
+const OF_NO_RUN: &str = "A model's file has no report. Serve the folder of a run to see that run's.";
+const NOT_MADE: &str = "This run has no report. <code>ziffer report</code> with the run's folder makes one; open this tab again then.";
 
 /// The answer, whatever it is.
 pub(crate) async fn answer(shared: &Shared, request: Request<Incoming>, from: IpAddr) -> Reply {
@@ -103,7 +106,12 @@ async fn place(shared: &Shared, request: Request<Incoming>) -> Result<Reply, Ref
 
 /// The run's report as it is now.
 async fn run_report(shared: &Shared) -> Result<Reply, Refusal> {
-    let Some(path) = shared.site.report.clone() else { return Ok(report(NO_REPORT)) };
+    let none = |reason: &str| Ok(report(NO_REPORT.replace("REASON", reason)));
+    // One that is there already is an earlier run's.
+    if shared.site.model().is_none() {
+        return none(NOT_YET);
+    }
+    let Some(path) = shared.site.report.clone() else { return none(OF_NO_RUN) };
     let read = tokio::task::spawn_blocking(move || {
         let metadata = std::fs::metadata(&path)?;
         if !metadata.is_file() || metadata.len() > REPORT_BYTES {
@@ -114,7 +122,7 @@ async fn run_report(shared: &Shared) -> Result<Reply, Refusal> {
     match read.await {
         Ok(Ok(html)) => Ok(report(html)),
         // There is none yet, or none that can be shown.
-        _ => Ok(report(NO_REPORT)),
+        _ => none(NOT_MADE),
     }
 }
 

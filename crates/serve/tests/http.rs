@@ -90,7 +90,7 @@ fn every_place_and_its_headers() {
         ("/page.css", "text/css; charset=utf-8", ":root"),
         ("/page.js", "text/javascript; charset=utf-8", "/api/predict"),
         ("/basics.js", "text/javascript; charset=utf-8", "fetch("),
-        ("/report", "text/html; charset=utf-8", "ziffer report"),
+        ("/report", "text/html; charset=utf-8", "file has no report"),
         ("/api/model", "application/json", "\"rows\":28"),
     ] {
         let answer = client.request(&format!("GET {path}"), &[], b"");
@@ -144,14 +144,14 @@ fn the_report_is_read_whenever_it_is_asked_for() {
     let server = Running::start(site().report(&path), Limits::default());
     let mut client = Connection::open(server.address);
     let mut report = || String::from_utf8(client.request("GET /report", &[], b"").body).unwrap();
-    assert!(report().contains("no report yet"));
+    assert!(report().contains("ziffer report"));
     for content in ["<p>the first", "<p>the second"] {
         fs::write(&path, content).unwrap();
         assert_eq!(report(), content);
     }
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    assert!(report().contains("no report yet"));
+    assert!(report().contains("ziffer report"));
 }
 
 #[test]
@@ -372,7 +372,10 @@ fn so_many_connections_and_requests() {
 #[test]
 fn a_training_is_watched_and_then_used() {
     let training = Arc::new(Training::default());
-    let site = Site::of_training(Arc::clone(&training), &[28, 28], 10).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.html");
+    fs::write(&path, "<p>of an earlier run").unwrap();
+    let site = Site::of_training(Arc::clone(&training), &[28, 28], 10).unwrap().report(&path);
     let server = Running::start(site, Limits::default());
     let mut client = Connection::open(server.address);
     let mut news = |known: &str| client.request(&format!("GET /api/training{known}"), &[], b"").json();
@@ -390,7 +393,11 @@ fn a_training_is_watched_and_then_used() {
     let refusal = client.request(PREDICT, &[JSON], &pixels_json(0));
     refused(&refusal, 503, "still training");
     assert_eq!(client.request("GET /api/model", &[], b"").json()["ready"], json!(false));
+    let report = || Connection::open(server.address).request("GET /report", &[], b"").body;
+    assert!(String::from_utf8(report()).unwrap().contains("when the training has ended"));
+    fs::write(&path, "<p>of this one").unwrap();
     training.end(model(), 0.97);
+    assert_eq!(report(), b"<p>of this one");
     let answer = Connection::open(server.address).request(PREDICT, &[JSON], &pixels_json(0));
     assert_eq!(answer.status, 200);
     let told = Connection::open(server.address).request("GET /api/training", &[], b"").json();

@@ -41,5 +41,5 @@ export function picture(pixels, rows, columns, colour) {
 /** Red, green and blue of #rrggbb. */
 export const rgb = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
 
-/** A share of 1 in percent. */
-export const percent = (share) => `${(100 * share).toFixed(share > 0.9995 || share === 0 ? 0 : 1)} %`;
+/** A share of 1 in percent; what is not certain is not rounded to it. */
+export const percent = (share) => (share > 0.9995 ? "> 99.9 %" : `${(100 * share).toFixed(share === 0 ? 0 : 1)} %`);

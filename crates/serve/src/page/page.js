@@ -95,7 +95,7 @@ async function learn() {
   $("input-size").textContent = `${model.rows} x ${model.columns} pixels`;
   $("bars").classList.toggle("named", model.labels.some((label) => label.length > 3));
   const address = `${location.origin}/api/predict`;
-  $("call-json").textContent = `curl ${address} --json '{"pixels": [0, 0, ..., 255, 0]}'`;
+  $("call-json").textContent = `curl ${address} -H 'Content-Type: application/json' -d '{"pixels": [0, 0, ..., 255, 0]}'`;
   $("call-picture").textContent = `curl '${address}?show=all' -H 'Content-Type: image/png' --data-binary @digit.png`;
   const { rows, columns } = model;
   showExamples(model, ({ pixels }) => putExample({ pixels, rows, columns }));

@@ -1,10 +1,12 @@
 // The curves of a training while it runs.
 
-import { $, ask, make, percent, tell } from "./basics.js";
+import { $, ask, make, tell } from "./basics.js";
 
 /** How often a training is asked after, in milliseconds. */
 const POLL = 250;
 const POLL_AFTER_FAILURE = 2000;
+/** The part of the first epoch that the charts' range need not have. */
+const BEGINNING = 0.2;
 /** Epochs that the table shows. */
 const TABLE_ROWS = 50;
 const curve = { generation: 0, points: [], finished: [], epochs: 0, steps: 0, phase: "starting", now: null };
@@ -33,7 +35,7 @@ export async function watch(end) {
 
 function sayProgress() {
   const { phase, now, epochs, steps } = curve;
-  const numbers = now ? `loss ${now.loss?.toFixed(4)}, accuracy ${percent(now.accuracy)}` : "";
+  const numbers = now ? `loss ${now.loss?.toFixed(4)}, accuracy ${(100 * now.accuracy).toFixed(1)} %` : "";
   $("progress").textContent =
     phase === "starting" ? "Training begins."
     : phase === "ended" ? `Training has ended: test accuracy ${(100 * curve.test_accuracy).toFixed(2)} %. The Draw tab has the network.`
@@ -73,11 +75,14 @@ function drawChart(svg, title, line, dots) {
   };
   const [width, height] = [svg.clientWidth || 320, svg.clientHeight || 240];
   const [left, right, top, bottom] = [44, width - 12, 8, height - 38];
-  const values = [...line, ...dots].map(([, y]) => y).filter(Number.isFinite);
+  // The first steps are far from all others: what comes after them makes the range, once there is enough of it.
+  const settled = line.filter(([x]) => x >= BEGINNING);
+  const values = [...(settled.length > 1 ? settled : line), ...dots].map(([, y]) => y).filter(Number.isFinite);
   const isAccuracy = title === "Accuracy";
-  let [low, high] = isAccuracy ? [Math.floor(10 * Math.min(0.9, ...values)) / 10, 1] : [0, Math.max(0.1, ...values) * 1.05];
+  const [low, high] = isAccuracy ? [Math.floor(20 * Math.min(0.95, ...values)) / 20, 1] : [0, Math.max(0.05, ...values) * 1.05];
   const last = Math.max(1, curve.epochs, ...dots.map(([x]) => x));
-  const place = (x, y) => [left + (x / last) * (right - left), bottom - ((y - low) / (high - low)) * (bottom - top)];
+  const within = (share) => Math.min(1, Math.max(0, share));
+  const place = (x, y) => [left + (x / last) * (right - left), bottom - within((y - low) / (high - low)) * (bottom - top)];
   const path = (points) => points.map((point, i) => (i ? "L" : "M") + place(...point).map((v) => v.toFixed(1)).join(" ")).join("");
   const parts = [];
   for (const [value, text] of ticks(low, high, 5)) {
