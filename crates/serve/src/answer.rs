@@ -49,7 +49,9 @@ pub(crate) async fn answer(shared: &Shared, request: Request<Incoming>, from: Ip
 /// Whether the request is one for this server, from its own page or from a program, and not one too many.
 fn admit(shared: &Shared, request: &Request<Incoming>, from: IpAddr) -> Result<(), Refusal> {
     let misdirected = |found: &str| {
-        let problem = format!("found the host {found:?}, expected an address of this server");
+        let problem = format!(
+            "found the host {found:?}, expected an address of this server or a name that it was told (--allow-host)"
+        );
         Refusal::new(StatusCode::MISDIRECTED_REQUEST, problem)
     };
     let host = only(request.headers(), header::HOST).ok_or_else(|| misdirected(""))?;

@@ -39,7 +39,7 @@ pub(super) struct ListenArgs {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", value_parser = host)]
     host: IpAddr,
     /// A name, or NAME:PORT, that requests may call this machine by, beside its address; can be given again
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = host_name)]
     allow_host: Vec<String>,
 }
 
@@ -55,7 +55,17 @@ fn host(text: &str) -> Result<IpAddr, String> {
     if text.eq_ignore_ascii_case("localhost") {
         return Ok(Ipv4Addr::LOCALHOST.into());
     }
-    text.parse().map_err(|_| "expected localhost or an IP address like 127.0.0.1".to_owned())
+    let without_brackets = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    without_brackets.parse().map_err(|_| "expected localhost or an IP address like 127.0.0.1".to_owned())
+}
+
+/// What a browser can have before its page's path: a name or an address, and a port.
+fn host_name(text: &str) -> Result<String, String> {
+    let is_of_names = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
+    if text.is_empty() || !text.chars().all(is_of_names) {
+        return Err("expected a name like box.lan or box.lan:8000".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 impl Serve {
@@ -66,7 +76,10 @@ impl Serve {
     pub fn run(&self) -> anyhow::Result<()> {
         let run = self.model.clone().map_or_else(newest_run, Ok)?;
         let file = run_folder::model_file(&run);
-        let model = Model::load(&file)?;
+        let model = Model::load(&file).map_err(|error| match self.model {
+            Some(_) => error.into(),
+            None => anyhow!("{error}; that is the newest run: name another to have its page"),
+        })?;
         let shape = model.input_shape().to_vec();
         let (name, places) = dataset(&self.data, &run);
         let site = Site::new(model)
@@ -121,11 +134,19 @@ impl ListenArgs {
     /// Says what is served where. Messages; that nobody reads them is no failure.
     pub(super) fn announce(&self, server: &Server, what: &str, until: &str) {
         let address = server.address();
+        let port = address.port();
         if !self.host.is_loopback() {
             let warning = format!("Warning: whoever reaches {address} over the network can use this page");
             let _ = writeln!(io::stderr(), "{warning}");
         }
-        let _ = writeln!(io::stderr(), "Serving {what} at http://{address}/; {until}");
+        // All addresses are none that a browser can go to.
+        let shown = match self.host {
+            host if !host.is_unspecified() => format!("http://{address}/"),
+            _ => format!(
+                "http://localhost:{port}/, and at this machine's IP addresses from others (by its name with --allow-host)"
+            ),
+        };
+        let _ = writeln!(io::stderr(), "Serving {what} at {shown}; {until}");
     }
 }
 
@@ -136,7 +157,7 @@ pub(super) fn title(run: &Path) -> String {
     name.unwrap_or(run.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// The first few test pictures of each class, class by class.
+/// The first few test pictures of each class, class by class; of very many classes the first ones'.
 pub(super) fn examples(set: &TrainTest) -> Vec<Example> {
     let view: View<'_> = set.test.view();
     let mut of_class = vec![Vec::new(); view.classes()];
@@ -149,7 +170,7 @@ pub(super) fn examples(set: &TrainTest) -> Vec<Example> {
             break;
         }
     }
-    let rows = of_class.into_iter().flatten();
+    let rows = of_class.into_iter().flatten().take(EXAMPLES);
     rows.map(|row| Example { label: view.label(row), pixels: view.image(row).to_vec() }).collect()
 }
 

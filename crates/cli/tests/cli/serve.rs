@@ -120,6 +120,15 @@ fn what_cannot_be_served() {
     sandbox.refuse("serve nowhere", &["nowhere"]);
     sandbox.refuse("serve --host nowhere", &["--host", "localhost"]);
     sandbox.refuse("serve --port 70000", &["--port"]);
+    for name in ["foo bar", "http://bar", ""] {
+        sandbox.refuse_command(
+            sandbox.command().args(["serve", "--allow-host", name]),
+            &["--allow-host", "box.lan"],
+        );
+    }
+    std::fs::create_dir_all(sandbox.path("runs/broken")).unwrap();
+    std::fs::write(sandbox.path("runs/broken/summary.json"), "{}").unwrap();
+    sandbox.refuse("serve", &["runs/broken/model.safetensors", "name another"]);
     assert_eq!(sandbox.refuse("train --port 0", &["--serve"]).code, Some(2));
     // Pictures of 5x4.
     let outcome = sandbox.refuse(&format!("{TRAIN_TINY} --serve --port 0"), &["set", "[5, 4]", "7x7"]);
@@ -142,7 +151,8 @@ fn beyond_this_machine_it_warns() {
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let warning = lines.next().unwrap().unwrap();
     assert!(warning.starts_with("Warning: ") && warning.contains("0.0.0.0"), "{warning}");
-    assert!(lines.next().unwrap().unwrap().starts_with("Serving run at http://0.0.0.0:"));
+    let told = lines.next().unwrap().unwrap();
+    assert!(told.starts_with("Serving run at http://localhost:") && told.contains("--allow-host"), "{told}");
     signal(&child, "INT");
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
