@@ -26,8 +26,8 @@ pub struct Predict {
     /// A run's folder or a .safetensors file
     model: PathBuf,
     /// Picture files, PNG, JPEG or BMP, of one digit each, dark or light; IDX files, of which each row is a picture; or rows
-    /// of the data set, as numbers from 0. Of several files the good ones are answered, and each bad one is told in a line
-    /// and makes the exit code 1
+    /// of the data set, as numbers from 0. Of several the good ones are answered, and each bad one is told in a line and
+    /// makes the exit code 1
     #[arg(required = true, value_name = "PICTURE", value_parser = PathBufValueParser::new().map(Picture::named))]
     pictures: Vec<Picture>,
     /// The part of the data set that rows are of
@@ -75,8 +75,8 @@ impl Predict {
     /// Predicts each picture and prints what came out.
     ///
     /// # Errors
-    /// Whatever went wrong, in one line that says what and where. Rows that are not there are refused before anything is
-    /// printed; a file that is no picture only after the others.
+    /// Whatever went wrong, in one line that says what and where. A data set or a model that cannot be used is refused before
+    /// anything is printed; of pictures each bad one in its place among the others' answers.
     pub fn run(&self) -> anyhow::Result<()> {
         let path = run_folder::model_file(&self.model);
         let model = Model::load(&path)?;
@@ -84,9 +84,7 @@ impl Predict {
         let mut refused = 0;
         for picture in &self.pictures {
             let all: Box<dyn Iterator<Item = anyhow::Result<Seen>>> = match picture {
-                Picture::Row(row) => {
-                    Box::new(rows.as_ref().and_then(|rows| rows.seen(row)).map(Ok).into_iter())
-                }
+                Picture::Row(row) => Box::new(rows.iter().map(|rows| rows.seen(row))),
                 Picture::File(file) if is_idx(file) => match idx_rows(file, &model) {
                     Ok(rows) => Box::new(rows),
                     Err(error) => Box::new(iter::once(Err(error))),
@@ -175,6 +173,9 @@ fn idx_rows(
 ) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Seen>> + use<>> {
     let file = IdxFile::open(path)?;
     let rows = match *file.as_u8()?.shape() {
+        [0, ..] => {
+            return Err(anyhow!("{}: found no rows, expected at least one picture", path.display()));
+        }
         [rows, ref shape @ ..] if shape == model.input_shape() => rows,
         ref shape => {
             let takes = model.input_shape();
@@ -199,13 +200,9 @@ struct Rows {
 }
 
 impl Rows {
-    /// Opened if there is a row among the pictures, all of which must be there.
+    /// Opened if there is a row among the pictures.
     fn of(predict: &Predict, model: &Model) -> anyhow::Result<Option<Self>> {
-        let mut rows = predict.pictures.iter().filter_map(|picture| match picture {
-            Picture::Row(row) => Some(row),
-            Picture::File(_) => None,
-        });
-        if rows.clone().next().is_none() {
+        if !predict.pictures.iter().any(|picture| matches!(picture, Picture::Row(_))) {
             return Ok(None);
         }
         let (name, places) = dataset(&predict.data, &predict.model);
@@ -219,13 +216,6 @@ impl Rows {
             view.image_shape(),
             model.input_shape()
         );
-        if let Some(row) = rows.find(|row| opened.seen(row).is_none()) {
-            return Err(anyhow!(
-                "no row {row} in {name}'s {} part, which has {} rows from 0",
-                opened.part_name(),
-                view.len()
-            ));
-        }
         Ok(Some(opened))
     }
 
@@ -243,11 +233,17 @@ impl Rows {
         }
     }
 
-    /// A row's picture, if the row is there.
-    fn seen(&self, row: &str) -> Option<Seen> {
-        let (row, view) = (row.parse().ok()?, self.view());
-        (row < view.len()).then(|| Seen {
-            source: format!("{}/{}/{row}", self.data.name, self.part_name()),
+    /// A row's picture.
+    fn seen(&self, row: &str) -> anyhow::Result<Seen> {
+        let (name, part, view) = (self.data.name, self.part_name(), self.view());
+        let Some(row) = row.parse().ok().filter(|&row| row < view.len()) else {
+            return Err(anyhow!(
+                "no row {row} in {name}'s {part} part, which has {} rows from 0",
+                view.len()
+            ));
+        };
+        Ok(Seen {
+            source: format!("{name}/{part}/{row}"),
             pixels: view.image(row).to_vec(),
             label: Some(view.label(row)),
         })

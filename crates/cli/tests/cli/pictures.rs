@@ -130,6 +130,9 @@ fn all_rows_of_an_idx_file() {
     fs::write(sandbox.path("cut"), &bytes[..bytes.len() - 1]).unwrap();
     let outcome = sandbox.refuse("predict run cut --json", &["cut", "bytes"]);
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    // One without rows has no answer to say that it was read.
+    fs::write(sandbox.path("no-rows"), images(&[], 14, 14)).unwrap();
+    sandbox.refuse("predict run no-rows --json", &["no-rows", "no rows"]);
 }
 
 /// Of several, each good one has its answer and each bad one its line.
@@ -145,6 +148,20 @@ fn good_and_bad_files_together() {
     for (line, name) in lines.iter().zip(["text.png", "empty.bmp", "nowhere.png"]) {
         assert!(line.starts_with(&format!("error: {name}: ")), "{line}");
     }
+}
+
+/// Rows are no different; a number that no machine's words hold is one that is not there.
+#[test]
+fn good_and_bad_rows_together() {
+    let sandbox = trained();
+    let vast = "9".repeat(40);
+    let outcome =
+        sandbox.run(&format!("predict run 20 dark.bmp 19 {vast} 3 --json --dataset custom --data-dir set"));
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    let sources: Vec<_> = answers(&outcome).iter().map(|answer| answer["source"].to_string()).collect();
+    assert_eq!(sources, ["\"dark.bmp\"", "\"custom/test/19\"", "\"custom/test/3\""]);
+    let line = |row: &str| format!("error: no row {row} in custom's test part, which has 20 rows from 0");
+    assert_eq!(outcome.stderr.lines().collect::<Vec<_>>(), [line("20"), line(&vast)]);
 }
 
 /// Pictures of 5x4 have no room for a digit.
