@@ -85,11 +85,17 @@ impl Predict {
         for picture in &self.pictures {
             let all: Box<dyn Iterator<Item = anyhow::Result<Seen>>> = match picture {
                 Picture::Row(row) => Box::new(rows.iter().map(|rows| rows.seen(row))),
-                Picture::File(file) if is_idx(file) => match idx_rows(file, &model) {
-                    Ok(rows) => Box::new(rows),
-                    Err(error) => Box::new(iter::once(Err(error))),
+                Picture::File(file) => match start(file) {
+                    Some([0, 0, 8..=14, _]) => match idx_rows(file, &model) {
+                        Ok(rows) => Box::new(rows),
+                        Err(error) => Box::new(iter::once(Err(error))),
+                    },
+                    Some([0x1F, 0x8B, ..]) => Box::new(iter::once(Err(anyhow!(
+                        "{}: found a gzip file, expected a picture: PNG, JPEG or BMP, or an IDX file; unpack it with gzip -d first",
+                        file.display()
+                    )))),
+                    _ => Box::new(iter::once(seen_file(file, &model, &path))),
                 },
-                Picture::File(file) => Box::new(iter::once(seen_file(file, &model, &path))),
             };
             for seen in all {
                 match seen {
@@ -158,12 +164,13 @@ fn seen_file(file: &Path, model: &Model, model_file: &Path) -> anyhow::Result<Se
     Ok(Seen { source: file.display().to_string(), pixels, label: None })
 }
 
-/// Whether a file begins as IDX does. What is no regular file is not asked, since what was read of a pipe is gone.
-fn is_idx(file: &Path) -> bool {
+/// How a file begins, by which IDX is told from pictures. What is no regular file is not asked, since what was read of a pipe is
+/// gone.
+fn start(file: &Path) -> Option<[u8; 4]> {
     let mut start = [0; 4];
     let is_read = fs::metadata(file).is_ok_and(|metadata| metadata.is_file())
         && File::open(file).and_then(|mut file| file.read_exact(&mut start)).is_ok();
-    is_read && matches!(start, [0, 0, 8..=14, _])
+    is_read.then_some(start)
 }
 
 /// Those of an IDX file, one after the other, as they stand there.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::idx::{IdxSet, images, labels, three_classes};
+use crate::idx::{IdxSet, gz, images, labels, three_classes};
 use crate::sandbox::{Outcome, Sandbox, TRAIN_TINY};
 
 /// A BMP of 24 bits a pixel: a vertical stroke of `ink` on `paper`, in a page of 64x48.
@@ -95,6 +95,7 @@ fn files_and_rows_together() {
 fn what_is_no_picture_is_refused_in_one_line() {
     let sandbox = trained();
     fs::create_dir(sandbox.path("folder.png")).unwrap();
+    fs::write(sandbox.path("rows.gz"), gz(&images(&[0, 1], 14, 14))).unwrap();
     for (name, words) in [
         ("nowhere.png", "cannot read"),
         ("folder.png", "folder"),
@@ -102,6 +103,7 @@ fn what_is_no_picture_is_refused_in_one_line() {
         ("nothing.png", "empty file"),
         ("cut.bmp", "BMP"),
         ("empty.bmp", "empty page"),
+        ("rows.gz", "an IDX file; unpack it with gzip -d first"),
         ("set/t10k-labels-idx1-ubyte", "[20], expected pictures of [14, 14]"),
     ] {
         for form in ["", " --json", " --show"] {
