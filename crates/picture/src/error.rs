@@ -39,14 +39,14 @@ pub enum PictureError {
     /// The header promises a picture that would take too much memory.
     #[error(
         "found a picture of {width}x{height} pixels in {} MiB, expected at most {MAX_SIDE} a side in {} MiB",
-        bytes >> 20, MAX_BYTES >> 20
+        bytes.div_ceil(1 << 20), MAX_BYTES >> 20
     )]
     TooLarge {
         /// Pixels in a row.
         width: u32,
         /// Pixels in a column.
         height: u32,
-        /// Bytes of the decoded picture.
+        /// Bytes that decoding it would take.
         bytes: u64,
     },
     /// The file is not what its first bytes promise, or ends too early.

@@ -10,7 +10,7 @@ use crate::PictureError;
 
 /// Pixels that a picture may have in a row or column.
 pub(crate) const MAX_SIDE: u32 = 16_384;
-/// Bytes that a decoded picture may have: 89 million pixels in 8-bit colour.
+/// Bytes that decoding a picture may take: 89 million pixels in 8-bit colour, a third of it if the file is a progressive JPEG.
 pub(crate) const MAX_BYTES: u64 = 256 << 20;
 /// Bytes that are read of a file.
 pub(crate) const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -47,16 +47,20 @@ pub(crate) fn sides(bytes: &[u8]) -> Result<[u32; 2], PictureError> {
 /// The decoder of a picture whose header was judged, and the format's name.
 fn decoder(bytes: &[u8]) -> Result<(impl ImageDecoder, &'static str), PictureError> {
     let (format, name) = format(bytes)?;
-    if format == ImageFormat::Jpeg && !jpeg_ends(bytes) {
+    let coefficients = match format {
         // The decoder would fill what is missing with grey.
-        return Err(PictureError::Damaged { format: name, detail: "it ends too early".to_owned() });
-    }
+        ImageFormat::Jpeg => jpeg_coefficients(bytes)
+            .ok_or_else(|| PictureError::Damaged { format: name, detail: "it ends too early".to_owned() })?,
+        _ => 0,
+    };
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_BYTES);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits);
     let decoder = reader.into_decoder().map_err(damaged(name))?;
-    let ((width, height), bytes) = (decoder.dimensions(), decoder.total_bytes());
+    let (width, height) = decoder.dimensions();
+    let held = u64::from(width) * u64::from(height) * coefficients * size_of::<i16>() as u64;
+    let bytes = decoder.total_bytes().saturating_add(held);
     if width.max(height) > MAX_SIDE || bytes > MAX_BYTES {
         return Err(PictureError::TooLarge { width, height, bytes });
     }
@@ -87,24 +91,27 @@ fn format(bytes: &[u8]) -> Result<(ImageFormat, &'static str), PictureError> {
     Err(PictureError::NotAPicture { found })
 }
 
-/// Whether the marker of the end stands outside of segments, whose content may be anything, a thumbnail for one.
-fn jpeg_ends(bytes: &[u8]) -> bool {
-    let mut rest = bytes;
+/// Coefficients for each pixel that are held until a JPEG's last scan: those of all components of a progressive one, none of any
+/// other. `None` if the marker of the end does not stand outside of segments, whose content may be anything, a thumbnail for
+/// one.
+fn jpeg_coefficients(bytes: &[u8]) -> Option<u64> {
+    let (mut rest, mut held) = (bytes, 0);
     loop {
         // In the entropy-coded data after a segment, 0xFF is followed by 0 or by a restart marker; 0xFF itself fills.
-        let Some(at) = rest
+        let at = rest
             .windows(2)
-            .position(|pair| pair[0] == 0xFF && !matches!(pair[1], 0 | 0x01 | 0xD0..=0xD8 | 0xFF))
-        else {
-            return false;
-        };
-        if rest[at + 1] == 0xD9 {
-            return true;
+            .position(|pair| pair[0] == 0xFF && !matches!(pair[1], 0 | 0x01 | 0xD0..=0xD8 | 0xFF))?;
+        let (marker, segment) = (rest[at + 1], &rest[at + 2..]);
+        if marker == 0xD9 {
+            return Some(held);
         }
-        let Some(&[high, low]) = rest.get(at + 2..at + 4) else { return false };
+        // A frame's segment: its length, bits of a sample, rows, columns, components.
+        if let (0xC2 | 0xC6 | 0xCA | 0xCE, Some(&components)) = (marker, segment.get(7)) {
+            held = held.max(components.into());
+        }
+        let &[high, low] = segment.get(..2)? else { return None };
         let len = usize::from(u16::from_be_bytes([high, low]));
-        let Some(after) = rest.get(at + 2 + len.max(2)..) else { return false };
-        rest = after;
+        rest = segment.get(len.max(2)..)?;
     }
 }
 

@@ -116,6 +116,33 @@ fn sides_that_promise_too_much() {
     }
 }
 
+/// The coefficients of all scans are held, two bytes each, beside what they are decoded to.
+#[test]
+fn progressive_pictures_take_three_times_as_much() {
+    let header = |frame: u8, side: u16, components: u8| {
+        let mut jpeg = vec![0xFF, 0xD8, 0xFF, frame, 0, 8 + 3 * components, 8];
+        jpeg.extend([side.to_be_bytes(), side.to_be_bytes()].concat());
+        jpeg.push(components);
+        (1..=components).for_each(|id| jpeg.extend([id, 0x11, 0]));
+        jpeg.extend([0xFF, 0xDA, 0, 6 + 2 * components, components]);
+        (1..=components).for_each(|id| jpeg.extend([id, 0]));
+        jpeg.extend(b"\0\x3F\0\xFF\xD9");
+        jpeg
+    };
+    // 3 x 9459 x 9459 bytes are the last that are less than 256 MiB, and of three components a third of the pixels.
+    for (frame, side, components) in [(0xC0, 16_000, 1), (0xC2, 9459, 1), (0xC0, 9459, 3), (0xC2, 5461, 3)] {
+        assert_eq!(sides(&header(frame, side, components)).unwrap(), [u32::from(side); 2]);
+    }
+    for (frame, side, components, takes) in [
+        (0xC2, 9460, 1, "9460x9460 pixels in 257 MiB"),
+        (0xC2, 16_000, 1, "16000x16000 pixels in 733 MiB"),
+        (0xC2, 5462, 3, "5462x5462 pixels in 257 MiB"),
+    ] {
+        let line = refused(&header(frame, side, components));
+        assert!(line.contains(takes), "{line}");
+    }
+}
+
 /// The most memory that this process has held at once, where the system tells it.
 fn peak_kib() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
