@@ -1,17 +1,18 @@
 //! Progress as Keras shows it.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ziffer_nn::Model;
 
 use crate::callback::{BatchLog, Callback, CallbackError, Flow, Plan};
 use crate::order::BUFFER_BYTES;
 use crate::{EpochLog, Resumed, Shuffling};
 
-/// Shows a bar for each epoch on a terminal, and prints one plain line for each epoch anywhere else, to standard error.
+/// Shows a bar for each epoch on a terminal that can draw one, which by `TERM` a dumb one cannot, and prints one plain line for each
+/// epoch anywhere else, to standard error.
 #[derive(Debug)]
 pub struct Progress {
     on_terminal: bool,
@@ -25,7 +26,7 @@ impl Default for Progress {
         let plan =
             Plan { epochs: 0, steps: 0, validates: false, samples: 0, bytes: 0, shuffling: Shuffling::None };
         Self {
-            on_terminal: io::stderr().is_terminal(),
+            on_terminal: !ProgressDrawTarget::stderr().is_hidden(),
             plan,
             bar: ProgressBar::hidden(),
             since: Instant::now(),

@@ -255,4 +255,9 @@ fn on_a_terminal_training_ends_with_the_matrix_and_the_report() {
     for (class, line) in end[3..6].iter().enumerate() {
         assert!(line.starts_with(&class.to_string()) && line.ends_with('%'), "{end:?}");
     }
+    // One on which no bar can be drawn has the lines that a file has.
+    let outcome = finish(script.env("TERM", "dumb")).succeeded();
+    let epochs: Vec<_> = outcome.stdout.lines().filter(|line| line.starts_with("Epoch ")).collect();
+    assert_eq!(epochs.len(), 2, "{outcome:?}");
+    assert!(epochs.iter().all(|line| line.contains("/step - accuracy: ")), "{epochs:?}");
 }
