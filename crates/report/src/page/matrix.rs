@@ -54,9 +54,13 @@ pub(crate) fn section(run: &Run<'_>, drawing: &Drawing) -> String {
 fn matrix(confusion: &Confusion, names: &[String]) -> String {
     let classes = confusion.classes();
     let strength = Strength::of(confusion);
-    let form = if classes > NUMBERED { "matrix many" } else { "matrix" };
+    let form = match classes > NUMBERED {
+        // The columns decide how small the numbers are in print.
+        true => format!("class=\"matrix many\" style=\"--columns:{classes}\""),
+        false => "class=\"matrix\"".to_owned(),
+    };
     let mut out = format!(
-        "<table class=\"{form}\"><caption>Test pictures by label (down) and prediction (across)</caption>\
+        "<table {form}><caption>Test pictures by label (down) and prediction (across)</caption>\
          <thead><tr><th scope=\"col\">Label</th>"
     );
     for name in names {
