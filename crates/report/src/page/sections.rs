@@ -113,11 +113,11 @@ pub(crate) fn mistakes(run: &Run<'_>) -> String {
     out
 }
 
-/// A confidence in percent, which is not rounded to certainty.
+/// A confidence in percent; no softmax is certain, whatever a float rounds it to.
 fn sure(confidence: f32) -> String {
     match 100.0 * confidence {
         percent if percent.is_nan() => "not a number".to_owned(),
-        percent if percent > 99.95 && percent < 100.0 => "&gt; 99.9% sure".to_owned(),
+        percent if percent >= 99.95 => "&gt; 99.9% sure".to_owned(),
         percent => format!("{percent:.1}% sure"),
     }
 }
@@ -186,4 +186,16 @@ pub(crate) fn weights(run: &Run<'_>) -> String {
         atlas.across,
         atlas.strongest
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sure;
+
+    #[test]
+    fn nothing_is_certain() {
+        assert_eq!([0.5, 0.9994].map(sure), ["50.0% sure", "99.9% sure"]);
+        assert_eq!([0.9995, 0.999_999, 1.0].map(sure), ["&gt; 99.9% sure"; 3]);
+        assert_eq!(sure(f32::NAN), "not a number");
+    }
 }
