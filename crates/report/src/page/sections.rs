@@ -178,11 +178,16 @@ pub(crate) fn weights(run: &Run<'_>) -> String {
     };
     // Twice as large where there is room.
     let (width, height) = (2 * atlas.width, 2 * atlas.height);
+    let image = format!(
+        "<img class=\"weights\" style=\"--least:{}px\" src=\"{}\" width=\"{width}\" height=\"{height}\" \
+         alt=\"Weights of {units} as pictures\">",
+        3 * atlas.width / 2,
+        data_address(&atlas.png)
+    );
     format!(
-        "<section><h2>First layer</h2><figure><img class=\"weights\" src=\"{}\" width=\"{width}\" height=\"{height}\" \
-         alt=\"Weights of {units} as pictures\"><figcaption>What {units} look for, {} to a row: blue weights are negative, orange ones \
+        "<section><h2>First layer</h2><figure>{}<figcaption>What {units} look for, {} to a row: blue weights are negative, orange ones \
          positive, the full colours are \u{b1}{:.3} and beyond.</figcaption></figure></section>",
-        data_address(&atlas.png),
+        scrolling("Weights of the first layer", &image),
         atlas.across,
         atlas.strongest
     )
