@@ -18,18 +18,22 @@ pub(crate) fn file(drawing: &Drawing, title: &str) -> String {
     format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}\n", element(drawing, title, &sides, &head))
 }
 
-/// An element of a page, as wide as its place.
+/// An element of a page, as wide as its place; without a title where it only adorns what stands beside it.
 pub(crate) fn inline(drawing: &Drawing, title: &str) -> String {
     element(drawing, title, "", "")
 }
 
 fn element(drawing: &Drawing, title: &str, attributes: &str, head: &str) -> String {
     let Drawing { width, height, shapes } = drawing;
-    let title = Escaped(title);
-    let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\"{attributes} role=\"img\" \
-         aria-label=\"{title}\"><title>{title}</title>{head}"
-    );
+    let mut out =
+        format!("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\"{attributes}");
+    if !title.is_empty() {
+        let title = Escaped(title);
+        // Writing to a string cannot fail.
+        let _ = write!(out, " role=\"img\" aria-label=\"{title}\"><title>{title}</title>{head}");
+    } else {
+        let _ = write!(out, ">{head}");
+    }
     for shape in shapes {
         // Writing to a string cannot fail.
         let _ = write!(out, "{shape}");
@@ -62,7 +66,7 @@ impl Display for Shape {
                 f.write_str("\"/>")
             }
             Self::Mark { series, at: [x, y], says } => {
-                let (class, says) = (Ink::Series(*series).class(), Escaped(says));
+                let class = Ink::Series(*series).class();
                 let r = MARK;
                 let form = match Mark::of(*series) {
                     Mark::Circle => format!("M-{r} 0a{r} {r} 0 1 0 {0} 0a{r} {r} 0 1 0 -{0} 0z", 2.0 * r),
@@ -72,10 +76,14 @@ impl Display for Shape {
                 };
                 write!(
                     f,
-                    "<path class=\"{class}\" transform=\"translate({} {})\" d=\"{form}\"><title>{says}</title></path>",
+                    "<path class=\"{class}\" transform=\"translate({} {})\" d=\"{form}\"",
                     Short(*x),
                     Short(*y)
-                )
+                )?;
+                match says.as_str() {
+                    "" => f.write_str("/>"),
+                    says => write!(f, "><title>{}</title></path>", Escaped(says)),
+                }
             }
             Self::Areas { ink, opacity, areas } => {
                 write!(f, "<path class=\"{}\" fill-opacity=\"{}\" d=\"", ink.class(), Short(*opacity))?;

@@ -254,7 +254,9 @@ fn runs_side_by_side() {
     // One of another length, without a validation part.
     cases[4].history = [vec![0.3; 5], vec![0.9; 5], vec![], vec![], vec![1.0; 5]];
     let runs: Vec<Run<'_>> = cases.iter().map(Case::run).collect();
-    let elements = read(&comparison(&runs).unwrap(), "comparison.html");
+    let page = comparison(&runs).unwrap();
+    assert!(!page.contains("<title></title>") && !page.contains("aria-label=\"\""), "nothing is said");
+    let elements = read(&page, "comparison.html");
     assert_eq!(text_of(&elements, "h1"), ["9 runs side by side"]);
     let rows: Vec<_> = elements.iter().filter_map(|element| element.attributes.get("data-run")).collect();
     assert_eq!(rows.len(), 9);
