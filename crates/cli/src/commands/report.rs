@@ -1,5 +1,6 @@
 //! `report`: the reports of runs made again, and several runs side by side.
 
+use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -34,18 +35,19 @@ impl Report {
     /// # Errors
     /// Whatever went wrong, in one line that says what and where.
     pub fn run(&self) -> anyhow::Result<()> {
-        if self.out.is_some() && self.runs.len() == 1 {
+        let folders = self.folders();
+        if self.out.is_some() && folders.len() == 1 {
             let problem = "--out is the page of several runs, found one run; its report goes into its folder";
             return Err(UsageError(problem.to_owned()).into());
         }
         let accounts =
-            self.runs.iter().map(|folder| self.account(folder)).collect::<anyhow::Result<Vec<_>>>()?;
+            folders.iter().map(|folder| self.account(folder)).collect::<anyhow::Result<Vec<_>>>()?;
         let page = match accounts.len() {
             1 => None,
-            _ => Some(self.page(&accounts)?),
+            _ => Some(self.page(&folders, &accounts)?),
         };
         let mut written = String::new();
-        for (folder, account) in self.runs.iter().zip(&accounts) {
+        for (folder, account) in folders.iter().zip(&accounts) {
             let _lock = run_folder::claim(folder, "wait for it to end")?;
             account.write(folder)?;
             written += &format!("Wrote {}\n", folder.join(REPORT_FILE).display());
@@ -57,13 +59,21 @@ impl Report {
         print(&written)
     }
 
+    /// The folders, each once, however often and by whatever ways it is named.
+    fn folders(&self) -> Vec<&Path> {
+        let mut met = HashSet::new();
+        let is_new =
+            |folder: &&Path| met.insert(folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf()));
+        self.runs.iter().map(PathBuf::as_path).filter(is_new).collect()
+    }
+
     fn out(&self) -> &Path {
         self.out.as_deref().unwrap_or(Path::new("comparison.html"))
     }
 
     /// The page of several runs, on the disk but not yet under its name.
-    fn page(&self, accounts: &[Account]) -> anyhow::Result<Staged> {
-        let names: Vec<String> = self.runs.iter().map(|folder| folder.display().to_string()).collect();
+    fn page(&self, folders: &[&Path], accounts: &[Account]) -> anyhow::Result<Staged> {
+        let names: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
         let runs = accounts.iter().zip(&names).map(|(account, name)| Ok(Run { name, ..account.run()? }));
         let page = comparison(&runs.collect::<anyhow::Result<Vec<_>>>()?)?;
         Staged::write(self.out(), page.as_bytes()).map_err(cannot_write(self.out()))

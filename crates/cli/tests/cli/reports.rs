@@ -110,6 +110,14 @@ fn the_page_says_what_the_summary_says() {
 }
 
 #[test]
+fn a_run_that_is_named_twice_is_one() {
+    let sandbox = trained();
+    let outcome = sandbox.succeed("report run run/ run/../run --data-dir set");
+    assert_eq!(outcome.stdout, format!("Wrote {}\n", Path::new("run/report.html").display()));
+    assert!(!sandbox.path("comparison.html").exists());
+}
+
+#[test]
 fn train_tells_of_it_off_a_terminal_in_the_line_that_was_there() {
     let sandbox = Sandbox::with_tiny_set();
     let outcome = sandbox.succeed(TRAIN_TINY);
@@ -175,7 +183,8 @@ fn what_is_no_run_is_refused_before_anything_is_written() {
     fs::rename(sandbox.path("moved"), sandbox.path("set")).unwrap();
     let outcome = sandbox.refuse(&format!("report run {OF_TINY} --out page.html"), &["--out", "several"]);
     assert_eq!(outcome.code, Some(2), "{outcome:?}");
-    sandbox.refuse(&format!("report run run {OF_TINY} --out none/page.html"), &["none/page.html"]);
+    sandbox.succeed(&TRAIN_TINY.replace("--out run", "--out more"));
+    sandbox.refuse(&format!("report run more {OF_TINY} --out none/page.html"), &["none/page.html"]);
 
     // The data of another run.
     IdxSet::tiny().write(&sandbox.path("other"));
