@@ -137,7 +137,13 @@ impl Predict {
         }
         for (class, &p) in probabilities.iter().enumerate() {
             let bar = "█".repeat((p * BAR as f32).round() as usize);
-            writeln!(out, "{}", format!("  {class:2} {:6.2}% {bar}", 100.0 * p).trim_end())?;
+            // No softmax is certain, whatever its share is rounded to.
+            let percent = if (0.999_95..=1.0).contains(&p) {
+                ">99.99".to_owned()
+            } else {
+                format!("{:6.2}", 100.0 * p)
+            };
+            writeln!(out, "{}", format!("  {class:2} {percent}% {bar}").trim_end())?;
         }
         Ok(out)
     }
