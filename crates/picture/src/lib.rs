@@ -41,7 +41,8 @@ pub use error::PictureError;
 ///
 /// # Errors
 /// If it is no PNG, JPEG or BMP, damaged, too large to be decoded (more than 16,384 pixels a side or 256 MiB, judged by the
-/// header alone; a progressive JPEG takes three times what it is decoded to), or an empty page; or if the shape is not rows and columns of 7 to 1024 pixels.
+/// header alone; a progressive JPEG takes three times what it is decoded to), or an empty page; or if the shape is not rows and
+/// columns of 7 to 1024 pixels.
 pub fn prepare(bytes: &[u8], shape: [usize; 2]) -> Result<Vec<u8>, PictureError> {
     if shape.iter().any(|side| !(7..=1024).contains(side)) {
         return Err(PictureError::Shape { shape: shape.to_vec() });
