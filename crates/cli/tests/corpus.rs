@@ -49,6 +49,11 @@ fn checkpoint() {
 }
 
 #[test]
+fn picture() {
+    over_corpus("picture", checks::picture);
+}
+
+#[test]
 fn recipe() {
     over_corpus("recipe", checks::recipe);
 }

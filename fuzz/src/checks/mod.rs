@@ -11,6 +11,7 @@ mod gz;
 mod idx;
 mod keras;
 mod model;
+mod picture;
 mod recipe;
 
 pub use checkpoint::checkpoint;
@@ -18,6 +19,7 @@ pub use gz::gz;
 pub use idx::idx;
 pub use keras::keras;
 pub use model::model;
+pub use picture::picture;
 pub use recipe::recipe;
 
 /// Writes a file of this name in `folder`.
