@@ -4,9 +4,13 @@
 //! small network. So a [`Team`] takes all of a rayon pool's threads for many steps, and its members meet at a
 //! [`Member::wait`], which costs a fraction of a microsecond when all arrive together.
 
+use std::any::Any;
+use std::cell::Cell;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
@@ -27,6 +31,8 @@ const YIELDING: Duration = Duration::from_micros(200);
 /// A fixed number of threads that work on the same computation.
 pub struct Team {
     pool: ThreadPool,
+    /// Held by the run that has the threads. Two runs at once could each take some of them and wait for the others.
+    running: Mutex<()>,
 }
 
 impl Team {
@@ -36,7 +42,8 @@ impl Team {
     /// If the system gives no more threads.
     pub fn new(threads: usize) -> Result<Self, ThreadPoolBuildError> {
         let name = |index| format!("ziffer-{index}");
-        Ok(Self { pool: ThreadPoolBuilder::new().num_threads(threads.max(1)).thread_name(name).build()? })
+        let pool = ThreadPoolBuilder::new().num_threads(threads.max(1)).thread_name(name).build()?;
+        Ok(Self { pool, running: Mutex::new(()) })
     }
 
     /// The number of members.
@@ -47,37 +54,70 @@ impl Team {
     /// Runs `work` once on every member at the same time, and returns what each returned, by index.
     ///
     /// # Panics
-    /// If a member does; the others are released from where they wait.
+    /// As [`run_some`](Self::run_some).
     pub fn run<R: Send>(&self, work: impl Fn(&Member<'_>) -> R + Sync) -> Vec<R> {
         self.run_some(self.size(), work)
     }
 
     /// Runs `work` on the first `members` only, at least one and at most all; to the work it is a team of that size.
     ///
-    /// The calling thread is the first member, so that the others' threads are all there is to wake. Not to be called by a
-    /// member.
+    /// The calling thread is the first member, so that only the other threads have to be woken. Runs of several threads
+    /// on one team take turns.
     ///
     /// # Panics
-    /// If a member does; the others are released from where they wait.
+    /// With the message of the first member that panics; [`Member::wait`] of the others panics too. If a member calls it
+    /// for its own team, which would wait for itself.
     pub fn run_some<R: Send>(&self, members: usize, work: impl Fn(&Member<'_>) -> R + Sync) -> Vec<R> {
+        let _turn = self.take_turn();
         let members = members.clamp(1, self.size());
         let meeting = Meeting::new(members);
         let member = |index| {
+            let _inside = Inside::enter(self);
             let member = Member { index, meeting: &meeting };
-            let _released = ReleaseOnPanic(&meeting);
-            work(&member)
+            // All have begun before any works: one that waits for rayon meanwhile must not be given another's whole work.
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                member.wait();
+                work(&member)
+            }));
+            outcome.map_err(|payload| meeting.fail(payload)).ok()
         };
         let mut results: Vec<Option<R>> = (0..members).map(|_| None).collect();
         if let [first, others @ ..] = results.as_mut_slice() {
             self.pool.in_place_scope(|scope| {
                 for (index, result) in (1..).zip(others) {
                     let member = &member;
-                    scope.spawn(move |_| *result = Some(member(index)));
+                    scope.spawn(move |_| *result = member(index));
                 }
-                *first = Some(member(0));
+                *first = member(0);
             });
         }
+        if let Some(payload) = meeting.first_panic() {
+            resume_unwind(payload);
+        }
         results.into_iter().map(|result| result.expect("every member has returned")).collect()
+    }
+
+    /// Waits until no other run has the threads.
+    fn take_turn(&self) -> MutexGuard<'_, ()> {
+        assert!(
+            !Inside::is_in(self),
+            "a member of a team starts a run of its own team, which would wait for itself"
+        );
+        // A thread of the pool must not sleep here: the run that it waits for may need it.
+        if self.pool.current_thread_index().is_some() {
+            loop {
+                match self.running.try_lock() {
+                    Ok(turn) => return turn,
+                    Err(TryLockError::Poisoned(turn)) => return turn.into_inner(),
+                    Err(TryLockError::WouldBlock) => {
+                        if self.pool.yield_now() != Some(rayon::Yield::Executed) {
+                            std::thread::yield_now();
+                        }
+                    }
+                }
+            }
+        }
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs `work` with rayon's parallel iterators on this team's threads.
@@ -133,6 +173,10 @@ struct Meeting {
     met: AtomicUsize,
     /// Whether a member has panicked, and will never arrive.
     broken: AtomicBool,
+    /// What the first member that panicked says.
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+    /// The same as text, for the others.
+    reason: OnceLock<String>,
     sleepers: AtomicUsize,
     lock: Mutex<()>,
     wake: Condvar,
@@ -145,6 +189,8 @@ impl Meeting {
             arrived: AtomicUsize::new(0),
             met: AtomicUsize::new(0),
             broken: AtomicBool::new(false),
+            panic: Mutex::new(None),
+            reason: OnceLock::new(),
             sleepers: AtomicUsize::new(0),
             lock: Mutex::new(()),
             wake: Condvar::new(),
@@ -166,7 +212,30 @@ impl Meeting {
         } else {
             self.wait_for_change(before);
         }
-        assert!(!self.broken.load(Ordering::Acquire), "another member of the team has panicked");
+        if self.broken.load(Ordering::Acquire) {
+            let reason = self.reason.get().map_or("", String::as_str);
+            panic!("another member of the team has panicked: {reason}");
+        }
+    }
+
+    /// Takes note of a member's panic, and releases the others from where they wait.
+    fn fail(&self, payload: Box<dyn Any + Send>) {
+        let mut first = self.panic.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.is_none() {
+            let text = payload.downcast_ref::<String>().map(String::as_str);
+            let text = text.or(payload.downcast_ref::<&str>().copied());
+            let _ = self.reason.set(text.unwrap_or("its message is no text").to_owned());
+            *first = Some(payload);
+        }
+        drop(first);
+        self.broken.store(true, Ordering::SeqCst);
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
+        self.wake.notify_all();
+    }
+
+    /// What the first member that panicked left.
+    fn first_panic(&self) -> Option<Box<dyn Any + Send>> {
+        self.panic.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn is_over(&self, before: usize, order: Ordering) -> bool {
@@ -204,16 +273,26 @@ impl Meeting {
     }
 }
 
-/// Tells the others when its member panics.
-struct ReleaseOnPanic<'a>(&'a Meeting);
+/// Marks the thread as a member of a team while it lives.
+struct Inside(*const Team);
 
-impl Drop for ReleaseOnPanic<'_> {
+thread_local! {
+    static TEAM: Cell<*const Team> = const { Cell::new(ptr::null()) };
+}
+
+impl Inside {
+    fn enter(team: &Team) -> Self {
+        Self(TEAM.replace(ptr::from_ref(team)))
+    }
+
+    fn is_in(team: &Team) -> bool {
+        ptr::eq(TEAM.get(), team)
+    }
+}
+
+impl Drop for Inside {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.broken.store(true, Ordering::SeqCst);
-            drop(self.0.lock.lock().unwrap_or_else(PoisonError::into_inner));
-            self.0.wake.notify_all();
-        }
+        TEAM.set(self.0);
     }
 }
 
@@ -267,16 +346,64 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_releases_the_others() {
-        let team = Team::new(3).unwrap();
-        let work = || {
+    fn a_panic_releases_the_others_and_reaches_the_caller() {
+        for (size, culprit) in [(1, 0), (3, 0), (3, 1), (3, 2)] {
+            let team = Team::new(size).unwrap();
+            let heard = Mutex::new(Vec::new());
+            let work = || {
+                team.run(|member| {
+                    assert!(member.index() != culprit, "member {culprit} gives up");
+                    let outcome = catch_unwind(AssertUnwindSafe(|| member.wait()));
+                    heard.lock().unwrap().push(outcome.unwrap_err());
+                })
+            };
+            let payload = catch_unwind(AssertUnwindSafe(work)).unwrap_err();
+            let expected = format!("member {culprit} gives up");
+            assert_eq!(payload.downcast_ref::<String>(), Some(&expected));
+            let heard = heard.into_inner().unwrap();
+            assert_eq!(heard.len(), size - 1, "every other member is released");
+            for payload in heard {
+                assert!(payload.downcast_ref::<String>().unwrap().ends_with(&expected));
+            }
+            assert_eq!(team.run(|member| member.index()), (0..size).collect::<Vec<_>>());
+        }
+    }
+
+    /// Each of several runs would get some of the threads, and wait for the others for ever.
+    #[test]
+    fn runs_of_several_threads_take_turns() {
+        let team = Team::new(4).unwrap();
+        let run = || {
+            for _ in 0..50 {
+                team.run(|member| {
+                    member.wait();
+                    std::thread::yield_now();
+                    member.wait();
+                });
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(run);
+                scope.spawn(|| team.install(run));
+            }
+        });
+    }
+
+    #[test]
+    fn a_member_cannot_start_a_run_of_its_team() {
+        let team = Team::new(2).unwrap();
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
             team.run(|member| {
-                member.wait();
-                assert!(member.index() != 1, "member 1 gives up");
+                if member.index() == 1 {
+                    team.run(|_| ());
+                }
                 member.wait();
             })
-        };
-        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err());
-        assert_eq!(team.run(|member| member.share(3)), [0..1, 1..2, 2..3]);
+        }));
+        assert!(outcome.unwrap_err().downcast_ref::<&str>().unwrap().contains("its own team"));
+        // Another team's is no problem.
+        let other = Team::new(2).unwrap();
+        assert_eq!(team.run(|_| other.run(|member| member.index()).len()), [2, 2]);
     }
 }
