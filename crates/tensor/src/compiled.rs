@@ -8,7 +8,7 @@ use crate::isa;
 use crate::matmul::serial;
 use crate::pixels;
 use crate::softmax::{CrossEntropy, Exponentials, Row, Softmax};
-use crate::update::{Sgd, WithAdam, WithMomentum, WithRmsProp};
+use crate::update::{MovingAverage, Sgd, WithAdam, WithMomentum, WithRmsProp};
 
 /// A function for each generic kernel, which runs it with the instruction set in use.
 macro_rules! kernels {
@@ -54,4 +54,5 @@ kernels! {
     momentum: WithMomentum<'_, Self> => ();
     adam: WithAdam<'_, Self> => ();
     rmsprop: WithRmsProp<'_, Self> => ();
+    moving_average: MovingAverage<'_, Self> => ();
 }

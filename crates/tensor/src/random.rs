@@ -19,6 +19,13 @@ pub enum Purpose {
     ShuffleBuffer,
     /// A picture's change; the position is the number of its copy times 2^32 and its own number, from 0.
     Augment,
+    /// What a layer draws for a sample in training; the position is the sample's row in its batch.
+    Layer {
+        /// The layer's place in the model, from 0.
+        index: u32,
+        /// The number of the batch since training began, from 0.
+        batch: u64,
+    },
     /// Whatever a user of the crate draws, by a number of the user's own.
     Other(u32),
 }
@@ -30,6 +37,7 @@ impl Purpose {
             Self::Shuffle => 2,
             Self::ShuffleBuffer => 3,
             Self::Augment => 4,
+            Self::Layer { index, .. } => (2 << 32) | u64::from(index),
             Self::Other(number) => (1 << 32) | u64::from(number),
         }
     }
@@ -53,6 +61,9 @@ impl Stream {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
         key[8..16].copy_from_slice(&purpose.number().to_le_bytes());
+        if let Purpose::Layer { batch, .. } = purpose {
+            key[16..24].copy_from_slice(&batch.to_le_bytes());
+        }
         let mut generator = ChaCha8Rng::from_seed(key);
         generator.set_stream(position);
         Self(generator)
@@ -61,6 +72,11 @@ impl Stream {
     /// 64 random bits.
     pub fn bits(&mut self) -> u64 {
         self.0.next_u64()
+    }
+
+    /// Fills `numbers` with random bits, half of [`bits`](Self::bits) each.
+    pub fn fill(&mut self, numbers: &mut [u32]) {
+        numbers.iter_mut().for_each(|number| *number = self.0.next_u32());
     }
 
     /// Uniform in \[0, 1), a multiple of 2^-53.
@@ -169,8 +185,11 @@ mod tests {
             first(0, Purpose::Weights, 1),
             first(0, Purpose::Other(1), 0),
             first(0, Purpose::Other(2), 0),
+            first(0, Purpose::Layer { index: 0, batch: 0 }, 0),
+            first(0, Purpose::Layer { index: 0, batch: 1 }, 0),
+            first(0, Purpose::Layer { index: 1, batch: 0 }, 0),
         ];
-        assert!((0..6).all(|i| (0..i).all(|j| all[i] != all[j])));
+        assert!((0..all.len()).all(|i| (0..i).all(|j| all[i] != all[j])));
     }
 
     #[test]

@@ -33,10 +33,23 @@ pub fn mean<T: Scalar>(x: ArrayView1<'_, T>) -> f64 {
 /// The sum of each column of x \[B, O\], rows in order: \[O\].
 pub fn sum_rows<T: Scalar>(x: ArrayView2<'_, T>) -> Array1<T> {
     let mut sums = Array1::zeros(x.ncols());
-    for row in x.rows() {
-        sums += &row;
-    }
+    sum_rows_into(x, sums.as_slice_mut().expect("a new array"));
     sums
+}
+
+/// As [`sum_rows`], into `sums` \[O\], without a vector of its own.
+///
+/// # Panics
+/// If `sums` has another length.
+pub fn sum_rows_into<T: Scalar>(x: ArrayView2<'_, T>, sums: &mut [T]) {
+    assert_eq!(sums.len(), x.ncols(), "sums and columns");
+    sums.fill(T::zero());
+    for row in x.rows() {
+        match row.to_slice() {
+            Some(row) => sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += value),
+            None => sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += value),
+        }
+    }
 }
 
 /// The index of the largest element, the first if several are; 0 for an empty row. NaN is never the largest.

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::ptr::NonNull;
 
-use ndarray::{ArrayViewMut2, ShapeBuilder};
+use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
 
 /// A mutable slice lent to all members of a [`crate::team::Team`].
 ///
@@ -84,7 +84,53 @@ impl<'a, T> Shared<'a, T> {
         rows: Range<usize>,
         columns: Range<usize>,
     ) -> ArrayViewMut2<'_, T> {
-        self.check(&range);
+        self.check_matrix(&range, width, &rows, &columns);
+        if rows.is_empty() || columns.is_empty() {
+            return ArrayViewMut2::from_shape((rows.len(), columns.len()), &mut []).expect("nothing");
+        }
+        let shape = (rows.len(), columns.len()).strides((width, 1));
+        // SAFETY: the view's elements lie within the lent slice, which outlives `self` and was borrowed uniquely, no two of
+        // them in one place; that nobody else touches them is the caller's promise.
+        unsafe {
+            ArrayViewMut2::from_shape_ptr(
+                shape,
+                self.start.as_ptr().add(range.start + rows.start * width + columns.start),
+            )
+        }
+    }
+
+    /// As [`Shared::matrix_mut`], to be read.
+    ///
+    /// # Safety
+    /// As for [`Shared::get`]: while the result lives, nobody may hold anything to be written that overlaps these rows and
+    /// columns.
+    ///
+    /// # Panics
+    /// As there.
+    pub unsafe fn matrix(
+        &self,
+        range: Range<usize>,
+        width: usize,
+        rows: Range<usize>,
+        columns: Range<usize>,
+    ) -> ArrayView2<'_, T> {
+        self.check_matrix(&range, width, &rows, &columns);
+        if rows.is_empty() || columns.is_empty() {
+            return ArrayView2::from_shape((rows.len(), columns.len()), &[]).expect("nothing");
+        }
+        let shape = (rows.len(), columns.len()).strides((width, 1));
+        // SAFETY: the view's elements lie within the lent slice, which outlives `self`; that nobody writes them is the
+        // caller's promise.
+        unsafe {
+            ArrayView2::from_shape_ptr(
+                shape,
+                self.start.as_ptr().add(range.start + rows.start * width + columns.start),
+            )
+        }
+    }
+
+    fn check_matrix(&self, range: &Range<usize>, width: usize, rows: &Range<usize>, columns: &Range<usize>) {
+        self.check(range);
         assert!(
             width > 0 && range.len().is_multiple_of(width),
             "{} elements in rows of {width}",
@@ -98,18 +144,6 @@ impl<'a, T> Shared<'a, T> {
             "rows {rows:?} and columns {columns:?} of a matrix [{}, {width}]",
             range.len() / width
         );
-        if rows.is_empty() || columns.is_empty() {
-            return ArrayViewMut2::from_shape((rows.len(), columns.len()), &mut []).expect("nothing");
-        }
-        let shape = (rows.len(), columns.len()).strides((width, 1));
-        // SAFETY: the view's elements lie within the lent slice, which outlives `self` and was borrowed uniquely, no two of
-        // them in one place; that nobody else touches them is the caller's promise.
-        unsafe {
-            ArrayViewMut2::from_shape_ptr(
-                shape,
-                self.start.as_ptr().add(range.start + rows.start * width + columns.start),
-            )
-        }
     }
 
     fn check(&self, range: &Range<usize>) {
@@ -175,6 +209,9 @@ mod tests {
                 member.wait();
                 // SAFETY: nobody writes until the next meeting.
                 let all = unsafe { shared.get(0..3 + rows * width) };
+                // SAFETY: as above.
+                let part = unsafe { shared.matrix(3..3 + rows * width, width, 1..rows, 2..4) };
+                assert!(part.dim() == (rows - 1, 2) && part.iter().all(|&x| x == turn * (turn + 1) / 2));
                 assert!(all[..3 + width].iter().all(|&x| x == 0));
                 assert!(all[3 + width..].iter().all(|&x| x == turn * (turn + 1) / 2));
                 member.wait();

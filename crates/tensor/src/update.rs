@@ -288,6 +288,29 @@ impl<T: Scalar> Kernel for WithRmsProp<'_, T> {
     }
 }
 
+/// The exponential moving average of parameters (`use_ema` of Keras's optimizers): a = momentum a + (1 - momentum) w.
+pub fn moving_average<T: Scalar>(average: &mut [T], w: &[T], momentum: T) {
+    assert_eq!(average.len(), w.len(), "average and parameters");
+    T::moving_average(MovingAverage { average, w, momentum });
+}
+
+pub(crate) struct MovingAverage<'a, T> {
+    average: &'a mut [T],
+    w: &'a [T],
+    momentum: T,
+}
+
+impl<T: Scalar> Kernel for MovingAverage<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let share = T::one() - self.momentum;
+        for (average, &w) in self.average.iter_mut().zip(self.w) {
+            *average = I::fma(self.momentum, *average, share * w);
+        }
+    }
+}
+
 /// Zero for a number below [`Scalar::TINY`]; NaN stays.
 #[inline(always)]
 fn flushed<T: Scalar>(x: T) -> T {
@@ -324,6 +347,10 @@ mod tests {
         let (mut w, mut m, mut v) = ([2.0_f64], [0.0], [0.0]);
         adam(&mut w, &mut m, &mut v, &[0.0], Adam { decay: 0.25, ..constants });
         assert_eq!(w, [1.5]);
+
+        let mut average = [1.0_f64, -1.0];
+        moving_average(&mut average, &[3.0, 0.0], 0.75);
+        assert_eq!(average, [1.5, -0.75]);
 
         let (mut w, mut v) = ([1.0_f64], [0.5]);
         rmsprop(&mut w, &mut v, &[2.0], RmsProp { learning_rate: 0.1, rho: 0.9, epsilon: 0.0 });
