@@ -28,11 +28,9 @@ struct Slot {
     start: AtomicUsize,
     end: AtomicUsize,
     is_cut: AtomicBool,
-    next: *const Slot,
+    /// The slot before it in [`SLOTS`], or null. Set before the slot is published and never after.
+    next: AtomicPtr<Slot>,
 }
-
-// SAFETY: `next` is set before a slot is shared and never after; it points to a slot that lives for ever.
-unsafe impl Sync for Slot {}
 
 impl Slot {
     /// A slot that is this caller's until it puts it back.
@@ -40,23 +38,29 @@ impl Slot {
         if let Some(slot) = all().find(|slot| !slot.taken.swap(true, SeqCst)) {
             return slot;
         }
-        let slot = Box::leak(Box::new(Slot {
+        // Shared from its first moment: a pointer that others follow must not come from a `&mut` that is used again.
+        let slot: &'static Slot = Box::leak(Box::new(Slot {
             taken: AtomicBool::new(true),
             version: AtomicUsize::new(0),
             start: AtomicUsize::new(0),
             end: AtomicUsize::new(0),
             is_cut: AtomicBool::new(false),
-            next: ptr::null(),
+            next: AtomicPtr::new(ptr::null_mut()),
         }));
         let mut head = SLOTS.load(SeqCst);
         loop {
-            slot.next = head;
-            match SLOTS.compare_exchange(head, slot, SeqCst, SeqCst) {
-                // SAFETY: the box was leaked, and from here on nobody has it but by shared reference.
-                Ok(_) => return unsafe { &*ptr::from_mut(slot) },
+            slot.next.store(head, SeqCst);
+            match SLOTS.compare_exchange(head, ptr::from_ref(slot).cast_mut(), SeqCst, SeqCst) {
+                Ok(_) => return slot,
                 Err(newer) => head = newer,
             }
         }
+    }
+
+    /// Gives it to the next who takes one.
+    fn put_back(&self) {
+        self.set(0..0);
+        self.taken.store(false, SeqCst);
     }
 
     fn set(&self, addresses: Range<usize>) {
@@ -75,11 +79,12 @@ impl Slot {
 }
 
 fn all() -> impl Iterator<Item = &'static Slot> {
-    // SAFETY: every slot that SLOTS or `next` points to was leaked, so the reference is good for ever, and is only
-    // used as shared from the moment when it can be reached.
-    std::iter::successors(unsafe { SLOTS.load(SeqCst).cast_const().as_ref() }, |slot| unsafe {
-        slot.next.as_ref()
-    })
+    let follow = |link: &AtomicPtr<Slot>| {
+        // SAFETY: SLOTS and `next` are null or point to a slot that was leaked, so the reference is good for ever. There
+        // never is a `&mut` to a slot: it is leaked as `&Slot`, and all of its fields are atomics.
+        unsafe { link.load(SeqCst).cast_const().as_ref() }
+    };
+    std::iter::successors(follow(&SLOTS), move |slot| follow(&slot.next))
 }
 
 /// Guards a mapping while it lives, which must not be longer than the mapping.
@@ -107,8 +112,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.set(0..0);
-        self.0.taken.store(false, SeqCst);
+        self.0.put_back();
     }
 }
 
@@ -204,6 +208,41 @@ mod tests {
         }
         // Other tests have mappings at the same time.
         assert!(all().count() < 1000, "{} slots", all().count());
+    }
+
+    /// Threads take slots and return them: no two hold one at a time, and whoever looks sees whole ranges. It needs neither
+    /// a handler nor a mapping, so that Miri can run it.
+    #[test]
+    fn threads_take_and_return_slots() {
+        const THREADS: usize = 4;
+        const LEN: usize = 1000;
+        let rounds = if cfg!(miri) { 20 } else { 2000 };
+        let holders: Vec<AtomicUsize> = (0..THREADS).map(|_| AtomicUsize::new(0)).collect();
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let holders = &holders;
+                scope.spawn(move || {
+                    // Below any mapping's addresses, and different in each thread.
+                    let start = 1 + thread * LEN;
+                    for _ in 0..rounds {
+                        let slot = Slot::take();
+                        slot.set(start..start + LEN);
+                        holders[thread].store(ptr::from_ref(slot).addr(), SeqCst);
+                        let sharing =
+                            holders.iter().filter(|held| held.load(SeqCst) == ptr::from_ref(slot).addr());
+                        assert_eq!(sharing.count(), 1);
+                        assert_eq!(slot.addresses(), Some(start..start + LEN));
+                        for addresses in
+                            all().filter_map(Slot::addresses).filter(|range| range.start <= THREADS * LEN)
+                        {
+                            assert!(addresses.is_empty() || addresses.len() == LEN, "{addresses:?}");
+                        }
+                        holders[thread].store(0, SeqCst);
+                        slot.put_back();
+                    }
+                });
+            }
+        });
     }
 
     /// How a process of this test's own ends, which goes by `way` after it has guarded a mapping.
