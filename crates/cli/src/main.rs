@@ -34,6 +34,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // A data file that another program truncates is an error, not the end of this process.
+    ziffer::dataset::idx::install_sigbus_handler();
     let command = match ziffer::parse::<Ziffer>() {
         Ok(ziffer) => ziffer.command,
         Err(code) => return code,

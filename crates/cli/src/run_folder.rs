@@ -88,7 +88,8 @@ pub(crate) fn prepare(folder: &Path, bytes: usize) -> anyhow::Result<File> {
 }
 
 /// Makes a folder, takes it for this process alone until what is returned is dropped, and removes what one that was killed
-/// had begun to write there. Where another process has it, `advice` says what to do.
+/// had begun to write there. What others are writing there without having taken it stays. Where another process has it,
+/// `advice` says what to do.
 pub(crate) fn claim(folder: &Path, advice: &str) -> anyhow::Result<File> {
     std::fs::create_dir_all(folder)
         .map_err(|error| anyhow!("{}: cannot make the folder: {error}", folder.display()))?;
@@ -100,24 +101,12 @@ pub(crate) fn claim(folder: &Path, advice: &str) -> anyhow::Result<File> {
         // Not every file system has locks, and then two runs are the user's business.
         Ok(()) | Err(TryLockError::Error(_)) => {}
     }
-    remove_leftovers(folder).map_err(cannot_write(folder))?;
+    Staged::remove_stale(folder);
     Ok(lock)
 }
 
 fn cannot_write(folder: &Path) -> impl Fn(io::Error) -> anyhow::Error {
     move |error| anyhow!("{}: cannot write to the folder: {error}", folder.display())
-}
-
-/// Removes what a run that was killed had begun to write.
-fn remove_leftovers(folder: &Path) -> io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        if Staged::is_leftover(&entry.file_name()) {
-            // One that stays takes room and does no other harm.
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
-    Ok(())
 }
 
 /// Writes both files: both are on the disk before either gets its name, so that a failure leaves an earlier run as it was.
@@ -154,4 +143,27 @@ pub(crate) fn model_file(model: &Path) -> PathBuf {
 pub(crate) fn summary_beside(model: &Path) -> Option<RunSummary> {
     let folder = if model.is_dir() { model } else { model.parent()? };
     serde_json::from_str(&std::fs::read_to_string(folder.join(SUMMARY_FILE)).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A report of several runs takes no folder, and may be written into that of one of them.
+    #[test]
+    fn a_report_is_written_while_another_command_takes_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let report = Staged::write(folder.join("report.html"), b"<!DOCTYPE html>").unwrap();
+        fs::write(folder.join(".ziffer-killed.part"), b"half").unwrap();
+        let lock = claim(folder, "wait").unwrap();
+        assert!(!folder.join(".ziffer-killed.part").exists());
+        report.publish().unwrap();
+        drop(lock);
+        drop(claim(folder, "wait").unwrap());
+        assert_eq!(fs::read(folder.join("report.html")).unwrap(), b"<!DOCTYPE html>");
+        assert_eq!(fs::read_dir(folder).unwrap().count(), 1);
+    }
 }

@@ -5,14 +5,15 @@ use std::path::Path;
 
 use crate::error::DatasetError;
 use crate::idx::{ElementType, IdxError, IdxFile};
-use crate::labels::Labels;
+use crate::labels::{Labels, LabelsFile};
 use crate::view::View;
 
 /// Images and labels of one part, training or test. N samples of I pixels:
 /// images are `u8` of shape `[N, ...]`; labels are one class number per sample.
 ///
-/// Both are mapped from their files and stay there: a set of any size takes no memory of its own. The labels are checked
-/// when it is opened, and `label < classes` holds whatever happens to the file after.
+/// Images are mapped from their file and stay there, so that a set of any size takes little memory. Labels are checked and
+/// copied when it is opened, one byte per sample for up to 256 classes, two for up to 65,536: what happens to their file
+/// after changes no label.
 pub struct Dataset {
     images: IdxFile,
     labels: Labels,
@@ -27,7 +28,7 @@ impl Dataset {
     /// `i32`; a `u8` label of 255 is then a class only if 254 is one too, for it is what "no label" is written as.
     ///
     /// # Errors
-    /// [`DatasetError::Idx`] if a file cannot be opened or is not IDX; [`NotImages`](DatasetError::NotImages),
+    /// [`DatasetError::Idx`] if a file cannot be opened, is not IDX, or changes while it is read; [`NotImages`](DatasetError::NotImages),
     /// [`NotLabels`](DatasetError::NotLabels), [`NoSamples`](DatasetError::NoSamples),
     /// [`NoPixels`](DatasetError::NoPixels), [`CountMismatch`](DatasetError::CountMismatch) or
     /// [`LabelOutOfRange`](DatasetError::LabelOutOfRange) if they are not what is described above.
@@ -54,7 +55,7 @@ impl Dataset {
             [samples, picture @ ..] if !picture.is_empty() => (*samples, picture),
             shape => return Err(DatasetError::NotImages { path: path(), shape: shape.to_vec() }),
         };
-        let labels = Labels::new(labels)?;
+        let labels = LabelsFile::new(labels)?;
         if samples != labels.len() {
             return Err(DatasetError::CountMismatch {
                 images_path: path(),
@@ -70,7 +71,7 @@ impl Dataset {
         if features == 0 {
             return Err(DatasetError::NoPixels { path: path(), shape: picture.to_vec() });
         }
-        let labels = labels.checked(classes)?;
+        let labels = labels.read(classes)?;
         Ok(Dataset { images, labels, features })
     }
 
@@ -136,13 +137,14 @@ impl Dataset {
         self.labels.path()
     }
 
-    /// Checks that both files are what they were when the set was opened; see [`IdxFile::check_unchanged`].
+    /// Checks that both files are what they were when the set was opened; see [`IdxFile::check_unchanged`]. A change of the
+    /// labels' file is reported too, though it changes no label.
     ///
     /// # Errors
     /// [`IdxError::Changed`] names the file that is not.
     pub fn check_unchanged(&self) -> Result<(), IdxError> {
         self.images.check_unchanged()?;
-        self.labels.file().check_unchanged()
+        self.labels.check_unchanged()
     }
 
     pub(crate) fn images(&self) -> &IdxFile {

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -151,7 +151,7 @@ impl Downloader {
             let goal = Goal { max_bytes: size_bound(wanted), folder, kept: None };
             match self.get(url, &goal, None, watch) {
                 Ok(body) if url == &archive_url => return unpack(wanted, &body, url),
-                Ok(body) => return wanted.take(reopen(&body)?, Path::new(url)),
+                Ok(body) => return wanted.take(rewound(&body)?, Path::new(url)),
                 Err(Refusal::NotFound) => {}
                 Err(refusal) => return Err(self.failure(mirror, url, refusal)),
             }
@@ -403,7 +403,7 @@ fn unpack(wanted: &Wanted<'_>, body: &Body, url: &str) -> Result<Arrived, Failur
             let unreadable = |source| {
                 Failure::Here(DatasetError::Io { action: "read", path: body.file.path().to_owned(), source })
             };
-            reopen(body)?.read_to_end(&mut archive).map_err(unreadable)?;
+            rewound(body)?.read_to_end(&mut archive).map_err(unreadable)?;
             if <[u8; 16]>::from(Md5::digest(&archive)) != expected {
                 let reason =
                     format!("has another MD5 digest than {}'s published archive", wanted.set.title());
@@ -412,13 +412,16 @@ fn unpack(wanted: &Wanted<'_>, body: &Body, url: &str) -> Result<Arrived, Failur
         }
         _ => {}
     }
-    wanted.take(reopen(body)?, from)
+    wanted.take(rewound(body)?, from)
 }
 
-fn reopen(body: &Body) -> Result<File, Failure> {
-    body.file.reopen().map_err(|source| {
-        Failure::Here(DatasetError::Io { action: "open", path: body.file.path().to_owned(), source })
-    })
+/// What was sent, from its start. By the same handle, since some systems let nobody else read a file that is locked.
+fn rewound(body: &Body) -> Result<&File, Failure> {
+    let mut file = body.file.as_file();
+    file.rewind().map_err(|source| {
+        Failure::Here(DatasetError::Io { action: "read", path: body.file.path().to_owned(), source })
+    })?;
+    Ok(file)
 }
 
 /// The address of a file of a place.

@@ -1,27 +1,80 @@
-//! The labels of one part of a set: one class number per sample, read where they lie in their file.
+//! The labels of one part of a set: one class number per sample, copied from their file.
 
 use std::path::Path;
 
 use crate::error::DatasetError;
-use crate::idx::{ElementType, IdxFile};
+use crate::idx::{ElementType, IdxError, IdxFile};
 
 /// The most classes that labels of type `i32` may name. Far above any set of the family; a file that goes beyond
 /// it does not hold class numbers, and a network would be built as wide as the largest of them.
 const MAX_CLASSES: usize = 1 << 16;
 
-/// A file of labels whose every value was a class when it was opened.
+/// The classes of all samples, each below [`classes`](Self::classes). Checked and copied in one reading, so that nothing
+/// becomes of it if somebody writes to the file after.
 #[derive(Debug)]
 pub(crate) struct Labels {
+    file: IdxFile,
+    values: Values,
+    classes: usize,
+}
+
+/// Class numbers in the smallest type that holds the largest possible.
+#[derive(Debug)]
+enum Values {
+    U8(Vec<u8>),
+    U16(Vec<u16>),
+    /// Only where a caller has asked for more than 65,536 classes.
+    U32(Vec<u32>),
+}
+
+impl Values {
+    /// Room for `count` classes below `bound`.
+    fn with_capacity(count: usize, bound: usize) -> Values {
+        match bound {
+            ..=0x100 => Values::U8(Vec::with_capacity(count)),
+            ..=0x1_0000 => Values::U16(Vec::with_capacity(count)),
+            _ => Values::U32(Vec::with_capacity(count)),
+        }
+    }
+
+    /// Appends a class below the bound.
+    fn push(&mut self, class: usize) {
+        match self {
+            Values::U8(values) => values.push(class as u8),
+            Values::U16(values) => values.push(class as u16),
+            Values::U32(values) => values.push(class as u32),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Values::U8(values) => values.len(),
+            Values::U16(values) => values.len(),
+            Values::U32(values) => values.len(),
+        }
+    }
+
+    fn get(&self, index: usize) -> usize {
+        match self {
+            Values::U8(values) => usize::from(values[index]),
+            Values::U16(values) => usize::from(values[index]),
+            Values::U32(values) => values[index] as usize,
+        }
+    }
+}
+
+/// A file of labels whose type and shape are right, and whose values nobody has read yet.
+#[derive(Debug)]
+pub(crate) struct LabelsFile {
     file: IdxFile,
     count: usize,
     /// Bytes from a label to the next.
     stride: usize,
-    classes: usize,
 }
 
-impl Labels {
+impl LabelsFile {
     /// Takes a file of labels: `u8` or `i32` of rank 1, or `i32` of rank 2, of which column 0 is the class.
-    pub(crate) fn new(file: IdxFile) -> Result<Labels, DatasetError> {
+    pub(crate) fn new(file: IdxFile) -> Result<LabelsFile, DatasetError> {
         let (count, stride) = match (file.element_type(), file.shape()) {
             (element_type @ (ElementType::U8 | ElementType::I32), [count]) => (*count, element_type.size()),
             (ElementType::I32, [count, columns]) if *columns > 0 => {
@@ -35,20 +88,29 @@ impl Labels {
                 });
             }
         };
-        Ok(Labels { file, count, stride, classes: 0 })
+        Ok(LabelsFile { file, count, stride })
     }
 
-    /// Checks every label against `classes`, or finds the number of classes.
-    pub(crate) fn checked(mut self, classes: Option<usize>) -> Result<Labels, DatasetError> {
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Reads every label, and checks it against `classes`, or finds the number of classes.
+    pub(crate) fn read(self, classes: Option<usize>) -> Result<Labels, DatasetError> {
         let out_of_range = |index, value, classes| {
             let path = self.file.path().to_owned();
             Err(DatasetError::LabelOutOfRange { path, index, value, first: 0, classes })
         };
         let bound = classes.unwrap_or(MAX_CLASSES);
+        let is_bytes = self.file.element_type() == ElementType::U8;
+        let mut values = Values::with_capacity(self.count, if is_bytes { bound.min(256) } else { bound });
         // Classes by the labels but for 255, and where 255 is.
         let (mut found, mut first_255) = (0, None);
-        for index in 0..self.count {
-            let value = self.value(index);
+        for (index, value) in self.values().enumerate() {
             let Some(label) = usize::try_from(value).ok().filter(|label| *label < bound) else {
                 return out_of_range(index, value, bound);
             };
@@ -57,20 +119,34 @@ impl Labels {
             } else {
                 found = found.max(label + 1);
             }
+            values.push(label);
         }
+        // What was read must have been the file's, also if somebody has truncated it meanwhile.
+        self.file.check_unchanged()?;
         // As a byte, 255 is how "no label" is written, unless the class below it is there too.
-        if let (None, ElementType::U8, Some(index)) = (classes, self.file.element_type(), first_255)
+        if let (None, true, Some(index)) = (classes, is_bytes, first_255)
             && found < 255
         {
             return out_of_range(index, 255, found.max(1));
         }
         let found = first_255.map_or(found, |_| found.max(256));
-        self.classes = classes.unwrap_or(found);
-        Ok(self)
+        Ok(Labels { file: self.file, values, classes: classes.unwrap_or(found) })
     }
 
+    /// The labels as they stand in the file.
+    fn values(&self) -> impl Iterator<Item = i64> {
+        let element_type = self.file.element_type();
+        self.file.payload().chunks_exact(self.stride).map(move |row| match (element_type, row) {
+            (ElementType::U8, [value, ..]) => i64::from(*value),
+            (_, [a, b, c, d, ..]) => i64::from(i32::from_be_bytes([*a, *b, *c, *d])),
+            _ => unreachable!("a label of type i32 has four bytes"),
+        })
+    }
+}
+
+impl Labels {
     pub(crate) fn len(&self) -> usize {
-        self.count
+        self.values.len()
     }
 
     pub(crate) fn classes(&self) -> usize {
@@ -81,22 +157,17 @@ impl Labels {
         self.file.path()
     }
 
-    pub(crate) fn file(&self) -> &IdxFile {
-        &self.file
+    /// Checks that the file is still the one that the labels were read from.
+    pub(crate) fn check_unchanged(&self) -> Result<(), IdxError> {
+        self.file.check_unchanged()
     }
 
-    /// The class of sample `index`. It is below `classes` also if somebody has written to the file in the meantime.
+    /// The class of sample `index`.
+    ///
+    /// # Panics
+    /// If there is no such sample.
     pub(crate) fn get(&self, index: usize) -> usize {
-        usize::try_from(self.value(index)).unwrap_or(0).min(self.classes - 1)
-    }
-
-    fn value(&self, index: usize) -> i64 {
-        assert!(index < self.count, "sample {index} of {}", self.count);
-        let bytes = &self.file.payload()[index * self.stride..];
-        match (self.file.element_type(), bytes) {
-            (ElementType::U8, [value, ..]) => i64::from(*value),
-            (_, [a, b, c, d, ..]) => i64::from(i32::from_be_bytes([*a, *b, *c, *d])),
-            _ => unreachable!("a label of type i32 has four bytes"),
-        }
+        assert!(index < self.len(), "sample {index} of {}", self.len());
+        self.values.get(index)
     }
 }

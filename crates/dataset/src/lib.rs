@@ -41,7 +41,7 @@
 //! A header is never trusted: everything it claims is checked before anything is allocated. A data set is never
 //! expanded to floats as a whole; batches are filled from the mapped bytes. Nothing half-written ever stands under
 //! a final name. No input makes the crate panic; a caller's mistake (an index out of range, a buffer of the wrong
-//! length) does, and is documented. One hazard remains with whoever changes files in place, and can be asked after:
+//! length) does, and is documented. One hazard remains with whoever changes files in place. A program can survive it and ask after it:
 //! [files that change while they are mapped](idx#files-that-change-while-they-are-mapped).
 //!
 //! # Features

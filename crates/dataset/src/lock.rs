@@ -4,7 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use crate::place::is_missing;
-use crate::replacement::is_leftover;
+use crate::replacement::remove_stale;
 use crate::watch::{Event, Watch};
 
 /// A folder that this process alone fills.
@@ -26,18 +26,17 @@ impl Lock {
         }
         let made = is_new.then(|| folder.to_owned());
         let file = File::open(folder).ok()?;
-        if let Err(error) = file.try_lock() {
-            if matches!(error, TryLockError::WouldBlock) {
+        let locked = match file.try_lock() {
+            Ok(()) => Ok(()),
+            Err(TryLockError::WouldBlock) => {
                 watch(Event::Waiting { folder });
+                file.lock()
             }
-            file.lock().ok()?;
-        }
-        // What a process that was killed had begun to write.
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            if is_leftover(&entry.file_name()) {
-                let _ = fs::remove_file(entry.path());
-            }
-        }
+            Err(TryLockError::Error(error)) => Err(error),
+        };
+        // What a process that was killed had begun to write. Others may be writing into the folder without its lock.
+        remove_stale(folder);
+        locked.ok()?;
         Some(Lock { _folder: file, made })
     }
 }

@@ -67,6 +67,9 @@ fn labels_of_every_kind() {
     let files = Files::new(&pictures(2), &idx(0x0C, &[2], &[0, 0, 0, 3, 0, 0, 1, 0]));
     let dataset = files.open(None).unwrap();
     assert_eq!((labels(&dataset), dataset.classes()), (vec![3, 256], 257));
+    // More classes than are found by the labels.
+    let files = Files::new(&pictures(2), &idx(0x0C, &[2], &[0, 0, 0, 3, 0, 1, 0, 0]));
+    assert_eq!(labels(&files.open(Some(100_000)).unwrap()), [3, 65_536]);
     // i32 of rank 2: column 0 counts, whatever stands in the others.
     let rows = [0, 0, 0, 5, 255, 255, 255, 255, 0, 0, 0, 4, 0, 0, 9, 9];
     let files = Files::new(&pictures(2), &idx(0x0C, &[2, 2], &rows));
@@ -249,7 +252,8 @@ fn normalized_pixels_are_the_tutorials() {
 mod changed_by_others {
     use super::*;
     use std::fs::OpenOptions;
-    use ziffer_dataset::idx::IdxError;
+    use std::io::Write;
+    use ziffer_dataset::idx::{IdxError, IdxFile, install_sigbus_handler};
 
     /// 3,000 pictures of 1,000 pixels: some 730 pages.
     fn large() -> Files {
@@ -278,6 +282,7 @@ mod changed_by_others {
     #[test]
     #[cfg(target_os = "linux")]
     fn cut_short() {
+        install_sigbus_handler();
         for len in [0, 12, 4096, 1_000_000, 2_999_000] {
             let files = large();
             let dataset = files.open(None).unwrap();
@@ -310,25 +315,66 @@ mod changed_by_others {
         }
     }
 
+    /// Labels are read when the set is opened and never again, so there is nothing to be guarded either.
     #[test]
-    #[cfg(target_os = "linux")]
     fn labels_cut_short() {
         let files = large();
         let dataset = files.open(None).unwrap();
         cut(&files.labels, 8);
-        assert!(labels(&dataset).iter().all(|label| *label < 10));
-        assert!(dataset.check_unchanged().unwrap_err().to_string().contains("labels: was changed"));
+        assert!(labels(&dataset).into_iter().eq((0..3000).map(|index| index % 10)));
+        assert!(line(dataset.check_unchanged().unwrap_err()).contains("labels: was changed"));
     }
 
     #[test]
     fn labels_overwritten() {
+        // Each type that labels are in, and each that they are kept in.
+        for (type_code, classes) in
+            [(8, None), (8, Some(256)), (12, Some(10)), (12, None), (12, Some(1 << 20))]
+        {
+            let width = if type_code == 8 { 1 } else { 4 };
+            let values = |class: u8| [vec![0; width - 1], vec![class]].concat();
+            let before: Vec<u8> = (0..50).flat_map(|index| values(index % 10)).collect();
+            let after: Vec<u8> = (0..50).flat_map(|_| values(5)).collect();
+            let files = Files::new(&pictures(50), &idx(type_code, &[50], &before));
+            let dataset = files.open(classes).unwrap();
+            let fingerprint = dataset.view().fingerprint();
+            let mut file = OpenOptions::new().write(true).open(&files.labels).unwrap();
+            file.write_all(&idx(type_code, &[50], &after)).unwrap();
+            assert!(
+                labels(&dataset).into_iter().eq((0..50).map(|index| index % 10)),
+                "{type_code} {classes:?}"
+            );
+            assert_eq!(dataset.view().fingerprint(), fingerprint);
+            assert!(labels(&files.open(classes).unwrap()).into_iter().eq([5; 50]));
+            // Whatever the file system's clock says.
+            file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+            assert!(dataset.check_unchanged().is_err());
+        }
+    }
+
+    /// Between the checks of the file and the reading of the labels.
+    #[test]
+    fn labels_changed_while_the_set_is_opened() {
+        install_sigbus_handler();
         let files = large();
-        let dataset = files.open(None).unwrap();
-        let mut bytes = fs::read(&files.labels).unwrap();
-        bytes[8..].fill(200);
-        fs::write(&files.labels, bytes).unwrap();
-        assert!(labels(&dataset).iter().all(|label| *label < 10));
-        assert!(dataset.check_unchanged().is_err());
+        let opened = || (IdxFile::open(&files.images).unwrap(), IdxFile::open(&files.labels).unwrap());
+        let refused = |(images, labels)| {
+            let error = Dataset::from_files(images, labels, None).unwrap_err();
+            assert!(
+                matches!(&error, DatasetError::Idx(IdxError::Changed { path, .. }) if *path == files.labels)
+            );
+            assert!(line(error).contains("labels: was changed by another program while in use"));
+        };
+        let files_before = opened();
+        let mut file = OpenOptions::new().write(true).open(&files.labels).unwrap();
+        file.write_all(&idx(0x08, &[3000], &[1; 3000])).unwrap();
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        refused(files_before);
+        if cfg!(target_os = "linux") {
+            let files_before = opened();
+            cut(&files.labels, 8);
+            refused(files_before);
+        }
     }
 
     #[test]

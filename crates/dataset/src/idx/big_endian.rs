@@ -113,4 +113,36 @@ mod tests {
         assert_eq!(from_bytes::<f64>(&[]).len(), 0);
         assert_eq!(as_signed(&[0, 127, 128, 255]), [0, 127, -128, -1]);
     }
+
+    /// Views of `bytes` at every address and of every length, against values put together byte by byte. The boxes have no
+    /// byte to spare, so that Miri sees a reading beyond them.
+    fn agrees_with_copies<T: Scalar>(of_bytes: impl Fn(&[u8]) -> T) {
+        let size = T::ELEMENT_TYPE.size();
+        for len in 0..=3 * size + 1 {
+            let bytes: Box<[u8]> = (0..len).map(|at| (37 * at + 200) as u8).collect();
+            for start in 0..=len {
+                let view = from_bytes::<T>(&bytes[start..]);
+                let copies: Vec<T> = bytes[start..].chunks_exact(size).map(&of_bytes).collect();
+                assert_eq!(view.len(), (len - start) / size);
+                for (value, copy) in view.iter().zip(copies) {
+                    assert_eq!(value.get().to_be().as_ref(), copy.to_be().as_ref());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn views_agree_with_copies() {
+        agrees_with_copies(|bytes| bytes[0]);
+        agrees_with_copies(|bytes| bytes[0] as i8);
+        agrees_with_copies(|bytes| i16::from_be_bytes(bytes.try_into().unwrap()));
+        agrees_with_copies(|bytes| i32::from_be_bytes(bytes.try_into().unwrap()));
+        agrees_with_copies(|bytes| f32::from_be_bytes(bytes.try_into().unwrap()));
+        agrees_with_copies(|bytes| f64::from_be_bytes(bytes.try_into().unwrap()));
+        for len in 0..10 {
+            let bytes: Box<[u8]> = (0..len).map(|at| 120 + at).collect();
+            assert!(as_signed(&bytes).iter().zip(&bytes).all(|(signed, byte)| *signed == *byte as i8));
+            assert_eq!(as_signed(&bytes).len(), bytes.len());
+        }
+    }
 }

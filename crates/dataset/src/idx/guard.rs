@@ -1,9 +1,10 @@
 //! A mapped file that another process cuts short: an error instead of the end of this process.
 //!
-//! An access behind a file's new end raises `SIGBUS`. The handler here puts zeros under the rest of the mapping that
-//! the address lies in and notes that it did, so that reading goes on and [`Guard::is_cut`] tells of it after. It is
-//! installed with the first mapping. An address in no guarded mapping is not ours: the handler that was there before
-//! comes back and deals with it.
+//! An access behind a file's new end raises `SIGBUS`. The handler here maps zeros over the rest of the mapping that the
+//! address lies in and notes that it did, so that reading goes on and [`Guard::is_cut`] tells of it after. The program
+//! decides whether it is [installed](install), since handlers belong to the process; without it a guard is a note of
+//! addresses that nobody reads. An address in no guarded mapping is not ours: the handler that was there before comes
+//! back and deals with it.
 #![allow(unsafe_code, reason = "a signal handler, and pages put under an address")]
 
 use std::ffi::c_int;
@@ -28,11 +29,9 @@ struct Slot {
     start: AtomicUsize,
     end: AtomicUsize,
     is_cut: AtomicBool,
-    next: *const Slot,
+    /// The slot before it in [`SLOTS`], or null. Set before the slot is published and never after.
+    next: AtomicPtr<Slot>,
 }
-
-// SAFETY: `next` is set before a slot is shared and never after; it points to a slot that lives for ever.
-unsafe impl Sync for Slot {}
 
 impl Slot {
     /// A slot that is this caller's until it puts it back.
@@ -40,23 +39,29 @@ impl Slot {
         if let Some(slot) = all().find(|slot| !slot.taken.swap(true, SeqCst)) {
             return slot;
         }
-        let slot = Box::leak(Box::new(Slot {
+        // Shared from its first moment: a pointer that others follow must not come from a `&mut` that is used again.
+        let slot: &'static Slot = Box::leak(Box::new(Slot {
             taken: AtomicBool::new(true),
             version: AtomicUsize::new(0),
             start: AtomicUsize::new(0),
             end: AtomicUsize::new(0),
             is_cut: AtomicBool::new(false),
-            next: ptr::null(),
+            next: AtomicPtr::new(ptr::null_mut()),
         }));
         let mut head = SLOTS.load(SeqCst);
         loop {
-            slot.next = head;
-            match SLOTS.compare_exchange(head, slot, SeqCst, SeqCst) {
-                // SAFETY: the box was leaked, and from here on nobody has it but by shared reference.
-                Ok(_) => return unsafe { &*ptr::from_mut(slot) },
+            slot.next.store(head, SeqCst);
+            match SLOTS.compare_exchange(head, ptr::from_ref(slot).cast_mut(), SeqCst, SeqCst) {
+                Ok(_) => return slot,
                 Err(newer) => head = newer,
             }
         }
+    }
+
+    /// Gives it to the next who takes one.
+    fn put_back(&self) {
+        self.set(0..0);
+        self.taken.store(false, SeqCst);
     }
 
     fn set(&self, addresses: Range<usize>) {
@@ -75,14 +80,16 @@ impl Slot {
 }
 
 fn all() -> impl Iterator<Item = &'static Slot> {
-    // SAFETY: every slot that SLOTS or `next` points to was leaked, so the reference is good for ever, and is only
-    // used as shared from the moment when it can be reached.
-    std::iter::successors(unsafe { SLOTS.load(SeqCst).cast_const().as_ref() }, |slot| unsafe {
-        slot.next.as_ref()
-    })
+    let follow = |link: &AtomicPtr<Slot>| {
+        // SAFETY: SLOTS and `next` are null or point to a slot that was leaked, so the reference is good for ever. There
+        // never is a `&mut` to a slot: it is leaked as `&Slot`, and all of its fields are atomics.
+        unsafe { link.load(SeqCst).cast_const().as_ref() }
+    };
+    std::iter::successors(follow(&SLOTS), move |slot| follow(&slot.next))
 }
 
-/// Guards a mapping while it lives, which must not be longer than the mapping.
+/// Guards a mapping while it lives, which must not be longer than the mapping. It takes effect with [`install`], called
+/// before or after.
 #[derive(Debug)]
 pub(super) struct Guard(&'static Slot);
 
@@ -92,7 +99,6 @@ impl Guard {
     /// # Safety
     /// `bytes` is the whole of a read-only mapping of a file, and the guard is dropped before that is unmapped.
     pub(super) unsafe fn new(bytes: &[u8]) -> Guard {
-        install();
         let slot = Slot::take();
         slot.is_cut.store(false, SeqCst);
         slot.set(bytes.as_ptr().addr()..bytes.as_ptr().addr() + bytes.len());
@@ -107,13 +113,12 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.set(0..0);
-        self.0.taken.store(false, SeqCst);
+        self.0.put_back();
     }
 }
 
-/// Puts the handler in place, once. Should the system refuse, which it has no reason for, all is as without a guard.
-fn install() {
+/// Installs the handler, once. Should the system refuse, which it has no reason for, all is as without it.
+pub(super) fn install() {
     BEFORE.get_or_init(|| {
         // SAFETY: sysconf has no preconditions; sigaction reads and writes structures that live here; all zeros are a
         // valid sigaction of default action; the handler does what a handler may, see there.
@@ -190,15 +195,19 @@ extern "C" fn on_bus_error(signal: c_int, info: *mut libc::siginfo_t, _: *mut li
 mod tests {
     #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, and bytes that must be read")]
 
+    use std::fs::File;
     use std::os::unix::process::ExitStatusExt;
     use std::process::{Command, Stdio};
 
+    use ndarray::Array1;
+
     use super::*;
+    use crate::idx::{IdxError, IdxFile, write_idx};
 
     #[test]
     fn slots_are_used_again() {
         let pages = [0; 8192];
-        for _ in 0..10_000 {
+        for _ in 0..if cfg!(miri) { 100 } else { 10_000 } {
             // SAFETY: the bytes outlive the guard; they are no mapping, but no access to them ever faults.
             drop(unsafe { Guard::new(&pages) });
         }
@@ -206,39 +215,136 @@ mod tests {
         assert!(all().count() < 1000, "{} slots", all().count());
     }
 
-    /// How a process of this test's own ends, which goes by `way` after it has guarded a mapping.
+    /// Threads take slots and return them: no two hold one at a time, and whoever looks sees whole ranges. It needs neither
+    /// a handler nor a mapping, so that Miri can run it.
+    #[test]
+    fn threads_take_and_return_slots() {
+        const THREADS: usize = 4;
+        const LEN: usize = 1000;
+        let rounds = if cfg!(miri) { 20 } else { 2000 };
+        let holders: Vec<AtomicUsize> = (0..THREADS).map(|_| AtomicUsize::new(0)).collect();
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let holders = &holders;
+                scope.spawn(move || {
+                    // Below any mapping's addresses, and different in each thread.
+                    let start = 1 + thread * LEN;
+                    for _ in 0..rounds {
+                        let slot = Slot::take();
+                        slot.set(start..start + LEN);
+                        holders[thread].store(ptr::from_ref(slot).addr(), SeqCst);
+                        let sharing =
+                            holders.iter().filter(|held| held.load(SeqCst) == ptr::from_ref(slot).addr());
+                        assert_eq!(sharing.count(), 1);
+                        assert_eq!(slot.addresses(), Some(start..start + LEN));
+                        for addresses in
+                            all().filter_map(Slot::addresses).filter(|range| range.start <= THREADS * LEN)
+                        {
+                            assert!(addresses.is_empty() || addresses.len() == LEN, "{addresses:?}");
+                        }
+                        holders[thread].store(0, SeqCst);
+                        slot.put_back();
+                    }
+                });
+            }
+        });
+    }
+
+    /// What the process does at a `SIGBUS`.
+    fn action() -> (usize, c_int) {
+        // SAFETY: sigaction with no new action only writes the old one into the structure, of which all zeros are a value.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            assert_eq!(libc::sigaction(libc::SIGBUS, ptr::null(), &raw mut action), 0);
+            (action.sa_sigaction, action.sa_flags)
+        }
+    }
+
+    const WAY: &str = "ZIFFER_TEST_BUS_ERROR";
+
+    /// How a process of this test's own ends, which goes by `way`: the signal that killed it, if one did.
     fn end_of(way: &str) -> Option<c_int> {
-        let name = "idx::guard::tests::bus_errors_of_others_end_the_process";
+        let name = "idx::guard::tests::bus_errors_by_process";
         let child = Command::new(std::env::current_exe().unwrap())
             .args([name, "--exact", "--test-threads=1"])
             .env(WAY, way)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .status();
-        child.unwrap().signal()
+            .status()
+            .unwrap();
+        assert!(child.success() || child.signal().is_some(), "{way}: {child}");
+        child.signal()
     }
 
-    const WAY: &str = "ZIFFER_TEST_BUS_ERROR";
-
+    /// Each way in a process of its own, for there is one handler in a process.
     #[test]
-    fn bus_errors_of_others_end_the_process() {
-        let file = tempfile::tempfile().unwrap();
-        file.set_len(100_000).unwrap();
-        // SAFETY: the bytes are a mapping of a file, read-only, and the guard is dropped first.
+    fn bus_errors_by_process() {
+        let Ok(way) = std::env::var(WAY) else {
+            assert_eq!(end_of("a file, and nobody asked for the handler"), Some(libc::SIGBUS));
+            assert_eq!(end_of("a file, and the handler"), None);
+            assert_eq!(end_of("a file that is older than the handler"), None);
+            assert_eq!(end_of("a guarded mapping"), None);
+            assert_eq!(end_of("a mapping that nobody guards"), Some(libc::SIGBUS));
+            assert_eq!(end_of("a mapping that was guarded once"), Some(libc::SIGBUS));
+            assert_eq!(end_of("a signal from somebody"), Some(libc::SIGBUS));
+            return;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        write_idx(&path, &Array1::<u8>::ones(100_000)).unwrap();
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        // SAFETY: the bytes are a mapping of a file, read-only, and guards are dropped first.
         let map = unsafe { memmap2::Mmap::map(&file) }.unwrap();
-        match std::env::var(WAY).as_deref() {
-            Ok("a mapping that nobody guards") => {
+        let reads_zeros = |idx: IdxFile| {
+            idx.check_unchanged().unwrap();
+            file.set_len(0).unwrap();
+            assert_eq!((idx.payload()[50_000], idx.payload()[99_999], idx.payload()[0]), (0, 0, 0));
+            let error = idx.check_unchanged().unwrap_err();
+            assert!(matches!(error, IdxError::Changed { expected: 100_008, found: 0, .. }), "{error}");
+        };
+        match &*way {
+            "a file, and nobody asked for the handler" => {
+                let before = action();
+                let idx = IdxFile::open(&path).unwrap();
+                assert_eq!(action(), before, "the library has installed something");
+                file.set_len(0).unwrap();
+                println!("{}", idx.payload()[50_000]);
+            }
+            "a file, and the handler" => {
+                let before = action();
+                install();
+                assert_ne!(action(), before);
+                reads_zeros(IdxFile::open(&path).unwrap());
+            }
+            "a file that is older than the handler" => {
+                let idx = IdxFile::open(&path).unwrap();
+                install();
+                let installed = action();
+                install();
+                assert_eq!(action(), installed);
+                reads_zeros(idx);
+            }
+            "a guarded mapping" => {
+                install();
+                // SAFETY: as above.
+                let guard = unsafe { Guard::new(&map) };
+                file.set_len(0).unwrap();
+                assert_eq!((map[50_000], map[99_999], map[0]), (0, 0, 0));
+                assert!(guard.is_cut());
+            }
+            "a mapping that nobody guards" => {
                 install();
                 file.set_len(0).unwrap();
                 println!("{}", map[50_000]);
             }
-            Ok("one that was guarded once") => {
+            "a mapping that was guarded once" => {
+                install();
                 // SAFETY: as above.
                 drop(unsafe { Guard::new(&map) });
                 file.set_len(0).unwrap();
                 println!("{}", map[50_000]);
             }
-            Ok("a signal from somebody") => {
+            "a signal from somebody" => {
                 install();
                 // The standard library's own handler, which was there before, lets the first one pass.
                 for _ in 0..2 {
@@ -246,19 +352,7 @@ mod tests {
                     unsafe { libc::raise(libc::SIGBUS) };
                 }
             }
-            Ok("none") => {
-                // SAFETY: as above.
-                let guard = unsafe { Guard::new(&map) };
-                file.set_len(0).unwrap();
-                assert_eq!((map[50_000], map[99_999], map[0]), (0, 0, 0));
-                assert!(guard.is_cut());
-            }
-            _ => {
-                assert_eq!(end_of("a mapping that nobody guards"), Some(libc::SIGBUS));
-                assert_eq!(end_of("one that was guarded once"), Some(libc::SIGBUS));
-                assert_eq!(end_of("a signal from somebody"), Some(libc::SIGBUS));
-                assert_eq!(end_of("none"), None);
-            }
+            unknown => panic!("{unknown}"),
         }
     }
 }

@@ -25,9 +25,10 @@ impl Mapping {
         // SAFETY: the mapping is read-only and owned by the returned value, and every borrow of its bytes is tied to
         // that value. What remains is a change of the file by somebody else. This crate never changes a file in place:
         // it writes beside and renames, which leaves the mapped file as it was. Of other programs, one that truncates
-        // the file leaves zeros to be read, by the guard, or, without it, ends this process by SIGBUS, not in wrong
-        // memory; an overwritten byte is another `u8`, always a valid one. No length, offset or index is ever read
-        // through the mapping again after opening: the header is parsed once, and a label is bounded at each reading.
+        // the file ends this process by SIGBUS, not in wrong memory, or, with the handler, leaves zeros to be read; an
+        // overwritten byte is another `u8`, always a valid one. Nothing that memory safety rests on is read through the
+        // mapping: the header is parsed from a copy, labels are copied before they are checked, and no other value
+        // becomes a length, an offset or an index.
         let map = unsafe { Mmap::map(file) }?;
         Ok(Mapping {
             // SAFETY: these are the whole of the mapping, which the same value owns and drops after the guard.
