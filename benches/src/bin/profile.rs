@@ -1,16 +1,17 @@
-//! Where the microseconds of a training step go: per phase and thread, medians over stretches of a hundred steps.
+//! Where the microseconds of a training step go: per section of the plan and thread, medians over runs of a hundred steps.
 //!
 //! `profile [UNITS,UNITS BATCH]`: the tutorial's network, or another.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "it is a program")]
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::error::Error;
 
 use ziffer_benches::mnist;
 use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::team::Team;
-use ziffer_nn::training::{Lap, Profile};
+use ziffer_nn::layer::InputType;
+use ziffer_nn::training::{Plan, Profile, Section};
 use ziffer_nn::{Activation, Adam, Sequential, SparseCategoricalCrossentropy, Training};
 use ziffer_trainer::Pixels;
 
@@ -23,33 +24,43 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         _ => (vec![128, 64], 32, 100),
     };
-    println!("| lap | 1 thread | 2 threads: first | second |\n|---|---|---|---|");
-    let mut table: BTreeMap<Lap, [f64; 3]> = BTreeMap::new();
-    let mut column = 0;
     for threads in [1, 2] {
-        for profile in profiles(&hidden, batch, steps, threads)? {
-            for (lap, microseconds) in profile {
-                table.entry(lap).or_default()[column] = microseconds;
+        let (plan, profiles) = profiles(&hidden, batch, steps, threads)?;
+        println!("{plan}");
+        print!("| stage | section |");
+        (1..=threads).for_each(|thread| print!(" thread {thread}, us |"));
+        println!("\n|---|---|{}", "---|".repeat(threads));
+        let mut sums = vec![0.0; threads];
+        for (section, _) in &profiles[0] {
+            let (stage, name) = match *section {
+                Section::Task { stage, task, .. } => (stage, plan.task_name(task)),
+                Section::Barrier { stage } => (stage, "barrier".to_owned()),
+            };
+            print!("| {} | {name} |", stage + 1);
+            for (profile, sum) in profiles.iter().zip(&mut sums) {
+                let time = profile.iter().find(|(other, _)| other == section).map_or(0.0, |(_, time)| *time);
+                *sum += time;
+                print!(" {time:.2} |");
             }
-            column += 1;
+            println!();
         }
+        print!("| | all |");
+        sums.iter().for_each(|sum| print!(" {sum:.2} |"));
+        println!("\n");
     }
-    let mut sums = [0.0; 3];
-    for (lap, row) in table {
-        sums.iter_mut().zip(&row).for_each(|(sum, x)| *sum += x);
-        println!("| {lap:?} | {:.2} | {:.2} | {:.2} |", row[0], row[1], row[2]);
-    }
-    println!("| all | {:.2} | {:.2} | {:.2} |", sums[0], sums[1], sums[2]);
     Ok(())
 }
 
-/// For each member its laps in microseconds a step.
+/// Of each thread its sections, in the order of a step, in microseconds a step.
+type Times = Vec<(Section, f64)>;
+
+/// The plan, and for each thread the median time of its sections.
 fn profiles(
     hidden: &[usize],
     batch: usize,
     steps: usize,
     threads: usize,
-) -> Result<Vec<BTreeMap<Lap, f64>>, Box<dyn Error>> {
+) -> Result<(Plan, Vec<Times>), Box<dyn Error>> {
     let set = mnist()?;
     let samples = Pixels(set.train.view());
     let mut network = Sequential::new([28, 28]).flatten();
@@ -57,28 +68,32 @@ fn profiles(
         network = network.dense(units, Activation::Relu);
     }
     let mut model = network.dense(10, Activation::Softmax).build(0)?;
+    let plan = Plan::for_threads(&model, InputType::Pixels, threads);
     let mut order: Vec<u32> = (0..60_000).collect();
     Stream::new(0, Purpose::Shuffle, 0).shuffle(&mut order);
     let team = Team::new(threads)?;
     let mut training = Training::new(&model, Adam::default(), batch)?;
     let loss = SparseCategoricalCrossentropy::default();
-    let mut laps: Vec<BTreeMap<Lap, Vec<f64>>> = vec![BTreeMap::new(); threads];
-    for stretch in order.chunks_exact(batch * steps).cycle().take(60) {
-        let (result, watches) =
-            training.run_watched::<_, Profile>(&mut model, &loss, &samples, stretch, (&team).into());
+    let mut sections: Vec<Vec<Section>> = vec![Vec::new(); threads];
+    let mut times: Vec<HashMap<Section, Vec<f64>>> = vec![HashMap::new(); threads];
+    for run in order.chunks_exact(batch * steps).cycle().take(60) {
+        let (result, profiles) =
+            training.run_profiled::<_, Profile>(&mut model, &loss, &samples, run, (&team).into());
         result?;
-        for (laps, watch) in laps.iter_mut().zip(watches) {
-            for (lap, time) in watch.laps() {
-                laps.entry(lap).or_default().push(time.as_secs_f64() * 1e6 / steps as f64);
+        for ((sections, times), profile) in sections.iter_mut().zip(&mut times).zip(profiles) {
+            *sections = profile.sections().into_iter().map(|(section, _)| section).collect();
+            for (section, time) in profile.sections() {
+                times.entry(section).or_default().push(time.as_secs_f64() * 1e6 / steps as f64);
             }
         }
     }
-    let median = |mut times: Vec<f64>| {
+    let median = |times: &[f64]| {
+        let mut times = times.to_vec();
         times.sort_unstable_by(f64::total_cmp);
         times[times.len() / 2]
     };
-    Ok(laps
-        .into_iter()
-        .map(|laps| laps.into_iter().map(|(lap, times)| (lap, median(times))).collect())
-        .collect())
+    let of_thread = |(sections, times): (Vec<Section>, &HashMap<Section, Vec<f64>>)| {
+        sections.into_iter().map(|section| (section, median(&times[&section]))).collect()
+    };
+    Ok((plan, sections.into_iter().zip(&times).map(of_thread).collect()))
 }

@@ -1,21 +1,21 @@
-//! A layer of one's own: written, held to central differences, and trained in a stack.
+//! A layer of one's own: written, compared with central differences, trained in a stack, saved, loaded and exported.
 //!
 //! `cargo run --release -p ziffer-nn --features gradcheck --example own_layer`
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::error::Error;
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use ziffer_nn::gradcheck::GradCheck;
 use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::team::Team;
 use ziffer_nn::{
-    Activation, Adam, Initializer, Input, Layer, Output, Part, Scalar, Sequential, Sink,
-    SparseCategoricalCrossentropy, Training, WeightSpec, Weights, WithClasses,
+    Activation, Adam, Context, GradientSink, Initializer, Input, Layer, LayerError, Model, Scalar, Sequential,
+    SparseCategoricalCrossentropy, Training, WeightSpec, Weights, WithClasses, onnx, register_layer,
 };
 
 /// y = a * x, with a factor a for each number of a sample: shapes x \[B, I\], a \[I\], y \[B, I\].
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Gain {
     inputs: usize,
 }
@@ -25,16 +25,22 @@ impl<T: Scalar> Layer<T> for Gain {
         "Gain"
     }
 
-    fn build(&mut self, input_shape: &[usize]) -> Result<Vec<usize>, String> {
+    fn build(&mut self, input_shape: &[usize]) -> Result<Vec<usize>, LayerError> {
         self.inputs = input_shape.iter().product();
         Ok(input_shape.to_vec())
     }
 
     fn weights(&self) -> Vec<WeightSpec> {
-        vec![WeightSpec { name: "factor", shape: vec![self.inputs], initializer: Initializer::Ones }]
+        vec![WeightSpec::new("factor", [self.inputs], Initializer::Ones)]
     }
 
-    fn forward(&self, weights: Weights<'_, T>, x: Input<'_, T>, mut y: ArrayViewMut2<'_, T>, _: Output) {
+    fn forward(
+        &self,
+        _: &mut Context<'_, T>,
+        weights: Weights<'_, T>,
+        x: Input<'_, T>,
+        mut y: ArrayViewMut2<'_, T>,
+    ) {
         y.assign(&x.to_real());
         y *= &weights.vector(0);
     }
@@ -42,12 +48,12 @@ impl<T: Scalar> Layer<T> for Gain {
     /// d_x = a * d_y. What stays in `d` is d_y, which `gradient` takes from there.
     fn backward(
         &self,
+        _: &mut Context<'_, T>,
         weights: Weights<'_, T>,
         _: Input<'_, T>,
         _: ArrayView2<'_, T>,
         d: ArrayViewMut2<'_, T>,
         d_x: Option<ArrayViewMut2<'_, T>>,
-        _: Output,
     ) {
         if let Some(mut d_x) = d_x {
             d_x.assign(&d);
@@ -55,13 +61,22 @@ impl<T: Scalar> Layer<T> for Gain {
         }
     }
 
-    /// d_a = sum over the batch of x * d_y, for this part's factors.
-    fn gradient(&self, x: Input<'_, T>, d: ArrayView2<'_, T>, part: Part, sink: &mut dyn Sink<T>) {
-        let own = part.of(self.inputs);
+    /// d_a = sum over the batch of x * d_y, for the factors that this thread owns.
+    fn gradient(&self, x: Input<'_, T>, d: ArrayView2<'_, T>, _: &[T], sink: &mut GradientSink<'_, T>) {
+        let owned = sink.range(0);
         let x = x.to_real();
-        let columns = |of: ArrayView2<'_, T>| of.slice_axis(Axis(1), own.clone().into()).to_owned();
-        let gradient = (columns(x.view()) * columns(d)).sum_axis(Axis(0));
-        sink.accept(0, own.start, gradient.as_slice().expect("a new vector"));
+        let products = &x.slice(s![.., owned.clone()]) * &d.slice(s![.., owned]);
+        sink.push(0, products.sum_axis(Axis(0)).as_slice().expect("a new vector"));
+    }
+
+    fn export_onnx(
+        &self,
+        graph: &mut onnx::Graph,
+        layer: &onnx::ExportedLayer<'_>,
+        input: &str,
+    ) -> Result<String, onnx::Unsupported> {
+        let factor = graph.weight(layer, 0);
+        Ok(graph.node("Mul", &[input, &factor], &layer.value("product")))
     }
 }
 
@@ -95,5 +110,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(factors) = model.weight("gain.factor") {
         println!("factors {factors:.2}");
     }
+
+    // A model's file has the class and the settings of each layer; what makes a layer of them is registered once.
+    register_layer("Gain", |_| Ok(Gain::default()))?;
+    let loaded = Model::from_safetensors(&model.to_safetensors())?;
+    assert_eq!(loaded.weights_sha256(), model.weights_sha256());
+    let graph = loaded.to_onnx(onnx::PixelType::F32)?;
+    println!("loaded, and exported to {} bytes of ONNX", graph.len());
     Ok(())
 }

@@ -1,13 +1,14 @@
 //! Dense: y = f(x W + b).
 
-use std::ops::Range;
-
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 use serde_json::{Map, Value};
-use ziffer_tensor::{Activation, Scalar, matmul, pixels, reduce};
+use ziffer_tensor::{Activation, Scalar, matmul, pixels};
 
 use crate::Initializer;
-use crate::layer::{Input, Layer, Output, Part, Sink, WeightSpec, Weights};
+use crate::layer::{
+    Context, GradientSink, Input, Layer, LayerError, Output, Sharing, WeightSpec, Weights,
+};
+use crate::onnx;
 
 /// A fully connected layer, as Keras's `Dense`: y = f(x W + b) with W the kernel \[I, O\] and b the bias \[O\].
 ///
@@ -15,6 +16,7 @@ use crate::layer::{Input, Layer, Output, Part, Sink, WeightSpec, Weights};
 /// |---|---|---|
 /// | units | O, at least 1 | - |
 /// | activation | f | linear |
+/// | use_bias | whether there is a b | true |
 /// | kernel_initializer | how W starts | Glorot uniform |
 ///
 /// The bias starts at zero.
@@ -22,6 +24,7 @@ use crate::layer::{Input, Layer, Output, Part, Sink, WeightSpec, Weights};
 pub struct Dense {
     units: usize,
     activation: Activation,
+    use_bias: bool,
     kernel_initializer: Initializer,
     /// I, known once built.
     inputs: usize,
@@ -30,10 +33,17 @@ pub struct Dense {
 impl Dense {
     /// A layer of `units` outputs.
     pub fn new(units: usize, activation: Activation) -> Self {
-        Self { units, activation, kernel_initializer: Initializer::GlorotUniform, inputs: 0 }
+        let kernel_initializer = Initializer::GlorotUniform;
+        Self { units, activation, use_bias: true, kernel_initializer, inputs: 0 }
     }
 
-    /// With another start for the kernel.
+    /// Sets whether there is a bias.
+    pub fn use_bias(mut self, use_bias: bool) -> Self {
+        self.use_bias = use_bias;
+        self
+    }
+
+    /// Sets how the kernel starts.
     pub fn kernel_initializer(mut self, initializer: Initializer) -> Self {
         self.kernel_initializer = initializer;
         self
@@ -50,38 +60,36 @@ impl<T: Scalar> Layer<T> for Dense {
         "Dense"
     }
 
-    fn build(&mut self, input_shape: &[usize]) -> Result<Vec<usize>, String> {
+    fn build(&mut self, input_shape: &[usize]) -> Result<Vec<usize>, LayerError> {
         let [inputs] = *input_shape else {
-            return Err(format!("expects a flat input, found {input_shape:?}; put flatten() before it"));
+            return Err(format!("expects a flat input, found {input_shape:?}; put flatten() before it").into());
         };
         if inputs == 0 {
-            return Err("its input is empty".to_owned());
+            return Err("its input is empty".into());
         }
         if self.units == 0 {
-            return Err("units is 0, expected at least 1".to_owned());
+            return Err("units is 0, expected at least 1".into());
         }
         if inputs.checked_mul(self.units).is_none_or(|weights| weights > isize::MAX as usize / 64) {
-            return Err(format!("a kernel of [{inputs}, {}] does not fit into memory", self.units));
+            return Err(format!("a kernel of [{inputs}, {}] does not fit into memory", self.units).into());
         }
         self.inputs = inputs;
         Ok(vec![self.units])
     }
 
     fn weights(&self) -> Vec<WeightSpec> {
-        vec![
-            WeightSpec {
-                name: "kernel",
-                shape: vec![self.inputs, self.units],
-                initializer: self.kernel_initializer,
-            },
-            WeightSpec { name: "bias", shape: vec![self.units], initializer: Initializer::Zeros },
-        ]
+        let kernel = WeightSpec::new("kernel", [self.inputs, self.units], self.kernel_initializer);
+        let bias = WeightSpec::new("bias", [self.units], Initializer::Zeros);
+        if self.use_bias { vec![kernel, bias] } else { vec![kernel] }
     }
 
     fn config(&self) -> Map<String, Value> {
         let mut config = Map::new();
         config.insert("units".to_owned(), self.units.into());
         config.insert("activation".to_owned(), self.activation.name().into());
+        if !self.use_bias {
+            config.insert("use_bias".to_owned(), false.into());
+        }
         config.insert("kernel_initializer".to_owned(), self.kernel_initializer.name().into());
         config
     }
@@ -90,9 +98,31 @@ impl<T: Scalar> Layer<T> for Dense {
         self.activation == Activation::Softmax
     }
 
-    fn forward(&self, weights: Weights<'_, T>, x: Input<'_, T>, y: ArrayViewMut2<'_, T>, output: Output) {
-        let (kernel, bias) = (weights.matrix(KERNEL, self.inputs), weights.vector(BIAS));
-        let activation = if output == Output::Logits { Activation::Linear } else { self.activation };
+    fn sharing(&self) -> Sharing {
+        if self.activation == Activation::Softmax { Sharing::Rows } else { Sharing::RowsOrOutputs }
+    }
+
+    /// Zeros in the place of a bias.
+    fn scratch(&self) -> usize {
+        if self.use_bias { 0 } else { self.units }
+    }
+
+    fn forward(
+        &self,
+        context: &mut Context<'_, T>,
+        weights: Weights<'_, T>,
+        x: Input<'_, T>,
+        y: ArrayViewMut2<'_, T>,
+    ) {
+        let kernel = weights.matrix(KERNEL, self.inputs);
+        let activation = if context.output() == Output::Logits { Activation::Linear } else { self.activation };
+        let bias = if self.use_bias {
+            weights.vector(BIAS)
+        } else {
+            let zeros = &mut context.scratch()[..kernel.ncols()];
+            zeros.fill(T::zero());
+            ArrayView1::from(&*zeros)
+        };
         match x {
             Input::Real(x) => matmul::serial::affine(x, kernel, Some(bias), activation, y),
             Input::Pixels(x) => pixels::affine(x, kernel, bias, activation, y),
@@ -101,14 +131,14 @@ impl<T: Scalar> Layer<T> for Dense {
 
     fn backward(
         &self,
+        context: &mut Context<'_, T>,
         weights: Weights<'_, T>,
         _: Input<'_, T>,
         y: ArrayView2<'_, T>,
         mut d: ArrayViewMut2<'_, T>,
         d_x: Option<ArrayViewMut2<'_, T>>,
-        output: Output,
     ) {
-        if output == Output::Activated {
+        if context.output() == Output::Activated {
             let y = y.to_slice().expect("outputs in C order");
             let d = d.as_slice_mut().expect("gradients in C order");
             self.activation.backward(y, d, self.units);
@@ -118,27 +148,23 @@ impl<T: Scalar> Layer<T> for Dense {
         }
     }
 
-    fn gradient(&self, x: Input<'_, T>, d: ArrayView2<'_, T>, part: Part, sink: &mut dyn Sink<T>) {
-        let rows = part.of(self.inputs);
-        if let Some(parameters) = sink.adam(KERNEL, self.units, rows.clone()) {
-            match x {
-                Input::Real(x) => matmul::serial::matmul_tn_adam(x, d, rows, parameters),
-                Input::Pixels(x) => pixels::matmul_tn_adam(x, d, rows, parameters),
-            }
-        } else {
-            let to_sink = &mut |row: usize, gradient: &[T]| sink.accept(KERNEL, row * self.units, gradient);
-            match x {
-                Input::Real(x) => matmul::serial::matmul_tn(x, d, rows, to_sink),
-                Input::Pixels(x) => pixels::matmul_tn(x, d, rows, to_sink),
-            }
-        }
-        if part.is_last() {
-            sink.accept(BIAS, 0, reduce::sum_rows(d).as_slice().expect("a new vector"));
+    fn gradient(&self, x: Input<'_, T>, d: ArrayView2<'_, T>, _: &[T], sink: &mut GradientSink<'_, T>) {
+        sink.push_product(KERNEL, x, d);
+        if self.use_bias {
+            sink.push_column_sums(BIAS, d);
         }
     }
 
-    fn part_of_outputs(&self, outputs: Range<usize>) -> Option<Box<dyn Layer<T>>> {
-        let part = Self { units: outputs.len(), ..self.clone() };
-        (self.activation != Activation::Softmax).then(|| Box::new(part) as Box<dyn Layer<T>>)
+    fn export_onnx(
+        &self,
+        graph: &mut onnx::Graph,
+        layer: &onnx::ExportedLayer<'_>,
+        input: &str,
+    ) -> Result<String, onnx::Unsupported> {
+        let mut inputs = vec![input.to_owned()];
+        inputs.extend((0..if self.use_bias { 2 } else { 1 }).map(|weight| graph.weight(layer, weight)));
+        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        let affine = graph.node("Gemm", &inputs, &layer.value("affine"));
+        Ok(graph.activation(self.activation, &affine, &layer.value("activated")))
     }
 }

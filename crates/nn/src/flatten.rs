@@ -3,7 +3,8 @@
 use ndarray::{ArrayView2, ArrayViewMut2};
 use ziffer_tensor::Scalar;
 
-use crate::{Input, Layer, Output, Weights};
+use crate::layer::{Context, Input, InputType, Layer, LayerError, Mode, Weights};
+use crate::onnx;
 
 /// Makes the shape of a sample flat, as Keras's `Flatten`. It costs nothing: samples lie flat already.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,29 +15,44 @@ impl<T: Scalar> Layer<T> for Flatten {
         "Flatten"
     }
 
-    fn build(&mut self, input_shape: &[usize]) -> Result<Vec<usize>, String> {
+    fn build(&mut self, input_shape: &[usize]) -> Result<Vec<usize>, LayerError> {
         Ok(vec![input_shape.iter().product()])
     }
 
-    fn is_identity(&self) -> bool {
+    fn is_identity(&self, _: Mode, _: InputType) -> bool {
         true
     }
 
-    fn forward(&self, _: Weights<'_, T>, x: Input<'_, T>, mut y: ArrayViewMut2<'_, T>, _: Output) {
+    fn forward(
+        &self,
+        _: &mut Context<'_, T>,
+        _: Weights<'_, T>,
+        x: Input<'_, T>,
+        mut y: ArrayViewMut2<'_, T>,
+    ) {
         y.assign(&x.to_real());
     }
 
     fn backward(
         &self,
+        _: &mut Context<'_, T>,
         _: Weights<'_, T>,
         _: Input<'_, T>,
         _: ArrayView2<'_, T>,
         d: ArrayViewMut2<'_, T>,
         d_x: Option<ArrayViewMut2<'_, T>>,
-        _: Output,
     ) {
         if let Some(mut d_x) = d_x {
             d_x.assign(&d);
         }
+    }
+
+    fn export_onnx(
+        &self,
+        graph: &mut onnx::Graph,
+        layer: &onnx::ExportedLayer<'_>,
+        input: &str,
+    ) -> Result<String, onnx::Unsupported> {
+        Ok(graph.flatten(input, &layer.value("flat")))
     }
 }

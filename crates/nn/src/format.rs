@@ -11,11 +11,10 @@ use std::path::{Path, PathBuf};
 use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use serde_json::{Map, Value, json};
-use ziffer_tensor::Activation;
 
-use crate::layer::Layer;
-use crate::model::Placed;
-use crate::{BuildError, Dense, Flatten, Initializer, Model, OneLine, Sequential, Staged};
+use crate::model::LayerSlot;
+use crate::registry;
+use crate::{BuildError, Model, OneLine, Sequential, Staged};
 
 /// The most that a header may have, as the format has it.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
@@ -96,23 +95,46 @@ impl Model<f32> {
     /// If it cannot be read, is damaged, or says nothing of its architecture.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, FormatError> {
         let path = path.as_ref();
-        let bytes = read(path)?;
+        Self::parse(&read(path)?, path)
+    }
+
+    /// Reads a model from the bytes of a file that [`save`](Self::save) wrote, or from
+    /// [`to_safetensors`](Self::to_safetensors).
+    ///
+    /// ```
+    /// use ziffer_nn::{Activation, Model, Sequential};
+    /// let model = Sequential::new([4]).dense(2, Activation::Softmax).build(0)?;
+    /// let copy = Model::from_safetensors(&model.to_safetensors())?;
+    /// assert_eq!(copy.weights_sha256(), model.weights_sha256());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load).
+    pub fn from_safetensors(bytes: &[u8]) -> Result<Self, FormatError> {
+        Self::parse(bytes, Path::new("the model's bytes"))
+    }
+
+    fn parse(bytes: &[u8], path: &Path) -> Result<Self, FormatError> {
         let mismatch = |problem| FormatError::Mismatch { path: path.to_owned(), problem };
         let damaged = |source| FormatError::Damaged { path: path.to_owned(), source };
         let misfit = |source| FormatError::Architecture { path: path.to_owned(), source };
-        let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
-        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
+        let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
         let architecture =
             metadata.metadata().as_ref().and_then(|metadata| metadata.get(ARCHITECTURE)).ok_or_else(
                 || mismatch(format!("no \"{ARCHITECTURE}\" in its metadata; was it saved by ziffer?")),
             )?;
-        let sequential = from_architecture(architecture)
+        let (sequential, described) = from_architecture(architecture)
             .map_err(|problem| mismatch(format!("the architecture in the metadata is wrong: {problem}")))?;
-        let (input_shape, layers) = sequential.place().map_err(misfit)?;
+        let (input_shape, mut layers) = sequential.place().map_err(misfit)?;
+        for (slot, trainable) in layers.iter_mut().zip(described.trainable) {
+            slot.trainable = trainable;
+        }
         // Before memory is taken for the weights: a small file may speak of large ones.
-        let tensors = tensors(&file, layers.iter().flat_map(Placed::weight_shapes)).map_err(mismatch)?;
-        let mut model = Model::new(input_shape, layers).map_err(|error| misfit(error.into()))?;
-        model.copy_weights(&tensors);
+        let tensors = tensors(&file, layers.iter().flat_map(LayerSlot::weight_shapes)).map_err(mismatch)?;
+        let mut model = Model::new(input_shape, layers, described.takes_pixels).map_err(|error| misfit(error.into()))?;
+        model.set_weights(&tensors);
         Ok(model)
     }
 
@@ -125,34 +147,77 @@ impl Model<f32> {
         let bytes = read(path)?;
         let file = SafeTensors::deserialize(&bytes)
             .map_err(|source| FormatError::Damaged { path: path.to_owned(), source })?;
-        let tensors = tensors(&file, self.placed().iter().flat_map(Placed::weight_shapes))
+        let tensors = tensors(&file, self.slots().iter().flat_map(LayerSlot::weight_shapes))
             .map_err(|problem| FormatError::Mismatch { path: path.to_owned(), problem })?;
-        self.copy_weights(&tensors);
+        self.set_weights(&tensors);
         Ok(())
     }
 
+    /// Sets those weights that a safetensors file has tensors of the same name and shape for, and that `wanted` says yes to.
+    /// Returns their names.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is damaged. The model is then as it was.
+    pub fn load_some_weights(
+        &mut self,
+        path: impl AsRef<Path>,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<String>, FormatError> {
+        let path = path.as_ref();
+        let bytes = read(path)?;
+        let file = SafeTensors::deserialize(&bytes)
+            .map_err(|source| FormatError::Damaged { path: path.to_owned(), source })?;
+        let mut loaded = Vec::new();
+        let layout = std::sync::Arc::clone(self.layout());
+        for (name, shape, range) in layout.iter().filter(|(name, ..)| wanted(name)) {
+            let tensor = file.tensor(name).ok();
+            let fits = |tensor: &TensorView<'_>| tensor.shape() == shape && tensor.dtype() == Dtype::F32;
+            if let Some(tensor) = tensor.filter(fits) {
+                set(&mut self.block_mut()[range.clone()], tensor.data());
+                loaded.push(name.clone());
+            }
+        }
+        Ok(loaded)
+    }
+
     /// Sets the weights to tensors of their shapes, in layer order.
-    fn copy_weights(&mut self, tensors: &[TensorView<'_>]) {
+    fn set_weights(&mut self, tensors: &[TensorView<'_>]) {
         let mut tensors = tensors.iter();
         self.for_each_weight_mut(|_, weight| {
-            let bytes = tensors.next().expect("a tensor for each weight").data();
-            for (weight, bytes) in weight.iter_mut().zip(bytes.chunks_exact(4)) {
-                *weight = f32::from_le_bytes(bytes.try_into().expect("four bytes"));
-            }
+            set(weight, tensors.next().expect("a tensor for each weight").data());
         });
     }
 
     /// The network in JSON, in Keras's words.
     fn architecture(&self) -> Value {
         let layers: Vec<Value> = self
-            .placed()
+            .slots()
             .iter()
-            .map(|placed| {
-                let layer = &placed.layer;
-                json!({ "class_name": layer.class_name(), "name": placed.name, "config": layer.config() })
+            .map(|slot| {
+                let layer = &slot.layer;
+                let mut described = json!({
+                    "class_name": layer.class_name(), "name": slot.name, "config": layer.config()
+                });
+                if !slot.trainable {
+                    described["trainable"] = false.into();
+                }
+                described
             })
             .collect();
-        json!({ "class_name": "Sequential", "input_shape": self.input_shape(), "layers": layers })
+        let input_type = if self.takes_pixels() { "pixels" } else { "numbers" };
+        json!({
+            "class_name": "Sequential",
+            "input_shape": self.input_shape(),
+            "input_type": input_type,
+            "layers": layers,
+        })
+    }
+}
+
+/// Sets a weight to the bytes of a tensor.
+fn set(weight: &mut [f32], bytes: &[u8]) {
+    for (weight, bytes) in weight.iter_mut().zip(bytes.as_chunks().0) {
+        *weight = f32::from_le_bytes(*bytes);
     }
 }
 
@@ -180,8 +245,16 @@ fn tensors<'data, 'shape>(
     }
 }
 
+/// What an architecture says beside the layers.
+#[derive(Debug)]
+struct Described {
+    /// Whether each layer's weights are updated in training.
+    trainable: Vec<bool>,
+    takes_pixels: bool,
+}
+
 /// The network that the metadata describe, or what is wrong with them.
-fn from_architecture(text: &str) -> Result<Sequential, String> {
+fn from_architecture(text: &str) -> Result<(Sequential, Described), String> {
     let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let input_shape = value["input_shape"]
         .as_array()
@@ -190,41 +263,36 @@ fn from_architecture(text: &str) -> Result<Sequential, String> {
     if input_shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size)).is_none() {
         return Err(format!("an input of shape {input_shape:?} is too large"));
     }
+    // Files of older versions do not say it, and were trained on pixels.
+    let takes_pixels = match &value["input_type"] {
+        Value::Null => true,
+        Value::String(text) if text == "pixels" => true,
+        Value::String(text) if text == "numbers" => false,
+        other => return Err(format!("input_type is {other}, expected \"pixels\" or \"numbers\"")),
+    };
     let mut sequential = Sequential::new(input_shape);
+    let mut trainable = Vec::new();
     for layer in value["layers"].as_array().ok_or("no list of layers")? {
         let class = layer["class_name"].as_str().ok_or("a layer without a class_name")?;
         let nothing = Map::new();
         let config = layer["config"].as_object().unwrap_or(&nothing);
-        sequential = match class {
-            "Flatten" => sequential.add(Flatten),
-            "Dense" => sequential.add(dense(config)?),
-            _ => {
-                let own = "build the model in code and call load_weights";
+        let made = registry::layer_from_config(class, config);
+        sequential = match made.map_err(|problem| format!("a layer of class {class:?}: {problem}"))? {
+            Some(layer) => sequential.add_boxed(layer),
+            None => {
+                let known = registry::known_classes();
                 return Err(format!(
-                    "a layer of class {class:?}, expected Flatten or Dense; for another, {own}"
+                    "a layer of class {class:?}, expected one of {known}; make another known with register_layer"
                 ));
             }
         };
+        trainable.push(layer["trainable"].as_bool().unwrap_or(true));
     }
-    Ok(sequential)
+    Ok((sequential, Described { trainable, takes_pixels }))
 }
 
 fn as_size(value: &Value) -> Option<usize> {
     value.as_u64().and_then(|size| size.try_into().ok())
-}
-
-fn dense(config: &Map<String, Value>) -> Result<impl Layer<f32> + 'static, String> {
-    let units = config.get("units").and_then(as_size).ok_or("a Dense layer without units")?;
-    let activation: Activation = config
-        .get("activation")
-        .and_then(Value::as_str)
-        .ok_or("a Dense layer without an activation")?
-        .parse()?;
-    let dense = Dense::new(units, activation);
-    match config.get("kernel_initializer").and_then(Value::as_str) {
-        Some(name) => Ok(dense.kernel_initializer(name.parse::<Initializer>()?)),
-        None => Ok(dense),
-    }
 }
 
 /// The file's bytes. Of one that has others than its header speaks of, no more than the header is read.
@@ -258,6 +326,7 @@ fn read(path: &Path) -> Result<Vec<u8>, FormatError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Activation, Dense, Initializer};
 
     fn model(seed: u64) -> Model {
         Sequential::new([4, 3])

@@ -8,23 +8,32 @@
 //! is left out and counted. That depends on values of L only, so a wrong gradient cannot hide behind it, and too many kinks
 //! are an error.
 //!
+//! Everything goes through the training step itself, on one thread and on three, whose bits must be the same. A layer's
+//! check covers numbers and pixels as input, training and inference, logits if it ends in a softmax, and its outputs apart
+//! from each other if it says that they can be had so.
+//!
 //! ```
 //! use ziffer_nn::gradcheck::GradCheck;
 //! use ziffer_nn::{Activation, Dense};
 //! let report = GradCheck::default().layer(Dense::new(3, Activation::Tanh), &[4], 2, 7)?;
-//! assert_eq!(report.checked, 4 * 3 + 3 + 2 * 4);
+//! // By kernel, bias and input, once more by the input of the frozen layer, and by kernel and bias for pixels.
+//! assert_eq!(report.checked + report.skipped, (4 * 3 + 3 + 2 * 4) + 2 * 4 + (4 * 3 + 3));
 //! # Ok::<(), ziffer_nn::gradcheck::GradientError>(())
 //! ```
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 use ziffer_tensor::random::{Purpose, Stream};
+use ziffer_tensor::team::Team;
 
-use crate::layer::{Feature, Input, Layer, Output, Part, Sink};
-use crate::loss::Loss;
-use crate::model::{Model, Placed};
+use crate::layer::{
+    Context, GradientSink, GradientTarget, Input, Layer, LayerError, Mode, Progress, Sharing, WeightSpec,
+    Weights,
+};
+use crate::loss::{Loss, Target};
+use crate::model::Model;
 use crate::samples::Samples;
-use crate::training::{last_output, matrix, matrix_mut};
-use crate::{BuildError, Sequential};
+use crate::training::{Gradients, StepError};
+use crate::{BuildError, Initializer, Sequential, Sgd, Training, WithValues};
 
 /// How gradients are compared.
 ///
@@ -66,6 +75,9 @@ pub enum GradientError {
     /// The layer cannot be built.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// The step failed.
+    #[error(transparent)]
+    Step(#[from] StepError),
     /// The gradient is not the derivative.
     #[error("the gradient by {of} is {gradient:e}, central differences say {difference:e}")]
     Wrong {
@@ -76,29 +88,27 @@ pub enum GradientError {
         /// What the differences say.
         difference: f64,
     },
-    /// A part of a weight got no gradient, or got it twice.
-    #[error("element {element} of weight {index} got {times} gradients from {parts} parts, expected 1")]
-    Coverage {
-        /// The weight's index within its layer.
-        index: usize,
-        /// The element.
-        element: usize,
-        /// How many gradients it got.
-        times: usize,
-        /// The number of parts.
-        parts: usize,
-    },
-    /// Other parts gave other bits.
-    #[error("the gradient by {of} depends on the number of parts: {one:e} from 1, {other:e} from {parts}")]
-    Parts {
+    /// Another number of threads gave other bits.
+    #[error("the gradient by {of} depends on the number of threads: {one:e} from 1, {other:e} from {threads}")]
+    Threads {
         /// Which number.
         of: String,
-        /// From one part.
+        /// From one thread.
         one: f64,
         /// From several.
         other: f64,
         /// How many.
-        parts: usize,
+        threads: usize,
+    },
+    /// Some outputs alone are not what they are among all.
+    #[error("{of} is {whole:e} among all outputs, {alone:e} apart from the others")]
+    Outputs {
+        /// Which number.
+        of: String,
+        /// Computed with all outputs.
+        whole: f64,
+        /// Computed apart from the others.
+        alone: f64,
     },
     /// Too many numbers lie at a kink.
     #[error("{skipped} of {all} numbers lie at a kink; try another seed")]
@@ -112,107 +122,105 @@ pub enum GradientError {
 
 impl GradCheck {
     /// Checks a layer's gradients by its weights and by its input, with random weights and `batch` random samples of
-    /// `input_shape`: those of L = sum(c y) for a random c.
-    ///
-    /// # Errors
-    /// The first gradient that is wrong.
-    pub fn layer(
-        &self,
-        layer: impl Layer<f64> + 'static,
-        input_shape: &[usize],
-        batch: usize,
-        seed: u64,
-    ) -> Result<Report, GradientError> {
-        let mut stream = Stream::new(seed, Purpose::Other(1), 0);
-        let mut model = Sequential::with_input(input_shape).add(layer).build(seed)?;
-        model.for_each_weight_mut(|_, weight| weight.iter_mut().for_each(|w| *w += 0.3 * stream.normal()));
-        let mut x = Array2::from_shape_simple_fn((batch, model.inputs()), || stream.normal());
-        let c = Array2::from_shape_simple_fn((batch, model.outputs()), || stream.normal());
-
-        let placed = &model.placed()[0];
-        let mut d_x = Array2::zeros(x.dim());
-        let mut y = Array2::zeros(c.dim());
-        let mut d = c.clone();
-        let weights = placed.weights(model.block());
-        placed.layer.forward(weights, Input::Real(x.view()), y.view_mut(), Output::Activated);
-        placed.layer.backward(
-            weights,
-            Input::Real(x.view()),
-            y.view(),
-            d.view_mut(),
-            Some(d_x.view_mut()),
-            Output::Activated,
-        );
-        let gradients = of_weights(placed, Input::Real(x.view()), d.view())?;
-
-        let value = |model: &Model<f64>, x: &Array2<f64>| {
-            let placed = &model.placed()[0];
-            let mut y = Array2::zeros(c.dim());
-            placed.layer.forward(
-                placed.weights(model.block()),
-                Input::Real(x.view()),
-                y.view_mut(),
-                Output::Activated,
-            );
-            (&y * &c).sum()
-        };
-        let mut report = Report::default();
-        self.by_weights(&mut model, &[gradients], &mut report, |model| value(model, &x))?;
-        for element in 0..x.len() {
-            let gradient = d_x.as_slice().expect("a new array")[element];
-            let at = x.as_slice().expect("a new array")[element];
-            let along = |here: f64| {
-                x.as_slice_mut().expect("a new array")[element] = here;
-                value(&model, &x)
-            };
-            self.compare(|| format!("input[{element}]"), gradient, at, along, &mut report)?;
-            x.as_slice_mut().expect("a new array")[element] = at;
-        }
-        self.finish(report)
-    }
-
-    /// Checks the gradients of a model's mean loss over `samples` by all of its weights.
+    /// `input_shape`: those of L = sum(c y) / B for a random c.
     ///
     /// # Errors
     /// The first gradient that is wrong.
     ///
     /// # Panics
-    /// If the model, the loss and the samples do not fit together.
+    /// As a training step does if the layer leaves out or repeats something.
+    pub fn layer(
+        &self,
+        layer: impl Layer<f64> + Clone + 'static,
+        input_shape: &[usize],
+        batch: usize,
+        seed: u64,
+    ) -> Result<Report, GradientError> {
+        let mut stream = Stream::new(seed, Purpose::Other(1), 0);
+        let inputs: usize = input_shape.iter().product();
+        let mut report = Report::default();
+        let probed = || Sequential::with_input(input_shape).add(Probe::of(batch)).add(layer.clone());
+        let x = Array2::from_shape_simple_fn((batch, inputs), || stream.normal());
+        let mut logits = vec![false];
+        for frozen in [false, true] {
+            let mut model = probed().build(seed)?;
+            perturb(&mut model, &mut stream);
+            let c = Array2::from_shape_simple_fn((batch, model.outputs()), || stream.normal());
+            if model.slots()[1].layer.ends_in_softmax() {
+                logits = vec![false, true];
+            }
+            model.slots_mut()[1].trainable = !frozen;
+            for &logits in &logits {
+                let samples = WithValues::new(x.view(), c.view());
+                report += self.unfinished(&mut model, &Dot { logits }, &samples)?;
+            }
+        }
+        let pixels = Array2::from_shape_simple_fn((batch, inputs), || {
+            if stream.below(3) == 0 { 0 } else { stream.below(256) as u8 }
+        });
+        let mut model = Sequential::with_input(input_shape).add(layer.clone()).build(seed)?;
+        perturb(&mut model, &mut stream);
+        let c = Array2::from_shape_simple_fn((batch, model.outputs()), || stream.normal());
+        for logits in logits {
+            let samples = WithValues::new(pixels.view(), c.view());
+            report += self.unfinished(&mut model, &Dot { logits }, &samples)?;
+        }
+        if model.slots()[0].layer.sharing() == Sharing::RowsOrOutputs {
+            outputs_apart(&model, Input::Real(x.view()), c.view())?;
+            outputs_apart(&model, Input::Pixels(pixels.view()), c.view())?;
+        }
+        self.finish(report)
+    }
+
+    /// Checks the gradients of a model's mean loss over `samples` by all of its trainable weights, as in a training step.
+    ///
+    /// # Errors
+    /// The first gradient that is wrong, or that the model, the loss and the samples do not fit together.
     pub fn model<S: Samples<f64>>(
         &self,
         model: &mut Model<f64>,
         loss: &impl Loss<f64>,
         samples: &S,
     ) -> Result<Report, GradientError> {
-        let gradients = gradients(model, loss, samples)?;
-        let mut report = Report::default();
-        self.by_weights(model, &gradients, &mut report, |model| {
-            model.evaluate_with(loss, samples).expect("a model, a loss and samples that fit together").loss
-        })?;
+        let report = self.unfinished(model, loss, samples)?;
         self.finish(report)
     }
 
-    /// `gradients` by layer that computes, weight and element.
-    fn by_weights(
+    fn unfinished<S: Samples<f64>>(
         &self,
         model: &mut Model<f64>,
-        gradients: &[Vec<Vec<f64>>],
-        report: &mut Report,
-        value: impl Fn(&Model<f64>) -> f64,
-    ) -> Result<(), GradientError> {
-        let names: Vec<String> = model.weight_names().collect();
-        for (weight, gradients) in gradients.iter().flatten().enumerate() {
-            for (element, &gradient) in gradients.iter().enumerate() {
-                let at = weight_at(model, weight, element);
-                let along = |here: f64| {
-                    set_weight(model, weight, element, here);
-                    value(model)
-                };
-                self.compare(|| format!("{}[{element}]", names[weight]), gradient, at, along, report)?;
-                set_weight(model, weight, element, at);
+        loss: &impl Loss<f64>,
+        samples: &S,
+    ) -> Result<Report, GradientError> {
+        // Moving averages change with each step, and are no part of a training step's loss.
+        let before = model.snapshot();
+        let one_thread = Team::new(1).expect("a thread");
+        let gradients = gradients(model, loss, samples, &one_thread)?;
+        let threads = 3;
+        let several = self::gradients(model, loss, samples, &Team::new(threads).expect("three threads"))?;
+        for ((name, one), (_, other)) in gradients.iter().zip(several.iter()) {
+            for (element, (&one, &other)) in one.iter().zip(other).enumerate() {
+                if one.to_bits() != other.to_bits() {
+                    return Err(GradientError::Threads { of: format!("{name}[{element}]"), one, other, threads });
+                }
             }
         }
-        Ok(())
+        let mut report = Report::default();
+        for (name, gradients) in gradients.iter() {
+            for (element, &gradient) in gradients.iter().enumerate() {
+                model.restore(&before);
+                let at = *element_mut(model, name, element);
+                let along = |here: f64| {
+                    model.restore(&before);
+                    *element_mut(model, name, element) = here;
+                    // They were computed once without an error.
+                    self::gradients(model, loss, samples, &one_thread).map_or(f64::NAN, |g| g.result.loss())
+                };
+                self.compare(|| format!("{name}[{element}]"), gradient, at, along, &mut report)?;
+            }
+        }
+        model.restore(&before);
+        Ok(report)
     }
 
     /// Compares one derivative with the values of L `along` one number around `at`.
@@ -257,137 +265,204 @@ impl GradCheck {
     }
 }
 
-fn weight_at(model: &Model<f64>, weight: usize, element: usize) -> f64 {
-    let (_, view) = model.weights().nth(weight).expect("a weight of the model");
-    view.as_slice().expect("a weight in C order")[element]
+impl std::ops::AddAssign for Report {
+    fn add_assign(&mut self, other: Self) {
+        self.checked += other.checked;
+        self.skipped += other.skipped;
+        self.worst = self.worst.max(other.worst);
+    }
 }
 
-fn set_weight(model: &mut Model<f64>, weight: usize, element: usize, value: f64) {
-    let mut index = 0;
-    model.for_each_weight_mut(|_, elements| {
-        if index == weight {
-            elements[element] = value;
+/// An element of a weight of that name, which the model has.
+fn element_mut<'m>(model: &'m mut Model<f64>, name: &str, element: usize) -> &'m mut f64 {
+    let layout = std::sync::Arc::clone(model.layout());
+    let (.., range) = layout.iter().find(|(other, ..)| other == name).expect("a weight of the model");
+    &mut model.block_mut()[range.start + element]
+}
+
+/// Moves weights away from where they start.
+fn perturb(model: &mut Model<f64>, stream: &mut Stream) {
+    model.for_each_weight_mut(|spec, weight| {
+        for w in weight {
+            // A variance stays positive.
+            *w += if spec.trainable { 0.3 * stream.normal() } else { 0.3 * stream.uniform() };
         }
-        index += 1;
     });
 }
 
-/// The gradients of a model's mean loss over `samples`, by layer that computes, weight and element: what a training step
-/// hands to its optimizer, stored instead. Computed whole and in parts, and held to be the same.
-///
-/// # Errors
-/// If parts miss or repeat an element or give other bits than the whole.
-///
-/// # Panics
-/// If the model, the loss and the samples do not fit together.
-pub fn gradients<S: Samples<f64>>(
-    model: &Model<f64>,
+/// The gradients of the first batch of a training.
+fn gradients<S: Samples<f64>>(
+    model: &mut Model<f64>,
     loss: &impl Loss<f64>,
     samples: &S,
-) -> Result<Vec<Vec<Vec<f64>>>, GradientError> {
-    let layers: Vec<&Placed<f64>> =
-        model.placed().iter().filter(|placed| !placed.layer.is_identity()).collect();
-    let batch = samples.len();
-    let rows: Vec<S::Value> = (0..batch).flat_map(|sample| samples.row(sample).iter().copied()).collect();
-    let x = S::Value::input(matrix(&rows, model.inputs()));
-    let top = layers.len() - 1;
-    let last = last_output(layers[top], loss);
-    let output = |l: usize| if l == top { last } else { Output::Activated };
+    team: &Team,
+) -> Result<Gradients<f64>, StepError> {
+    let batch: Vec<u32> = (0..samples.len() as u32).collect();
+    Training::new(model, Sgd::default(), batch.len())?.gradients(model, loss, samples, &batch, team.into())
+}
 
-    let mut outputs: Vec<Vec<f64>> = Vec::new();
-    for (l, placed) in layers.iter().enumerate() {
-        let mut y = vec![f64::NAN; batch * placed.outputs()];
-        let input = input_of(l, &x, &layers, &outputs);
-        placed.layer.forward(
-            placed.weights(model.block()),
-            input,
-            matrix_mut(&mut y, placed.outputs()),
-            output(l),
-        );
-        outputs.push(y);
+/// L = sum(c y), with c as target.
+#[derive(Debug)]
+struct Dot {
+    logits: bool,
+}
+
+impl Loss<f64> for Dot {
+    fn name(&self) -> &'static str {
+        "dot"
     }
-    let width = layers[top].outputs();
-    let mut d = vec![f64::NAN; batch * width];
-    for (sample, (y, d)) in outputs[top].chunks_exact(width).zip(d.chunks_exact_mut(width)).enumerate() {
-        loss.backward(y, samples.target(sample), 1.0 / batch as f64, d);
+
+    fn takes_logits(&self) -> bool {
+        self.logits
     }
-    let mut found = Vec::new();
-    for (l, placed) in layers.iter().enumerate().rev() {
-        let width = placed.outputs();
-        let mut d_x = l.checked_sub(1).map(|below| vec![f64::NAN; batch * layers[below].outputs()]);
-        let input = input_of(l, &x, &layers, &outputs);
-        placed.layer.backward(
-            placed.weights(model.block()),
-            input.reborrow(),
-            matrix(&outputs[l], width),
-            matrix_mut(&mut d, width),
-            d_x.as_mut().map(|d_x| matrix_mut(d_x, layers[l - 1].outputs())),
-            output(l),
-        );
-        found.push(of_weights(placed, input, matrix(&d, width))?);
-        if let Some(d_x) = d_x {
-            d = d_x;
+
+    fn value(&self, output: &[f64], target: Target<'_, f64>) -> f64 {
+        let Target::Values(c) = target else { unreachable!("targets are values") };
+        output.iter().zip(c).map(|(y, c)| y * c).sum()
+    }
+
+    fn backward(&self, output: &[f64], target: Target<'_, f64>, scale: f64, d: &mut [f64]) -> f64 {
+        let Target::Values(c) = target else { unreachable!("targets are values") };
+        d.iter_mut().zip(c).for_each(|(d, c)| *d = scale * c);
+        self.value(output, target)
+    }
+}
+
+/// y = x + w with a w for each number of each sample of the batch, so that the gradient by the input of the layer behind it
+/// is one by a weight.
+#[derive(Clone, Debug)]
+struct Probe {
+    batch: usize,
+    inputs: usize,
+}
+
+impl Probe {
+    fn of(batch: usize) -> Self {
+        Self { batch, inputs: 0 }
+    }
+}
+
+impl Layer<f64> for Probe {
+    fn class_name(&self) -> &'static str {
+        "Input"
+    }
+
+    fn build(&mut self, input_shape: &[usize]) -> Result<Vec<usize>, LayerError> {
+        self.inputs = input_shape.iter().product();
+        Ok(input_shape.to_vec())
+    }
+
+    fn weights(&self) -> Vec<WeightSpec> {
+        vec![WeightSpec::new("number", [self.batch, self.inputs], Initializer::Zeros)]
+    }
+
+    fn forward(
+        &self,
+        context: &mut Context<'_, f64>,
+        weights: Weights<'_, f64>,
+        x: Input<'_, f64>,
+        mut y: ArrayViewMut2<'_, f64>,
+    ) {
+        let rows = context.first_row()..context.first_row() + y.nrows();
+        y.assign(&x.to_real());
+        y += &weights.matrix(0, self.batch).slice(s![rows, ..]);
+    }
+
+    fn backward(
+        &self,
+        _: &mut Context<'_, f64>,
+        _: Weights<'_, f64>,
+        _: Input<'_, f64>,
+        _: ArrayView2<'_, f64>,
+        d: ArrayViewMut2<'_, f64>,
+        d_x: Option<ArrayViewMut2<'_, f64>>,
+    ) {
+        if let Some(mut d_x) = d_x {
+            d_x.assign(&d);
         }
     }
-    found.reverse();
-    Ok(found)
-}
 
-fn input_of<'a>(
-    l: usize,
-    x: &'a Input<'_, f64>,
-    layers: &[&Placed<f64>],
-    outputs: &'a [Vec<f64>],
-) -> Input<'a, f64> {
-    match l.checked_sub(1) {
-        None => x.reborrow(),
-        Some(below) => Input::Real(matrix(&outputs[below], layers[below].outputs())),
+    fn gradient(
+        &self,
+        _: Input<'_, f64>,
+        d: ArrayView2<'_, f64>,
+        _: &[f64],
+        sink: &mut GradientSink<'_, f64>,
+    ) {
+        let owned = sink.range(0);
+        sink.push(0, &d.as_slice().expect("gradients in C order")[owned]);
     }
 }
 
-/// The gradients by a layer's weights, from one part and, to the same bits, from three.
-fn of_weights(
-    placed: &Placed<f64>,
+/// Compares some outputs of a model of one layer, and the gradients by the weights that belong to them, with the same among
+/// all outputs.
+fn outputs_apart(
+    model: &Model<f64>,
     x: Input<'_, f64>,
-    d: ndarray::ArrayView2<'_, f64>,
-) -> Result<Vec<Vec<f64>>, GradientError> {
-    let stored = |count: usize| {
-        let mut store = Store {
-            gradients: placed.specs.iter().map(|spec| vec![0.0; spec.len()]).collect(),
-            times: placed.specs.iter().map(|spec| vec![0; spec.len()]).collect(),
-        };
-        for index in 0..count {
-            placed.layer.gradient(x.reborrow(), d, Part { index, count }, &mut store);
+    d: ArrayView2<'_, f64>,
+) -> Result<(), GradientError> {
+    let slot = &model.slots()[0];
+    let width = slot.outputs();
+    let of = |outputs: std::ops::Range<usize>| {
+        // The weights' columns that belong to these outputs.
+        let mut block = Vec::new();
+        let mut ranges = Vec::new();
+        for range in &slot.ranges {
+            let start = block.len();
+            let rows = model.block()[range.clone()].chunks_exact(width);
+            rows.for_each(|row| block.extend_from_slice(&row[outputs.clone()]));
+            ranges.push(start..block.len());
         }
-        for (index, times) in store.times.iter().enumerate() {
-            if let Some((element, &times)) = times.iter().enumerate().find(|&(_, &times)| times != 1) {
-                return Err(GradientError::Coverage { index, element, times, parts: count });
+        let owned: Vec<_> = ranges.iter().map(|range| 0..range.len()).collect();
+        let mut scratch = vec![0.0; slot.layer.scratch()];
+        let mut context = Context::new(Mode::Training, 0, &mut [], &mut scratch);
+        context.batch_rows = d.nrows();
+        let mut y = Array2::from_elem((d.nrows(), width), f64::NAN);
+        let weights = Weights::new(&block, &ranges);
+        let columns = s![.., outputs.clone()];
+        slot.layer.forward(&mut context, weights, x.reborrow(), y.slice_mut(columns));
+        let mut stored = Stored { gradients: vec![f64::NAN; block.len()], ranges: &ranges };
+        let mut progress = Progress::default();
+        let mut sink = GradientSink::new(&slot.specs, &owned, &mut progress, &mut stored);
+        slot.layer.gradient(x.reborrow(), d.slice(columns), &[], &mut sink);
+        sink.finish();
+        let gradients: Vec<Vec<f64>> = ranges.iter().map(|range| stored.gradients[range.clone()].to_vec()).collect();
+        (y, gradients)
+    };
+    let (whole_y, whole) = of(0..width);
+    for outputs in [0..width / 2, width / 2..width] {
+        let (y, gradients) = of(outputs.clone());
+        for ((place, &alone), &whole) in y.indexed_iter().zip(&whole_y) {
+            if outputs.contains(&place.1) && alone.to_bits() != whole.to_bits() {
+                return Err(GradientError::Outputs { of: format!("output {place:?}"), whole, alone });
             }
         }
-        Ok(store.gradients)
-    };
-    let whole = stored(1)?;
-    let parts = 3;
-    for (index, (whole, other)) in whole.iter().zip(stored(parts)?).enumerate() {
-        for (element, (one, other)) in whole.iter().zip(other).enumerate() {
-            if one.to_bits() != other.to_bits() {
-                let of = format!("{}.{}[{element}]", placed.name, placed.specs[index].name);
-                return Err(GradientError::Parts { of, one: *one, other, parts });
+        for ((spec, whole), part) in slot.specs.iter().zip(&whole).zip(&gradients) {
+            let columns = whole.chunks_exact(width).flat_map(|row| &row[outputs.clone()]);
+            for (element, (&whole, &alone)) in columns.zip(part).enumerate() {
+                if alone.to_bits() != whole.to_bits() {
+                    let of = format!("the gradient by {}[{element}] of outputs {outputs:?}", spec.name);
+                    return Err(GradientError::Outputs { of, whole, alone });
+                }
             }
         }
     }
-    Ok(whole)
+    Ok(())
 }
 
-/// The sink that keeps what it gets.
-struct Store {
-    gradients: Vec<Vec<f64>>,
-    times: Vec<Vec<usize>>,
+/// Keeps gradients.
+struct Stored<'a> {
+    gradients: Vec<f64>,
+    ranges: &'a [std::ops::Range<usize>],
 }
 
-impl Sink<f64> for Store {
-    fn accept(&mut self, index: usize, offset: usize, gradient: &[f64]) {
-        self.gradients[index][offset..offset + gradient.len()].copy_from_slice(gradient);
-        self.times[index][offset..offset + gradient.len()].iter_mut().for_each(|times| *times += 1);
+impl GradientTarget<f64> for Stored<'_> {
+    fn push(&mut self, index: usize, offset: usize, gradient: &[f64]) {
+        self.gradients[self.ranges[index].start + offset..][..gradient.len()].copy_from_slice(gradient);
+    }
+
+    fn non_trainable(&mut self, index: usize, range: std::ops::Range<usize>) -> &mut [f64] {
+        let start = self.ranges[index].start;
+        &mut self.gradients[start + range.start..start + range.end]
     }
 }

@@ -4,11 +4,11 @@ use ndarray::Array2;
 use rayon::prelude::*;
 use ziffer_tensor::Scalar;
 
-use crate::layer::{Feature, Input, Output};
+use crate::layer::{Context, Feature, Input, InputType, Mode, Output};
 use crate::loss::Loss;
-use crate::model::{Model, Placed};
+use crate::model::{LayerSlot, Model};
 use crate::samples::Samples;
-use crate::training::{FitError, StepResult, check, last_output, matrix, matrix_mut};
+use crate::training::{FitError, StepResult, check, last_output, matrix, matrix_mut, rows_for};
 
 /// Samples that one thread takes through all layers at a time.
 ///
@@ -78,8 +78,8 @@ impl<T: Scalar> Model<T> {
         assert_eq!(x.ncols(), self.inputs(), "numbers of a sample and of the model's input");
         let x = x.as_standard_layout();
         let mut outputs = Vec::new();
-        Passes::default().each_layer(self, &V::input(x.view()), Output::Activated, |placed, y| {
-            outputs.push((placed.name.as_str(), matrix(y, placed.outputs()).to_owned()));
+        Passes::default().each_layer(self, &V::input(x.view()), Output::Activated, |slot, y| {
+            outputs.push((slot.name.as_str(), matrix(y, slot.outputs()).to_owned()));
         });
         outputs
     }
@@ -88,42 +88,49 @@ impl<T: Scalar> Model<T> {
     /// order, whatever the number of threads.
     ///
     /// # Errors
-    /// If the model, the loss and the samples do not fit together. Samples there must be.
+    /// If there are no samples, or the model, the loss and the samples do not fit together.
     pub fn evaluate_with<S: Samples<T>>(
         &self,
         loss: &impl Loss<T>,
         samples: &S,
     ) -> Result<Evaluation, FitError> {
         check(self, loss, samples)?;
-        let output = self.computing().last().map_or(Output::Activated, |last| last_output(last, loss));
-        let blocks: Vec<StepResult> = (0..samples.len().div_ceil(BLOCK))
+        if samples.is_empty() {
+            return Err(FitError::NoSamples);
+        }
+        let layers = self.computing(Mode::Inference, S::Value::input_type());
+        let output = layers.last().map_or(Output::Activated, |last| last_output(last, loss));
+        let features = self.inputs();
+        let blocks: Result<Vec<StepResult>, FitError> = (0..samples.len().div_ceil(BLOCK))
             .into_par_iter()
             .map_init(
                 || (Passes::default(), Vec::new()),
                 |(passes, x), block| {
                     let range = block * BLOCK..samples.len().min((block + 1) * BLOCK);
-                    x.clear();
-                    range.clone().for_each(|sample| x.extend_from_slice(samples.row(sample)));
+                    x.resize(range.len() * features, S::Value::default());
+                    for (sample, x) in range.clone().zip(x.chunks_exact_mut(features)) {
+                        samples.fill(sample, None, x);
+                    }
                     let y = passes.forward(self, &S::Value::input(matrix(x, self.inputs())), output);
                     let mut result = StepResult { samples: range.len(), ..StepResult::default() };
                     for (y, sample) in y.chunks_exact(self.outputs()).zip(range) {
                         let target = samples.target(sample);
+                        if let Some(misfit) = FitError::of_target(target, sample, self.outputs()) {
+                            return Err(misfit);
+                        }
                         result.loss_sum += loss.value(y, target).to_f64();
                         result.hits += usize::from(target.is_hit(y));
                     }
-                    result
+                    Ok(result)
                 },
             )
             .collect();
+        let blocks = blocks?;
         let hits = blocks.iter().map(|block| block.hits).sum();
         let loss_sum: f64 = blocks.iter().map(|block| block.loss_sum).sum();
         let samples = samples.len();
         let mean = |sum: f64| sum / samples as f64;
         Ok(Evaluation { loss: mean(loss_sum), accuracy: mean(hits as f64), hits, samples })
-    }
-
-    fn computing(&self) -> impl DoubleEndedIterator<Item = &Placed<T>> {
-        self.placed().iter().filter(|placed| !placed.layer.is_identity())
     }
 }
 
@@ -131,11 +138,12 @@ impl<T: Scalar> Model<T> {
 struct Passes<T> {
     from: Vec<T>,
     to: Vec<T>,
+    scratch: Vec<T>,
 }
 
 impl<T> Default for Passes<T> {
     fn default() -> Self {
-        Self { from: Vec::new(), to: Vec::new() }
+        Self { from: Vec::new(), to: Vec::new(), scratch: Vec::new() }
     }
 }
 
@@ -152,24 +160,27 @@ impl<T: Scalar> Passes<T> {
         model: &'m Model<T>,
         x: &Input<'_, T>,
         last: Output,
-        mut show: impl FnMut(&'m Placed<T>, &[T]),
+        mut show: impl FnMut(&'m LayerSlot<T>, &[T]),
     ) {
         let samples = x.dim().0;
-        let top = model.computing().count() - 1;
+        let input_type = match x {
+            Input::Real(_) => InputType::Real,
+            Input::Pixels(_) => InputType::Pixels,
+        };
+        let layers = model.computing(Mode::Inference, input_type);
         let mut width = model.inputs();
-        for (l, placed) in model.computing().enumerate() {
+        for (l, slot) in layers.iter().copied().enumerate() {
             let input =
                 if l == 0 { x.reborrow() } else { Input::Real(matrix(&self.from[..samples * width], width)) };
-            width = placed.outputs();
+            width = slot.outputs();
             self.to.resize(samples * width, T::zero());
-            let output = if l == top { last } else { Output::Activated };
-            placed.layer.forward(
-                placed.weights(model.block()),
-                input,
-                matrix_mut(&mut self.to, width),
-                output,
-            );
-            show(placed, &self.to);
+            self.scratch.resize(slot.layer.scratch(), T::zero());
+            let mut context = Context::new(Mode::Inference, 0, &mut [], &mut self.scratch);
+            context.output = if l + 1 == layers.len() { last } else { Output::Activated };
+            context.batch_rows = samples;
+            let (input, y) = rows_for(slot, input, matrix_mut(&mut self.to, width));
+            slot.layer.forward(&mut context, slot.weights(model.block()), input, y);
+            show(slot, &self.to);
             std::mem::swap(&mut self.from, &mut self.to);
         }
     }

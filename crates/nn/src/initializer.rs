@@ -68,6 +68,15 @@ impl Initializer {
         }
     }
 
+    /// The one of Keras's class, `"GlorotUniform"`, or name, `"glorot_uniform"`.
+    pub(crate) fn by_class_or_name(text: &str) -> Option<Self> {
+        let is_it = |initializer: &Self| {
+            let name = initializer.name();
+            text == name || text.to_ascii_lowercase() == name.replace('_', "")
+        };
+        Self::ALL.into_iter().find(is_it)
+    }
+
     /// A source of elements for a weight of `shape`, drawn from `stream`.
     ///
     /// I is the product of all sizes but the last, O the last, as for a dense kernel.

@@ -23,16 +23,19 @@
 //!
 //! # Modules
 //! * [`Sequential`] is an architecture, [`Model`] a network with its weights: prediction, evaluation, `summary()`, files.
-//! * [`layer`] says what a layer is; [`Dense`] and [`Flatten`] are here, others can be written outside.
+//! * [`layer`] says what a layer is; [`Dense`], [`Dropout`], [`BatchNormalization`], [`Rescaling`] and [`Flatten`] are here,
+//!   others can be written outside and made known by [`register_layer`].
 //! * [`loss`] and [`optimizer`] likewise; [`Initializer`] and [`Activation`] are closed lists.
-//! * [`training`] is the step: two phases for any stack of layers, the same bits for any number of threads.
+//! * [`training`] is the step: a plan of stages compiled from the layers, the same bits for any number of threads.
 //! * `gradcheck` (a feature) holds gradients to central differences.
 //!
 //! # Legend of shapes
 //! B samples of a batch, I inputs, O outputs; a kernel is \[I, O\]. Gradients are called `d_` and what they are by.
 #![deny(unsafe_code)]
 
+mod batch_normalization;
 mod dense;
+mod dropout;
 mod flatten;
 mod format;
 #[cfg(feature = "gradcheck")]
@@ -43,8 +46,10 @@ pub mod layer;
 pub mod loss;
 mod model;
 mod one_line;
-mod onnx;
+pub mod onnx;
 pub mod optimizer;
+mod registry;
+mod rescaling;
 mod samples;
 mod sequential;
 mod staged;
@@ -55,19 +60,25 @@ mod summary;
 )]
 pub mod training;
 
+pub use batch_normalization::BatchNormalization;
 pub use dense::Dense;
+pub use dropout::Dropout;
 pub use flatten::Flatten;
 pub use format::FormatError;
 pub use inference::Evaluation;
 pub use initializer::Initializer;
-pub use layer::{Feature, Input, Layer, Output, Part, Sink, WeightSpec, Weights};
+pub use layer::{
+    Context, Feature, GradientSink, Input, Layer, LayerError, Mode, Output, WeightSpec, Weights,
+};
 pub use loss::{Loss, MeanSquaredError, SparseCategoricalCrossentropy, Target};
-pub use model::{LayerInfo, Model, Snapshot};
+pub use model::{LayerInfo, Model, Snapshot, WeightError};
 pub use one_line::OneLine;
 pub use onnx::{OnnxError, PixelType};
 pub use optimizer::{Adam, AdamW, AnyOptimizer, Optimizer, RmsProp, Sgd};
-pub use samples::{Samples, SamplesError, WithClasses, WithValues};
+pub use registry::{Config, RegisterError, layer_from_config, register_layer};
+pub use rescaling::Rescaling;
+pub use samples::{Draw, Samples, SamplesError, Slice, WithClasses, WithValues};
 pub use sequential::{BuildError, MAX_PARAMETERS, Sequential};
 pub use staged::Staged;
-pub use training::{FitError, Stretch, Training};
+pub use training::{FitError, StepBudget, StepError, Training};
 pub use ziffer_tensor::{Activation, NoMemory, Scalar, random, team};

@@ -1,28 +1,36 @@
 //! A network with its weights.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use ndarray::{ArrayView, ArrayViewD, IxDyn};
 use sha2::{Digest, Sha256};
 use ziffer_tensor::{Buffer, NoMemory, Scalar};
 
-use crate::layer::{Layer, WeightSpec, Weights};
+use crate::layer::{InputType, Layer, Mode, WeightSpec, Weights};
 
 /// A built network: layers that fit together, and their weights in one block of memory.
 ///
 /// It comes from [`Sequential::build`](crate::Sequential::build) or from a file ([`Model::load`]).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Model<T: Scalar = f32> {
     input_shape: Vec<usize>,
-    layers: Vec<Placed<T>>,
+    layers: Vec<LayerSlot<T>>,
     weights: Buffer<T>,
+    layout: Arc<Layout>,
+    /// Whether samples are pixel bytes, each of which stands for byte / 255 unless a Rescaling says otherwise.
+    takes_pixels: bool,
 }
 
 /// A layer in its place.
-#[derive(Debug)]
-pub(crate) struct Placed<T: Scalar> {
+#[derive(Clone, Debug)]
+pub(crate) struct LayerSlot<T: Scalar> {
     pub(crate) name: String,
-    pub(crate) layer: Box<dyn Layer<T>>,
+    pub(crate) layer: Arc<dyn Layer<T>>,
+    /// The place among all layers of the model.
+    pub(crate) index: u32,
+    /// Whether the optimizer updates its trainable weights.
+    pub(crate) trainable: bool,
     /// The shape of an output sample.
     pub(crate) output_shape: Vec<usize>,
     pub(crate) specs: Vec<WeightSpec>,
@@ -30,16 +38,10 @@ pub(crate) struct Placed<T: Scalar> {
     pub(crate) ranges: Vec<Range<usize>>,
 }
 
-impl<T: Scalar> Placed<T> {
-    pub(crate) fn new(
-        name: String,
-        layer: Box<dyn Layer<T>>,
-        output_shape: Vec<usize>,
-        specs: Vec<WeightSpec>,
-    ) -> Self {
-        Self { name, layer, output_shape, specs, ranges: Vec::new() }
-    }
+/// Where the weights lie: for each its name, its shape and its range of the block.
+pub(crate) type Layout = Vec<(String, Vec<usize>, Range<usize>)>;
 
+impl<T: Scalar> LayerSlot<T> {
     /// O, the numbers of an output sample.
     pub(crate) fn outputs(&self) -> usize {
         self.output_shape.iter().product()
@@ -49,30 +51,82 @@ impl<T: Scalar> Placed<T> {
         Weights::new(all, &self.ranges)
     }
 
-    fn parameters(&self) -> usize {
-        self.specs.iter().map(WeightSpec::len).sum()
+    /// The number of elements of all weights, or of those alone that the optimizer does not update.
+    fn parameters(&self, non_trainable_only: bool) -> usize {
+        let counts = |spec: &&WeightSpec| !(non_trainable_only && spec.trainable && self.trainable);
+        self.specs.iter().filter(counts).map(WeightSpec::len).sum()
     }
 
     /// Each weight's name in the model, and its shape.
     pub(crate) fn weight_shapes(&self) -> impl Iterator<Item = (String, &[usize])> {
         self.specs.iter().map(|spec| (format!("{}.{}", self.name, spec.name), spec.shape.as_slice()))
     }
+
+    /// The mode in which it takes part in a training step: frozen, it is as at inference.
+    pub(crate) fn mode(&self, step: Mode) -> Mode {
+        if self.trainable { step } else { Mode::Inference }
+    }
+
+    /// Whether a training step updates any of its weights.
+    pub(crate) fn is_updated(&self) -> bool {
+        self.trainable && !self.specs.is_empty()
+    }
 }
 
 /// Every weight begins at a multiple of this many numbers: a cache line for `f32`.
 pub(crate) const ALIGNMENT: usize = 16;
 
+/// A name that a model does not have, or a weight of another shape.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WeightError {
+    /// There is no such weight.
+    #[error("no weight {name:?} in the model, expected one of {}", known.join(", "))]
+    UnknownWeight {
+        /// The name.
+        name: String,
+        /// The model's weights.
+        known: Vec<String>,
+    },
+    /// There is no such layer.
+    #[error("no layer {name:?} in the model, expected one of {}", known.join(", "))]
+    UnknownLayer {
+        /// The name.
+        name: String,
+        /// The model's layers.
+        known: Vec<String>,
+    },
+    /// The weight has another shape.
+    #[error("{name} has shape {expected:?}, found {found:?}")]
+    Shape {
+        /// The weight's name.
+        name: String,
+        /// Its shape.
+        expected: Vec<usize>,
+        /// The shape that was given.
+        found: Vec<usize>,
+    },
+}
+
 impl<T: Scalar> Model<T> {
-    pub(crate) fn new(input_shape: Vec<usize>, mut layers: Vec<Placed<T>>) -> Result<Self, NoMemory> {
+    pub(crate) fn new(
+        input_shape: Vec<usize>,
+        mut layers: Vec<LayerSlot<T>>,
+        takes_pixels: bool,
+    ) -> Result<Self, NoMemory> {
         let mut end = 0;
-        for placed in &mut layers {
-            for spec in &placed.specs {
+        let mut layout = Layout::new();
+        for slot in &mut layers {
+            let mut ranges = Vec::new();
+            for ((name, shape), spec) in slot.weight_shapes().zip(&slot.specs) {
                 let start = usize::next_multiple_of(end, ALIGNMENT);
                 end = start + spec.len();
-                placed.ranges.push(start..end);
+                ranges.push(start..end);
+                layout.push((name, shape.to_vec(), start..end));
             }
+            slot.ranges = ranges;
         }
-        Ok(Self { input_shape, layers, weights: Buffer::try_zeros(end)? })
+        let weights = Buffer::try_zeros(end)?;
+        Ok(Self { input_shape, layers, weights, layout: Arc::new(layout), takes_pixels })
     }
 
     /// The shape of an input sample: `[28, 28]`.
@@ -87,7 +141,7 @@ impl<T: Scalar> Model<T> {
 
     /// The shape of an output sample: `[10]`.
     pub fn output_shape(&self) -> &[usize] {
-        self.layers.last().map_or(&self.input_shape, |placed| &placed.output_shape)
+        self.layers.last().map_or(&self.input_shape, |slot| &slot.output_shape)
     }
 
     /// The numbers of an output sample.
@@ -97,26 +151,69 @@ impl<T: Scalar> Model<T> {
 
     /// The number of parameters: of all elements of all weights.
     pub fn parameters(&self) -> usize {
-        self.layers.iter().map(Placed::parameters).sum()
+        self.layers.iter().map(|slot| slot.parameters(false)).sum()
+    }
+
+    /// The number of parameters that training does not update by gradients: moving averages, and all of frozen layers.
+    pub fn non_trainable_parameters(&self) -> usize {
+        self.layers.iter().map(|slot| slot.parameters(true)).sum()
+    }
+
+    /// Whether the model's samples are pixel bytes: it was trained on such, or begins with a [`Rescaling`](crate::Rescaling).
+    ///
+    /// A byte stands for byte / 255 unless a Rescaling says otherwise.
+    pub fn takes_pixels(&self) -> bool {
+        self.takes_pixels
+    }
+
+    pub(crate) fn set_takes_pixels(&mut self, takes_pixels: bool) {
+        self.takes_pixels = takes_pixels;
     }
 
     /// The layers with what Keras's summary says of each: name, class, output shape, parameters.
     pub fn layers(&self) -> impl Iterator<Item = LayerInfo<'_>> {
-        self.layers.iter().map(|placed| LayerInfo {
-            name: &placed.name,
-            class_name: placed.layer.class_name(),
-            output_shape: &placed.output_shape,
-            parameters: placed.parameters(),
+        self.layers.iter().map(|slot| LayerInfo {
+            name: &slot.name,
+            class_name: slot.layer.class_name(),
+            output_shape: &slot.output_shape,
+            parameters: slot.parameters(false),
+            trainable: slot.trainable,
         })
     }
 
-    pub(crate) fn placed(&self) -> &[Placed<T>] {
+    /// Sets whether training updates the weights of the layer of this name. A frozen layer takes part as at inference:
+    /// dropout passes everything, and batch normalisation uses and keeps its moving averages.
+    ///
+    /// # Errors
+    /// [`WeightError::UnknownLayer`].
+    pub fn set_trainable(&mut self, layer: &str, trainable: bool) -> Result<(), WeightError> {
+        match self.layers.iter_mut().find(|slot| slot.name == layer) {
+            Some(slot) => slot.trainable = trainable,
+            None => {
+                let known = self.layers.iter().map(|slot| slot.name.clone()).collect();
+                return Err(WeightError::UnknownLayer { name: layer.to_owned(), known });
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn slots(&self) -> &[LayerSlot<T>] {
         &self.layers
     }
 
-    /// The layers that compute, and the block of all weights.
-    pub(crate) fn parts_mut(&mut self) -> (Vec<&Placed<T>>, &mut Buffer<T>) {
-        (self.layers.iter().filter(|placed| !placed.layer.is_identity()).collect(), &mut self.weights)
+    #[cfg(feature = "gradcheck")]
+    pub(crate) fn slots_mut(&mut self) -> &mut [LayerSlot<T>] {
+        &mut self.layers
+    }
+
+    /// The layers that compute something in this mode, for samples of this type.
+    pub(crate) fn computing(&self, mode: Mode, input: InputType) -> Vec<&LayerSlot<T>> {
+        computing(&self.layers, mode, input)
+    }
+
+    /// The layers that compute something in training, and the block of all weights.
+    pub(crate) fn parts_mut(&mut self, input: InputType) -> (Vec<&LayerSlot<T>>, &mut Buffer<T>) {
+        (computing(&self.layers, Mode::Training, input), &mut self.weights)
     }
 
     pub(crate) fn block(&self) -> &[T] {
@@ -128,35 +225,94 @@ impl<T: Scalar> Model<T> {
     }
 
     /// Each weight's name, shape, and place in the model's block, in layer order.
-    pub(crate) fn places(&self) -> impl Iterator<Item = (String, &[usize], Range<usize>)> {
-        self.layers.iter().flat_map(|placed| {
-            let weights = placed.weight_shapes().zip(&placed.ranges);
-            weights.map(|((name, shape), range)| (name, shape, range.clone()))
-        })
+    pub(crate) fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    /// Whether each weight, in the layout's order, is updated by its gradient in training.
+    pub(crate) fn trainable(&self) -> impl Iterator<Item = bool> {
+        self.layers.iter().flat_map(|slot| slot.specs.iter().map(|spec| spec.trainable && slot.trainable))
+    }
+
+    /// Whether each weight, in the layout's order, is one that is updated by its gradient unless its layer is frozen.
+    pub(crate) fn have_state(&self) -> impl Iterator<Item = bool> {
+        self.layers.iter().flat_map(|slot| slot.specs.iter().map(|spec| spec.trainable))
     }
 
     /// The weights' names, in layer order: `dense.kernel`, `dense.bias`, `dense_1.kernel`, ...
     pub fn weight_names(&self) -> impl Iterator<Item = String> {
-        self.weights().map(|(name, _)| name)
+        self.layout.iter().map(|(name, ..)| name.clone())
     }
 
     /// The weights with their names, in layer order.
     pub fn weights(&self) -> impl Iterator<Item = (String, ArrayViewD<'_, T>)> {
-        self.places().map(|(name, shape, range)| {
-            let view = ArrayView::from_shape(IxDyn(shape), &self.weights[range]);
-            (name, view.expect("a range of the weight's length"))
-        })
+        self.layout.iter().map(|(name, shape, range)| (name.clone(), self.view(shape, range)))
+    }
+
+    fn view(&self, shape: &[usize], range: &Range<usize>) -> ArrayViewD<'_, T> {
+        let view = ArrayView::from_shape(IxDyn(shape), &self.weights[range.clone()]);
+        view.expect("a range of the weight's length")
     }
 
     /// The weight of that name.
     pub fn weight(&self, name: &str) -> Option<ArrayViewD<'_, T>> {
-        self.weights().find(|(other, _)| other == name).map(|(_, weight)| weight)
+        let (_, shape, range) = self.layout.iter().find(|(other, ..)| other == name)?;
+        Some(self.view(shape, range))
+    }
+
+    /// Sets the weight of that name.
+    ///
+    /// ```
+    /// use ziffer_nn::{Activation, Sequential};
+    /// let mut model = Sequential::new([2]).dense(3, Activation::Linear).build(0)?;
+    /// model.set_weight("dense.bias", ndarray::arr1(&[0.5, 0.0, -0.5]).view())?;
+    /// assert_eq!(model.weight("dense.bias").unwrap()[2], -0.5);
+    /// assert!(model.set_weight("dense.bias", ndarray::arr1(&[1.0]).view()).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no such weight, or it has another shape. The model is then as it was.
+    pub fn set_weight<D: ndarray::Dimension>(
+        &mut self,
+        name: &str,
+        values: ArrayView<'_, T, D>,
+    ) -> Result<(), WeightError> {
+        let Some((_, shape, range)) = self.layout.iter().find(|(other, ..)| other == name) else {
+            return Err(WeightError::UnknownWeight {
+                name: name.to_owned(),
+                known: self.weight_names().collect(),
+            });
+        };
+        if values.shape() != shape {
+            return Err(WeightError::Shape {
+                name: name.to_owned(),
+                expected: shape.clone(),
+                found: values.shape().to_vec(),
+            });
+        }
+        self.weights[range.clone()].iter_mut().zip(values).for_each(|(weight, &value)| *weight = value);
+        Ok(())
+    }
+
+    /// Copies the weights that another model has under the same name and in the same shape, of those that `wanted` says
+    /// yes to. Returns the names of the copied ones.
+    pub fn copy_weights(&mut self, from: &Self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let mut copied = Vec::new();
+        for (name, shape, range) in self.layout.iter().filter(|(name, ..)| wanted(name)) {
+            let source = from.layout.iter().find(|(other, other_shape, _)| other == name && other_shape == shape);
+            if let Some((.., source)) = source {
+                self.weights[range.clone()].copy_from_slice(&from.weights[source.clone()]);
+                copied.push(name.clone());
+            }
+        }
+        copied
     }
 
     /// Calls `work` with each weight's description and elements, in layer order.
     pub fn for_each_weight_mut(&mut self, mut work: impl FnMut(&WeightSpec, &mut [T])) {
-        for placed in &self.layers {
-            for (spec, range) in placed.specs.iter().zip(&placed.ranges) {
+        for slot in &self.layers {
+            for (spec, range) in slot.specs.iter().zip(&slot.ranges) {
                 work(spec, &mut self.weights[range.clone()]);
             }
         }
@@ -179,15 +335,38 @@ impl<T: Scalar> Model<T> {
     pub fn weights_sha256(&self) -> String {
         let mut digest = Sha256::new();
         let mut bytes = Vec::new();
-        for placed in &self.layers {
-            for range in &placed.ranges {
-                bytes.clear();
-                self.weights[range.clone()].iter().for_each(|weight| weight.write_le(&mut bytes));
-                digest.update(&bytes);
-            }
+        for (.., range) in self.layout.iter() {
+            bytes.clear();
+            self.weights[range.clone()].iter().for_each(|weight| weight.write_le(&mut bytes));
+            digest.update(&bytes);
         }
         digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
+}
+
+/// Of `layers` those that compute something.
+///
+/// Pixels reach the first of these as they are. One Rescaling that makes p / 255 of them is left out, since that is what
+/// pixels stand for; where another Rescaling follows at once, it is not.
+fn computing<T: Scalar>(layers: &[LayerSlot<T>], mode: Mode, input: InputType) -> Vec<&LayerSlot<T>> {
+    let mut found: Vec<&LayerSlot<T>> = Vec::new();
+    let mut rescaling = None;
+    for slot in layers {
+        let is_rescaling = slot.layer.class_name() == crate::rescaling::CLASS;
+        let input = if found.is_empty() { input } else { InputType::Real };
+        if !slot.layer.is_identity(slot.mode(mode), input) {
+            if let Some(first) = rescaling.take().filter(|_| is_rescaling && found.is_empty()) {
+                found.push(first);
+            }
+            found.push(slot);
+        } else if is_rescaling && found.is_empty() && input == InputType::Pixels {
+            match rescaling.take() {
+                Some(first) => found.extend([first, slot]),
+                None => rescaling = Some(slot),
+            }
+        }
+    }
+    found
 }
 
 /// What is to be said of a layer.
@@ -201,6 +380,8 @@ pub struct LayerInfo<'a> {
     pub output_shape: &'a [usize],
     /// The number of parameters.
     pub parameters: usize,
+    /// Whether training updates them.
+    pub trainable: bool,
 }
 
 /// The weights of a model at some time.

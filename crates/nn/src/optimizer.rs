@@ -2,7 +2,9 @@
 
 mod adam;
 mod choice;
+mod clip;
 mod rmsprop;
+mod schedule;
 mod sgd;
 
 use std::fmt::Debug;
@@ -11,7 +13,9 @@ use ziffer_tensor::{Scalar, update};
 
 pub use adam::{Adam, AdamW};
 pub use choice::AnyOptimizer;
+pub use clip::Clip;
 pub use rmsprop::RmsProp;
+pub use schedule::LearningRateSchedule;
 pub use sgd::Sgd;
 
 /// An optimizer: how a gradient moves the weights.
@@ -35,8 +39,11 @@ pub trait Optimizer<T: Scalar>: Clone + Debug + Send + Sync {
     /// The first that is out of range, with its value and the range.
     fn validate(&self) -> Result<(), SettingError>;
 
-    /// Prepares step number `iteration`, from 1.
-    fn step(&self, iteration: u64) -> Self::Step;
+    /// The rate that the settings say. Schedules and callbacks may have steps made at other rates.
+    fn learning_rate(&self) -> f64;
+
+    /// Prepares step number `iteration`, from 1, at this rate.
+    fn step(&self, iteration: u64, learning_rate: f64) -> Self::Step;
 
     /// Updates the weights `w` and their slots by the gradient `g`, all of one length.
     fn update(step: &Self::Step, w: &mut [T], slots: &mut [&mut [T]], g: &[T]);
@@ -67,7 +74,7 @@ pub struct SettingError {
 }
 
 /// Passes if `holds`, which must be written so that it does not for NaN.
-fn require(
+pub(crate) fn require(
     optimizer: &'static str,
     setting: &'static str,
     value: f64,

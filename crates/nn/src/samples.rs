@@ -1,17 +1,26 @@
-//! Where training and evaluation draw their samples from.
+//! Where training and evaluation take their samples from.
 
 use std::error::Error;
 use std::ops::Range;
 
 use ndarray::ArrayView2;
-use ziffer_tensor::Scalar;
+use ziffer_tensor::{Scalar, prefetch};
 
 use crate::layer::Feature;
 use crate::loss::Target;
 
+/// What a sample that is made anew for each use is drawn from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draw {
+    /// The run's seed.
+    pub seed: u64,
+    /// The epoch, from 0.
+    pub epoch: u64,
+}
+
 /// A set of labelled samples.
 ///
-/// Rows are lent, not copied: a memory-mapped file serves as well as an array.
+/// A sample is written into memory of the step's, so that it may lie in an array or a mapped file, or be made anew each time.
 pub trait Samples<T: Scalar>: Sync {
     /// What a sample consists of: `u8` for pixels, which stand for byte / 255, or numbers.
     type Value: Feature<T>;
@@ -27,11 +36,20 @@ pub trait Samples<T: Scalar>: Sync {
     /// The numbers of a sample.
     fn features(&self) -> usize;
 
-    /// Sample `index`, as many values as there are [`features`](Self::features). It is asked for by each thread, and ahead.
-    fn row(&self, index: usize) -> &[Self::Value];
+    /// Writes sample `index` to `out`, as many values as there are [`features`](Self::features).
+    ///
+    /// In a training step each sample of the batch is written once, by one of the threads, and `draw` says what is drawn
+    /// anew for it: a change that belongs to (seed, epoch, index) is the same on any number of threads. At an evaluation
+    /// `draw` is `None`, and the sample is as it is.
+    fn fill(&self, index: usize, draw: Option<Draw>, out: &mut [Self::Value]);
 
     /// What the output for sample `index` should be.
     fn target(&self, index: usize) -> Target<'_, T>;
+
+    /// Told of a sample that will be asked for soon, so that the processor can fetch it from memory. It returns at once.
+    fn prefetch(&self, index: usize) {
+        let _ = index;
+    }
 
     /// Told ahead, by a thread of its own, of samples that are going to be asked for, so that those in a file can come into
     /// memory. It may block.
@@ -44,10 +62,10 @@ pub trait Samples<T: Scalar>: Sync {
         let _ = samples;
     }
 
-    /// Whether what was lent so far was right: asked now and then, and before results are kept.
+    /// Checks that the samples written so far are right. It is called now and then, and before results are kept.
     ///
     /// # Errors
-    /// If not, since a file was changed underneath, say.
+    /// If they are not, since a file was changed meanwhile, say.
     fn check(&self) -> Result<(), SamplesError> {
         Ok(())
     }
@@ -56,6 +74,68 @@ pub trait Samples<T: Scalar>: Sync {
 /// Why samples turned out to be wrong.
 pub type SamplesError = Box<dyn Error + Send + Sync>;
 
+/// Some of another set's samples, from the first of a range to its last.
+#[derive(Clone, Debug)]
+pub struct Slice<'a, S> {
+    samples: &'a S,
+    range: Range<usize>,
+}
+
+impl<'a, S> Slice<'a, S> {
+    /// Samples `range` of `samples`.
+    ///
+    /// # Panics
+    /// If the range reaches beyond them.
+    pub fn new<T: Scalar>(samples: &'a S, range: Range<usize>) -> Self
+    where
+        S: Samples<T>,
+    {
+        let len = samples.len();
+        assert!(range.start <= range.end && range.end <= len, "samples {range:?} of {len}");
+        Self { samples, range }
+    }
+
+    fn within(&self, samples: Range<usize>) -> Range<usize> {
+        self.range.start + samples.start..self.range.start + samples.end
+    }
+}
+
+impl<T: Scalar, S: Samples<T>> Samples<T> for Slice<'_, S> {
+    type Value = S::Value;
+
+    fn len(&self) -> usize {
+        self.range.len()
+    }
+
+    fn features(&self) -> usize {
+        self.samples.features()
+    }
+
+    fn fill(&self, index: usize, draw: Option<Draw>, out: &mut [S::Value]) {
+        self.samples.fill(self.range.start + index, draw, out);
+    }
+
+    fn target(&self, index: usize) -> Target<'_, T> {
+        self.samples.target(self.range.start + index)
+    }
+
+    fn prefetch(&self, index: usize) {
+        self.samples.prefetch(self.range.start + index);
+    }
+
+    fn will_need(&self, samples: Range<usize>) {
+        self.samples.will_need(self.within(samples));
+    }
+
+    fn release(&self, samples: Range<usize>) {
+        self.samples.release(self.within(samples));
+    }
+
+    fn check(&self) -> Result<(), SamplesError> {
+        self.samples.check()
+    }
+}
+
 /// Rows of an array with a class each.
 ///
 /// ```
@@ -63,7 +143,7 @@ pub type SamplesError = Box<dyn Error + Send + Sync>;
 /// use ziffer_nn::{Samples, WithClasses};
 /// let x = arr2(&[[0.0_f32, 1.0], [1.0, 0.0], [1.0, 1.0]]);
 /// let samples = WithClasses::new(x.view(), &[1, 1, 0]);
-/// assert_eq!((samples.len(), samples.features()), (3, 2));
+/// assert_eq!((Samples::<f32>::len(&samples), Samples::<f32>::features(&samples)), (3, 2));
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct WithClasses<'a, V> {
@@ -82,6 +162,10 @@ impl<'a, V> WithClasses<'a, V> {
         let features = x.ncols();
         Self { rows: x.to_slice().expect("samples in C order"), features, classes }
     }
+
+    fn row(&self, index: usize) -> &[V] {
+        &self.rows[index * self.features..][..self.features]
+    }
 }
 
 impl<T: Scalar, V: Feature<T>> Samples<T> for WithClasses<'_, V> {
@@ -95,12 +179,16 @@ impl<T: Scalar, V: Feature<T>> Samples<T> for WithClasses<'_, V> {
         self.features
     }
 
-    fn row(&self, index: usize) -> &[V] {
-        &self.rows[index * self.features..][..self.features]
+    fn fill(&self, index: usize, _: Option<Draw>, out: &mut [V]) {
+        out.copy_from_slice(self.row(index));
     }
 
     fn target(&self, index: usize) -> Target<'_, T> {
         Target::Class(self.classes[index])
+    }
+
+    fn prefetch(&self, index: usize) {
+        prefetch(self.row(index));
     }
 }
 
@@ -123,6 +211,10 @@ impl<'a, V, T> WithValues<'a, V, T> {
         let features = x.ncols();
         Self { rows: x.to_slice().expect("samples in C order"), features, values: t }
     }
+
+    fn row(&self, index: usize) -> &[V] {
+        &self.rows[index * self.features..][..self.features]
+    }
 }
 
 impl<T: Scalar, V: Feature<T>> Samples<T> for WithValues<'_, V, T> {
@@ -136,12 +228,16 @@ impl<T: Scalar, V: Feature<T>> Samples<T> for WithValues<'_, V, T> {
         self.features
     }
 
-    fn row(&self, index: usize) -> &[V] {
-        &self.rows[index * self.features..][..self.features]
+    fn fill(&self, index: usize, _: Option<Draw>, out: &mut [V]) {
+        out.copy_from_slice(self.row(index));
     }
 
     fn target(&self, index: usize) -> Target<'_, T> {
         let row = self.values.row(index);
         Target::Values(row.to_slice().expect("targets in C order"))
+    }
+
+    fn prefetch(&self, index: usize) {
+        prefetch(self.row(index));
     }
 }

@@ -3,9 +3,11 @@
 use ziffer_tensor::random::{Purpose, Stream};
 use ziffer_tensor::{Activation, NoMemory, Scalar};
 
-use crate::layer::{Layer, WeightSpec};
-use crate::model::{Model, Placed};
-use crate::{Dense, Flatten};
+use std::sync::Arc;
+
+use crate::layer::{InputType, Layer, LayerError, Mode, Sharing, WeightSpec};
+use crate::model::{LayerSlot, Model};
+use crate::{BatchNormalization, Dense, Dropout, Flatten, Rescaling};
 
 /// A stack of layers, written down from the input on as Keras's `Sequential`.
 ///
@@ -38,7 +40,7 @@ pub enum BuildError {
         /// The layer's name.
         layer: String,
         /// What is wrong.
-        problem: String,
+        problem: LayerError,
     },
     /// The input has no numbers, or no layer computes anything.
     #[error(
@@ -76,9 +78,29 @@ impl<T: Scalar> Sequential<T> {
 
     /// Adds any layer.
     #[expect(clippy::should_implement_trait, reason = "it is Keras's name, and a layer is no summand")]
-    pub fn add(mut self, layer: impl Layer<T> + 'static) -> Self {
-        self.layers.push(Box::new(layer));
+    pub fn add(self, layer: impl Layer<T> + 'static) -> Self {
+        self.add_boxed(Box::new(layer))
+    }
+
+    /// Adds a layer whose class is known at run time only.
+    pub fn add_boxed(mut self, layer: Box<dyn Layer<T>>) -> Self {
+        self.layers.push(layer);
         self
+    }
+
+    /// Adds a [`Rescaling`]: y = scale x + offset.
+    pub fn rescaling(self, scale: f64, offset: f64) -> Self {
+        self.add(Rescaling::new(scale, offset))
+    }
+
+    /// Adds a [`BatchNormalization`] with Keras's defaults.
+    pub fn batch_normalization(self) -> Self {
+        self.add(BatchNormalization::default())
+    }
+
+    /// Adds a [`Dropout`] of this rate.
+    pub fn dropout(self, rate: f64) -> Self {
+        self.add(Dropout::new(rate))
     }
 
     /// Adds a [`Flatten`].
@@ -113,20 +135,23 @@ impl<T: Scalar> Sequential<T> {
     /// As for `build`.
     pub fn build_zeroed(self) -> Result<Model<T>, BuildError> {
         let (input_shape, layers) = self.place()?;
-        Ok(Model::new(input_shape, layers)?)
+        let takes_pixels = begins_with_rescaling(&layers);
+        Ok(Model::new(input_shape, layers, takes_pixels)?)
     }
 
     /// Checks that the layers fit together, which takes no memory for their weights.
-    pub(crate) fn place(self) -> Result<(Vec<usize>, Vec<Placed<T>>), BuildError> {
+    pub(crate) fn place(self) -> Result<(Vec<usize>, Vec<LayerSlot<T>>), BuildError> {
         let mut shape = self.input_shape.clone();
         let mut names: Vec<String> = Vec::new();
         let mut placed = Vec::new();
         let mut parameters = 0_usize;
         for mut layer in self.layers {
             let name = unique_name(layer.class_name(), &names);
-            shape =
-                layer.build(&shape).map_err(|problem| BuildError::Layer { layer: name.clone(), problem })?;
+            let misfit = |problem| BuildError::Layer { layer: name.clone(), problem };
+            let output_shape = layer.build(&shape).map_err(misfit)?;
             let specs = layer.weights();
+            check_sharing(layer.sharing(), &shape, &output_shape, &specs).map_err(misfit)?;
+            shape = output_shape;
             let sizes = specs.iter().map(|spec: &WeightSpec| {
                 spec.shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size))
             });
@@ -137,13 +162,63 @@ impl<T: Scalar> Sequential<T> {
                     .ok_or(BuildError::TooLarge)?;
             }
             names.push(name.clone());
-            placed.push(Placed::new(name, layer, shape.clone(), specs));
+            let index = placed.len() as u32;
+            let (layer, output_shape) = (Arc::from(layer), shape.clone());
+            placed.push(LayerSlot { name, layer, index, trainable: true, output_shape, specs, ranges: Vec::new() });
         }
-        let layers = placed.iter().filter(|placed| !placed.layer.is_identity()).count();
+        let computes = |slot: &&LayerSlot<T>| !slot.layer.is_identity(Mode::Inference, InputType::Real);
+        let layers = placed.iter().filter(computes).count();
         if layers == 0 || self.input_shape.contains(&0) {
             return Err(BuildError::Empty { input_shape: self.input_shape, layers });
         }
         Ok((self.input_shape, placed))
+    }
+}
+
+/// Whether the first layer that does more than change the shape is a Rescaling.
+pub(crate) fn begins_with_rescaling<T: Scalar>(layers: &[LayerSlot<T>]) -> bool {
+    let first = layers.iter().find(|slot| {
+        slot.layer.class_name() == crate::rescaling::CLASS
+            || !slot.layer.is_identity(Mode::Training, InputType::Real)
+    });
+    first.is_some_and(|slot| slot.layer.class_name() == crate::rescaling::CLASS)
+}
+
+/// Checks that a layer's shapes are what its sharing needs.
+fn check_sharing(
+    sharing: Sharing,
+    input_shape: &[usize],
+    output_shape: &[usize],
+    specs: &[WeightSpec],
+) -> Result<(), LayerError> {
+    let outputs: usize = output_shape.iter().product();
+    match sharing {
+        Sharing::Rows => Ok(()),
+        Sharing::RowsOrOutputs => match specs.iter().find(|spec| spec.shape.last() != Some(&outputs)) {
+            None => Ok(()),
+            Some(spec) => Err(format!(
+                "shares out {outputs} outputs, but {} has shape {:?}, expected {outputs} last",
+                spec.name, spec.shape
+            )
+            .into()),
+        },
+        Sharing::Channels => {
+            if input_shape != output_shape || output_shape.is_empty() || outputs == 0 {
+                return Err(format!(
+                    "shares out channels, but makes {output_shape:?} of {input_shape:?}, expected one shape"
+                )
+                .into());
+            }
+            let channels = output_shape[output_shape.len() - 1];
+            match specs.iter().find(|spec| spec.shape != [channels]) {
+                None => Ok(()),
+                Some(spec) => Err(format!(
+                    "shares out {channels} channels, but {} has shape {:?}, expected [{channels}]",
+                    spec.name, spec.shape
+                )
+                .into()),
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use ziffer_tensor::Scalar;
 
 use crate::Model;
+use crate::layer::{InputType, Mode};
 
 /// The widths of the table's columns, without the spaces beside the text, as Keras 3 has them.
 const WIDTHS: [usize; 3] = [31, 22, 13];
@@ -14,6 +15,13 @@ impl<T: Scalar> Model<T> {
     pub fn summary(&self) -> String {
         let rows: Vec<[String; 3]> = self
             .layers()
+            .zip(self.slots())
+            // Pixels are divided by 255 in any case; a Rescaling that does so is no layer for Keras's reader.
+            .filter(|(_, slot)| {
+                !(slot.layer.class_name() == crate::rescaling::CLASS
+                    && slot.layer.is_identity(Mode::Inference, InputType::Pixels))
+            })
+            .map(|(layer, _)| layer)
             .map(|layer| {
                 let mut shape = "(None".to_owned();
                 for size in layer.output_shape {
@@ -49,11 +57,11 @@ impl<T: Scalar> Model<T> {
             table += &text(row, '│');
         }
         table += &line('└', '─', '┴', '┘');
-        let total = self.parameters();
-        let size = readable(total * size_of::<T>());
-        let _ = writeln!(table, " Total params: {} ({size})", thousands(total));
-        let _ = writeln!(table, " Trainable params: {} ({size})", thousands(total));
-        let _ = writeln!(table, " Non-trainable params: 0 (0.00 B)");
+        let (total, fixed) = (self.parameters(), self.non_trainable_parameters());
+        for (what, number) in [("Total", total), ("Trainable", total - fixed), ("Non-trainable", fixed)] {
+            let size = readable(number * size_of::<T>());
+            let _ = writeln!(table, " {what} params: {} ({size})", thousands(number));
+        }
         table
     }
 }

@@ -1,48 +1,67 @@
-//! The training step: forward, loss, backward and update, in two phases for any stack of layers.
+//! The training step: forward, loss, backward and update, by a plan compiled from the layers.
 //!
-//! Phase 1 shares out the samples of a batch: a thread takes its samples through all layers and back and keeps, for each
-//! layer, its input and what the gradient needs. Phase 2 shares out the weights: a thread forms the gradient of its part
-//! of each layer over the whole batch and updates that part at once, so that gradients need no memory and no reduction
-//! crosses threads. After each phase the threads meet. Where the first layer reads pixels and is small, phase 0 shares out
-//! its outputs before, and its weights with them. Every number is formed in one thread, in an order that depends on
-//! nothing but the batch.
+//! A [`Plan`] is a list of stages. Each shares out rows of the batch, channels of a layer, or weights among the threads,
+//! and ends at a barrier. Where rows are shared out, a thread takes its samples through layers forward and backward; where
+//! weights are, it forms the gradient of the elements that it owns over the whole batch and updates them at once, so that
+//! gradients need no memory and no reduction crosses threads. Every number is formed in one thread, in an order that depends
+//! on nothing but the batch.
+//!
+//! A custom loop asks for the gradients instead ([`Training::gradients`]), and applies them ([`Training::apply`]).
 
-mod own;
+mod gradients;
+mod memory;
+mod plan;
+mod profiler;
+mod shard;
 mod state;
 mod step;
-mod watch;
+mod target;
 
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 use ziffer_tensor::shared::Shared;
 use ziffer_tensor::team::Team;
-use ziffer_tensor::{Buffer, NoMemory, Scalar};
+use ziffer_tensor::{Buffer, NoMemory, Scalar, update};
 
-use crate::layer::Output;
-use crate::loss::Loss;
-use crate::model::{Model, Placed};
-use crate::optimizer::{MAX_SLOTS, Optimizer};
-use crate::samples::Samples;
+use crate::layer::{Feature, InputType, Mode, Output};
+use crate::loss::{Loss, Target};
+use crate::model::{LayerSlot, Layout, Model};
+use crate::optimizer::{Clip, LearningRateSchedule, MAX_SLOTS, Optimizer};
+use crate::samples::{Draw, Samples};
+pub use gradients::Gradients;
+use memory::Buffers;
+use plan::Design;
+pub use plan::{Plan, Share, Stage, Task};
+pub use profiler::{Profile, Profiler, Section};
 pub use state::{State, StateError};
-use step::{Outcome, Step};
-pub use watch::{Lap, Profile, Watch};
+use step::{Outcome, Step, Updates};
+pub(crate) use step::rows_for;
 
-/// A model's training: the optimizer, its state, and the memory that a step works in.
+/// A model's training: the optimizer, its state, and the memory that steps work in.
 #[derive(Debug)]
 pub struct Training<T: Scalar, O> {
     optimizer: O,
+    learning_rate: f64,
+    schedule: Option<Arc<dyn LearningRateSchedule>>,
+    clip: Option<Clip>,
+    accumulation: u64,
+    ema_momentum: Option<f64>,
+    seed: u64,
+    epoch: u64,
+    /// Updates that were made.
     iteration: u64,
+    /// Batches that were seen in training.
+    batches: u64,
     batch_size: usize,
-    /// One block for each of the optimizer's slots, laid out as the model's weights are.
-    slots: Vec<Buffer<T>>,
-    /// For each layer that computes, its outputs \[B, O\] and what its backward pass left in their gradient.
-    outputs: Vec<Buffer<T>>,
-    gradients: Vec<Buffer<T>>,
-    /// For each sample its loss, NaN and infinity included, and whether it was a hit.
-    losses: Vec<f64>,
-    hits: Vec<bool>,
+    layout: Arc<Layout>,
+    /// One block for each of the optimizer's slots, laid out as the model's weights are, and one for their average.
+    state: Vec<Buffer<T>>,
+    /// Gradients of all weights, laid out likewise, where they are stored.
+    gradient: Option<Buffer<T>>,
+    buffers: Buffers<T>,
 }
 
 /// What a step says of its batch, measured before its update.
@@ -65,6 +84,7 @@ impl StepResult {
 
 /// A model, a loss and samples that do not fit together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FitError {
     /// The samples have another size than the model's input.
     #[error("samples have {found} numbers, the model takes {expected} (of shape {shape:?})")]
@@ -84,9 +104,49 @@ pub enum FitError {
         /// The last layer's name.
         layer: String,
     },
+    /// There are no samples.
+    #[error("there are no samples")]
+    NoSamples,
+    /// A class that the model has no output for.
+    #[error("sample {sample} has class {class}, the model has {outputs} outputs, for classes 0 to {}", outputs - 1)]
+    Class {
+        /// The sample's number, from 0.
+        sample: usize,
+        /// Its class.
+        class: usize,
+        /// The model's outputs.
+        outputs: usize,
+    },
+    /// A target of another size than the model's outputs.
+    #[error("sample {sample} has {found} target values, the model has {outputs} outputs")]
+    Targets {
+        /// The sample's number, from 0.
+        sample: usize,
+        /// Its target values.
+        found: usize,
+        /// The model's outputs.
+        outputs: usize,
+    },
+    /// A training that was made for another model.
+    #[error("the training was made for a model with other weights")]
+    OtherModel,
 }
 
-/// Checks that a model, a loss and samples fit together.
+impl FitError {
+    /// What is wrong with a target for a model of so many outputs.
+    pub(crate) fn of_target<T>(target: Target<'_, T>, sample: usize, outputs: usize) -> Option<Self> {
+        match target {
+            // A single output is the probability of class 1.
+            Target::Class(class) if class >= outputs.max(2) => Some(Self::Class { sample, class, outputs }),
+            Target::Values(values) if values.len() != outputs => {
+                Some(Self::Targets { sample, found: values.len(), outputs })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Checks that a model, a loss and samples fit together. Targets are looked at when they are used.
 ///
 /// # Errors
 /// What does not fit.
@@ -99,7 +159,7 @@ pub fn check<T: Scalar, S: Samples<T>>(
         let (found, expected) = (samples.features(), model.inputs());
         return Err(FitError::Features { found, expected, shape: model.input_shape().to_vec() });
     }
-    match model.placed().iter().rfind(|placed| !placed.layer.is_identity()) {
+    match model.computing(Mode::Training, S::Value::input_type()).last() {
         Some(last) if loss.needs_softmax() && !last.layer.ends_in_softmax() => {
             Err(FitError::NeedsSoftmax { loss: loss.name(), layer: last.name.clone() })
         }
@@ -108,7 +168,7 @@ pub fn check<T: Scalar, S: Samples<T>>(
 }
 
 /// What the last layer should put out for this loss.
-pub(crate) fn last_output<T: Scalar>(last: &Placed<T>, loss: &impl Loss<T>) -> Output {
+pub(crate) fn last_output<T: Scalar>(last: &LayerSlot<T>, loss: &impl Loss<T>) -> Output {
     if loss.takes_logits() && last.layer.ends_in_softmax() { Output::Logits } else { Output::Activated }
 }
 
@@ -124,114 +184,388 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
         assert!(batch_size > 0, "a batch has at least one sample");
         let slots = optimizer.slots();
         assert!(slots.len() <= MAX_SLOTS, "{} slots, at most {MAX_SLOTS}", slots.len());
-        let computing = || model.placed().iter().filter(|placed| !placed.layer.is_identity());
-        let zeros = |placed: &Placed<T>| Buffer::try_zeros(batch_size.saturating_mul(placed.outputs()));
-        let buffers = || computing().map(zeros).collect::<Result<Vec<_>, _>>();
+        let layers = model.computing(Mode::Training, InputType::Pixels);
+        let state = slots.iter().map(|_| Buffer::try_zeros(model.block().len()));
         Ok(Self {
+            learning_rate: optimizer.learning_rate(),
+            schedule: None,
+            clip: None,
+            accumulation: 1,
+            ema_momentum: None,
+            seed: 0,
+            epoch: 0,
             iteration: 0,
+            batches: 0,
             batch_size,
-            slots: slots.iter().map(|_| Buffer::try_zeros(model.block().len())).collect::<Result<_, _>>()?,
-            outputs: buffers()?,
-            gradients: buffers()?,
-            losses: vec![0.0; batch_size],
-            hits: vec![false; batch_size],
+            layout: Arc::clone(model.layout()),
+            state: state.collect::<Result<_, _>>()?,
+            gradient: None,
+            buffers: Buffers::new(&layers, batch_size)?,
             optimizer,
         })
     }
 
-    /// The number of steps that have been made.
+    /// Sets the seed that layers and samples draw from.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Bounds gradients before each update.
+    pub fn clip(mut self, clip: impl Into<Option<Clip>>) -> Self {
+        self.clip = clip.into();
+        self
+    }
+
+    /// Makes one update of the mean gradient of each `batches` batches, as `gradient_accumulation_steps` of Keras.
+    ///
+    /// # Panics
+    /// If `batches` is 0.
+    pub fn accumulation(mut self, batches: u64) -> Self {
+        assert!(batches > 0, "an update is of at least one batch");
+        self.accumulation = batches;
+        self
+    }
+
+    /// Keeps an exponential moving average of the trainable weights, as `use_ema` with this `ema_momentum` of Keras: after
+    /// each update a = momentum a + (1 - momentum) w, after the first a = w. See [`swap_average`](Self::swap_average).
+    ///
+    /// # Errors
+    /// If there is no memory for it.
+    ///
+    /// # Panics
+    /// If updates were made already, or the momentum is not within 0 to 1.
+    pub fn ema(mut self, momentum: impl Into<Option<f64>>) -> Result<Self, NoMemory> {
+        assert!(self.iteration == 0, "an average begins with the first update");
+        let momentum = momentum.into();
+        assert!(momentum.is_none_or(|momentum| (0.0..=1.0).contains(&momentum)), "ema_momentum is {momentum:?}");
+        self.state.truncate(self.optimizer.slots().len());
+        if momentum.is_some() {
+            let len = self.layout.iter().map(|(.., range)| range.end).max().unwrap_or(0);
+            self.state.push(Buffer::try_zeros(len)?);
+        }
+        self.ema_momentum = momentum;
+        Ok(self)
+    }
+
+    /// The optimizer.
+    pub fn optimizer(&self) -> &O {
+        &self.optimizer
+    }
+
+    /// The number of updates that have been made.
     pub fn iteration(&self) -> u64 {
         self.iteration
     }
 
-    /// Makes one step for each batch of `order`, the samples' indices cut into batches of the batch size, the last one
-    /// perhaps smaller. Returns each step's result; there are fewer than batches if the stretch's time was up.
+    /// The number of batches that have been seen: as many as updates, unless gradients are accumulated.
+    pub fn batches(&self) -> u64 {
+        self.batches
+    }
+
+    /// The learning rate of the next update.
+    pub fn learning_rate(&self) -> f64 {
+        self.schedule.as_ref().map_or(self.learning_rate, |schedule| schedule.learning_rate(self.iteration))
+    }
+
+    /// Sets the learning rate from the next update on, in the place of a schedule.
+    pub fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.schedule = None;
+        self.learning_rate = learning_rate;
+    }
+
+    /// Has a schedule say the learning rate of each update.
+    pub fn set_schedule(&mut self, schedule: Arc<dyn LearningRateSchedule>) {
+        self.schedule = Some(schedule);
+    }
+
+    /// Sets the epoch, from 0, that samples draw for.
+    pub fn set_epoch(&mut self, epoch: u64) {
+        self.epoch = epoch;
+    }
+
+    /// A state of the optimizer for each weight, by its name in [`Optimizer::slots`], or `"average"` for the weights' average.
+    pub fn state(&self, slot: &str) -> Option<impl Iterator<Item = (&str, &[T])>> {
+        let slots = self.optimizer.slots();
+        let block = if slot == state::AVERAGE && self.ema_momentum.is_some() {
+            self.state.last()?
+        } else {
+            &self.state[slots.iter().position(|name| *name == slot)?]
+        };
+        Some(self.layout.iter().map(|(name, _, range)| (name.as_str(), &block[range.clone()])))
+    }
+
+    /// Exchanges the trainable weights for their average and the average for them; nothing if no average is kept or no update
+    /// was made. Called twice, all is as before.
     ///
     /// # Errors
-    /// [`NotFinite`] at the first batch whose loss is not finite; it makes no step, and the weights are those before it.
+    /// If the training was made for another model.
+    pub fn swap_average(&mut self, model: &mut Model<T>) -> Result<(), FitError> {
+        self.check_model(model)?;
+        if self.ema_momentum.is_none() || self.iteration == 0 {
+            return Ok(());
+        }
+        let Some(average) = self.state.last_mut() else { return Ok(()) };
+        let trainable: Vec<bool> = model.trainable().collect();
+        for ((.., range), _) in self.layout.iter().zip(trainable).filter(|(_, trainable)| *trainable) {
+            average[range.clone()].swap_with_slice(&mut model.block_mut()[range.clone()]);
+        }
+        Ok(())
+    }
+
+    fn check_model(&self, model: &Model<T>) -> Result<(), FitError> {
+        let is_same = Arc::ptr_eq(&self.layout, model.layout()) || *self.layout == **model.layout();
+        if is_same { Ok(()) } else { Err(FitError::OtherModel) }
+    }
+
+    /// Makes one step for each batch of `order`, the samples' indices cut into batches of the batch size, the last one
+    /// perhaps smaller. Returns each step's result; there are fewer than batches if the budget's time was up.
+    ///
+    /// # Errors
+    /// If the training was made for another model, the model, the loss and the samples do not fit together, or a batch's
+    /// loss is not finite. That batch makes no step, and the weights are those before it.
     ///
     /// # Panics
-    /// If an index is out of range, or the model, the loss and the samples do not pass [`check`].
+    /// If an index is out of range, or a layer, the loss or the samples panic; of a layer the message has the name.
     pub fn run<S: Samples<T>>(
         &mut self,
         model: &mut Model<T>,
         loss: &impl Loss<T>,
         samples: &S,
         order: &[u32],
-        stretch: Stretch<'_>,
-    ) -> Result<Vec<StepResult>, NotFinite> {
-        self.run_watched::<S, ()>(model, loss, samples, order, stretch).0
+        budget: StepBudget<'_>,
+    ) -> Result<Vec<StepResult>, StepError> {
+        self.run_profiled::<S, ()>(model, loss, samples, order, budget).0
     }
 
-    /// As [`Training::run`], each member with a watch, which are returned in the members' order.
+    /// As [`Training::run`], each thread with a profiler, which are returned in the threads' order.
     ///
     /// # Errors
     /// As `run`.
     ///
     /// # Panics
     /// As `run`.
-    pub fn run_watched<S: Samples<T>, W: Watch>(
+    pub fn run_profiled<S: Samples<T>, P: Profiler>(
         &mut self,
         model: &mut Model<T>,
         loss: &impl Loss<T>,
         samples: &S,
         order: &[u32],
-        stretch: Stretch<'_>,
-    ) -> (Result<Vec<StepResult>, NotFinite>, Vec<W>) {
-        if let Err(error) = check(model, loss, samples) {
-            panic!("{error}");
+        budget: StepBudget<'_>,
+    ) -> (Result<Vec<StepResult>, StepError>, Vec<P>) {
+        let stores = self.clip.is_some() || self.accumulation > 1;
+        if stores && let Err(error) = self.ensure_gradient() {
+            return (Err(error.into()), Vec::new());
         }
-        let (layers, weights) = model.parts_mut();
+        let norms = matches!(self.clip, Some(Clip::Norm(_) | Clip::GlobalNorm(_)));
+        let kind = if stores { plan::Gradients::Stored { norms } } else { plan::Gradients::Fused };
+        let mut gradient = self.gradient.take();
+        let outcome =
+            self.go::<S, P>(model, loss, samples, order, budget, kind, gradient.as_mut().filter(|_| stores));
+        self.gradient = gradient;
+        outcome
+    }
+
+    fn ensure_gradient(&mut self) -> Result<(), NoMemory> {
+        if self.gradient.is_none() {
+            let len = self.layout.iter().map(|(.., range)| range.end).max().unwrap_or(0);
+            self.gradient = Some(Buffer::try_zeros(len)?);
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "those of run, and what becomes of gradients")]
+    fn go<S: Samples<T>, P: Profiler>(
+        &mut self,
+        model: &mut Model<T>,
+        loss: &impl Loss<T>,
+        samples: &S,
+        order: &[u32],
+        budget: StepBudget<'_>,
+        kind: plan::Gradients,
+        gradient: Option<&mut Buffer<T>>,
+    ) -> (Result<Vec<StepResult>, StepError>, Vec<P>) {
+        if let Err(error) = self.check_model(model).and_then(|()| check(model, loss, samples)) {
+            return (Err(error.into()), Vec::new());
+        }
+        if order.is_empty() {
+            return (Ok(Vec::new()), Vec::new());
+        }
+        let input = S::Value::input_type();
+        if input == InputType::Pixels {
+            model.set_takes_pixels(true);
+        }
+        let (layers, weights) = model.parts_mut(input);
+        if !self.buffers.is_for(&layers) {
+            match Buffers::new(&layers, self.batch_size) {
+                Ok(buffers) => self.buffers = buffers,
+                Err(error) => return (Err(error.into()), Vec::new()),
+            }
+        }
+        let threads = budget.threads.clamp(1, budget.team.size());
+        let first_by_outputs = kind == plan::Gradients::Fused
+            && shard::is_worth_it(&layers, input, threads, self.state.len());
+        let plan = Plan::compile(&Design { layers: &layers, threads, first_by_outputs, gradients: kind });
+        let features = samples.features();
+        let batch = order.len().min(self.batch_size) * features;
+        let mut x = [vec![S::Value::default(); batch], vec![S::Value::default(); batch]];
+        let [even, odd] = &mut x;
+        let learning_rate = |iteration: u64| match &self.schedule {
+            Some(schedule) => schedule.learning_rate(iteration),
+            None => self.learning_rate,
+        };
         let step = Step {
-            optimizer: &self.optimizer,
-            first_iteration: self.iteration + 1,
+            plan: &plan,
+            updates: Updates {
+                optimizer: &self.optimizer,
+                iteration: self.iteration,
+                learning_rate: &learning_rate,
+                clip: self.clip,
+                accumulation: if kind == plan::Gradients::Returned { 1 } else { self.accumulation },
+                ema_momentum: self.ema_momentum,
+            },
+            seed: self.seed,
+            draw: Draw { seed: self.seed, epoch: self.epoch },
+            first_batch: self.batches,
             batch_size: self.batch_size,
             last: last_output(layers.last().expect("a model computes something"), loss),
-            layers,
+            layers: &layers,
             loss,
             samples,
-            features: samples.features(),
+            features,
+            saved: layers.iter().map(|slot| slot.layer.saved()).collect(),
+            x: [Shared::new(even), Shared::new(odd)],
             weights: Shared::new(weights),
-            slots: self.slots.iter_mut().map(|slot| Shared::new(slot)).collect(),
-            outputs: self.outputs.iter_mut().map(|buffer| Shared::new(buffer)).collect(),
-            gradients: self.gradients.iter_mut().map(|buffer| Shared::new(buffer)).collect(),
-            losses: Shared::new(&mut self.losses),
-            hits: Shared::new(&mut self.hits),
-            deadline: stretch.time.map(|time| Instant::now() + time),
+            state: self.state.iter_mut().map(|state| Shared::new(state)).collect(),
+            memory: self.buffers.lend(&layers, gradient),
+            deadline: budget.time.map(|time| Instant::now() + time),
             time_is_up: AtomicBool::new(false),
+            misfit: Mutex::new(None),
         };
-        let outcomes = stretch.team.run_some(stretch.members, |member| step.run::<W>(member, order));
-        let mut watches = Vec::with_capacity(outcomes.len());
+        let outcomes = budget.team.run_some(threads, |member| step.run::<P>(member, order));
+        let misfit = step.misfit.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut profilers = Vec::with_capacity(outcomes.len());
         let mut first = None;
-        for Outcome { results, not_finite, watch } in outcomes {
-            watches.push(watch);
-            first.get_or_insert((results, not_finite));
+        for Outcome { results, updates, not_finite, profiler } in outcomes {
+            profilers.push(profiler);
+            first.get_or_insert((results, updates, not_finite));
         }
-        let (results, not_finite) = first.expect("a team has a member");
-        self.iteration += results.len() as u64;
-        let result = match not_finite {
-            Some(loss) => Err(NotFinite { results, loss }),
-            None => Ok(results),
+        let (results, updates, not_finite) = first.expect("a team has a member");
+        self.batches += results.len() as u64;
+        if kind != plan::Gradients::Returned {
+            self.iteration += updates;
+        }
+        let result = match (misfit, not_finite) {
+            (Some(misfit), _) => Err(StepError::Fit(misfit)),
+            (None, Some(loss)) => Err(StepError::NotFinite(NotFinite { results, loss })),
+            (None, None) => Ok(results),
         };
-        (result, watches)
+        (result, profilers)
+    }
+
+    /// The gradients of the mean loss of one batch, `batch` being indices of samples, at most as many as the batch size. The
+    /// weights stay, but for moving averages. The numbers are those that [`run`](Self::run) updates weights with.
+    ///
+    /// ```
+    /// use ndarray::arr2;
+    /// use ziffer_nn::optimizer::Clip;
+    /// use ziffer_nn::{Activation, MeanSquaredError, Sequential, Sgd, Training, WithClasses, team::Team};
+    /// let x = arr2(&[[0.0_f32, 1.0], [1.0, 0.0]]);
+    /// let samples = WithClasses::new(x.view(), &[1, 0]);
+    /// let mut model = Sequential::new([2]).dense(2, Activation::Sigmoid).build(1)?;
+    /// let mut training = Training::new(&model, Sgd::default(), 2)?;
+    /// let team = Team::new(1)?;
+    /// for _ in 0..10 {
+    ///     let mut gradients =
+    ///         training.gradients(&mut model, &MeanSquaredError, &samples, &[0, 1], (&team).into())?;
+    ///     gradients.clip(Clip::GlobalNorm(1.0));
+    ///     training.apply(&mut model, &gradients)?;
+    /// }
+    /// assert_eq!(training.iteration(), 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As `run`, and if there is no memory for the gradients.
+    ///
+    /// # Panics
+    /// As `run`, and if the batch is empty or larger than the batch size.
+    pub fn gradients<S: Samples<T>>(
+        &mut self,
+        model: &mut Model<T>,
+        loss: &impl Loss<T>,
+        samples: &S,
+        batch: &[u32],
+        budget: StepBudget<'_>,
+    ) -> Result<Gradients<T>, StepError> {
+        assert!(
+            !batch.is_empty() && batch.len() <= self.batch_size,
+            "{} samples in a batch, expected 1 to {}",
+            batch.len(),
+            self.batch_size
+        );
+        let mut block = Buffer::try_zeros(model.block().len())?;
+        let kind = plan::Gradients::Returned;
+        let budget = StepBudget { time: None, ..budget };
+        let (outcome, _) = self.go::<S, ()>(model, loss, samples, batch, budget, kind, Some(&mut block));
+        let result = outcome?.first().copied().unwrap_or_default();
+        Ok(Gradients {
+            result,
+            layout: Arc::clone(&self.layout),
+            present: model.trainable().collect(),
+            block,
+        })
+    }
+
+    /// Makes one update of the weights by gradients, which may have been changed or added up. The settings for clipping and
+    /// accumulation do not apply; an average of the weights is kept.
+    ///
+    /// # Errors
+    /// If the gradients or the training are of another model.
+    pub fn apply(&mut self, model: &mut Model<T>, gradients: &Gradients<T>) -> Result<(), FitError> {
+        self.check_model(model)?;
+        if *gradients.layout != *self.layout {
+            return Err(FitError::OtherModel);
+        }
+        let step = self.optimizer.step(self.iteration + 1, self.learning_rate());
+        let slots = self.optimizer.slots().len();
+        let trainable: Vec<bool> = model.trainable().collect();
+        for (((.., range), trainable), present) in self.layout.iter().zip(trainable).zip(&gradients.present) {
+            if !trainable || !present {
+                continue;
+            }
+            let w = &mut model.block_mut()[range.clone()];
+            let (state, average) = self.state.split_at_mut(slots);
+            let mut of_slots: [&mut [T]; MAX_SLOTS] = Default::default();
+            for (slot, state) in of_slots.iter_mut().zip(state) {
+                *slot = &mut state[range.clone()];
+            }
+            O::update(&step, w, &mut of_slots[..slots], &gradients.block[range.clone()]);
+            if let (Some(average), Some(momentum)) = (average.first_mut(), self.ema_momentum) {
+                let momentum = T::from_f64(if self.iteration == 0 { 0.0 } else { momentum });
+                update::moving_average(&mut average[range.clone()], w, momentum);
+            }
+        }
+        self.iteration += 1;
+        Ok(())
     }
 }
 
-/// How steps are made: by whom, and for how long.
+/// Who makes steps, and for how long.
 #[derive(Clone, Copy, Debug)]
-pub struct Stretch<'a> {
+pub struct StepBudget<'a> {
     /// The threads.
     pub team: &'a Team,
     /// How many of them take part. The results do not depend on it.
-    pub members: usize,
+    pub threads: usize,
     /// After this time no step is begun, but for the first; `None` sets no bound.
     pub time: Option<Duration>,
 }
 
-impl<'a> From<&'a Team> for Stretch<'a> {
-    /// All members, without a bound on time.
+impl<'a> From<&'a Team> for StepBudget<'a> {
+    /// All threads, without a bound on time.
     fn from(team: &'a Team) -> Self {
-        Self { team, members: team.size(), time: None }
+        Self { team, threads: team.size(), time: None }
     }
 }
 
@@ -243,6 +577,20 @@ pub struct NotFinite {
     pub results: Vec<StepResult>,
     /// The loss.
     pub loss: f64,
+}
+
+/// Why steps could not be made, or not all of them.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum StepError {
+    /// The training, the model, the loss and the samples do not fit together.
+    #[error(transparent)]
+    Fit(#[from] FitError),
+    /// A batch's loss is not finite.
+    #[error(transparent)]
+    NotFinite(#[from] NotFinite),
+    /// There is no memory for the outputs of the layers or for gradients.
+    #[error(transparent)]
+    Memory(#[from] NoMemory),
 }
 
 /// Rows of `width` elements.

@@ -4,12 +4,13 @@
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use ziffer_nn::gradcheck::{GradCheck, GradientError, gradients};
+use ziffer_nn::gradcheck::{GradCheck, GradientError};
 use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::team::Team;
 use ziffer_nn::{
-    Activation, Dense, Flatten, Input, Layer, Loss, MeanSquaredError, Output, Samples, Sequential, Sgd,
-    SparseCategoricalCrossentropy, Training, Weights, WithClasses, WithValues,
+    Activation, BatchNormalization, Context, Dense, Dropout, Flatten, GradientSink, Input, Layer, LayerError,
+    Loss, MeanSquaredError, Rescaling, Samples, Sequential, Sgd, SparseCategoricalCrossentropy, Training,
+    WeightSpec, Weights, WithClasses, WithValues,
 };
 
 fn activation() -> impl Strategy<Value = Activation> {
@@ -36,7 +37,39 @@ proptest! {
     fn dense_with_each_activation(
         activation in activation(), inputs in 1_usize..20, units in 1_usize..20, batch in 1_usize..6, seed: u64,
     ) {
-        passes(GradCheck::default().layer(Dense::new(units, activation), &[inputs], batch, seed))?;
+        let dense = Dense::new(units, activation).use_bias(seed % 3 > 0);
+        passes(GradCheck::default().layer(dense, &[inputs], batch, seed))?;
+    }
+
+    #[test]
+    fn batch_normalization(
+        rows in 1_usize..4, channels in 1_usize..40, batch in 2_usize..6, center: bool, scale: bool, seed: u64,
+    ) {
+        let layer = BatchNormalization { center, scale, epsilon: 0.1, ..BatchNormalization::default() };
+        passes(GradCheck::default().layer(layer, &[rows, channels], batch, seed))?;
+    }
+
+    #[test]
+    fn dropout_and_rescaling(inputs in 1_usize..90, batch in 1_usize..5, rate in 0.0_f64..0.95, seed: u64) {
+        passes(GradCheck::default().layer(Dropout::new(rate), &[inputs], batch, seed))?;
+        passes(GradCheck::default().layer(Rescaling::new(1.0 / 127.5, -1.0), &[inputs], batch, seed))?;
+        passes(GradCheck::default().layer(Rescaling::new(1.0 / 255.0, 0.0), &[inputs], batch, seed))?;
+    }
+
+    #[test]
+    fn stacks_that_meet_inside_of_a_step(
+        units in prop::collection::vec(1_usize..40, 1..4), inputs in 1_usize..16, batch in 2_usize..6, seed: u64,
+    ) {
+        let mut stack = Sequential::<f64>::with_input([inputs]);
+        for units in units {
+            stack = stack.dense(units, Activation::Tanh).batch_normalization().dropout(0.3);
+        }
+        let mut model = stack.dense(3, Activation::Softmax).build(seed).unwrap();
+        let mut stream = Stream::new(seed, Purpose::Other(0), 0);
+        let x = normal(&mut stream, batch, inputs);
+        let labels: Vec<usize> = (0..batch).map(|i| i % 3).collect();
+        let loss = SparseCategoricalCrossentropy::default();
+        passes(GradCheck::default().model(&mut model, &loss, &WithClasses::new(x.view(), &labels)))?;
     }
 
     #[test]
@@ -113,10 +146,12 @@ proptest! {
 
         let mut model = stack().build(seed).unwrap();
         let before: Vec<f64> = model.weights().flat_map(|(_, w)| w.into_iter().copied().collect::<Vec<_>>()).collect();
-        let stored: Vec<f64> = gradients(&model, &loss, &samples).unwrap().into_iter().flatten().flatten().collect();
         let sgd = Sgd { learning_rate: 0.5, ..Sgd::default() };
         let order: Vec<u32> = (0..batch as u32).collect();
         let team = Team::new(threads).unwrap();
+        let stored: Vec<f64> = Training::new(&model, sgd, batch).unwrap()
+            .gradients(&mut model, &loss, &samples, &order, (&team).into()).unwrap()
+            .iter().flat_map(|(_, gradient)| gradient.iter().copied().collect::<Vec<_>>()).collect();
         let results = Training::new(&model, sgd, batch).unwrap()
             .run(&mut model, &loss, &samples, &order, (&team).into())
             .unwrap();
@@ -131,88 +166,104 @@ proptest! {
 }
 
 /// Dense, but for one thing that is wrong.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Wrong(Dense, Mistake);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Mistake {
     InputGradient,
     WeightGradient,
-    MissingBias,
+    LogitsGradient,
+    Pixels,
+    Thread,
+    Outputs,
 }
 
 impl Layer<f64> for Wrong {
     fn class_name(&self) -> &'static str {
         "Wrong"
     }
-    fn build(&mut self, input_shape: &[usize]) -> Result<Vec<usize>, String> {
+    fn build(&mut self, input_shape: &[usize]) -> Result<Vec<usize>, LayerError> {
         Layer::<f64>::build(&mut self.0, input_shape)
     }
-    fn weights(&self) -> Vec<ziffer_nn::WeightSpec> {
+    fn weights(&self) -> Vec<WeightSpec> {
         Layer::<f64>::weights(&self.0)
+    }
+    fn ends_in_softmax(&self) -> bool {
+        Layer::<f64>::ends_in_softmax(&self.0)
+    }
+    fn sharing(&self) -> ziffer_nn::layer::Sharing {
+        Layer::<f64>::sharing(&self.0)
     }
     fn forward(
         &self,
+        context: &mut Context<'_, f64>,
         weights: Weights<'_, f64>,
         x: Input<'_, f64>,
-        y: ArrayViewMut2<'_, f64>,
-        output: Output,
+        mut y: ArrayViewMut2<'_, f64>,
     ) {
-        self.0.forward(weights, x, y, output);
+        let columns = y.ncols();
+        self.0.forward(context, weights, x, y.view_mut());
+        if self.1 == Mistake::Outputs && columns < 3 {
+            y += 1e-3;
+        }
     }
     fn backward(
         &self,
+        context: &mut Context<'_, f64>,
         weights: Weights<'_, f64>,
         x: Input<'_, f64>,
         y: ArrayView2<'_, f64>,
-        d: ArrayViewMut2<'_, f64>,
+        mut d: ArrayViewMut2<'_, f64>,
         mut d_x: Option<ArrayViewMut2<'_, f64>>,
-        output: Output,
     ) {
-        self.0.backward(weights, x, y, d, d_x.as_mut().map(|d_x| d_x.view_mut()), output);
+        self.0.backward(context, weights, x, y, d.view_mut(), d_x.as_mut().map(|d_x| d_x.view_mut()));
         if let (Mistake::InputGradient, Some(mut d_x)) = (self.1, d_x) {
             d_x[[0, 0]] *= 1.001;
+        }
+        if self.1 == Mistake::LogitsGradient && context.output() == ziffer_nn::Output::Logits {
+            d[[0, 0]] *= 1.001;
         }
     }
     fn gradient(
         &self,
         x: Input<'_, f64>,
         d: ArrayView2<'_, f64>,
-        part: ziffer_nn::Part,
-        sink: &mut dyn ziffer_nn::Sink<f64>,
+        saved: &[f64],
+        sink: &mut GradientSink<'_, f64>,
     ) {
-        let mistake = self.1;
-        self.0.gradient(x, d, part, &mut Bent { sink, mistake });
-    }
-}
-
-struct Bent<'a> {
-    sink: &'a mut dyn ziffer_nn::Sink<f64>,
-    mistake: Mistake,
-}
-
-impl ziffer_nn::Sink<f64> for Bent<'_> {
-    fn accept(&mut self, index: usize, offset: usize, gradient: &[f64]) {
-        let mut gradient = gradient.to_vec();
-        if self.mistake == Mistake::WeightGradient && index == 0 && offset == 0 {
-            gradient[0] += 1e-3;
+        let owned = sink.range(0);
+        let bends = match self.1 {
+            Mistake::WeightGradient => !owned.is_empty() && owned.start == 0,
+            Mistake::Pixels => matches!(x, Input::Pixels(_)),
+            Mistake::Thread => owned.start > 0,
+            _ => false,
+        };
+        let mut d = d.to_owned();
+        if bends {
+            d[[0, 0]] += 1e-3;
         }
-        if self.mistake != Mistake::MissingBias || index == 0 {
-            self.sink.accept(index, offset, &gradient);
-        }
+        self.0.gradient(x, d.view(), saved, sink);
     }
 }
 
 #[test]
 fn mistakes_are_found() {
-    let check = |mistake| {
-        GradCheck::default().layer(Wrong(Dense::new(3, Activation::Tanh), mistake), &[4], 2, 1).unwrap_err()
+    let check = |mistake, activation| {
+        GradCheck::default().layer(Wrong(Dense::new(3, activation), mistake), &[4], 2, 1).unwrap_err()
     };
-    assert!(matches!(check(Mistake::InputGradient), GradientError::Wrong { of, .. } if of == "input[0]"));
+    let tanh = Activation::Tanh;
+    let is = |of: String, name: &str| of.starts_with(name);
+    assert!(matches!(check(Mistake::InputGradient, tanh), GradientError::Wrong { of, .. } if is(of, "input.number[0]")));
     assert!(
-        matches!(check(Mistake::WeightGradient), GradientError::Wrong { of, .. } if of.ends_with("kernel[0]"))
+        matches!(check(Mistake::WeightGradient, tanh), GradientError::Wrong { of, .. } if is(of, "wrong.kernel"))
+            || matches!(check(Mistake::WeightGradient, tanh), GradientError::Threads { .. })
     );
-    assert!(matches!(check(Mistake::MissingBias), GradientError::Coverage { index: 1, times: 0, .. }));
+    let softmax = Activation::Softmax;
+    assert!(matches!(check(Mistake::LogitsGradient, softmax), GradientError::Wrong { .. }));
+    assert!(matches!(check(Mistake::Pixels, tanh), GradientError::Wrong { of, .. } if is(of, "wrong.kernel")));
+    assert!(matches!(check(Mistake::Thread, tanh), GradientError::Threads { of, .. } if is(of, "wrong.kernel")));
+    assert!(matches!(check(Mistake::Outputs, tanh), GradientError::Outputs { .. }));
 }
 
 #[test]

@@ -40,8 +40,11 @@ fn another_program_gives_the_same_probabilities() {
         (Activation::Linear, Activation::Linear),
     ] {
         let model = Sequential::new([7, 5])
+            .rescaling(1.0 / 255.0, 0.0)
             .flatten()
             .dense(33, activation)
+            .batch_normalization()
+            .dropout(0.2)
             .dense(12, activation)
             .dense(10, last)
             .build(8)

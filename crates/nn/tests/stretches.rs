@@ -1,4 +1,4 @@
-//! A training may be cut into stretches by time and by threads; what comes out is the same.
+//! A training may be cut into runs by time and by threads; what comes out is the same.
 #![allow(clippy::unwrap_used, reason = "a failure is the test's")]
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::team::Team;
 use ziffer_nn::training::StepResult;
 use ziffer_nn::{
-    Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy, Stretch, Training, WithClasses,
+    Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy, StepBudget, Training, WithClasses,
 };
 
 const SAMPLES: usize = 90;
@@ -26,13 +26,13 @@ fn run(cut: impl Fn(usize) -> (usize, Option<Duration>)) -> (String, Vec<f64>) {
     let order: Vec<u32> = (0..SAMPLES as u32).collect();
     let mut losses = Vec::new();
     while losses.len() * BATCH < SAMPLES {
-        let (members, time) = cut(losses.len());
+        let (threads, time) = cut(losses.len());
         let rest = &order[losses.len() * BATCH..];
-        let stretch = Stretch { team: &team, members, time };
+        let budget = StepBudget { team: &team, threads, time };
         let loss = SparseCategoricalCrossentropy::default();
-        let results = training.run(&mut model, &loss, &samples, rest, stretch).unwrap();
+        let results = training.run(&mut model, &loss, &samples, rest, budget).unwrap();
         if time == Some(Duration::ZERO) {
-            assert_eq!(results.len(), 1, "a stretch without time makes one step");
+            assert_eq!(results.len(), 1, "a budget without time makes one step");
         }
         losses.extend(results.iter().map(StepResult::loss));
         assert_eq!(training.iteration(), losses.len() as u64);
@@ -46,7 +46,7 @@ fn cuts_change_nothing() {
     assert_eq!(whole.1.len(), SAMPLES.div_ceil(BATCH));
     assert_eq!(run(|_| (1, Some(Duration::ZERO))), whole);
     assert_eq!(run(|_| (3, Some(Duration::ZERO))), whole);
-    // Another number of threads in each stretch.
+    // Another number of threads in each run.
     assert_eq!(run(|step| (1 + step % 5, Some(Duration::ZERO))), whole);
     assert_eq!(run(|_| (5, Some(Duration::from_secs(3600)))), whole);
 }

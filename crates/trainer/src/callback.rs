@@ -57,6 +57,15 @@ pub struct BatchLog {
     pub mean_accuracy: f64,
 }
 
+/// What a callback may change after an epoch.
+#[derive(Debug)]
+pub struct TrainingContext<'a> {
+    /// The model: with the average of the weights, where one is kept.
+    pub model: &'a mut Model,
+    /// The learning rate of the next update. A callback that sets it replaces a schedule.
+    pub learning_rate: f64,
+}
+
 /// Called by [`Trainer::fit`](crate::Trainer::fit), on the thread that called it. An error ends training.
 ///
 /// The steps of a stretch run without interruption, some 50 ms long; `on_batch_end` is called for each of them after the
@@ -102,8 +111,12 @@ pub trait Callback {
     ///
     /// # Errors
     /// Whatever went wrong in it.
-    fn on_epoch_end(&mut self, log: &EpochLog, model: &mut Model) -> Result<Flow, CallbackError> {
-        let _ = (log, model);
+    fn on_epoch_end(
+        &mut self,
+        log: &EpochLog,
+        context: &mut TrainingContext<'_>,
+    ) -> Result<Flow, CallbackError> {
+        let _ = (log, context);
         Ok(Flow::Continue)
     }
 
@@ -137,8 +150,12 @@ impl<C: Callback + ?Sized> Callback for &mut C {
     fn on_batch_end(&mut self, log: &BatchLog) {
         (**self).on_batch_end(log);
     }
-    fn on_epoch_end(&mut self, log: &EpochLog, model: &mut Model) -> Result<Flow, CallbackError> {
-        (**self).on_epoch_end(log, model)
+    fn on_epoch_end(
+        &mut self,
+        log: &EpochLog,
+        context: &mut TrainingContext<'_>,
+    ) -> Result<Flow, CallbackError> {
+        (**self).on_epoch_end(log, context)
     }
     fn on_train_end(&mut self, model: &mut Model) -> Result<(), CallbackError> {
         (**self).on_train_end(model)

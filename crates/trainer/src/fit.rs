@@ -1,14 +1,15 @@
 //! The epochs of a training.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use ziffer_nn::team::Team;
-use ziffer_nn::training::{NotFinite, Stretch, check as check_fit};
-use ziffer_nn::{Loss, Model, Optimizer, Samples, Training};
+use ziffer_nn::training::{NotFinite, check as check_fit};
+use ziffer_nn::{Loss, Model, Optimizer, Samples, Slice, StepBudget, StepError, Training};
 
-use crate::callback::{BatchLog, Callback, CallbackError, Flow, Plan};
+use crate::callback::{BatchLog, Callback, CallbackError, Flow, Plan, TrainingContext};
 use crate::checkpoints::{Epoch, INITIAL_WEIGHTS, Keeper, Resumed, Settings, Standing};
 use crate::crew::Crew;
 use crate::order::{Orders, Shuffle, Shuffling};
@@ -28,7 +29,8 @@ struct Fit<'m, S, O> {
 }
 
 impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
-    /// Trains `model` on any samples, with others for validation if there are any. `validation_split` does not count.
+    /// Trains `model` on any samples. `validation` is evaluated after each epoch; without it, the share
+    /// [`validation_split`](Self::validation_split) at the end of `train` is set aside, as for [`fit`](Self::fit).
     ///
     /// # Errors
     /// As for [`fit`](Self::fit).
@@ -38,14 +40,25 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
         train: &S,
         validation: Option<&S>,
     ) -> Result<History, TrainError> {
-        self.fit_shuffled(model, train, validation, self.shuffle)
+        self.validate()?;
+        if validation.is_some() || self.validation_split == 0.0 {
+            return self.fit_shuffled(model, train, validation, self.shuffle);
+        }
+        let samples = train.len();
+        let split = (samples as f64 * (1.0 - self.validation_split)).floor() as usize;
+        if split == 0 || split == samples {
+            let expected = "a share that leaves samples in both parts";
+            return Err(setting("validation_split", self.validation_split, expected));
+        }
+        let (train, validation) = (Slice::new(train, 0..split), Slice::new(train, split..samples));
+        self.fit_shuffled(model, &train, Some(&validation), self.shuffle)
     }
 
-    pub(crate) fn fit_shuffled<S: Samples<f32>>(
+    pub(crate) fn fit_shuffled<S: Samples<f32>, V: Samples<f32>>(
         &mut self,
         model: &mut Model,
         train: &S,
-        validation: Option<&S>,
+        validation: Option<&V>,
         shuffle: Shuffle,
     ) -> Result<History, TrainError> {
         self.validate()?;
@@ -57,7 +70,14 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
         let team = Team::new(self.threads)
             .map_err(|error| TrainError::Threads { threads: self.threads, reason: error.to_string() })?;
         let batch_size = self.batch_size.min(train.len());
-        let training = Training::new(model, self.optimizer.clone(), batch_size)?;
+        let mut training = Training::new(model, self.optimizer.clone(), batch_size)?
+            .seed(self.seed)
+            .clip(self.clip)
+            .accumulation(self.accumulation)
+            .ema(self.ema_momentum)?;
+        if let Some(schedule) = &self.schedule {
+            training.set_schedule(Arc::clone(schedule));
+        }
         let sample_bytes = train.features() * size_of::<S::Value>();
         let shuffling = Shuffling::new(shuffle, sample_bytes, batch_size);
         let plan = Plan {
@@ -70,7 +90,7 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
         };
         self.each_callback(|callback| callback.on_train_begin(&plan, model))?;
         let keeper = self.checkpoints.as_ref().map(|checkpoints| {
-            let settings = self.settings(checkpoints, model, &plan, validation.map_or(0, S::len));
+            let settings = self.settings(checkpoints, model, &plan, validation.map_or(0, V::len));
             Keeper::new(checkpoints, settings)
         });
         let crew = Crew::new(team.size());
@@ -93,7 +113,10 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
             self.callbacks.iter_mut().for_each(|callback| callback.on_epoch_begin(epoch));
             let start = Instant::now();
             let seconds_before = fit.standing.seconds;
+            fit.training.set_epoch(epoch as u64);
             self.windows(&mut fit, &mut orders)?;
+            // What is validated and shown is the average of the weights, where one is kept.
+            fit.training.swap_average(fit.model)?;
             let validated = validation
                 .map(|samples| fit.team.install(|| fit.model.evaluate_with(&self.loss, samples)))
                 .transpose()?;
@@ -120,17 +143,28 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
             let mut history = std::mem::take(&mut fit.standing.history);
             history.push(&log);
             let mut flow = Flow::Continue;
+            let rate = fit.training.learning_rate();
+            let mut context = TrainingContext { model: fit.model, learning_rate: rate };
             self.each_callback(|callback| {
-                if callback.on_epoch_end(&log, fit.model)? == Flow::Stop {
+                if callback.on_epoch_end(&log, &mut context)? == Flow::Stop {
                     flow = Flow::Stop;
                 }
                 Ok(())
             })?;
+            let asked = context.learning_rate;
+            if asked.to_bits() != rate.to_bits() {
+                if !(asked > 0.0 && asked.is_finite()) {
+                    return Err(setting("learning_rate", asked, "a positive number"));
+                }
+                fit.training.set_learning_rate(asked);
+            }
+            fit.training.swap_average(fit.model)?;
             let stopped = flow == Flow::Stop;
             fit.standing = Standing { epoch: epoch + 1, stopped, history, ..Standing::default() };
             fit.save_after_epoch(stopped || epoch + 1 == self.epochs)?;
         }
         fit.wait()?;
+        fit.training.swap_average(fit.model)?;
         self.each_callback(|callback| callback.on_train_end(fit.model))?;
         Ok(fit.standing.history)
     }
@@ -140,6 +174,18 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
         let mut settings = checkpoints.settings.clone();
         let mut set = |name: &str, value: String| settings.insert(name.to_owned(), value);
         set("optimizer", format!("{:?}", self.optimizer));
+        if let Some(clip) = self.clip {
+            set(clip.name(), clip.bound().to_string());
+        }
+        if let Some(momentum) = self.ema_momentum {
+            set("ema_momentum", momentum.to_string());
+        }
+        if self.accumulation > 1 {
+            set("gradient_accumulation_steps", self.accumulation.to_string());
+        }
+        if let Some(schedule) = &self.schedule {
+            set("learning rate schedule", format!("{schedule:?}"));
+        }
         set("loss", self.loss.name().to_owned());
         set("batch_size", self.batch_size.to_string());
         set("shuffle", plan.shuffling.to_string());
@@ -216,17 +262,19 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
         let mut sum = fit.standing.sum();
         while fit.standing.step * fit.batch_size - start < order.len() {
             let rest = &order[fit.standing.step * fit.batch_size - start..];
-            let due = fit.keeper.as_ref().and_then(|keeper| keeper.steps_left(fit.training.iteration()));
+            let due = fit.keeper.as_ref().and_then(|keeper| keeper.steps_left(fit.training.batches()));
             let due = due.map_or(usize::MAX, |steps| usize::try_from(steps).unwrap_or(usize::MAX));
             let batches = &rest[..due.saturating_mul(fit.batch_size).min(rest.len())];
             let (members, time) = fit.crew.next();
-            let stretch = Stretch { team: &fit.team, members, time: Some(time) };
+            let budget = StepBudget { team: &fit.team, threads: members, time: Some(time) };
             let began = Instant::now();
-            let outcome = fit.training.run(fit.model, &self.loss, fit.train, batches, stretch);
+            let outcome = fit.training.run(fit.model, &self.loss, fit.train, batches, budget);
             let elapsed = began.elapsed();
             let (results, not_finite) = match outcome {
                 Ok(results) => (results, None),
-                Err(NotFinite { results, loss }) => (results, Some(loss)),
+                Err(StepError::NotFinite(NotFinite { results, loss })) => (results, Some(loss)),
+                Err(StepError::Fit(error)) => return Err(error.into()),
+                Err(StepError::Memory(error)) => return Err(error.into()),
             };
             fit.crew.report(results.len(), elapsed);
             fit.standing.seconds += elapsed.as_secs_f64();

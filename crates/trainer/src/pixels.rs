@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use ndarray::{Array2, ArrayView2};
 use ziffer_dataset::{DatasetError, View};
-use ziffer_nn::{Evaluation, Model, Samples, SamplesError, Scalar, SparseCategoricalCrossentropy, Target};
+use ziffer_nn::{
+    Draw, Evaluation, Model, Samples, SamplesError, Scalar, SparseCategoricalCrossentropy, Target,
+};
+use ziffer_tensor::prefetch;
 
 use crate::TrainError;
 
@@ -23,8 +26,12 @@ impl<T: Scalar> Samples<T> for Pixels<'_> {
         self.0.features()
     }
 
-    fn row(&self, index: usize) -> &[u8] {
-        self.0.image(index)
+    fn fill(&self, index: usize, _: Option<Draw>, out: &mut [u8]) {
+        out.copy_from_slice(self.0.image(index));
+    }
+
+    fn prefetch(&self, index: usize) {
+        prefetch(self.0.image(index));
     }
 
     fn target(&self, index: usize) -> Target<'_, T> {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ziffer_nn::Model;
 
-use crate::callback::{BatchLog, Callback, CallbackError, Flow, Plan};
+use crate::callback::{BatchLog, Callback, CallbackError, Flow, Plan, TrainingContext};
 use crate::order::BUFFER_BYTES;
 use crate::{EpochLog, Resumed, Shuffling};
 
@@ -88,7 +88,11 @@ impl Callback for Progress {
         self.bar.set_message(format!("{} {} - {metrics}", seconds(left), per_step(elapsed / done as f64)));
     }
 
-    fn on_epoch_end(&mut self, log: &EpochLog, _: &mut Model) -> Result<Flow, CallbackError> {
+    fn on_epoch_end(
+        &mut self,
+        log: &EpochLog,
+        _: &mut TrainingContext<'_>,
+    ) -> Result<Flow, CallbackError> {
         let (steps, per_step) = (log.steps, per_step(log.seconds / log.steps as f64));
         let validation = log.val_accuracy.zip(log.val_loss);
         let metrics = metrics(log.accuracy, log.loss, validation);

@@ -1,8 +1,10 @@
 //! Keras's `fit`.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use ziffer_dataset::View;
+use ziffer_nn::optimizer::{Clip, LearningRateSchedule};
 use ziffer_nn::{Loss, Model, Optimizer};
 
 use crate::callback::Callback;
@@ -17,7 +19,11 @@ use crate::{Checkpoints, History, Shuffle, TrainError};
 /// | batch_size | samples of a step, at least 1; the last batch of an epoch may be smaller | 32 |
 /// | validation_split | the share at the end of the data that is set aside and never shuffled, 0 to below 1 | 0 |
 /// | shuffle | a new order in every epoch, or the data's order in each; see [`Shuffle`] | true |
-/// | seed | what the orders are drawn from | 0 |
+/// | clip | a bound on gradients, see [`Clip`] | none |
+/// | ema | the momentum of an average of the weights, 0 to 1 | none |
+/// | accumulation | batches whose mean gradient makes one update, at least 1 | 1 |
+/// | schedule | the learning rate of each update, in the place of the optimizer's | none |
+/// | seed | what the orders, dropout and augmentation are drawn from | 0 |
 /// | threads | threads that share each step, at least 1; fewer do while the machine is busy | the CPUs that the process may use |
 ///
 /// The result is the same, to the bit, for any number of threads.
@@ -26,7 +32,11 @@ pub struct Trainer<'a, O, L> {
     pub(crate) loss: L,
     pub(crate) epochs: usize,
     pub(crate) batch_size: usize,
-    validation_split: f64,
+    pub(crate) validation_split: f64,
+    pub(crate) clip: Option<Clip>,
+    pub(crate) ema_momentum: Option<f64>,
+    pub(crate) accumulation: u64,
+    pub(crate) schedule: Option<Arc<dyn LearningRateSchedule>>,
     pub(crate) shuffle: Shuffle,
     pub(crate) seed: u64,
     pub(crate) threads: usize,
@@ -49,6 +59,10 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
             epochs: 1,
             batch_size: 32,
             validation_split: 0.0,
+            clip: None,
+            ema_momentum: None,
+            accumulation: 1,
+            schedule: None,
             shuffle: Shuffle::Auto,
             seed: 0,
             threads: available_threads(),
@@ -76,13 +90,38 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
         self
     }
 
+    /// Bounds gradients before each update.
+    pub fn clip(mut self, clip: Clip) -> Self {
+        self.clip = Some(clip);
+        self
+    }
+
+    /// Keeps an exponential moving average of the weights, as `use_ema` of Keras's optimizers with this `ema_momentum`. It is
+    /// what validation and callbacks see after each epoch, and what the model ends with.
+    pub fn ema(mut self, momentum: f64) -> Self {
+        self.ema_momentum = Some(momentum);
+        self
+    }
+
+    /// Makes one update of the mean gradient of each `batches` batches, as `gradient_accumulation_steps` of Keras.
+    pub fn accumulation(mut self, batches: u64) -> Self {
+        self.accumulation = batches;
+        self
+    }
+
+    /// Has a schedule say the learning rate of each update.
+    pub fn schedule(mut self, schedule: impl LearningRateSchedule + 'static) -> Self {
+        self.schedule = Some(Arc::new(schedule));
+        self
+    }
+
     /// Sets whether each epoch has an order of its own, and how it is drawn.
     pub fn shuffle(mut self, shuffle: impl Into<Shuffle>) -> Self {
         self.shuffle = shuffle.into();
         self
     }
 
-    /// Sets what the orders are drawn from.
+    /// Sets what the orders, dropout and augmentation are drawn from.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
@@ -139,6 +178,13 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
                 return Err(setting(name, value, "at least 1"));
             }
         }
+        if self.accumulation == 0 {
+            return Err(setting("gradient_accumulation_steps", 0, "at least 1"));
+        }
+        if let Some(momentum) = self.ema_momentum.filter(|momentum| !(0.0..=1.0).contains(momentum)) {
+            return Err(setting("ema_momentum", momentum, "a number from 0 to 1"));
+        }
+        self.clip.map_or(Ok(()), Clip::validate)?;
         if !(0.0..1.0).contains(&self.validation_split) {
             return Err(setting("validation_split", self.validation_split, "a number from 0 to below 1"));
         }
@@ -155,6 +201,10 @@ impl<O: std::fmt::Debug, L: std::fmt::Debug> std::fmt::Debug for Trainer<'_, O, 
             .field("epochs", &self.epochs)
             .field("batch_size", &self.batch_size)
             .field("validation_split", &self.validation_split)
+            .field("clip", &self.clip)
+            .field("ema_momentum", &self.ema_momentum)
+            .field("accumulation", &self.accumulation)
+            .field("schedule", &self.schedule)
             .field("shuffle", &self.shuffle)
             .field("seed", &self.seed)
             .field("threads", &self.threads)

@@ -14,7 +14,7 @@ use ziffer_nn::{
     SparseCategoricalCrossentropy, Target, WithClasses,
 };
 use ziffer_trainer::callback::{
-    BatchLog, Callback, CallbackError, EarlyStopping, Flow, ModelCheckpoint, Monitor, Plan,
+    BatchLog, Callback, CallbackError, EarlyStopping, Flow, ModelCheckpoint, Monitor, Plan, TrainingContext,
 };
 use ziffer_trainer::{EpochLog, Evaluate, History, TrainError, Trainer};
 
@@ -207,7 +207,11 @@ impl Callback for Diary {
     fn on_batch_end(&mut self, log: &BatchLog) {
         self.0.get_mut().push(format!("step {}", log.step));
     }
-    fn on_epoch_end(&mut self, log: &EpochLog, _: &mut Model) -> Result<Flow, CallbackError> {
+    fn on_epoch_end(
+        &mut self,
+        log: &EpochLog,
+        _: &mut TrainingContext<'_>,
+    ) -> Result<Flow, CallbackError> {
         self.0.get_mut().push(format!("end {} of {}", log.epoch, log.epochs));
         Ok(if log.epoch == 1 { Flow::Stop } else { Flow::Continue })
     }
@@ -242,7 +246,11 @@ impl Callback for Scripted<'_> {
     fn on_train_begin(&mut self, plan: &Plan, model: &mut Model) -> Result<(), CallbackError> {
         self.stopping.on_train_begin(plan, model)
     }
-    fn on_epoch_end(&mut self, log: &EpochLog, model: &mut Model) -> Result<Flow, CallbackError> {
+    fn on_epoch_end(
+        &mut self,
+        log: &EpochLog,
+        model: &mut TrainingContext<'_>,
+    ) -> Result<Flow, CallbackError> {
         self.weights.push(model.weights_sha256());
         self.stopping.on_epoch_end(&EpochLog { val_loss: Some(self.script[log.epoch]), ..*log }, model)
     }

@@ -12,7 +12,7 @@ use ziffer_dataset::TrainTest;
 use ziffer_dataset::catalogue::Name;
 use ziffer_nn::Model;
 use ziffer_serve::{EpochResult, ServeError, Site, Training};
-use ziffer_trainer::callback::{BatchLog, Callback, CallbackError, Flow, Plan};
+use ziffer_trainer::callback::{BatchLog, Callback, CallbackError, Flow, Plan, TrainingContext};
 use ziffer_trainer::{EpochLog, History, Resumed};
 
 use super::serve::{ListenArgs, examples, title};
@@ -94,7 +94,11 @@ impl Callback for Teller {
         self.0.step(log.epoch, log.step, log.mean_loss, log.mean_accuracy);
     }
 
-    fn on_epoch_end(&mut self, log: &EpochLog, _: &mut Model) -> Result<Flow, CallbackError> {
+    fn on_epoch_end(
+        &mut self,
+        log: &EpochLog,
+        _: &mut TrainingContext<'_>,
+    ) -> Result<Flow, CallbackError> {
         let &EpochLog { loss, accuracy, val_loss, val_accuracy, .. } = log;
         self.0.epoch(EpochResult { loss, accuracy, val_loss, val_accuracy });
         Ok(Flow::Continue)

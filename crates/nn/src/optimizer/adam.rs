@@ -34,14 +34,14 @@ impl Default for Adam {
 }
 
 impl Adam {
-    fn constants<T: Scalar>(&self, iteration: u64, weight_decay: f64) -> update::Adam<T> {
+    fn constants<T: Scalar>(&self, iteration: u64, learning_rate: f64, weight_decay: f64) -> update::Adam<T> {
         let (beta_1, beta_2) = (power(self.beta_1, iteration), power(self.beta_2, iteration));
         update::Adam {
-            alpha: T::from_f64(self.learning_rate * (1.0 - beta_2).sqrt() / (1.0 - beta_1)),
+            alpha: T::from_f64(learning_rate * (1.0 - beta_2).sqrt() / (1.0 - beta_1)),
             one_minus_beta_1: T::from_f64(1.0 - self.beta_1),
             one_minus_beta_2: T::from_f64(1.0 - self.beta_2),
             epsilon: T::from_f64(self.epsilon),
-            decay: T::from_f64(self.learning_rate * weight_decay),
+            decay: T::from_f64(learning_rate * weight_decay),
         }
     }
 
@@ -69,8 +69,12 @@ impl<T: Scalar> Optimizer<T> for Adam {
         self.validate_as("adam")
     }
 
-    fn step(&self, iteration: u64) -> update::Adam<T> {
-        self.constants(iteration, 0.0)
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn step(&self, iteration: u64, learning_rate: f64) -> update::Adam<T> {
+        self.constants(iteration, learning_rate, 0.0)
     }
 
     fn update(step: &update::Adam<T>, w: &mut [T], slots: &mut [&mut [T]], g: &[T]) {
@@ -118,8 +122,12 @@ impl<T: Scalar> Optimizer<T> for AdamW {
         require("adamw", "weight_decay", self.weight_decay, "a number of at least 0", holds)
     }
 
-    fn step(&self, iteration: u64) -> update::Adam<T> {
-        self.adam.constants(iteration, self.weight_decay)
+    fn learning_rate(&self) -> f64 {
+        self.adam.learning_rate
+    }
+
+    fn step(&self, iteration: u64, learning_rate: f64) -> update::Adam<T> {
+        self.adam.constants(iteration, learning_rate, self.weight_decay)
     }
 
     fn update(step: &update::Adam<T>, w: &mut [T], slots: &mut [&mut [T]], g: &[T]) {

@@ -55,12 +55,16 @@ impl<T: Scalar> Optimizer<T> for AnyOptimizer {
         inner!(self, optimizer => Optimizer::<T>::validate(optimizer))
     }
 
-    fn step(&self, iteration: u64) -> AnyStep<T> {
+    fn learning_rate(&self) -> f64 {
+        inner!(self, optimizer => Optimizer::<T>::learning_rate(optimizer))
+    }
+
+    fn step(&self, iteration: u64, learning_rate: f64) -> AnyStep<T> {
         match self {
-            Self::Sgd(optimizer) => AnyStep::Sgd(optimizer.step(iteration)),
-            Self::Adam(optimizer) => AnyStep::Adam(optimizer.step(iteration)),
-            Self::AdamW(optimizer) => AnyStep::Adam(optimizer.step(iteration)),
-            Self::RmsProp(optimizer) => AnyStep::RmsProp(optimizer.step(iteration)),
+            Self::Sgd(optimizer) => AnyStep::Sgd(optimizer.step(iteration, learning_rate)),
+            Self::Adam(optimizer) => AnyStep::Adam(optimizer.step(iteration, learning_rate)),
+            Self::AdamW(optimizer) => AnyStep::Adam(optimizer.step(iteration, learning_rate)),
+            Self::RmsProp(optimizer) => AnyStep::RmsProp(optimizer.step(iteration, learning_rate)),
         }
     }
 

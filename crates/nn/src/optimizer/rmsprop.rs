@@ -46,9 +46,13 @@ impl<T: Scalar> Optimizer<T> for RmsProp {
         require("rmsprop", "epsilon", self.epsilon, "a positive number", holds)
     }
 
-    fn step(&self, _iteration: u64) -> update::RmsProp<T> {
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn step(&self, _: u64, learning_rate: f64) -> update::RmsProp<T> {
         update::RmsProp {
-            learning_rate: T::from_f64(self.learning_rate),
+            learning_rate: T::from_f64(learning_rate),
             rho: T::from_f64(self.rho),
             epsilon: T::from_f64(self.epsilon),
         }

@@ -44,9 +44,13 @@ impl<T: Scalar> Optimizer<T> for Sgd {
         require_share("sgd", "momentum", self.momentum)
     }
 
-    fn step(&self, _iteration: u64) -> update::Momentum<T> {
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn step(&self, _: u64, learning_rate: f64) -> update::Momentum<T> {
         update::Momentum {
-            learning_rate: T::from_f64(self.learning_rate),
+            learning_rate: T::from_f64(learning_rate),
             momentum: T::from_f64(self.momentum),
             nesterov: self.nesterov,
         }

@@ -1,8 +1,10 @@
 //! A training as bytes: all that it takes to go on as if nothing had happened.
 //!
-//! The file is safetensors. It has the model's weights by name, and each of the optimizer's slots of each weight as
-//! `adam.m/dense.kernel`. The metadata's one entry, `training`, is JSON: the iteration, a text of the caller's, and a digest of
-//! all the rest, so that a damaged file is not taken for a good one.
+//! The file is safetensors. It has the model's weights by name, and for each weight that is updated by gradients the
+//! optimizer's slots as `adam.momentum/dense.kernel`, its average as `average/dense.kernel` if one is kept, and its
+//! accumulated gradient as `gradient/dense.kernel` between updates. The metadata's one entry, `training`, is JSON: the counts
+//! of updates and batches, the learning rate, a text of the caller's, and a digest of all the rest, so that a damaged file
+//! is not taken for a good one.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -19,6 +21,11 @@ use crate::optimizer::Optimizer;
 /// The metadata's key.
 const TRAINING: &str = "training";
 
+/// The name of the average of the weights.
+pub(super) const AVERAGE: &str = "average";
+/// The name of accumulated gradients.
+const GRADIENT: &str = "gradient";
+
 /// No training makes as many steps, and a count from there on cannot overflow.
 const ITERATIONS_END: u64 = 1 << 63;
 
@@ -26,9 +33,19 @@ const ITERATIONS_END: u64 = 1 << 63;
 #[derive(Debug, Serialize, Deserialize)]
 struct Metadata {
     iteration: u64,
+    /// What files of older versions do not say: as many batches as updates, at the optimizer's rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    more: Option<More>,
     /// The caller's.
     text: String,
     sha256: String,
+}
+
+/// What newer files say besides.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct More {
+    batches: u64,
+    learning_rate: f64,
 }
 
 /// Bytes that a training cannot go on from.
@@ -75,11 +92,12 @@ impl<'a> State<'a> {
         let mut named: Vec<_> = tensors.tensors();
         named.sort_by(|a, b| a.0.cmp(&b.0));
         let contents = named.iter().map(|(name, tensor)| (name.as_str(), tensor));
-        if digest(metadata.iteration, &metadata.text, contents) != metadata.sha256 {
+        if digest(metadata.iteration, metadata.more, &metadata.text, contents) != metadata.sha256 {
             return Err(StateError::Digest);
         }
-        if metadata.iteration >= ITERATIONS_END {
-            return Err(StateError::Iteration(metadata.iteration));
+        let batches = metadata.more.map_or(0, |more| more.batches);
+        if metadata.iteration.max(batches) >= ITERATIONS_END {
+            return Err(StateError::Iteration(metadata.iteration.max(batches)));
         }
         Ok(Self { tensors, metadata })
     }
@@ -89,9 +107,14 @@ impl<'a> State<'a> {
         &self.metadata.text
     }
 
-    /// The number of steps that had been made.
+    /// The number of updates that had been made.
     pub fn iteration(&self) -> u64 {
         self.metadata.iteration
+    }
+
+    /// The number of batches that had been seen.
+    pub fn batches(&self) -> u64 {
+        self.metadata.more.map_or(self.metadata.iteration, |more| more.batches)
     }
 
     /// The numbers of a tensor of this name and shape.
@@ -113,6 +136,7 @@ impl<'a> State<'a> {
 /// SHA-256, in hex, of a state; the tensors in the order of their names.
 fn digest<'a>(
     iteration: u64,
+    more: Option<More>,
     text: &str,
     tensors: impl Iterator<Item = (&'a str, &'a TensorView<'a>)>,
 ) -> String {
@@ -122,6 +146,10 @@ fn digest<'a>(
         digest.update(bytes);
     };
     part(&iteration.to_le_bytes());
+    if let Some(More { batches, learning_rate }) = more {
+        part(&batches.to_le_bytes());
+        part(&learning_rate.to_bits().to_le_bytes());
+    }
     part(text.as_bytes());
     for (name, tensor) in tensors {
         part(name.as_bytes());
@@ -135,9 +163,21 @@ fn digest<'a>(
 }
 
 impl<O: Optimizer<f32>> Training<f32, O> {
-    /// The name of a slot of a weight.
-    fn slot_name(&self, slot: &str, weight: &str) -> String {
-        format!("{}.{slot}/{weight}", self.optimizer.name())
+    /// What is kept for each weight that is updated by gradients: the names before the weight's, and the blocks.
+    fn kept(&self) -> Vec<(String, &[f32])> {
+        let names = self.optimizer.slots().iter().map(|slot| format!("{}.{slot}", self.optimizer.name()));
+        let names = names.chain(self.ema_momentum.map(|_| AVERAGE.to_owned()));
+        let mut kept: Vec<(String, &[f32])> =
+            names.zip(&self.state).map(|(name, block)| (name, &**block)).collect();
+        if let Some(gradient) = self.gradient.as_ref().filter(|_| self.is_between_updates(self.batches)) {
+            kept.push((GRADIENT.to_owned(), gradient));
+        }
+        kept
+    }
+
+    /// Whether gradients are accumulated that no update was made of.
+    fn is_between_updates(&self, batches: u64) -> bool {
+        !batches.is_multiple_of(self.accumulation)
     }
 
     /// The model and the state of its training as the bytes of a safetensors file, with a text of the caller's.
@@ -145,13 +185,14 @@ impl<O: Optimizer<f32>> Training<f32, O> {
     /// # Panics
     /// If it is not this training's model.
     pub fn to_safetensors(&self, model: &Model, text: &str) -> Vec<u8> {
+        assert!(self.check_model(model).is_ok(), "another model than the training's");
         let bytes = |numbers: &[f32]| numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
         let mut tensors = Vec::new();
-        for (name, shape, range) in model.places() {
-            for (slot, numbers) in self.optimizer.slots().iter().zip(&self.slots) {
-                tensors.push((self.slot_name(slot, &name), shape, bytes(&numbers[range.clone()])));
+        for ((name, shape, range), has_state) in model.layout().iter().zip(model.have_state()) {
+            for (kept, numbers) in self.kept().into_iter().filter(|_| has_state) {
+                tensors.push((format!("{kept}/{name}"), shape, bytes(&numbers[range.clone()])));
             }
-            tensors.push((name, shape, bytes(&model.block()[range])));
+            tensors.push((name.clone(), shape, bytes(&model.block()[range.clone()])));
         }
         tensors.sort_by(|a, b| a.0.cmp(&b.0));
         let views: Vec<_> = tensors
@@ -161,41 +202,57 @@ impl<O: Optimizer<f32>> Training<f32, O> {
                 (name.as_str(), view.expect("bytes that fill the shape"))
             })
             .collect();
-        let metadata = Metadata {
-            iteration: self.iteration,
-            text: text.to_owned(),
-            sha256: digest(self.iteration, text, views.iter().map(|(name, view)| (*name, view))),
-        };
+        let more = Some(More { batches: self.batches, learning_rate: self.learning_rate });
+        let contents = views.iter().map(|(name, view)| (*name, view));
+        let sha256 = digest(self.iteration, more, text, contents);
+        let metadata = Metadata { iteration: self.iteration, more, text: text.to_owned(), sha256 };
         let metadata = serde_json::to_string(&metadata).expect("numbers and texts");
         safetensors::serialize(views, Some(HashMap::from([(TRAINING.to_owned(), metadata)])))
             .expect("names and shapes that fit into a header")
     }
 
-    /// Sets the model and its training to a state.
+    /// Sets the model and its training to a state. A schedule of the learning rate stays.
     ///
     /// # Errors
-    /// If it is one of another model or another optimizer. Nothing is changed then.
+    /// If it is one of another model or another optimizer, or there is no memory for it. Nothing is changed then.
     pub fn restore(&mut self, model: &mut Model, state: &State<'_>) -> Result<(), StateError> {
-        let mut expected = 0;
-        let mut contents = Vec::new();
-        for (name, shape, range) in model.places() {
-            let slots = self.optimizer.slots();
-            let slots = slots.iter().map(|slot| state.tensor(&self.slot_name(slot, &name), shape));
-            let slots = slots.collect::<Result<Vec<_>, _>>()?;
-            expected += 1 + slots.len();
-            contents.push((state.tensor(&name, shape)?, slots, range));
+        self.check_model(model).map_err(|error| StateError::Mismatch(error.to_string()))?;
+        let accumulates = self.is_between_updates(state.batches());
+        if accumulates {
+            self.ensure_gradient().map_err(|error| StateError::Mismatch(error.to_string()))?;
         }
-        if state.tensors.len() != expected {
-            let found = state.tensors.len();
-            return Err(StateError::Mismatch(format!("it has {found} tensors, expected {expected}")));
-        }
-        for (weight, slots, range) in contents {
+        let mut names: Vec<String> = self.kept().into_iter().map(|(name, _)| name).collect();
+        names.retain(|name| name != GRADIENT);
+        names.extend(accumulates.then(|| GRADIENT.to_owned()));
+        let read_all = || {
+            let mut expected = 0;
+            let mut contents = Vec::new();
+            for ((name, shape, range), has_state) in self.layout.iter().zip(model.have_state()) {
+                let kept = names.iter().filter(|_| has_state);
+                let kept = kept.map(|kept| state.tensor(&format!("{kept}/{name}"), shape));
+                let kept = kept.collect::<Result<Vec<_>, _>>()?;
+                expected += 1 + kept.len();
+                contents.push((state.tensor(name, shape)?, kept, range.clone()));
+            }
+            if state.tensors.len() != expected {
+                let found = state.tensors.len();
+                return Err(StateError::Mismatch(format!("it has {found} tensors, expected {expected}")));
+            }
+            Ok(contents)
+        };
+        let contents = read_all()?;
+        for (weight, kept, range) in contents {
             read(weight, &mut model.block_mut()[range.clone()]);
-            for (content, slot) in slots.into_iter().zip(&mut self.slots) {
-                read(content, &mut slot[range.clone()]);
+            let blocks = self.state.iter_mut().chain(self.gradient.as_mut().filter(|_| accumulates));
+            for (content, block) in kept.into_iter().zip(blocks) {
+                read(content, &mut block[range.clone()]);
             }
         }
         self.iteration = state.metadata.iteration;
+        self.batches = state.batches();
+        if let Some(more) = state.metadata.more {
+            self.learning_rate = more.learning_rate;
+        }
         Ok(())
     }
 }
@@ -285,6 +342,7 @@ mod tests {
         let mut training = Training::new(&model, Adam::default(), 4).unwrap();
         for (iteration, is_good) in [(ITERATIONS_END - 1, true), (ITERATIONS_END, false), (u64::MAX, false)] {
             training.iteration = iteration;
+            training.batches = iteration;
             let bytes = training.to_safetensors(&model, "");
             assert_eq!(State::parse(&bytes).is_ok(), is_good, "{iteration}");
         }

@@ -1,65 +1,117 @@
-//! One member's way through the steps.
+//! One thread's way through the steps of a plan.
 
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use ndarray::{ArrayView2, s};
+use ndarray::{ArrayView2, ArrayViewMut2, s};
 use ziffer_tensor::shared::Shared;
 use ziffer_tensor::team::Member;
-use ziffer_tensor::{Scalar, prefetch, update};
+use ziffer_tensor::{Buffer, Scalar, update};
 
-use super::own::Own;
-use super::{Lap, StepResult, Watch, matrix, matrix_mut};
-use crate::layer::{Feature, Input, Output, Part, Sink};
+use super::gradients::{clip_value, scale};
+use super::memory::{Memory, PIECE};
+use super::plan::{Plan, Share, Stage, Task, lowest_updated};
+use super::profiler::{Profiler, Section};
+use super::shard::Shard;
+use super::target::{StoreTarget, UpdateTarget};
+use super::{FitError, StepResult, matrix, matrix_mut};
+use crate::layer::{Context, Feature, GradientSink, Input, Mode, Output, Progress, Sharing, Weights};
 use crate::loss::Loss;
-use crate::model::{ALIGNMENT, Placed};
-use crate::optimizer::{MAX_SLOTS, Optimizer};
-use crate::samples::Samples;
+use crate::model::{ALIGNMENT, LayerSlot};
+use crate::optimizer::{Clip, MAX_SLOTS, Optimizer};
+use crate::samples::{Draw, Samples};
 
-/// Bytes of a member's own part that stay in its core's second-level cache. Copying more than that, there and back, would take
-/// longer than is won.
-const OWN_BYTES: usize = 1 << 20;
-
-/// What a member has to say after its steps.
-pub(super) struct Outcome<W> {
+/// What a thread has to say after its steps.
+pub(super) struct Outcome<P> {
     pub(super) results: Vec<StepResult>,
+    pub(super) updates: u64,
     pub(super) not_finite: Option<f64>,
-    pub(super) watch: W,
+    pub(super) profiler: P,
 }
 
-/// Everything that a step needs, lent to all members.
-///
-/// The plan that the unsafe blocks below rely on, for a batch of B samples and this member's share of them:
-///
-/// | memory | phase 0 | phase 1 | phase 2 |
-/// |---|---|---|---|
-/// | weights, slots | read by all | read by all | each range written by the one member that it belongs to |
-/// | the first layer's, if there is phase 0 | - | - | - |
-/// | the first layer's outputs | each column written by one member | read by all | read by all |
-/// | other outputs, gradients, losses, hits | - | the share's rows written by their member | read by all |
-///
-/// Shares are disjoint, parts are disjoint, and the members meet after each phase. Nothing borrowed in a phase outlives it.
-/// Without phase 0, the first layer's weights, slots and outputs are as the others' are; with it, each member works on
-/// copies of its own, which it takes before the first step and puts back after the last.
-pub(super) struct Step<'a, T: Scalar, O, L, S> {
+/// How the weights are updated.
+pub(super) struct Updates<'a, O> {
     pub(super) optimizer: &'a O,
-    pub(super) first_iteration: u64,
+    /// Updates that were made before.
+    pub(super) iteration: u64,
+    /// The learning rate of the update after so many others.
+    pub(super) learning_rate: &'a (dyn Fn(u64) -> f64 + Sync),
+    pub(super) clip: Option<Clip>,
+    /// Batches whose gradients are averaged for one update.
+    pub(super) accumulation: u64,
+    /// The momentum of the average of the weights, which is the last of the state, if there is one.
+    pub(super) ema_momentum: Option<f64>,
+}
+
+/// Everything that a step needs, lent to all threads.
+///
+/// For a batch of B samples, each stage of the plan uses the memory so; "own" is what the step, not a layer, has given to the
+/// thread: its rows, its channels, its elements of each weight, its pieces.
+///
+/// | memory | rows | outputs or channels of layer l | weights | gradients |
+/// |---|---|---|---|---|
+/// | samples of this batch | read by all | read by all | read by all | - |
+/// | samples of the next batch | - | - | own rows written | - |
+/// | outputs, gradients by outputs and saved numbers of each layer | own rows written and read | own columns of layer l written, own columns of l - 1 and l read and written | read by all | - |
+/// | losses, hits | own rows written | - | read by all | - |
+/// | weights, optimizer state | read by all | read by all | own elements read and written | - |
+/// | stored gradients | - | - | own elements read and written | read by all |
+/// | squared norms | - | - | read by all | own pieces written |
+///
+/// Shares of different threads are disjoint, and all threads meet after each stage, so nothing is written in a stage that
+/// another thread reads or writes in it. Nothing borrowed in a stage outlives it. Within a thread, a task's views are of
+/// different memory, or both to be read. With [`Share::Outputs`], the first layer's weights and state are read and written in
+/// copies of each thread's own, which it takes before the first step and puts back after the last; in between nobody touches
+/// the originals.
+pub(super) struct Step<'a, T: Scalar, O, L, S: Samples<T>> {
+    pub(super) plan: &'a Plan,
+    pub(super) layers: &'a [&'a LayerSlot<T>],
+    pub(super) updates: Updates<'a, O>,
+    pub(super) seed: u64,
+    pub(super) draw: Draw,
+    /// Batches that were seen before.
+    pub(super) first_batch: u64,
     pub(super) batch_size: usize,
     pub(super) last: Output,
-    pub(super) layers: Vec<&'a Placed<T>>,
     pub(super) loss: &'a L,
     pub(super) samples: &'a S,
     pub(super) features: usize,
+    /// How many numbers each layer saves for a row or channel: asked once, since the threads' shares depend on it.
+    pub(super) saved: Vec<usize>,
+    /// Two batches by turns: one that is used, and one that is written.
+    pub(super) x: [Shared<'a, S::Value>; 2],
     pub(super) weights: Shared<'a, T>,
-    pub(super) slots: Vec<Shared<'a, T>>,
-    pub(super) outputs: Vec<Shared<'a, T>>,
-    pub(super) gradients: Vec<Shared<'a, T>>,
-    pub(super) losses: Shared<'a, f64>,
-    pub(super) hits: Shared<'a, bool>,
+    /// The optimizer's state, and the average of the weights if there is one.
+    pub(super) state: Vec<Shared<'a, T>>,
+    pub(super) memory: Memory<'a, T>,
     pub(super) deadline: Option<Instant>,
-    /// Set by member 0 before a meeting, so that all members see the same after it.
+    /// Set by the first thread before a barrier, so that all see the same after it.
     pub(super) time_is_up: AtomicBool,
+    /// A sample that does not fit the model.
+    pub(super) misfit: Mutex<Option<FitError>>,
+}
+
+/// What belongs to one thread.
+struct Worker<T: Scalar> {
+    shard: Option<Shard<T>>,
+    /// For each layer, the elements of each weight that the thread owns, counted within the weight.
+    owned: Vec<Vec<Range<usize>>>,
+    /// The same, counted within the model's block.
+    placed: Vec<Vec<Range<usize>>>,
+    progress: Progress,
+    scratch: Buffer<T>,
+}
+
+/// A batch on its way through the stages.
+struct Batch<'b> {
+    /// Its number in this run.
+    number: usize,
+    samples: &'b [u32],
+    next: &'b [u32],
+    is_update: bool,
 }
 
 impl<T, O, L, S> Step<'_, T, O, L, S>
@@ -69,161 +121,375 @@ where
     L: Loss<T>,
     S: Samples<T>,
 {
-    /// All steps of `order`, as one member goes through them.
-    pub(super) fn run<W: Watch>(&self, member: &Member<'_>, order: &[u32]) -> Outcome<W> {
-        let mut outcome = Outcome { results: Vec::new(), not_finite: None, watch: W::default() };
-        let watch = &mut outcome.watch;
-        let mut own = self.own_part(member);
+    /// All steps of `order`, as one thread goes through them.
+    pub(super) fn run<P: Profiler>(&self, member: &Member<'_>, order: &[u32]) -> Outcome<P> {
+        let mut worker = self.worker(member);
+        let mut outcome =
+            Outcome { results: Vec::new(), updates: 0, not_finite: None, profiler: P::default() };
         let mut batches = order.chunks(self.batch_size).enumerate().peekable();
-        // Every member has all samples of a batch: each needs them all in phase 2, and in phase 0.
-        let mut x = vec![S::Value::default(); order.len().min(self.batch_size) * self.features];
-        while let Some((number, batch)) = batches.next() {
-            let x = &mut x[..batch.len() * self.features];
-            for (x, &sample) in x.chunks_exact_mut(self.features).zip(batch) {
-                x.copy_from_slice(self.samples.row(sample as usize));
-            }
-            let x = matrix(x, self.features);
-            watch.lap(Lap::Gather);
-            if let Some(own) = &own {
-                self.outputs_phase(own, x);
-                watch.lap(Lap::FirstForward);
-                member.wait();
-                watch.lap(Lap::MeetAfterFirst);
-            }
-            self.samples_phase(x, batch, member.share(batch.len()), own.is_some(), watch);
+        if let Some((_, first)) = batches.peek() {
+            self.fill(member, 0, first);
             member.wait();
-            watch.lap(Lap::MeetAfterSamples);
-            // Every member adds up the same losses in the same order, so all of them come to the same decision.
-            let result = self.result(batch.len());
-            if !result.loss_sum.is_finite() {
-                outcome.not_finite = Some(result.loss());
-                break;
-            }
-            let step = self.optimizer.step(self.first_iteration + number as u64);
-            // While the weights move, the next samples come from memory.
-            for &sample in batches.peek().map_or(&[][..], |(_, next)| next) {
-                prefetch(self.samples.row(sample as usize));
-            }
-            let part = Part { index: member.index(), count: member.count() };
-            self.weights_phase(x, own.as_mut(), part, &step, watch);
-            if member.index() == 0 {
-                outcome.results.push(result);
-                if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                    self.time_is_up.store(true, Ordering::Relaxed);
-                }
-            }
-            member.wait();
-            watch.lap(Lap::MeetAfterWeights);
-            if self.time_is_up.load(Ordering::Relaxed) {
+        }
+        while let Some((number, samples)) = batches.next() {
+            let seen = self.first_batch + number as u64 + 1;
+            let batch = Batch {
+                number,
+                samples,
+                next: batches.peek().map_or(&[], |(_, next)| next),
+                is_update: seen.is_multiple_of(self.updates.accumulation),
+            };
+            if self.step(member, &mut worker, &batch, &mut outcome).is_break() {
                 break;
             }
         }
-        if let Some(own) = own {
-            // SAFETY: all members have left the loop after the same meeting, and after it they touch the first layer's
-            // weights and slots here only, each its own outputs'.
-            unsafe { own.copy_back(self.layers[0], &self.weights, &self.slots) };
+        if let Some(shard) = worker.shard {
+            // SAFETY: all threads have left the loop after the same barrier, and after it they touch the first layer's
+            // weights and state here only, each its own outputs'.
+            unsafe { shard.copy_back(self.layers[0], &self.weights, &self.state) };
         }
         outcome
     }
 
-    /// This member's part of the first layer, if its outputs are shared out: if there are enough of them, and few enough weights.
-    fn own_part(&self, member: &Member<'_>) -> Option<Own<T>> {
-        let first = self.layers.first()?;
-        let (members, lines) = (member.count(), first.outputs().div_ceil(ALIGNMENT));
-        // For numbers the kernels want a layer's weights whole.
-        let pixels = matches!(S::Value::input(matrix(&[], 1)), Input::Pixels(_));
-        let weights: usize = first.ranges.iter().map(Range::len).sum();
-        let bytes = weights / members * (1 + self.slots.len()) * size_of::<T>();
-        if self.layers.len() == 1 || members == 1 || lines < members || bytes > OWN_BYTES || !pixels {
-            return None;
-        }
-        let lines = member.share(lines);
-        let outputs = lines.start * ALIGNMENT..first.outputs().min(lines.end * ALIGNMENT);
-        // SAFETY: the steps have not begun: no member writes weights or slots before the meeting after phase 1, where all
-        // members have their copies.
-        unsafe { Own::copied(first, outputs, &self.weights, &self.slots) }
-    }
-
-    /// Phase 0: some outputs of the first layer, for all samples.
-    fn outputs_phase(&self, own: &Own<T>, x: ArrayView2<'_, S::Value>) {
-        let (samples, width) = (x.nrows(), self.layers[0].outputs());
-        // SAFETY: phase 0: this member's columns; nobody reads any.
-        let y =
-            unsafe { self.outputs[0].matrix_mut(0..samples * width, width, 0..samples, own.outputs.clone()) };
-        own.layer.forward(own.weights(), S::Value::input(x), y, Output::Activated);
-    }
-
-    /// Phase 1: the rows of `share`, forward, but for the first layer if that is done, and backward.
-    fn samples_phase(
+    /// One step; it breaks off if there is to be no other.
+    fn step<P: Profiler>(
         &self,
-        x: ArrayView2<'_, S::Value>,
-        batch: &[u32],
-        share: Range<usize>,
-        first_is_done: bool,
-        watch: &mut impl Watch,
-    ) {
-        let rows = |width: usize| share.start * width..share.end * width;
-        // SAFETY: phase 1: all members read the weights, nobody writes them.
-        let weights = unsafe { self.weights.get(0..self.weights.len()) };
-        // SAFETY: phase 1: the share's rows belong to this member alone. These are the only borrows of losses and hits.
-        let (losses, hits) =
-            unsafe { (self.losses.get_mut(share.clone()), self.hits.get_mut(share.clone())) };
-        let x = x.slice(s![share.clone(), ..]);
-
-        // What goes into layer l: the samples, or what layer l - 1 put out.
-        let input = |l: usize| -> Input<'_, T> {
-            match l.checked_sub(1) {
-                None => S::Value::input(x),
-                Some(below) => {
-                    let width = self.layers[below].outputs();
-                    // SAFETY: phase 1: this member's rows of a layer below the one that is being written.
-                    Input::Real(matrix(unsafe { self.outputs[below].get(rows(width)) }, width))
+        member: &Member<'_>,
+        worker: &mut Worker<T>,
+        batch: &Batch<'_>,
+        outcome: &mut Outcome<P>,
+    ) -> std::ops::ControlFlow<()> {
+        let mut result = None;
+        for (number, stage) in self.plan.stages().iter().enumerate() {
+            if stage.updates_only && !batch.is_update {
+                continue;
+            }
+            if stage.share == Share::Weights && result.is_none() {
+                // Every thread adds up the same losses in the same order, so all of them come to the same decision.
+                let of_batch = self.result(batch.samples.len());
+                if !of_batch.loss_sum.is_finite() {
+                    outcome.not_finite = Some(of_batch.loss());
+                    return std::ops::ControlFlow::Break(());
+                }
+                result = Some(of_batch);
+                if member.index() == 0 && self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                    // The others look at it after a barrier that follows, and before the next step's first barrier.
+                    self.time_is_up.store(true, Ordering::Relaxed);
                 }
             }
-        };
-        let top = self.layers.len() - 1;
-        let output_of = |l: usize| if l == top { self.last } else { Output::Activated };
-        for (l, placed) in self.layers.iter().enumerate().skip(usize::from(first_is_done)) {
-            let width = placed.outputs();
-            // SAFETY: phase 1: this member's rows; `input` reads other layers' only.
-            let y = unsafe { self.outputs[l].get_mut(rows(width)) };
-            placed.layer.forward(placed.weights(weights), input(l), matrix_mut(y, width), output_of(l));
-            watch.lap(Lap::Forward(l));
+            for (place, &task) in stage.tasks.iter().enumerate() {
+                self.task(member, worker, batch, stage, task, outcome.updates);
+                outcome.profiler.end(Section::Task { stage: number, place, task });
+            }
+            member.wait();
+            outcome.profiler.end(Section::Barrier { stage: number });
         }
+        outcome.updates += u64::from(batch.is_update);
+        // A step whose gradients are returned has no stage after that for the result's sake; all have met since the loss.
+        let result = result.unwrap_or_else(|| self.result(batch.samples.len()));
+        if member.index() == 0 {
+            outcome.results.push(result);
+        }
+        if self.time_is_up.load(Ordering::Relaxed) {
+            return std::ops::ControlFlow::Break(());
+        }
+        std::ops::ControlFlow::Continue(())
+    }
 
+    /// What belongs to this thread.
+    fn worker(&self, member: &Member<'_>) -> Worker<T> {
+        let (index, count) = (member.index(), member.count());
+        let mut owned = Vec::new();
+        let mut placed = Vec::new();
+        for slot in self.layers {
+            let of_layer: Vec<_> = slot.specs.iter().map(|spec| share_of(&spec.shape, index, count)).collect();
+            let within = |(owned, range): (&Range<usize>, &Range<usize>)| {
+                range.start + owned.start..range.start + owned.end
+            };
+            placed.push(of_layer.iter().zip(&slot.ranges).map(within).collect());
+            owned.push(of_layer);
+        }
+        let by_outputs = self.plan.stages().iter().any(|stage| matches!(stage.share, Share::Outputs(_)));
+        let shard = by_outputs.then(|| {
+            let outputs = lines(self.layers[0].outputs(), index, count);
+            // SAFETY: the steps have not begun: no thread writes weights or state before the barrier after the samples of
+            // the first batch are written, where all threads have their copies.
+            unsafe { Shard::copied(self.layers[0], outputs, &self.weights, &self.state) }
+        });
+        let scratch = self.layers.iter().map(|slot| slot.layer.scratch()).max().unwrap_or(0);
+        Worker { shard, owned, placed, progress: Progress::default(), scratch: Buffer::zeros(scratch) }
+    }
+
+    fn task(
+        &self,
+        member: &Member<'_>,
+        worker: &mut Worker<T>,
+        batch: &Batch<'_>,
+        stage: &Stage,
+        task: Task,
+        updates: u64,
+    ) {
+        let samples = batch.samples;
+        let named = |l: usize, what: &str, work: &mut dyn FnMut()| named(&self.layers[l].name, what, work);
+        match task {
+            Task::Fill => self.fill(member, batch.number + 1, batch.next),
+            Task::Forward(l) => {
+                let worker = &mut *worker;
+                named(l, "forward", &mut || self.forward(member, worker, batch, stage.share, l));
+            }
+            Task::Loss => {
+                self.losses(member.share(samples.len()), samples);
+                // Until they are written, the next samples come from memory.
+                for &sample in &batch.next[member.share(batch.next.len())] {
+                    self.samples.prefetch(sample as usize);
+                }
+            }
+            Task::Backward(l) => {
+                named(l, "backward", &mut || self.backward(member, worker, batch, stage.share, l));
+            }
+            Task::GradientUpdate(l) => {
+                let step = self.update_step(updates);
+                named(l, "gradient", &mut || self.gradient_update(worker, batch, &step, l));
+                self.average(worker, l, updates);
+            }
+            Task::Gradient(l) => named(l, "gradient", &mut || self.store_gradient(worker, batch, l)),
+            Task::SquaredNorms => self.squared_norms(member),
+            Task::Update(l) => {
+                let step = self.update_step(updates);
+                self.update(worker, &step, l);
+                self.average(worker, l, updates);
+            }
+        }
+    }
+
+    /// The samples of a batch, or of the next one.
+    fn fill(&self, member: &Member<'_>, number: usize, samples: &[u32]) {
+        let rows = member.share(samples.len());
+        // SAFETY: own rows of the batch that is being written.
+        let x = unsafe { self.x[number % 2].get_mut(rows.start * self.features..rows.end * self.features) };
+        for (&sample, x) in samples[rows].iter().zip(x.chunks_exact_mut(self.features)) {
+            self.samples.fill(sample as usize, Some(self.draw), x);
+        }
+    }
+
+    /// All samples of the batch.
+    fn x(&self, batch: &Batch<'_>) -> ArrayView2<'_, S::Value> {
+        // SAFETY: the samples of this batch are read by all, and written by nobody.
+        let x = unsafe { self.x[batch.number % 2].get(0..batch.samples.len() * self.features) };
+        matrix(x, self.features)
+    }
+
+    /// What layer `l` is told, for rows from `first_row` on; `channels` is how many of them a layer that shares out channels
+    /// has here.
+    fn context<'c>(
+        &'c self,
+        scratch: &'c mut Buffer<T>,
+        batch: &Batch<'_>,
+        l: usize,
+        rows: Range<usize>,
+        channels: Option<Range<usize>>,
+    ) -> Context<'c, T> {
+        let slot = self.layers[l];
+        let mode = slot.mode(Mode::Training);
+        let numbers = self.saved[l];
+        let part = channels.unwrap_or(rows.clone());
+        let saved: &mut [T] = if mode == Mode::Training {
+            // SAFETY: own rows, or own channels of this layer: of each as many numbers.
+            unsafe { self.memory.saved[l].get_mut(part.start * numbers..part.end * numbers) }
+        } else {
+            &mut []
+        };
+        Context {
+            mode,
+            output: if l + 1 == self.layers.len() { self.last } else { Output::Activated },
+            seed: self.seed,
+            layer: slot.index,
+            batch: self.first_batch + batch.number as u64,
+            first_row: rows.start,
+            batch_rows: batch.samples.len(),
+            saved,
+            scratch: &mut scratch[..slot.layer.scratch()],
+        }
+    }
+
+    /// What goes into layer `l`, for these rows: the samples, or what the layer below put out.
+    fn input(&self, batch: &Batch<'_>, l: usize, rows: Range<usize>) -> Input<'_, T> {
+        match l.checked_sub(1) {
+            None => S::Value::input(self.x(batch).slice_move(s![rows, ..])),
+            Some(below) => {
+                let width = self.layers[below].outputs();
+                // SAFETY: own rows, of a layer below the one that is being written; or all rows, written in an earlier stage.
+                let x = unsafe { self.memory.outputs[below].get(rows.start * width..rows.end * width) };
+                Input::Real(matrix(x, width))
+            }
+        }
+    }
+
+    /// What goes into layer `l`, for some of its channels and all rows.
+    fn input_channels(&self, batch: &Batch<'_>, l: usize, channels: Range<usize>) -> Input<'_, T> {
+        let count = self.channels(l);
+        match l.checked_sub(1) {
+            None => S::Value::input(self.x(batch)).channels(count, channels),
+            Some(below) => Input::Real(self.columns(&self.memory.outputs[below], batch, l, channels)),
+        }
+    }
+
+    /// How many channels layer `l` has.
+    fn channels(&self, l: usize) -> usize {
+        self.layers[l].output_shape.last().copied().unwrap_or(1)
+    }
+
+    /// Some channels of layer `l` for the whole batch, in memory of its input's or its output's shape, to be read.
+    fn columns<'m>(
+        &self,
+        memory: &'m Shared<'_, T>,
+        batch: &Batch<'_>,
+        l: usize,
+        channels: Range<usize>,
+    ) -> ArrayView2<'m, T> {
+        let (len, width) = (batch.samples.len() * self.layers[l].outputs(), self.channels(l));
+        // SAFETY: own channels of this layer, or those of the layer below that this thread alone uses in this stage.
+        unsafe { memory.matrix(0..len, width, 0..len / width, channels) }
+    }
+
+    /// The same, to be written.
+    fn columns_mut<'m>(
+        &self,
+        memory: &'m Shared<'_, T>,
+        batch: &Batch<'_>,
+        l: usize,
+        channels: Range<usize>,
+    ) -> ArrayViewMut2<'m, T> {
+        let (len, width) = (batch.samples.len() * self.layers[l].outputs(), self.channels(l));
+        // SAFETY: as in `columns`; what is written is not read as well, see `forward` and `backward`.
+        unsafe { memory.matrix_mut(0..len, width, 0..len / width, channels) }
+    }
+
+    /// The weights, where nobody writes them.
+    fn all_weights(&self) -> &[T] {
+        // SAFETY: in stages that share out rows, outputs or channels all threads read the weights, and nobody writes them.
+        unsafe { self.weights.get(0..self.weights.len()) }
+    }
+
+    /// Layer `l` forward, for this thread's share.
+    fn forward(&self, member: &Member<'_>, worker: &mut Worker<T>, batch: &Batch<'_>, share: Share, l: usize) {
+        let slot = self.layers[l];
+        let (samples, width) = (batch.samples.len(), slot.outputs());
+        let is_first = batch.number == 0;
+        match share {
+            Share::Outputs(_) => {
+                let shard = worker.shard.as_ref().expect("a shard of the first layer");
+                let outputs = shard.outputs.clone();
+                let mut context = self.context(&mut worker.scratch, batch, l, 0..samples, Some(0..0));
+                let x = S::Value::input(self.x(batch));
+                // SAFETY: own columns of the first layer's outputs; nobody reads any.
+                let y = unsafe {
+                    self.memory.outputs[l].matrix_mut(0..samples * width, width, 0..samples, outputs)
+                };
+                write(is_first, y, |y| slot.layer.forward(&mut context, shard.weights(), x, y));
+            }
+            Share::Channels(_) => {
+                let channels = lines(self.channels(l), member.index(), member.count());
+                let weights = Weights::new(self.all_weights(), &worker.placed[l]);
+                let mut context =
+                    self.context(&mut worker.scratch, batch, l, 0..samples, Some(channels.clone()));
+                let x = self.input_channels(batch, l, channels.clone());
+                let y = self.columns_mut(&self.memory.outputs[l], batch, l, channels);
+                write(is_first, y, |y| slot.layer.forward(&mut context, weights, x, y));
+            }
+            _ => {
+                let rows = member.share(samples);
+                let weights = slot.weights(self.all_weights());
+                let mut context = self.context(&mut worker.scratch, batch, l, rows.clone(), None);
+                let x = self.input(batch, l, rows.clone());
+                // SAFETY: own rows; the input is of other memory.
+                let y = unsafe { self.memory.outputs[l].get_mut(rows.start * width..rows.end * width) };
+                let (x, y) = rows_for(slot, x, matrix_mut(y, width));
+                write(is_first, y, |y| slot.layer.forward(&mut context, weights, x, y));
+            }
+        }
+    }
+
+    /// Layer `l` backward, for this thread's share.
+    fn backward(&self, member: &Member<'_>, worker: &mut Worker<T>, batch: &Batch<'_>, share: Share, l: usize) {
+        let slot = self.layers[l];
+        let (samples, width) = (batch.samples.len(), slot.outputs());
+        let below = (l > lowest_updated(self.layers)).then(|| l - 1);
+        let is_first = batch.number == 0;
+        if let Share::Channels(_) = share {
+            let channels = lines(self.channels(l), member.index(), member.count());
+            let weights = Weights::new(self.all_weights(), &worker.placed[l]);
+            let mut context =
+                self.context(&mut worker.scratch, batch, l, 0..samples, Some(channels.clone()));
+            let x = self.input_channels(batch, l, channels.clone());
+            let y = self.columns(&self.memory.outputs[l], batch, l, channels.clone());
+            let d = self.columns_mut(&self.memory.gradients[l], batch, l, channels.clone());
+            let d_x = below.map(|below| self.columns_mut(&self.memory.gradients[below], batch, l, channels));
+            backward(is_first, slot, &mut context, weights, x, y, d, d_x);
+            return;
+        }
+        let rows = member.share(samples);
+        let range = |width: usize| rows.start * width..rows.end * width;
+        let mut context = self.context(&mut worker.scratch, batch, l, rows.clone(), None);
+        let weights = slot.weights(self.all_weights());
+        let x = self.input(batch, l, rows.clone());
+        // SAFETY: own rows; those of layer l and, below, of layer l - 1 are different memory.
+        let (y, d) = unsafe {
+            (self.memory.outputs[l].get(range(width)), self.memory.gradients[l].get_mut(range(width)))
+        };
+        let d_x = below.map(|below| {
+            let width = self.layers[below].outputs();
+            // SAFETY: as above.
+            matrix_mut(unsafe { self.memory.gradients[below].get_mut(range(width)) }, width)
+        });
+        if slot.layer.sharing() == Sharing::Channels {
+            let channels = self.channels(l);
+            let wide = |d: ArrayViewMut2<'_, T>| -> (usize, usize) { (d.len() / channels, channels) };
+            let shape = (y.len() / channels, channels);
+            let y = ArrayView2::from_shape(shape, y).expect("whole channels");
+            let d = ArrayViewMut2::from_shape(shape, d).expect("whole channels");
+            let d_x = d_x.map(|mut d_x| {
+                let shape = wide(d_x.view_mut());
+                d_x.into_shape_with_order(shape).expect("whole channels, in order")
+            });
+            backward(is_first, slot, &mut context, weights, x.channels(channels, 0..channels), y, d, d_x);
+        } else {
+            backward(is_first, slot, &mut context, weights, x, matrix(y, width), matrix_mut(d, width), d_x);
+        }
+    }
+
+    /// The losses of these rows, and their gradients by the last layer's outputs.
+    fn losses(&self, rows: Range<usize>, samples: &[u32]) {
+        let top = self.layers.len() - 1;
         let width = self.layers[top].outputs();
-        // SAFETY: phase 1: this member's rows, of outputs that nobody writes any more, and of gradients.
-        let (y, d) =
-            unsafe { (self.outputs[top].get(rows(width)), self.gradients[top].get_mut(rows(width))) };
-        let scale = T::one() / T::from_f64(batch.len() as f64);
-        let of_rows = y.chunks_exact(width).zip(d.chunks_exact_mut(width)).zip(&batch[share.clone()]);
+        let range = rows.start * width..rows.end * width;
+        // SAFETY: own rows; these are the only borrows of losses and hits.
+        let (losses, hits) = unsafe {
+            (self.memory.losses.get_mut(rows.clone()), self.memory.hits.get_mut(rows.clone()))
+        };
+        // SAFETY: own rows, of outputs that nobody writes any more, and of gradients.
+        let (y, d) = unsafe {
+            (self.memory.outputs[top].get(range.clone()), self.memory.gradients[top].get_mut(range))
+        };
+        let scale = T::one() / T::from_f64(samples.len() as f64);
+        let of_rows = y.chunks_exact(width).zip(d.chunks_exact_mut(width)).zip(&samples[rows]);
         for (((y, d), &sample), (loss, hit)) in of_rows.zip(losses.iter_mut().zip(hits)) {
             let target = self.samples.target(sample as usize);
+            if let Some(misfit) = FitError::of_target(target, sample as usize, width) {
+                self.misfit.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(misfit);
+                // All threads see this after the barrier, and make no step.
+                *loss = f64::NAN;
+                continue;
+            }
             *loss = self.loss.backward(y, target, scale, d).to_f64();
             *hit = target.is_hit(y);
-        }
-        watch.lap(Lap::Loss);
-
-        for (l, placed) in self.layers.iter().enumerate().rev() {
-            let width = placed.outputs();
-            // SAFETY: phase 1: this member's rows; those of layer l and, below, of layer l - 1 are different memory.
-            let (y, d) =
-                unsafe { (self.outputs[l].get(rows(width)), self.gradients[l].get_mut(rows(width))) };
-            let d_x = l.checked_sub(1).map(|below| {
-                let width = self.layers[below].outputs();
-                // SAFETY: as above.
-                matrix_mut(unsafe { self.gradients[below].get_mut(rows(width)) }, width)
-            });
-            let (y, d) = (matrix(y, width), matrix_mut(d, width));
-            placed.layer.backward(placed.weights(weights), input(l), y, d, d_x, output_of(l));
-            watch.lap(Lap::Backward(l));
         }
     }
 
     /// The sums over the batch.
     fn result(&self, batch: usize) -> StepResult {
-        // SAFETY: phase 2: all members read these, nobody writes them.
-        let (losses, hits) = unsafe { (self.losses.get(0..batch), self.hits.get(0..batch)) };
+        // SAFETY: in stages that share out weights all threads read these, and nobody writes them.
+        let (losses, hits) = unsafe { (self.memory.losses.get(0..batch), self.memory.hits.get(0..batch)) };
         StepResult {
             loss_sum: losses.iter().sum(),
             hits: hits.iter().filter(|&&hit| hit).count(),
@@ -231,108 +497,250 @@ where
         }
     }
 
-    /// Phase 2: this member's part of every layer's weights.
-    fn weights_phase<W: Watch>(
-        &self,
-        x: ArrayView2<'_, S::Value>,
-        own: Option<&mut Own<T>>,
-        part: Part,
-        step: &O::Step,
-        watch: &mut W,
-    ) {
-        let batch = x.nrows();
-        if let Some(Own { layer, outputs, ranges, weights, slots }) = own {
-            let slots: Vec<_> = slots.iter_mut().map(|slot| Shared::new(slot)).collect();
+    /// The optimizer's step after so many others in this run.
+    fn update_step(&self, updates: u64) -> O::Step {
+        let iteration = self.updates.iteration + updates;
+        self.updates.optimizer.step(iteration + 1, (self.updates.learning_rate)(iteration))
+    }
+
+    /// The gradient by the weights of layer `l` that this thread owns, which updates them at once.
+    fn gradient_update(&self, worker: &mut Worker<T>, batch: &Batch<'_>, step: &O::Step, l: usize) {
+        let slot = self.layers[l];
+        let slots = self.updates.optimizer.slots().len();
+        if l == 0
+            && let Some(Shard { outputs, ranges, owned, weights, state, .. }) = &mut worker.shard
+        {
+            let state: Vec<_> = state.iter_mut().take(slots).map(|slot| Shared::new(slot)).collect();
             let weights = Shared::new(weights);
-            let mut sink = Update::<T, O, W> {
-                weights: &weights,
-                slots: &slots,
-                ranges,
-                step,
-                layer: 0,
-                watch: &mut *watch,
+            // SAFETY: the copies are this thread's.
+            let mut target =
+                unsafe { UpdateTarget::<T, O>::new(&weights, &state, ranges, step) };
+            let mut sink = GradientSink::new(&slot.specs, owned, &mut worker.progress, &mut target);
+            let (samples, width) = (batch.samples.len(), slot.outputs());
+            // SAFETY: all threads read gradients, nobody writes them.
+            let d = unsafe {
+                self.memory.gradients[0].matrix(0..samples * width, width, 0..samples, outputs.clone())
             };
-            let d = self.gradients_of(0, batch).slice_move(s![.., outputs.clone()]);
-            layer.gradient(S::Value::input(x), d, Part::WHOLE, &mut sink);
-            watch.lap(Lap::Gradient(0));
+            slot.layer.gradient(S::Value::input(self.x(batch)), d, &[], &mut sink);
+            sink.finish();
+            return;
+        }
+        // SAFETY: the sink lets only elements of `owned` through, which are this thread's in this stage.
+        let mut target = unsafe {
+            UpdateTarget::<T, O>::new(&self.weights, &self.state[..slots], &slot.ranges, step)
+        };
+        self.gradient(worker.owned[l].as_slice(), &mut worker.progress, batch, l, &mut target);
+    }
+
+    /// The gradient by the weights of layer `l` that this thread owns, stored.
+    fn store_gradient(&self, worker: &mut Worker<T>, batch: &Batch<'_>, l: usize) {
+        let adds = !(self.first_batch + batch.number as u64).is_multiple_of(self.updates.accumulation);
+        let gradient = self.memory.gradient.as_ref().expect("memory for gradients");
+        let slot = self.layers[l];
+        // SAFETY: the sink lets only elements of `owned` through, which are this thread's in this stage.
+        let mut target = unsafe { StoreTarget::new(gradient, &self.weights, &slot.ranges, adds) };
+        self.gradient(&worker.owned[l], &mut worker.progress, batch, l, &mut target);
+    }
+
+    fn gradient(
+        &self,
+        owned: &[Range<usize>],
+        progress: &mut Progress,
+        batch: &Batch<'_>,
+        l: usize,
+        target: &mut dyn crate::layer::GradientTarget<T>,
+    ) {
+        let slot = self.layers[l];
+        let (samples, width, numbers) = (batch.samples.len(), slot.outputs(), self.saved[l]);
+        let mut sink = GradientSink::new(&slot.specs, owned, progress, target);
+        if slot.layer.sharing() == Sharing::Channels {
+            let channels = owned.first().cloned().unwrap_or(0..0);
+            let x = self.input_channels(batch, l, channels.clone());
+            let d = self.columns(&self.memory.gradients[l], batch, l, channels.clone());
+            // SAFETY: all threads read what was saved, and nobody writes it.
+            let saved =
+                unsafe { self.memory.saved[l].get(channels.start * numbers..channels.end * numbers) };
+            slot.layer.gradient(x, d, saved, &mut sink);
         } else {
-            self.gradient(0, S::Value::input(x), part, step, watch);
+            let x = self.input(batch, l, 0..samples);
+            // SAFETY: all threads read gradients and what was saved, and nobody writes them.
+            let (d, saved) = unsafe {
+                (
+                    self.memory.gradients[l].get(0..samples * width),
+                    self.memory.saved[l].get(0..samples * numbers),
+                )
+            };
+            slot.layer.gradient(x, matrix(d, width), saved, &mut sink);
         }
-        for l in 1..self.layers.len() {
-            let width = self.layers[l - 1].outputs();
-            // SAFETY: phase 2: all members read outputs, nobody writes them.
-            let x = matrix(unsafe { self.outputs[l - 1].get(0..batch * width) }, width);
-            self.gradient(l, Input::Real(x), part, step, watch);
+        sink.finish();
+    }
+
+    /// The squared norms of this thread's pieces of the stored gradients.
+    fn squared_norms(&self, member: &Member<'_>) {
+        let gradient = self.memory.gradient.as_ref().expect("memory for gradients");
+        let share = member.share(self.memory.pieces.len());
+        // SAFETY: own pieces.
+        let norms = unsafe { self.memory.norms.get_mut(share.clone()) };
+        for (norm, (_, range)) in norms.iter_mut().zip(&self.memory.pieces[share]) {
+            // SAFETY: all threads read the stored gradients, and nobody writes them.
+            let piece = unsafe { gradient.get(range.clone()) };
+            *norm = piece.iter().map(|g| g.to_f64() * g.to_f64()).sum();
         }
     }
 
-    /// Phase 2: this member's part of one layer's weights.
-    fn gradient<W: Watch>(&self, l: usize, x: Input<'_, T>, part: Part, step: &O::Step, watch: &mut W) {
-        let placed = self.layers[l];
-        let mut sink = Update::<T, O, W> {
-            weights: &self.weights,
-            slots: &self.slots,
-            ranges: &placed.ranges,
-            step,
-            layer: l,
-            watch: &mut *watch,
-        };
-        let d = self.gradients_of(l, x.dim().0);
-        placed.layer.gradient(x, d, part, &mut sink);
-        watch.lap(Lap::Gradient(l));
+    /// The norm of the gradient of weight `weight`, or of all.
+    fn norm(&self, weight: Option<usize>) -> f64 {
+        // SAFETY: all threads read the norms, and nobody writes them.
+        let norms = unsafe { self.memory.norms.get(0..self.memory.pieces.len()) };
+        let pieces = norms.iter().zip(&self.memory.pieces);
+        let of_weight = pieces.filter(|(_, (of, _))| weight.is_none_or(|weight| weight == *of));
+        // Accumulated gradients are sums, of which the mean is clipped.
+        of_weight.map(|(norm, _)| norm).sum::<f64>().sqrt() / self.updates.accumulation as f64
     }
 
-    /// Phase 2: what all members' backward passes left for a layer.
-    fn gradients_of(&self, l: usize, batch: usize) -> ArrayView2<'_, T> {
-        let width = self.layers[l].outputs();
-        // SAFETY: phase 2: all members read gradients, nobody writes them.
-        matrix(unsafe { self.gradients[l].get(0..batch * width) }, width)
+    /// Updates the weights of layer `l` that this thread owns by the stored gradient.
+    fn update(&self, worker: &Worker<T>, step: &O::Step, l: usize) {
+        let slot = self.layers[l];
+        let gradient = self.memory.gradient.as_ref().expect("memory for gradients");
+        for (index, placed) in worker.placed[l].iter().enumerate().filter(|(index, _)| slot.specs[*index].trainable)
+        {
+            let clip = self.updates.clip;
+            let factor = match clip {
+                Some(clip @ Clip::GlobalNorm(_)) => clip.factor(self.norm(None)),
+                Some(clip @ Clip::Norm(_)) => clip.factor(self.norm(Some(self.memory.first_weight[l] + index))),
+                _ => 1.0,
+            };
+            let factor = factor / self.updates.accumulation as f64;
+            for start in placed.clone().step_by(PIECE) {
+                let piece = start..placed.end.min(start + PIECE);
+                // SAFETY: own elements of the weights, of their gradients, and of each state, which is memory of its own.
+                let (g, w) = unsafe { (gradient.get_mut(piece.clone()), self.weights.get_mut(piece.clone())) };
+                scale(g, factor);
+                if let Some(Clip::Value(bound)) = clip {
+                    clip_value(g, bound);
+                }
+                let mut slots: [&mut [T]; MAX_SLOTS] = Default::default();
+                let count = self.updates.optimizer.slots().len();
+                for (slot, shared) in slots.iter_mut().zip(&self.state[..count]) {
+                    // SAFETY: as above.
+                    *slot = unsafe { shared.get_mut(piece.clone()) };
+                }
+                O::update(step, w, &mut slots[..count], g);
+            }
+        }
+    }
+
+    /// Moves the average of the weights of layer `l` that this thread owns, if there is one.
+    fn average(&self, worker: &mut Worker<T>, l: usize, updates: u64) {
+        let Some(momentum) = self.updates.ema_momentum else { return };
+        // The first update is where the average begins.
+        let momentum = T::from_f64(if self.updates.iteration + updates == 0 { 0.0 } else { momentum });
+        let slot = self.layers[l];
+        if l == 0
+            && let Some(Shard { weights, state, .. }) = &mut worker.shard
+        {
+            let average = state.last_mut().expect("an average");
+            update::moving_average(average, weights, momentum);
+            return;
+        }
+        let average = self.state.last().expect("an average");
+        for (placed, spec) in worker.placed[l].iter().zip(&slot.specs).filter(|(_, spec)| spec.trainable) {
+            debug_assert!(spec.trainable);
+            // SAFETY: own elements of the weights and of their average, which is memory of its own.
+            let (average, w) =
+                unsafe { (average.get_mut(placed.clone()), self.weights.get(placed.clone())) };
+            update::moving_average(average, w, momentum);
+        }
     }
 }
 
-/// Updates weights by their gradient as it is formed.
-struct Update<'a, 'b, T: Scalar, O: Optimizer<T>, W> {
-    weights: &'a Shared<'b, T>,
-    slots: &'a [Shared<'b, T>],
-    ranges: &'a [Range<usize>],
-    step: &'a O::Step,
-    layer: usize,
-    watch: &'a mut W,
+/// The elements of a weight that thread `index` of `count` owns: whole rows of the first axis, and of a vector whole cache
+/// lines.
+pub(super) fn share_of(shape: &[usize], index: usize, count: usize) -> Range<usize> {
+    let (&rows, rest) = shape.split_first().unwrap_or((&1, &[]));
+    let row: usize = rest.iter().product();
+    if row == 1 {
+        lines(rows, index, count)
+    } else {
+        rows * index / count * row..rows * (index + 1) / count * row
+    }
 }
 
-impl<T: Scalar, O: Optimizer<T>, W: Watch> Sink<T> for Update<'_, '_, T, O, W> {
-    fn adam(
-        &mut self,
-        index: usize,
-        columns: usize,
-        rows: Range<usize>,
-    ) -> Option<update::Parameters<'_, T>> {
-        let step = O::as_adam(self.step)?;
-        let [m, v] = self.slots else { unreachable!("adam has two slots") };
-        let range = &self.ranges[index];
-        // SAFETY: phase 2: a layer moves each element of a weight by one part's sink only, and nobody reads weights; w, m
-        // and v are memory of their own.
-        let [w, m, v] = unsafe {
-            [self.weights, m, v]
-                .map(|shared| shared.matrix_mut(range.clone(), columns, rows.clone(), 0..columns))
-        };
-        Some(update::Parameters { w, m, v, step })
-    }
+/// The share of `0..n` in whole cache lines that thread `index` of `count` has.
+fn lines(n: usize, index: usize, count: usize) -> Range<usize> {
+    let lines = n.div_ceil(ALIGNMENT);
+    let at = |index: usize| (lines * index / count * ALIGNMENT).min(n);
+    at(index)..at(index + 1)
+}
 
-    fn accept(&mut self, index: usize, offset: usize, gradient: &[T]) {
-        self.watch.lap(Lap::Gradient(self.layer));
-        let range = &self.ranges[index];
-        let start = range.start + offset;
-        assert!(start + gradient.len() <= range.end, "a gradient longer than its weight");
-        let here = start..start + gradient.len();
-        // SAFETY: phase 2: a layer hands each element of a weight to one part's sink only, and nobody reads weights.
-        let w = unsafe { self.weights.get_mut(here.clone()) };
-        let mut slots: [&mut [T]; MAX_SLOTS] = Default::default();
-        for (slot, shared) in slots.iter_mut().zip(self.slots) {
-            // SAFETY: as above; each slot is memory of its own.
-            *slot = unsafe { shared.get_mut(here.clone()) };
+/// Input and output as the layer takes them: a channel a column, if it shares out channels.
+pub(crate) fn rows_for<'x, 'y, T: Scalar>(
+    slot: &LayerSlot<T>,
+    x: Input<'x, T>,
+    y: ArrayViewMut2<'y, T>,
+) -> (Input<'x, T>, ArrayViewMut2<'y, T>) {
+    if slot.layer.sharing() != Sharing::Channels {
+        return (x, y);
+    }
+    let channels = slot.output_shape.last().copied().unwrap_or(1);
+    let shape = (y.len() / channels, channels);
+    let y = y.into_shape_with_order(shape).expect("whole channels, in order");
+    (x.channels(channels, 0..channels), y)
+}
+
+/// A number that no layer computes, where outputs are looked over for elements that were not written.
+const UNWRITTEN: f64 = -1.234_567_9e-33;
+
+/// Has `work` write a view. With `check`, sees that it writes every element.
+fn write<T: Scalar>(check: bool, mut y: ArrayViewMut2<'_, T>, work: impl FnOnce(ArrayViewMut2<'_, T>)) {
+    if !check {
+        return work(y);
+    }
+    let unwritten = T::from_f64(UNWRITTEN);
+    y.fill(unwritten);
+    work(y.view_mut());
+    let left = y.iter().filter(|&&y| y == unwritten).count();
+    assert!(left == 0, "{left} of {} numbers were not written", y.len());
+}
+
+#[expect(clippy::too_many_arguments, reason = "they are the layer's, and whether to check it")]
+fn backward<T: Scalar>(
+    check: bool,
+    slot: &LayerSlot<T>,
+    context: &mut Context<'_, T>,
+    weights: Weights<'_, T>,
+    x: Input<'_, T>,
+    y: ArrayView2<'_, T>,
+    d: ArrayViewMut2<'_, T>,
+    d_x: Option<ArrayViewMut2<'_, T>>,
+) {
+    match d_x {
+        None => slot.layer.backward(context, weights, x, y, d, None),
+        Some(d_x) => write(check, d_x, |d_x| slot.layer.backward(context, weights, x, y, d, Some(d_x))),
+    }
+}
+
+/// Runs a layer's code; if it panics, the layer's name stands before the message.
+fn named(name: &str, what: &str, work: &mut dyn FnMut()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(work)) {
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or(payload.downcast_ref::<&str>().copied()).unwrap_or("its message is no text");
+        resume_unwind(Box::new(format!("layer {name}: {what}: {text}")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_disjoint_and_cover_the_weight() {
+        for shape in [vec![], vec![1], vec![10], vec![16], vec![100], vec![784, 128], vec![3, 5, 7], vec![1, 40]] {
+            let len: usize = shape.iter().product();
+            for count in [1, 2, 3, 8, 33] {
+                let shares: Vec<usize> = (0..count).flat_map(|index| share_of(&shape, index, count)).collect();
+                assert_eq!(shares, (0..len).collect::<Vec<_>>(), "{shape:?} {count}");
+            }
         }
-        O::update(self.step, w, &mut slots[..self.slots.len()], gradient);
-        self.watch.lap(Lap::Update(self.layer));
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ziffer_nn::Model;
 
-use super::{Callback, CallbackError, Flow, Monitor, Plan};
+use super::{Callback, CallbackError, Flow, Monitor, Plan, TrainingContext};
 use crate::{EpochLog, Resumed};
 
 /// Saves the model after each epoch in which a number has become better than ever before, as Keras's `ModelCheckpoint`
@@ -49,10 +49,14 @@ impl Callback for ModelCheckpoint {
         Ok(())
     }
 
-    fn on_epoch_end(&mut self, log: &EpochLog, model: &mut Model) -> Result<Flow, CallbackError> {
+    fn on_epoch_end(
+        &mut self,
+        log: &EpochLog,
+        context: &mut TrainingContext<'_>,
+    ) -> Result<Flow, CallbackError> {
         let value = self.monitor.of(log);
         if self.monitor.is_better(value, self.best, 0.0) {
-            model.save(&self.path)?;
+            context.model.save(&self.path)?;
             self.best = Some(value);
         }
         Ok(Flow::Continue)

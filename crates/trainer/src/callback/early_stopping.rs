@@ -2,7 +2,7 @@
 
 use ziffer_nn::{Model, Snapshot};
 
-use super::{Callback, CallbackError, Flow, Monitor, Plan};
+use super::{Callback, CallbackError, Flow, Monitor, Plan, TrainingContext};
 use crate::{EpochLog, Resumed};
 
 /// Stops when a number has not become better for some epochs, and goes back to the weights of the best, as Keras's
@@ -98,10 +98,14 @@ impl Callback for EarlyStopping {
         self.monitor.check(plan)
     }
 
-    fn on_epoch_end(&mut self, log: &EpochLog, model: &mut Model) -> Result<Flow, CallbackError> {
+    fn on_epoch_end(
+        &mut self,
+        log: &EpochLog,
+        context: &mut TrainingContext<'_>,
+    ) -> Result<Flow, CallbackError> {
         let flow = self.see(self.monitor.of(log), log.epoch);
         if let Some(best) = self.best.as_mut().filter(|best| best.epoch == log.epoch) {
-            best.weights = self.restore_best_weights.then(|| model.snapshot());
+            best.weights = self.restore_best_weights.then(|| context.model.snapshot());
         }
         Ok(flow)
     }

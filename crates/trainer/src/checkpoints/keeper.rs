@@ -55,7 +55,8 @@ impl Keeper {
         (epochs, epoch): (usize, Epoch),
         mut pass_over: impl FnMut(&Path, &str),
     ) -> Result<Option<(PathBuf, Standing)>, CheckpointError> {
-        let limit = 4 * (1 + MAX_SLOTS) as u64 * model.parameters() as u64 + MAX_HEADER_BYTES;
+        // The weights, the optimizer's slots, their average, and accumulated gradients.
+        let limit = 4 * (3 + MAX_SLOTS) as u64 * model.parameters() as u64 + MAX_HEADER_BYTES;
         for (_, path) in files(&self.folder)?.into_iter().rev() {
             // One that is damaged is passed over: the one before it is as good, but for the time.
             let bytes = match read(&path, limit) {
@@ -80,7 +81,7 @@ impl Keeper {
             if let Some(differences) = differences(&settings, &self.settings) {
                 return Err(CheckpointError::Settings { path, differences });
             }
-            if !epoch.admits(&standing, state.iteration()) {
+            if !epoch.admits(&standing, state.batches()) {
                 pass_over(&path, "its numbers of steps, samples and epochs do not fit together");
                 continue;
             }

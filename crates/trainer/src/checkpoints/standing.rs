@@ -43,14 +43,14 @@ pub(crate) struct Epoch {
 
 impl Epoch {
     /// Whether a training can stand so.
-    pub(super) fn admits(&self, standing: &Standing, iteration: u64) -> bool {
+    pub(super) fn admits(&self, standing: &Standing, batches: u64) -> bool {
         let Standing { epoch, step, samples, hits, ref history, .. } = *standing;
         let History { loss, accuracy, val_loss, val_accuracy, seconds } = history;
         let steps = epoch.checked_mul(self.steps).and_then(|steps| steps.checked_add(step));
         let validated = if self.validates { epoch } else { 0 };
         let is_share = |share: &f64| (0.0..=1.0).contains(share);
         step <= self.steps
-            && steps.is_some_and(|steps| steps as u64 == iteration)
+            && steps.is_some_and(|steps| steps as u64 == batches)
             && samples == (step * self.batch_size).min(self.samples)
             && hits <= samples
             && [loss, accuracy, seconds].iter().all(|list| list.len() == epoch)

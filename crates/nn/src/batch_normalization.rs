@@ -1,0 +1,270 @@
+//! Batch normalisation: each channel with the mean and variance of its batch.
+
+use ndarray::{ArrayView2, ArrayViewMut2};
+use serde_json::{Map, Value};
+use ziffer_tensor::{Scalar, batch_norm};
+
+use crate::Initializer;
+use crate::layer::{
+    Context, GradientSink, Input, Layer, LayerError, Sharing, WeightSpec, Weights,
+};
+use crate::onnx;
+
+/// Batch normalisation over the last axis, as Keras's `BatchNormalization` (Ioffe and Szegedy 2015).
+///
+/// In training, for each channel, with mean and variance over all other axes of the batch:
+/// y = gamma (x - mean) / sqrt(variance + epsilon) + beta. The variance is the mean of the squared deviations. Then
+/// moving_mean = momentum moving_mean + (1 - momentum) mean, and the same for the variance. At inference, and while the
+/// layer is frozen, these moving averages stand in the place of mean and variance.
+///
+/// | setting | meaning | default |
+/// |---|---|---|
+/// | momentum | how much of the moving averages is kept in a step, 0 to 1 | 0.99 |
+/// | epsilon | added to the variance, above 0 | 0.001 |
+/// | center | whether there is a beta | true |
+/// | scale | whether there is a gamma | true |
+///
+/// Weights, each \[C\]: gamma (starts at 1), beta (0), and not trainable moving_mean (0), moving_variance (1).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchNormalization {
+    /// How much of the moving averages is kept in a step.
+    pub momentum: f64,
+    /// Added to the variance.
+    pub epsilon: f64,
+    /// Whether there is a beta.
+    pub center: bool,
+    /// Whether there is a gamma.
+    pub scale: bool,
+    /// C, known once built.
+    #[doc(hidden)]
+    pub channels: usize,
+}
+
+impl Default for BatchNormalization {
+    fn default() -> Self {
+        Self { momentum: 0.99, epsilon: 1e-3, center: true, scale: true, channels: 0 }
+    }
+}
+
+/// What is saved for each channel.
+const SAVED: usize = 4;
+
+/// The rows of what is saved: the batch's mean, its variance, and the gradients by gamma and by beta.
+struct Saved<'a, T> {
+    mean: &'a mut [T],
+    variance: &'a mut [T],
+    d_gamma: &'a mut [T],
+    d_beta: &'a mut [T],
+}
+
+impl<'a, T> Saved<'a, T> {
+    fn of(saved: &'a mut [T]) -> Self {
+        let channels = saved.len() / SAVED;
+        let (mean, rest) = saved.split_at_mut(channels);
+        let (variance, rest) = rest.split_at_mut(channels);
+        let (d_gamma, d_beta) = rest.split_at_mut(channels);
+        Self { mean, variance, d_gamma, d_beta }
+    }
+}
+
+impl BatchNormalization {
+    /// The place of a weight among those that the layer has.
+    fn gamma(&self) -> Option<usize> {
+        self.scale.then_some(0)
+    }
+
+    fn beta(&self) -> Option<usize> {
+        self.center.then_some(usize::from(self.scale))
+    }
+
+    fn moving_mean(&self) -> usize {
+        usize::from(self.scale) + usize::from(self.center)
+    }
+
+    fn moving_variance(&self) -> usize {
+        self.moving_mean() + 1
+    }
+
+    /// 1 / sqrt(variance + epsilon), by channel, into `inverse`.
+    fn inverse_deviation<T: Scalar>(&self, variance: &[T], inverse: &mut [T]) {
+        let epsilon = T::from_f64(self.epsilon);
+        inverse.iter_mut().zip(variance).for_each(|(inverse, &variance)| {
+            *inverse = T::one() / (variance + epsilon).sqrt();
+        });
+    }
+}
+
+impl<T: Scalar> Layer<T> for BatchNormalization {
+    fn class_name(&self) -> &'static str {
+        "BatchNormalization"
+    }
+
+    fn build(&mut self, input_shape: &[usize]) -> Result<Vec<usize>, LayerError> {
+        if !(0.0..=1.0).contains(&self.momentum) {
+            return Err(format!("momentum is {}, expected a number from 0 to 1", self.momentum).into());
+        }
+        if !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
+            return Err(format!("epsilon is {}, expected a positive number", self.epsilon).into());
+        }
+        match input_shape.last() {
+            Some(&channels) if !input_shape.contains(&0) => self.channels = channels,
+            _ => return Err("its input is empty".into()),
+        }
+        Ok(input_shape.to_vec())
+    }
+
+    fn weights(&self) -> Vec<WeightSpec> {
+        let channels = self.channels;
+        let gamma = self.scale.then(|| WeightSpec::new("gamma", [channels], Initializer::Ones));
+        let beta = self.center.then(|| WeightSpec::new("beta", [channels], Initializer::Zeros));
+        let mean = WeightSpec::new("moving_mean", [channels], Initializer::Zeros).non_trainable();
+        let variance = WeightSpec::new("moving_variance", [channels], Initializer::Ones).non_trainable();
+        gamma.into_iter().chain(beta).chain([mean, variance]).collect()
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        Map::from_iter([
+            ("momentum".to_owned(), self.momentum.into()),
+            ("epsilon".to_owned(), self.epsilon.into()),
+            ("center".to_owned(), self.center.into()),
+            ("scale".to_owned(), self.scale.into()),
+        ])
+    }
+
+    fn sharing(&self) -> Sharing {
+        Sharing::Channels
+    }
+
+    /// Mean, variance, and the gradients by gamma and beta.
+    fn saved(&self) -> usize {
+        SAVED
+    }
+
+    /// Of each channel 1 / sqrt(variance + epsilon), gamma, and beta or gamma times the former.
+    fn scratch(&self) -> usize {
+        3 * self.channels
+    }
+
+    fn forward(
+        &self,
+        context: &mut Context<'_, T>,
+        weights: Weights<'_, T>,
+        x: Input<'_, T>,
+        y: ArrayViewMut2<'_, T>,
+    ) {
+        let x = x.to_real();
+        let channels = y.ncols();
+        if x.nrows() == 0 || channels == 0 {
+            return;
+        }
+        let is_training = context.is_training();
+        let (saved, scratch) = context.memory();
+        let (factor, shift) = scratch[..2 * channels].split_at_mut(channels);
+        let (mean, variance): (&[T], &[T]) = if is_training {
+            let Saved { mean, variance, .. } = Saved::of(saved);
+            batch_norm::moments(x.view(), mean, variance);
+            (mean, variance)
+        } else {
+            (weights.slice(self.moving_mean()), weights.slice(self.moving_variance()))
+        };
+        self.inverse_deviation(variance, factor);
+        if let Some(gamma) = self.gamma() {
+            factor.iter_mut().zip(weights.slice(gamma)).for_each(|(factor, &gamma)| *factor *= gamma);
+        }
+        match self.beta() {
+            Some(beta) => shift.copy_from_slice(weights.slice(beta)),
+            None => shift.fill(T::zero()),
+        }
+        batch_norm::normalize(x.view(), mean, factor, shift, y);
+    }
+
+    fn backward(
+        &self,
+        context: &mut Context<'_, T>,
+        weights: Weights<'_, T>,
+        x: Input<'_, T>,
+        _: ArrayView2<'_, T>,
+        d: ArrayViewMut2<'_, T>,
+        d_x: Option<ArrayViewMut2<'_, T>>,
+    ) {
+        let x = x.to_real();
+        let channels = d.ncols();
+        if x.nrows() == 0 || channels == 0 {
+            return;
+        }
+        let is_training = context.is_training();
+        let (saved, scratch) = context.memory();
+        let (inverse, rest) = scratch[..3 * channels].split_at_mut(channels);
+        let (gamma, factor) = rest.split_at_mut(channels);
+        match self.gamma() {
+            Some(index) => gamma.copy_from_slice(weights.slice(index)),
+            None => gamma.fill(T::one()),
+        }
+        if !is_training {
+            if let Some(d_x) = d_x {
+                self.inverse_deviation(weights.slice(self.moving_variance()), inverse);
+                factor.iter_mut().zip(&*inverse).zip(&*gamma).for_each(|((f, &i), &g)| *f = i * g);
+                batch_norm::scale_columns(d.view(), factor, d_x);
+            }
+            return;
+        }
+        let Saved { mean, variance, d_gamma, d_beta } = Saved::of(saved);
+        self.inverse_deviation(variance, inverse);
+        batch_norm::gradient_sums(x.view(), d.view(), mean, inverse, d_gamma, d_beta);
+        if let Some(d_x) = d_x {
+            batch_norm::input_gradient(x.view(), d.view(), mean, inverse, gamma, d_gamma, d_beta, d_x);
+        }
+    }
+
+    fn gradient(
+        &self,
+        _: Input<'_, T>,
+        _: ArrayView2<'_, T>,
+        saved: &[T],
+        sink: &mut GradientSink<'_, T>,
+    ) {
+        let channels = saved.len() / SAVED;
+        let row = |number: usize| &saved[number * channels..][..channels];
+        if let Some(gamma) = self.gamma() {
+            sink.push(gamma, row(2));
+        }
+        if let Some(beta) = self.beta() {
+            sink.push(beta, row(3));
+        }
+        let (kept, new) = (T::from_f64(self.momentum), T::from_f64(1.0 - self.momentum));
+        for (index, of_batch) in [(self.moving_mean(), row(0)), (self.moving_variance(), row(1))] {
+            for (moving, &of_batch) in sink.non_trainable(index).iter_mut().zip(of_batch) {
+                *moving = *moving * kept + of_batch * new;
+            }
+        }
+    }
+
+    fn export_onnx(
+        &self,
+        graph: &mut onnx::Graph,
+        layer: &onnx::ExportedLayer<'_>,
+        input: &str,
+    ) -> Result<String, onnx::Unsupported> {
+        let shape = [self.channels];
+        let gamma = match self.gamma() {
+            Some(gamma) => graph.weight(layer, gamma),
+            None => graph.constant(&layer.value("gamma"), &shape, &vec![1.0; self.channels]),
+        };
+        let beta = match self.beta() {
+            Some(beta) => graph.weight(layer, beta),
+            None => graph.constant(&layer.value("beta"), &shape, &vec![0.0; self.channels]),
+        };
+        let mean = graph.weight(layer, self.moving_mean());
+        let variance = graph.weight(layer, self.moving_variance());
+        // Rows of samples: a channel a column, as ONNX's operator wants its second axis.
+        let rows = graph.constant_i64(&layer.value("rows"), &[-1, self.channels as i64]);
+        let by_channel = graph.node("Reshape", &[input, &rows], &layer.value("channels"));
+        let inputs = [by_channel.as_str(), &gamma, &beta, &mean, &variance];
+        let epsilon = [("epsilon", self.epsilon as f32)];
+        let normalized =
+            graph.node_with("BatchNormalization", &inputs, &layer.value("normalized"), &[], &epsilon);
+        let numbers = layer.output_shape.iter().product::<usize>() as i64;
+        let samples = graph.constant_i64(&layer.value("samples"), &[-1, numbers]);
+        Ok(graph.node("Reshape", &[&normalized, &samples], &layer.value("output")))
+    }
+}

@@ -1,0 +1,91 @@
+//! A layer's weights: what they are, and how a layer reads them.
+
+use std::ops::Range;
+
+use ndarray::{ArrayView1, ArrayView2};
+use ziffer_tensor::Scalar;
+
+use crate::Initializer;
+
+/// One weight of a layer: its name within the layer, its shape, and how it starts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WeightSpec {
+    /// `"kernel"` or `"bias"`, say.
+    pub name: &'static str,
+    /// The shape; elements lie in C order.
+    pub shape: Vec<usize>,
+    /// How the elements are drawn at first.
+    pub initializer: Initializer,
+    /// Whether the optimizer updates it. A moving average, which the layer itself assigns, is not trainable.
+    pub trainable: bool,
+}
+
+impl WeightSpec {
+    /// A trainable weight.
+    pub fn new(name: &'static str, shape: impl Into<Vec<usize>>, initializer: Initializer) -> Self {
+        Self { name, shape: shape.into(), initializer, trainable: true }
+    }
+
+    /// The weight, not trainable.
+    pub fn non_trainable(self) -> Self {
+        Self { trainable: false, ..self }
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The weights of one layer, in the order of [`Layer::weights`](crate::Layer::weights).
+#[derive(Clone, Copy, Debug)]
+pub struct Weights<'a, T> {
+    all: &'a [T],
+    ranges: &'a [Range<usize>],
+}
+
+impl<'a, T: Scalar> Weights<'a, T> {
+    /// Weights that lie in `all` at `ranges`.
+    pub fn new(all: &'a [T], ranges: &'a [Range<usize>]) -> Self {
+        Self { all, ranges }
+    }
+
+    /// The elements of weight `index`, in C order.
+    ///
+    /// # Panics
+    /// If there is no such weight.
+    pub fn slice(&self, index: usize) -> &'a [T] {
+        &self.all[self.ranges[index].clone()]
+    }
+
+    /// Weight `index` as a vector.
+    ///
+    /// # Panics
+    /// If there is no such weight.
+    pub fn vector(&self, index: usize) -> ArrayView1<'a, T> {
+        ArrayView1::from(self.slice(index))
+    }
+
+    /// Weight `index` as a matrix of `rows` rows.
+    ///
+    /// # Panics
+    /// If there is no such weight, or its length is no multiple of `rows`.
+    pub fn matrix(&self, index: usize, rows: usize) -> ArrayView2<'a, T> {
+        let slice = self.slice(index);
+        let columns = slice.len() / rows.max(1);
+        ArrayView2::from_shape((rows, columns), slice).expect("a weight of whole rows")
+    }
+
+    /// The weights from number `from` on, for a layer that holds another.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn skip(&self, from: usize) -> Self {
+        Self { all: self.all, ranges: &self.ranges[from..] }
+    }
+}

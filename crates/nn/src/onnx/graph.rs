@@ -1,0 +1,200 @@
+//! A graph that layers add themselves to.
+
+use ziffer_tensor::Activation;
+
+use super::operator;
+use super::protobuf::Message;
+use crate::Model;
+use crate::layer::WeightSpec;
+
+/// The versions of the format and of the operators that are used.
+const IR_VERSION: u64 = 8;
+const OPSET_VERSION: u64 = 17;
+
+/// `TensorProto.DataType`.
+const FLOAT: u64 = 1;
+const UINT8: u64 = 2;
+const INT64: u64 = 7;
+
+/// A layer that says nothing of its export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot be exported to ONNX")]
+pub struct Unsupported;
+
+/// An ONNX graph that is being built. Values are known by their names.
+#[derive(Debug)]
+pub struct Graph<'a> {
+    model: &'a Model<f32>,
+    nodes: Vec<Message>,
+    initializers: Vec<Message>,
+}
+
+/// A layer on its way into a graph.
+#[derive(Clone, Copy, Debug)]
+pub struct ExportedLayer<'a> {
+    /// The layer's name: `dense_1`.
+    pub name: &'a str,
+    /// The shape of an output sample.
+    pub output_shape: &'a [usize],
+    pub(super) specs: &'a [WeightSpec],
+}
+
+impl ExportedLayer<'_> {
+    /// A name for a value of this layer, which no other layer has: `dense_1.NAME`.
+    pub fn value(&self, name: &str) -> String {
+        format!("{}.{name}", self.name)
+    }
+}
+
+impl<'a> Graph<'a> {
+    pub(super) fn new(model: &'a Model<f32>) -> Self {
+        Self { model, nodes: Vec::new(), initializers: Vec::new() }
+    }
+
+    /// Adds a node of one of ONNX's operators without attributes, and returns the name of its output.
+    pub fn node(&mut self, operator: &str, inputs: &[&str], output: &str) -> String {
+        self.node_with(operator, inputs, output, &[], &[])
+    }
+
+    /// Adds a node with attributes: whole numbers, and numbers.
+    pub fn node_with(
+        &mut self,
+        operator: &str,
+        inputs: &[&str],
+        output: &str,
+        integers: &[(&str, u64)],
+        floats: &[(&str, f32)],
+    ) -> String {
+        /// `AttributeProto.AttributeType`.
+        const TYPE_FLOAT: u64 = 1;
+        const TYPE_INT: u64 = 2;
+        let mut node = Message::default();
+        inputs.iter().for_each(|input| {
+            node.text(1, input);
+        });
+        node.text(2, output).text(3, output).text(4, operator);
+        for (name, value) in integers {
+            let mut attribute = Message::default();
+            attribute.text(1, name).number(3, *value).number(20, TYPE_INT);
+            node.message(5, &attribute);
+        }
+        for (name, value) in floats {
+            let mut attribute = Message::default();
+            attribute.text(1, name).float(2, *value).number(20, TYPE_FLOAT);
+            node.message(5, &attribute);
+        }
+        self.nodes.push(node);
+        output.to_owned()
+    }
+
+    /// Adds a constant of this shape, and returns its name.
+    ///
+    /// # Panics
+    /// If there are not as many numbers as the shape says.
+    pub fn constant(&mut self, name: &str, shape: &[usize], numbers: &[f32]) -> String {
+        assert_eq!(shape.iter().product::<usize>(), numbers.len(), "numbers of {name}");
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        self.tensor(name, shape, FLOAT, &bytes)
+    }
+
+    /// Adds a constant vector of whole numbers, and returns its name.
+    pub fn constant_i64(&mut self, name: &str, numbers: &[i64]) -> String {
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        self.tensor(name, &[numbers.len()], INT64, &bytes)
+    }
+
+    fn tensor(&mut self, name: &str, shape: &[usize], element: u64, bytes: &[u8]) -> String {
+        let mut tensor = Message::default();
+        shape.iter().for_each(|&size| {
+            tensor.number(1, size as u64);
+        });
+        tensor.number(2, element).text(8, name).bytes(9, bytes);
+        self.initializers.push(tensor);
+        name.to_owned()
+    }
+
+    /// The numbers of weight `index` of a layer.
+    ///
+    /// # Panics
+    /// If there is no such weight.
+    pub fn numbers(&self, layer: &ExportedLayer<'_>, index: usize) -> Vec<f32> {
+        let name = layer.value(layer.specs[index].name);
+        self.model.weight(&name).expect("a layer's weight").iter().copied().collect()
+    }
+
+    /// Adds weight `index` of a layer as a constant, and returns its name.
+    ///
+    /// # Panics
+    /// If there is no such weight.
+    pub fn weight(&mut self, layer: &ExportedLayer<'_>, index: usize) -> String {
+        let numbers = self.numbers(layer, index);
+        let spec = &layer.specs[index];
+        self.constant(&layer.value(spec.name), &spec.shape, &numbers)
+    }
+
+    /// Adds an activation, over rows for a softmax. A linear one adds nothing.
+    pub fn activation(&mut self, activation: Activation, input: &str, output: &str) -> String {
+        match operator(activation) {
+            None => input.to_owned(),
+            Some(operator) if activation == Activation::Softmax => {
+                self.node_with(operator, &[input], output, &[("axis", 1)], &[])
+            }
+            Some(operator) => self.node(operator, &[input], output),
+        }
+    }
+
+    /// Adds a Flatten of each sample to a row.
+    pub fn flatten(&mut self, input: &str, output: &str) -> String {
+        self.node_with("Flatten", &[input], output, &[("axis", 1)], &[])
+    }
+
+    pub(super) fn cast_to_float(&mut self, input: &str, output: &str) -> String {
+        self.node_with("Cast", &[input], output, &[("to", FLOAT)], &[])
+    }
+
+    /// The file of the graph, whose input is `images` and whose output has this name.
+    pub(super) fn finish(
+        self,
+        takes_bytes: bool,
+        input_shape: &[usize],
+        output: &str,
+        output_shape: &[usize],
+    ) -> Vec<u8> {
+        let mut graph = Message::default();
+        self.nodes.iter().for_each(|node| graph.message(1, node));
+        graph.text(2, "ziffer");
+        self.initializers.iter().for_each(|initializer| graph.message(5, initializer));
+        let element = if takes_bytes { UINT8 } else { FLOAT };
+        graph.message(11, &value_info("images", element, input_shape));
+        let outputs = [output_shape.iter().product()];
+        graph.message(12, &value_info(output, FLOAT, &outputs));
+
+        let mut opset = Message::default();
+        opset.text(1, "").number(2, OPSET_VERSION);
+        let mut model = Message::default();
+        model.number(1, IR_VERSION).text(2, "ziffer").text(3, env!("CARGO_PKG_VERSION"));
+        model.message(7, &graph);
+        model.message(8, &opset);
+        model.into_bytes()
+    }
+}
+
+/// A `ValueInfoProto` of shape `[N, ...]`.
+fn value_info(name: &str, element: u64, shape: &[usize]) -> Message {
+    let mut sizes = Message::default();
+    let mut any = Message::default();
+    any.text(2, "N");
+    sizes.message(1, &any);
+    for &size in shape {
+        let mut known = Message::default();
+        known.number(1, size as u64);
+        sizes.message(1, &known);
+    }
+    let mut tensor = Message::default();
+    tensor.number(1, element).message(2, &sizes);
+    let mut of_tensor = Message::default();
+    of_tensor.message(1, &tensor);
+    let mut info = Message::default();
+    info.text(1, name).message(2, &of_tensor);
+    info
+}

@@ -1,0 +1,182 @@
+//! The classes of layers that can be made from their settings, as a model's file has them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use serde_json::{Map, Value};
+use ziffer_tensor::Activation;
+
+use crate::layer::{Layer, LayerError};
+use crate::{BatchNormalization, Dense, Dropout, Flatten, Initializer, Rescaling};
+
+/// Makes a layer of its settings.
+type Constructor = Arc<dyn Fn(&Config<'_>) -> Result<Box<dyn Layer<f32>>, LayerError> + Send + Sync>;
+
+/// A layer's settings by name, as [`Layer::config`] gives them and Keras writes them.
+#[derive(Clone, Copy, Debug)]
+pub struct Config<'a>(&'a Map<String, Value>);
+
+impl<'a> Config<'a> {
+    /// Settings in JSON.
+    pub fn new(settings: &'a Map<String, Value>) -> Self {
+        Self(settings)
+    }
+
+    /// A setting as it is; `null` if there is none.
+    pub fn value(&self, name: &str) -> &'a Value {
+        self.0.get(name).unwrap_or(&Value::Null)
+    }
+
+    /// A number, or the default if there is none.
+    ///
+    /// # Errors
+    /// If there is something else, or neither a number nor a default.
+    pub fn number(&self, name: &str, default: Option<f64>) -> Result<f64, LayerError> {
+        self.get(name, default, "a number", Value::as_f64)
+    }
+
+    /// A whole number of at least 0, or the default if there is none.
+    ///
+    /// # Errors
+    /// As for [`number`](Self::number).
+    pub fn size(&self, name: &str, default: Option<usize>) -> Result<usize, LayerError> {
+        self.get(name, default, "a whole number", |value| value.as_u64()?.try_into().ok())
+    }
+
+    /// `true` or `false`, or the default if there is none.
+    ///
+    /// # Errors
+    /// As for [`number`](Self::number).
+    pub fn flag(&self, name: &str, default: bool) -> Result<bool, LayerError> {
+        self.get(name, Some(default), "true or false", Value::as_bool)
+    }
+
+    /// An activation, by Keras's name; linear if there is none.
+    ///
+    /// # Errors
+    /// If there is something else, or one that is not known.
+    pub fn activation(&self, name: &str) -> Result<Activation, LayerError> {
+        let text = self.get(name, Some("linear"), "the name of an activation", Value::as_str)?;
+        text.parse().map_err(|problem: String| problem.into())
+    }
+
+    /// An initialiser, by Keras's name or as Keras writes it with its class and settings, or the default if there is none.
+    ///
+    /// # Errors
+    /// If there is something else, or one that is not known.
+    pub fn initializer(&self, name: &str, default: Initializer) -> Result<Initializer, LayerError> {
+        let value = self.value(name);
+        let text = value.as_str().or(value["class_name"].as_str());
+        match text {
+            None if value.is_null() => Ok(default),
+            None => Err(format!("{name} is {}, expected the name of an initializer", shown(value)).into()),
+            Some(text) => Initializer::by_class_or_name(text)
+                .ok_or_else(|| format!("{name} is {text:?}, which is no known initializer").into()),
+        }
+    }
+
+    fn get<T>(
+        &self,
+        name: &str,
+        default: Option<T>,
+        expected: &str,
+        read: impl Fn(&'a Value) -> Option<T>,
+    ) -> Result<T, LayerError> {
+        let value = self.value(name);
+        if value.is_null() {
+            return default.ok_or_else(|| format!("no {name}, expected {expected}").into());
+        }
+        read(value).ok_or_else(|| format!("{name} is {}, expected {expected}", shown(value)).into())
+    }
+}
+
+/// A value in a message, cut if it is long.
+fn shown(value: &Value) -> String {
+    crate::OneLine(value).to_string()
+}
+
+/// The classes that the crate has.
+const BUILT_IN: [&str; 5] = ["BatchNormalization", "Dense", "Dropout", "Flatten", "Rescaling"];
+
+/// The classes that were registered.
+fn registered() -> &'static RwLock<HashMap<String, Constructor>> {
+    static REGISTERED: OnceLock<RwLock<HashMap<String, Constructor>>> = OnceLock::new();
+    REGISTERED.get_or_init(RwLock::default)
+}
+
+/// A class name that cannot be registered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{class} is the class of a built-in layer; choose another name")]
+pub struct RegisterError {
+    /// The class.
+    pub class: String,
+}
+
+/// Makes a class of layers known to this process, so that models with such layers can be loaded, as
+/// `keras.saving.register_keras_serializable` does. A class that was registered before is replaced.
+///
+/// `from_config` makes a layer of the settings that its [`Layer::config`] gave.
+///
+/// # Errors
+/// If it is the class of a built-in layer.
+pub fn register_layer<L: Layer<f32> + 'static>(
+    class: &str,
+    from_config: impl Fn(&Config<'_>) -> Result<L, LayerError> + Send + Sync + 'static,
+) -> Result<(), RegisterError> {
+    if BUILT_IN.contains(&class) {
+        return Err(RegisterError { class: class.to_owned() });
+    }
+    let constructor: Constructor = Arc::new(move |config| Ok(Box::new(from_config(config)?)));
+    let mut registered = registered().write().unwrap_or_else(PoisonError::into_inner);
+    registered.insert(class.to_owned(), constructor);
+    Ok(())
+}
+
+/// A layer of a built-in or registered class, made of its settings; `None` if the class is not known.
+///
+/// # Errors
+/// What is wrong with the settings.
+pub fn layer_from_config(
+    class: &str,
+    settings: &Map<String, Value>,
+) -> Result<Option<Box<dyn Layer<f32>>>, LayerError> {
+    let config = &Config(settings);
+    Ok(Some(match class {
+        "Dense" => Box::new(dense(config)?),
+        "Flatten" => Box::new(Flatten),
+        "Dropout" => Box::new(Dropout::new(config.number("rate", None)?)),
+        "Rescaling" => {
+            Box::new(Rescaling::new(config.number("scale", None)?, config.number("offset", Some(0.0))?))
+        }
+        "BatchNormalization" => Box::new(batch_normalization(config)?),
+        _ => {
+            let registered = registered().read().unwrap_or_else(PoisonError::into_inner).get(class).cloned();
+            return registered.map(|from_config| from_config(config)).transpose();
+        }
+    }))
+}
+
+/// The known classes, for messages.
+pub(crate) fn known_classes() -> String {
+    let registered = registered().read().unwrap_or_else(PoisonError::into_inner);
+    let mut known: Vec<&str> = BUILT_IN.into_iter().chain(registered.keys().map(String::as_str)).collect();
+    known.sort_unstable();
+    known.join(", ")
+}
+
+fn dense(config: &Config<'_>) -> Result<Dense, LayerError> {
+    let initializer = config.initializer("kernel_initializer", Initializer::GlorotUniform)?;
+    Ok(Dense::new(config.size("units", None)?, config.activation("activation")?)
+        .use_bias(config.flag("use_bias", true)?)
+        .kernel_initializer(initializer))
+}
+
+fn batch_normalization(config: &Config<'_>) -> Result<BatchNormalization, LayerError> {
+    Ok(BatchNormalization {
+        momentum: config.number("momentum", Some(0.99))?,
+        epsilon: config.number("epsilon", Some(1e-3))?,
+        center: config.flag("center", true)?,
+        scale: config.flag("scale", true)?,
+        ..BatchNormalization::default()
+    })
+}
