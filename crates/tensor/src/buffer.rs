@@ -32,9 +32,13 @@ pub struct NoMemory {
 
 impl<T: Scalar> Buffer<T> {
     /// `len` zeros.
+    ///
+    /// # Panics
+    /// If `len` numbers take more than `isize::MAX` bytes, which no allocation may have. If the system has no memory left, the
+    /// process is aborted, as by `Vec`; [`Buffer::try_zeros`] returns an error for both.
     pub fn zeros(len: usize) -> Self {
-        let lines = vec![Line([0; LINE]); (len * size_of::<T>()).div_ceil(LINE)];
-        Self { lines, len, of: PhantomData }
+        let count = Self::lines(len).unwrap_or_else(|error| panic!("{error}"));
+        Self { lines: vec![Line([0; LINE]); count], len, of: PhantomData }
     }
 
     /// `len` zeros, or an error if there is no memory for them.
@@ -42,19 +46,31 @@ impl<T: Scalar> Buffer<T> {
     /// # Errors
     /// [`NoMemory`].
     pub fn try_zeros(len: usize) -> Result<Self, NoMemory> {
-        let no_memory = NoMemory { numbers: len, size: size_of::<T>() };
-        let count = len.checked_mul(size_of::<T>()).ok_or(no_memory)?.div_ceil(LINE);
+        let count = Self::lines(len)?;
         let mut lines = Vec::new();
-        lines.try_reserve_exact(count).map_err(|_| no_memory)?;
+        lines.try_reserve_exact(count).map_err(|_| NoMemory { numbers: len, size: size_of::<T>() })?;
         lines.resize(count, Line([0; LINE]));
         Ok(Self { lines, len, of: PhantomData })
     }
 
     /// Makes it at least `len` long; what is new is zero.
+    ///
+    /// # Panics
+    /// As [`Buffer::zeros`]. The buffer is then as it was.
     pub fn grow(&mut self, len: usize) {
         if len > self.len {
-            self.lines.resize((len * size_of::<T>()).div_ceil(LINE), Line([0; LINE]));
+            let count = Self::lines(len).unwrap_or_else(|error| panic!("{error}"));
+            self.lines.resize(count, Line([0; LINE]));
             self.len = len;
+        }
+    }
+
+    /// How many lines hold `len` numbers; an error if no allocation can.
+    fn lines(len: usize) -> Result<usize, NoMemory> {
+        let bytes = len.checked_mul(size_of::<T>()).and_then(|bytes| bytes.checked_next_multiple_of(LINE));
+        match bytes {
+            Some(bytes) if isize::try_from(bytes).is_ok() => Ok(bytes / LINE),
+            _ => Err(NoMemory { numbers: len, size: size_of::<T>() }),
         }
     }
 }
@@ -63,7 +79,8 @@ impl<T: Scalar> Deref for Buffer<T> {
     type Target = [T];
     #[inline]
     fn deref(&self) -> &[T] {
-        // SAFETY: `lines` holds at least `len * size_of::<T>()` initialised bytes, aligned to 64, which is a multiple
+        // SAFETY: `lines` holds at least `len * size_of::<T>()` initialised bytes, a product that `Buffer::lines` has checked
+        // to be one that does not overflow, aligned to 64, which is a multiple
         // of `T`'s alignment. `Scalar` is sealed, and every pattern of bits is a value of `f32` and `f64`. The borrow is
         // that of `self`.
         unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
@@ -105,6 +122,32 @@ mod tests {
         for len in [usize::MAX, usize::MAX / 4, usize::MAX / 8] {
             let error = Buffer::<f32>::try_zeros(len).unwrap_err();
             assert_eq!(error.to_string(), format!("no memory for {len} numbers of 4 bytes"));
+        }
+    }
+
+    /// In bytes these are 0, 64, `isize::MAX` + 1 and the largest multiple of 4 below 2^64, modulo 2^64.
+    const TOO_LONG: [usize; 4] =
+        [1 << (usize::BITS - 2), (1 << (usize::BITS - 2)) + 16, 1 << (usize::BITS - 3), usize::MAX / 4];
+
+    /// The message of the panic that `work` ends in.
+    fn panic_of(work: impl FnOnce()) -> String {
+        let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).expect_err("a panic");
+        *payload.downcast().expect("a message")
+    }
+
+    #[test]
+    fn refuses_lengths_whose_bytes_overflow() {
+        for len in TOO_LONG {
+            let expected = format!("no memory for {len} numbers of 4 bytes");
+            assert_eq!(panic_of(|| drop(Buffer::<f32>::zeros(len))), expected);
+            assert_eq!(Buffer::<f32>::try_zeros(len).unwrap_err().to_string(), expected);
+            let mut buffer = Buffer::<f32>::zeros(3);
+            assert_eq!(panic_of(|| buffer.grow(len)), expected);
+            assert_eq!(*buffer, [0.0; 3], "as it was");
+            assert_eq!(
+                panic_of(|| drop(Buffer::<f64>::zeros(len))),
+                format!("no memory for {len} numbers of 8 bytes")
+            );
         }
     }
 }

@@ -4,6 +4,7 @@
 //! program and every test half a minute. Behind this trait there is code already.
 
 use crate::activation::{Apply, Backward};
+use crate::batch_norm::{GradientSums, InputGradient, Moments, Normalize, ScaleColumns};
 use crate::isa;
 use crate::matmul::serial;
 use crate::pixels;
@@ -55,4 +56,9 @@ kernels! {
     adam: WithAdam<'_, Self> => ();
     rmsprop: WithRmsProp<'_, Self> => ();
     moving_average: MovingAverage<'_, Self> => ();
+    batch_moments: Moments<'_, Self> => ();
+    batch_normalize: Normalize<'_, Self> => ();
+    batch_gradient_sums: GradientSums<'_, Self> => ();
+    batch_input_gradient: InputGradient<'_, Self> => ();
+    batch_scale_columns: ScaleColumns<'_, Self> => ();
 }

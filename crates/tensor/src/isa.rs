@@ -3,23 +3,34 @@
 //! A kernel is written once, generic over [`Isa`] and always inlined; [`run`] instantiates it inside a function that
 //! is compiled for each instruction set and calls the one that was chosen at start. All of them give the same bits:
 //! a kernel vectorises over independent results and sums each result in a fixed order by fused multiply-add.
+//!
+//! A type that implements [`Isa`] is the proof that the processor has the instructions. The types of AVX2 and AVX-512, and those
+//! of their vectors, are private to their files. All that leaves such a file is one function that runs a kernel with them, and it
+//! has the attribute `target_feature`: the compiler lets no safe code call it that is not compiled for the same instructions. A
+//! kernel knows the types as a parameter `I` and as `I::Vector` only, so whoever can make or use a vector of AVX2 was called, at
+//! some depth, by that function. The processor keeps its instructions, so it does no harm when what a kernel returns uses
+//! them later.
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) mod avx2;
+mod avx2;
 #[cfg(target_arch = "x86_64")]
-pub(crate) mod avx512;
+mod avx512;
 mod vector;
 
 use std::sync::OnceLock;
 
 use crate::Scalar;
 
-pub(crate) use vector::{Plain, Vector};
+use vector::Plain;
+pub(crate) use vector::Vector;
 
 /// Whether every processor of the target multiplies and adds in one instruction.
 const FUSED_EVERYWHERE: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
 
 /// What a kernel may ask about the instruction set it is compiled for.
+///
+/// An implementation that needs more than every processor of the target has must be private to a file that passes it on to
+/// nothing but kernels, in a function of that `target_feature`: see the top of this file.
 pub(crate) trait Isa: Copy {
     /// Whether the processor multiplies and adds in one instruction.
     const FUSED: bool;
@@ -79,51 +90,7 @@ pub(crate) const WIDE_TILE: usize = 4 * LANES;
 pub(crate) type Lanes<T> = [T; LANES];
 
 #[derive(Clone, Copy)]
-struct Avx512;
-#[derive(Clone, Copy)]
-struct Avx2;
-#[derive(Clone, Copy)]
 struct Portable;
-
-impl Isa for Avx512 {
-    const FUSED: bool = true;
-    type Vector<T: Scalar> = T::Avx512;
-    // 24 accumulators of 32 registers. Loads get into the way of multiply-adds, and 6 x 4 has the fewest for each.
-    #[inline(always)]
-    fn tiled<K: Tiled>(kernel: K) -> K::Output {
-        kernel.run::<Self, 6, 4>()
-    }
-    #[inline(always)]
-    fn tiled_narrow<K: Tiled>(kernel: K) -> K::Output {
-        kernel.run::<Self, 8, 2>()
-    }
-    #[inline(always)]
-    fn wide<K: Wide>(kernel: K) -> K::Output {
-        kernel.run::<Self, 8>()
-    }
-    #[inline(always)]
-    fn paired<K: Wide>(kernel: K) -> K::Output {
-        kernel.run::<Self, 8>()
-    }
-}
-
-impl Isa for Avx2 {
-    const FUSED: bool = true;
-    type Vector<T: Scalar> = T::Avx2;
-    // 12 accumulators of 16 registers.
-    #[inline(always)]
-    fn tiled<K: Tiled>(kernel: K) -> K::Output {
-        kernel.run::<Self, 6, 1>()
-    }
-    #[inline(always)]
-    fn wide<K: Wide>(kernel: K) -> K::Output {
-        kernel.run::<Self, 4>()
-    }
-    #[inline(always)]
-    fn paired<K: Wide>(kernel: K) -> K::Output {
-        kernel.run::<Self, 2>()
-    }
-}
 
 impl Isa for Portable {
     const FUSED: bool = FUSED_EVERYWHERE;
@@ -251,25 +218,13 @@ pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
 unsafe fn run_with<K: Kernel>(set: InstructionSet, kernel: K) -> K::Output {
     match set {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor has what `avx512` is compiled for, as this function demands.
-        InstructionSet::Avx512 => unsafe { avx512(kernel) },
+        // SAFETY: the processor has what `avx512::run` is compiled for, as this function demands.
+        InstructionSet::Avx512 => unsafe { avx512::run(kernel) },
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor has what `avx2` is compiled for, as this function demands.
-        InstructionSet::Avx2 => unsafe { avx2(kernel) },
+        // SAFETY: the processor has what `avx2::run` is compiled for, as this function demands.
+        InstructionSet::Avx2 => unsafe { avx2::run(kernel) },
         _ => kernel.run::<Portable>(),
     }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,avx512f,avx512vl,avx512bw,avx512dq,bmi1,bmi2,lzcnt,popcnt")]
-fn avx512<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run::<Avx512>()
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
-fn avx2<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run::<Avx2>()
 }
 
 #[cfg(test)]

@@ -24,11 +24,13 @@
 //! # Modules
 //! * [`matmul`]: products in three orientations, with bias and activation; [`pixels`]: the same from bytes.
 //! * [`softmax`]: softmax, its logarithm, and cross-entropy; [`reduce`]: sums and largest elements.
+//! * [`batch_norm`]: batch normalisation by columns.
 //! * [`update`]: the optimizers' updates; [`random`]: streams of random numbers.
 //! * [`team`]: threads that work in step; [`shared`]: the memory that they share.
 #![deny(unsafe_code)]
 
 mod activation;
+pub mod batch_norm;
 #[allow(unsafe_code, reason = "aligned memory is read as numbers")]
 mod buffer;
 #[allow(private_interfaces, reason = "nobody else can make a kernel, nor call what takes one")]

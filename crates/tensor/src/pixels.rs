@@ -42,7 +42,7 @@ pub fn to_real<T: Scalar>(pixels: &[u8], real: &mut [T]) {
 }
 
 /// Whether the elements of each row lie side by side.
-fn are_in_order<T>(matrix: ArrayView2<'_, T>) -> bool {
+pub(crate) fn are_in_order<T>(matrix: ArrayView2<'_, T>) -> bool {
     matrix.is_empty() || matrix.ncols() == 1 || matrix.strides()[1] == 1
 }
 

@@ -9,9 +9,7 @@ use ndarray::{LinalgScalar, ScalarOperand};
 use crate::compiled::Kernels;
 use crate::elementary;
 use crate::fma;
-#[cfg(target_arch = "x86_64")]
-use crate::isa;
-use crate::isa::Plain;
+use crate::isa::Vector;
 use crate::scratch::{self, Local};
 
 /// A floating-point type that every kernel of the crate is instantiated for.
@@ -68,36 +66,29 @@ pub trait Scalar:
 }
 
 mod sealed {
+    use crate::isa::Vector;
+
     /// Keeps [`super::Scalar`] to types for which every pattern of bits is a value, which [`crate::Buffer`] relies on.
     pub trait Sealed: Sized {
-        /// Its vectors in AVX-512's registers.
+        /// Of the vectors of two types of numbers, those of this type.
+        ///
+        /// An instruction set chooses its vectors by this where they are defined, and nobody else can name them.
         #[doc(hidden)]
-        type Avx512: crate::isa::Vector<Self>;
-        /// Its vectors in AVX2's registers.
-        #[doc(hidden)]
-        type Avx2: crate::isa::Vector<Self>;
+        type Choice<OfF32: Vector<f32>, OfF64: Vector<f64>>: Vector<Self>;
         #[doc(hidden)]
         fn local() -> &'static std::thread::LocalKey<super::Local<Self>>;
     }
 }
 
 impl sealed::Sealed for f32 {
-    #[cfg(target_arch = "x86_64")]
-    type Avx512 = isa::avx512::F32x16;
-    #[cfg(not(target_arch = "x86_64"))]
-    type Avx512 = Plain<f32, true>;
-    #[cfg(target_arch = "x86_64")]
-    type Avx2 = isa::avx2::F32x16;
-    #[cfg(not(target_arch = "x86_64"))]
-    type Avx2 = Plain<f32, true>;
+    type Choice<OfF32: Vector<f32>, OfF64: Vector<f64>> = OfF32;
     fn local() -> &'static std::thread::LocalKey<Local<f32>> {
         &scratch::LOCAL_F32
     }
 }
 
 impl sealed::Sealed for f64 {
-    type Avx512 = Plain<f64, true>;
-    type Avx2 = Plain<f64, true>;
+    type Choice<OfF32: Vector<f32>, OfF64: Vector<f64>> = OfF64;
     fn local() -> &'static std::thread::LocalKey<Local<f64>> {
         &scratch::LOCAL_F64
     }

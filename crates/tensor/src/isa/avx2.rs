@@ -1,15 +1,44 @@
-//! Sixteen `f32` in two registers of AVX2.
+//! AVX2 with FMA: sixteen `f32` in two registers.
 //!
-//! A value of the type exists only inside of functions that are compiled for AVX2 and FMA and called after a check of the
-//! processor: that is what the unsafe blocks rely on.
+//! `Avx2` and `F32x16` are private to this file. [`run`] alone passes them on, to kernels, and it is compiled for AVX2 and FMA:
+//! it can be called only where the processor is known to have them. No code in this file but [`run`] names a method of
+//! the two types outside of their implementations. So wherever an operation of a vector runs, the processor has the
+//! instructions: that is what the unsafe blocks rely on.
 
 use std::arch::x86_64::*;
 
-use super::{Lanes, Scalar, Vector};
+use super::{Isa, Kernel, Lanes, Plain, Scalar, Tiled, Vector, Wide};
+
+/// Runs `kernel` with AVX2.
+#[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
+pub(super) fn run<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run::<Avx2>()
+}
+
+#[derive(Clone, Copy)]
+struct Avx2;
+
+impl Isa for Avx2 {
+    const FUSED: bool = true;
+    type Vector<T: Scalar> = T::Choice<F32x16, Plain<f64, true>>;
+    // 12 accumulators of 16 registers.
+    #[inline(always)]
+    fn tiled<K: Tiled>(kernel: K) -> K::Output {
+        kernel.run::<Self, 6, 1>()
+    }
+    #[inline(always)]
+    fn wide<K: Wide>(kernel: K) -> K::Output {
+        kernel.run::<Self, 4>()
+    }
+    #[inline(always)]
+    fn paired<K: Wide>(kernel: K) -> K::Output {
+        kernel.run::<Self, 2>()
+    }
+}
 
 /// Two halves.
 #[derive(Clone, Copy)]
-pub struct F32x16(__m256, __m256);
+struct F32x16(__m256, __m256);
 
 /// Calls an intrinsic for each half.
 macro_rules! halves {

@@ -1,14 +1,47 @@
-//! Sixteen `f32` in one register of AVX-512.
+//! AVX-512 F, VL, BW and DQ: sixteen `f32` in one register.
 //!
-//! A value of the type exists only inside of functions that are compiled for AVX-512 F and called after a check of the
-//! processor: that is what the unsafe blocks rely on.
+//! `Avx512` and `F32x16` are private to this file. [`run`] alone passes them on, to kernels, and it is compiled for AVX-512: it
+//! can be called only where the processor is known to have it. No code in this file but [`run`] and the tests, which check the
+//! processor, names a method of the two types outside of their implementations. So wherever an operation of a vector runs,
+//! the processor has the instructions: that is what the unsafe blocks rely on.
 
 use std::arch::x86_64::*;
 
-use super::{LANES, Lanes, Scalar, Vector};
+use super::{Isa, Kernel, LANES, Lanes, Plain, Scalar, Tiled, Vector, Wide};
+
+/// Runs `kernel` with AVX-512.
+#[target_feature(enable = "avx2,fma,avx512f,avx512vl,avx512bw,avx512dq,bmi1,bmi2,lzcnt,popcnt")]
+pub(super) fn run<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run::<Avx512>()
+}
 
 #[derive(Clone, Copy)]
-pub struct F32x16(__m512);
+struct Avx512;
+
+impl Isa for Avx512 {
+    const FUSED: bool = true;
+    type Vector<T: Scalar> = T::Choice<F32x16, Plain<f64, true>>;
+    // 24 accumulators of 32 registers. Loads get into the way of multiply-adds, and 6 x 4 has the fewest for each.
+    #[inline(always)]
+    fn tiled<K: Tiled>(kernel: K) -> K::Output {
+        kernel.run::<Self, 6, 4>()
+    }
+    #[inline(always)]
+    fn tiled_narrow<K: Tiled>(kernel: K) -> K::Output {
+        kernel.run::<Self, 8, 2>()
+    }
+    #[inline(always)]
+    fn wide<K: Wide>(kernel: K) -> K::Output {
+        kernel.run::<Self, 8>()
+    }
+    #[inline(always)]
+    fn paired<K: Wide>(kernel: K) -> K::Output {
+        kernel.run::<Self, 8>()
+    }
+}
+
+#[derive(Clone, Copy)]
+struct F32x16(__m512);
 
 /// Calls an intrinsic.
 macro_rules! call {

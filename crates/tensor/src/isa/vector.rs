@@ -95,7 +95,7 @@ fn piece<T: Scalar, const N: usize>(lanes: &Lanes<T>, to: &mut [T], at: usize) -
 
 /// A vector of any type and processor. `FUSED` says whether there is an instruction for `mul_add`.
 #[derive(Clone, Copy)]
-pub struct Plain<T, const FUSED: bool>(Lanes<T>);
+pub(crate) struct Plain<T, const FUSED: bool>(Lanes<T>);
 
 impl<T: Scalar, const FUSED: bool> Plain<T, FUSED> {
     #[inline(always)]

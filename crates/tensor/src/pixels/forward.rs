@@ -125,8 +125,9 @@ impl<'a, T: Scalar> Rows<'a, T> {
         columns: usize,
     ) -> Option<Self> {
         let stride = kernel.ncols();
-        let elements = kernel.to_slice()?.get(first * stride + column..)?;
-        ((1..=BITS).contains(&count) && (count - 1) * stride + columns <= elements.len()).then_some(Self {
+        let elements = kernel.to_slice()?.get(first.checked_mul(stride)?.checked_add(column)?..)?;
+        let end = count.checked_sub(1)?.checked_mul(stride)?.checked_add(columns)?;
+        (count <= BITS && end <= elements.len()).then_some(Self {
             start: elements.as_ptr(),
             stride: stride as isize,
             count,

@@ -154,10 +154,15 @@ impl<T: Scalar> Pixels<'_, T> {
     fn columns<I: Isa, const R: usize, const V: usize>(&self, column: usize, finished: &mut [T]) -> usize {
         let Self { pixels, inputs, d, samples, stride, .. } = *self;
         assert!(
-            column + V * LANES <= stride && d.len() >= samples * stride,
+            column.checked_add(V * LANES).is_some_and(|end| end <= stride)
+                && samples.checked_mul(stride).is_some_and(|numbers| numbers <= d.len()),
             "the gradients are fewer than their shape says"
         );
-        assert!(pixels.len() + inputs >= samples * inputs + R, "the pixels are fewer than their shape says");
+        let last = samples.saturating_sub(1).checked_mul(inputs);
+        assert!(
+            samples == 0 || last.and_then(|last| last.checked_add(R)).is_some_and(|end| end <= pixels.len()),
+            "the pixels are fewer than their shape says"
+        );
         let table = T::pixels();
         let mut sums = [[I::Vector::<T>::splat(T::zero()); V]; R];
         let groups = samples.div_ceil(BITS);
@@ -206,5 +211,49 @@ impl<T: Scalar> Pixels<'_, T> {
             }
         }
         V * LANES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pixels and gradients of another number of samples than there are.
+    struct Shape {
+        samples: usize,
+        inputs: usize,
+        stride: usize,
+    }
+
+    impl Kernel for Shape {
+        type Output = ();
+        #[inline(always)]
+        fn run<I: Isa>(self) {
+            let Self { samples, inputs, stride } = self;
+            let (masks, pixels, d) = (&[1], &[1], &[1.0_f32; 3 * LANES]);
+            let pixels = Pixels { masks, distance: 1, pixels, inputs, d, samples, stride };
+            pixels.columns::<I, 1, 1>(0, &mut [0.0; LANES]);
+        }
+    }
+
+    #[test]
+    fn refuses_shapes_whose_sizes_overflow() {
+        crate::isa::run(Shape { samples: 1, inputs: usize::MAX, stride: LANES });
+        let half = 1 << (usize::BITS - 1);
+        for (what, samples, inputs, stride) in [
+            ("gradients", 2, 1, half),
+            ("gradients", usize::MAX / LANES + 1, 0, LANES),
+            ("gradients", 4, 0, LANES),
+            ("pixels", 3, half, LANES),
+            ("pixels", 2, 1, LANES),
+            ("gradients", 1, 1, LANES - 1),
+        ] {
+            let shape = Shape { samples, inputs, stride };
+            let payload = std::panic::catch_unwind(|| crate::isa::run(shape)).expect_err("a panic");
+            assert_eq!(
+                *payload.downcast::<&str>().expect("a message"),
+                format!("the {what} are fewer than their shape says")
+            );
+        }
     }
 }

@@ -32,12 +32,12 @@ pub(super) fn accumulate<T: Scalar, I: Isa, const M: usize, const V: usize, cons
         return;
     }
     assert!(
-        a.elements.len() > (M - 1) * a.distance + (depth - 1) * a_depth,
+        last(M - 1, a.distance, depth - 1, a_depth).is_some_and(|last| last < a.elements.len()),
         "the left operand is shorter than its shape says"
     );
     assert!(
-        b.elements.len() >= (depth - 1) * b.distance + V * LANES
-            && (!COPY || copy.len() >= depth * V * LANES),
+        last(depth - 1, b.distance, V * LANES - 1, 1).is_some_and(|last| last < b.elements.len())
+            && (!COPY || last(depth - 1, V * LANES, V * LANES - 1, 1).is_some_and(|last| last < copy.len())),
         "the right operand is shorter than its shape says"
     );
     let mut sums = *tile;
@@ -66,4 +66,59 @@ pub(super) fn accumulate<T: Scalar, I: Isa, const M: usize, const V: usize, cons
         }
     }
     *tile = sums;
+}
+
+/// The largest index of a walk of `rows` steps by `row` and of `columns` steps by `column`, if it is a number.
+#[inline(always)]
+fn last(rows: usize, row: usize, columns: usize, column: usize) -> Option<usize> {
+    rows.checked_mul(row)?.checked_add(columns.checked_mul(column)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::isa::tests::with_each;
+    use crate::isa::{Kernel, run};
+
+    /// A tile of three rows of operands that are as far apart as is said, of which there are 64 numbers.
+    struct Shape {
+        a_distance: usize,
+        a_depth: usize,
+        b_distance: usize,
+        depth: usize,
+    }
+
+    impl Kernel for Shape {
+        type Output = ();
+        #[inline(always)]
+        fn run<I: Isa>(self) {
+            let numbers = [0.0_f32; 64];
+            let mut tile: Tile<f32, I, 3, 1> = [[I::Vector::splat(0.0)]; 3];
+            let operand = |distance| Operand { elements: &numbers, distance };
+            let (a, b) = (operand(self.a_distance), operand(self.b_distance));
+            accumulate::<f32, I, 3, 1, true>(&mut tile, a, self.a_depth, b, self.depth, &mut [0.0; 64]);
+        }
+    }
+
+    #[test]
+    fn refuses_shapes_whose_sizes_overflow() {
+        let half = 1 << (usize::BITS - 1);
+        let small = || Shape { a_distance: 1, a_depth: 1, b_distance: 16, depth: 3 };
+        with_each(|| run(small()));
+        // Twice half of all indices is none.
+        for (left, shape) in [
+            (true, Shape { a_distance: half, ..small() }),
+            (true, Shape { a_depth: half, ..small() }),
+            (true, Shape { a_distance: usize::MAX / 2, a_depth: 1, ..small() }),
+            (false, Shape { b_distance: half, ..small() }),
+            (false, Shape { a_depth: 0, b_distance: 0, depth: usize::MAX / 16 + 2, ..small() }),
+        ] {
+            let operand = if left { "left" } else { "right" };
+            let payload = std::panic::catch_unwind(|| run(shape)).expect_err("a panic");
+            assert_eq!(
+                *payload.downcast::<&str>().expect("a message"),
+                format!("the {operand} operand is shorter than its shape says")
+            );
+        }
+    }
 }
