@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::error::Error;
 
 use ziffer_benches::mnist;
+use ziffer_nn::layer::InputType;
 use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::team::Team;
-use ziffer_nn::layer::InputType;
 use ziffer_nn::training::{Plan, Profile, Section};
 use ziffer_nn::{Activation, Adam, Sequential, SparseCategoricalCrossentropy, Training};
 use ziffer_trainer::Pixels;

@@ -10,8 +10,9 @@ use ziffer_nn::gradcheck::GradCheck;
 use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::team::Team;
 use ziffer_nn::{
-    Activation, Adam, Context, GradientSink, Initializer, Input, Layer, LayerError, Model, Scalar, Sequential,
-    SparseCategoricalCrossentropy, Training, WeightSpec, Weights, WithClasses, onnx, register_layer,
+    Activation, Adam, Context, GradientSink, Initializer, Input, Layer, LayerError, Model, Scalar,
+    Sequential, SparseCategoricalCrossentropy, Training, WeightSpec, Weights, WithClasses, onnx,
+    register_layer,
 };
 
 /// y = a * x, with a factor a for each number of a sample: shapes x \[B, I\], a \[I\], y \[B, I\].

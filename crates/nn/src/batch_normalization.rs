@@ -5,9 +5,7 @@ use serde_json::{Map, Value};
 use ziffer_tensor::{Scalar, batch_norm};
 
 use crate::Initializer;
-use crate::layer::{
-    Context, GradientSink, Input, Layer, LayerError, Sharing, WeightSpec, Weights,
-};
+use crate::layer::{Context, GradientSink, Input, Layer, LayerError, Sharing, WeightSpec, Weights};
 use crate::onnx;
 
 /// Batch normalisation over the last axis, as Keras's `BatchNormalization` (Ioffe and Szegedy 2015).
@@ -216,13 +214,7 @@ impl<T: Scalar> Layer<T> for BatchNormalization {
         }
     }
 
-    fn gradient(
-        &self,
-        _: Input<'_, T>,
-        _: ArrayView2<'_, T>,
-        saved: &[T],
-        sink: &mut GradientSink<'_, T>,
-    ) {
+    fn gradient(&self, _: Input<'_, T>, _: ArrayView2<'_, T>, saved: &[T], sink: &mut GradientSink<'_, T>) {
         let channels = saved.len() / SAVED;
         let row = |number: usize| &saved[number * channels..][..channels];
         if let Some(gamma) = self.gamma() {

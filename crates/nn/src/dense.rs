@@ -5,9 +5,7 @@ use serde_json::{Map, Value};
 use ziffer_tensor::{Activation, Scalar, matmul, pixels};
 
 use crate::Initializer;
-use crate::layer::{
-    Context, GradientSink, Input, Layer, LayerError, Output, Sharing, WeightSpec, Weights,
-};
+use crate::layer::{Context, GradientSink, Input, Layer, LayerError, Output, Sharing, WeightSpec, Weights};
 use crate::onnx;
 
 /// A fully connected layer, as Keras's `Dense`: y = f(x W + b) with W the kernel \[I, O\] and b the bias \[O\].
@@ -62,7 +60,9 @@ impl<T: Scalar> Layer<T> for Dense {
 
     fn build(&mut self, input_shape: &[usize]) -> Result<Vec<usize>, LayerError> {
         let [inputs] = *input_shape else {
-            return Err(format!("expects a flat input, found {input_shape:?}; put flatten() before it").into());
+            return Err(
+                format!("expects a flat input, found {input_shape:?}; put flatten() before it").into()
+            );
         };
         if inputs == 0 {
             return Err("its input is empty".into());
@@ -115,7 +115,8 @@ impl<T: Scalar> Layer<T> for Dense {
         y: ArrayViewMut2<'_, T>,
     ) {
         let kernel = weights.matrix(KERNEL, self.inputs);
-        let activation = if context.output() == Output::Logits { Activation::Linear } else { self.activation };
+        let activation =
+            if context.output() == Output::Logits { Activation::Linear } else { self.activation };
         let bias = if self.use_bias {
             weights.vector(BIAS)
         } else {

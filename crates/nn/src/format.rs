@@ -133,7 +133,8 @@ impl Model<f32> {
         }
         // Before memory is taken for the weights: a small file may speak of large ones.
         let tensors = tensors(&file, layers.iter().flat_map(LayerSlot::weight_shapes)).map_err(mismatch)?;
-        let mut model = Model::new(input_shape, layers, described.takes_pixels).map_err(|error| misfit(error.into()))?;
+        let mut model =
+            Model::new(input_shape, layers, described.takes_pixels).map_err(|error| misfit(error.into()))?;
         model.set_weights(&tensors);
         Ok(model)
     }

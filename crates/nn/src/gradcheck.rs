@@ -89,7 +89,9 @@ pub enum GradientError {
         difference: f64,
     },
     /// Another number of threads gave other bits.
-    #[error("the gradient by {of} depends on the number of threads: {one:e} from 1, {other:e} from {threads}")]
+    #[error(
+        "the gradient by {of} depends on the number of threads: {one:e} from 1, {other:e} from {threads}"
+    )]
     Threads {
         /// Which number.
         of: String,
@@ -201,7 +203,12 @@ impl GradCheck {
         for ((name, one), (_, other)) in gradients.iter().zip(several.iter()) {
             for (element, (&one, &other)) in one.iter().zip(other).enumerate() {
                 if one.to_bits() != other.to_bits() {
-                    return Err(GradientError::Threads { of: format!("{name}[{element}]"), one, other, threads });
+                    return Err(GradientError::Threads {
+                        of: format!("{name}[{element}]"),
+                        one,
+                        other,
+                        threads,
+                    });
                 }
             }
         }
@@ -396,11 +403,7 @@ impl Layer<f64> for Probe {
 
 /// Compares some outputs of a model of one layer, and the gradients by the weights that belong to them, with the same among
 /// all outputs.
-fn outputs_apart(
-    model: &Model<f64>,
-    x: Input<'_, f64>,
-    d: ArrayView2<'_, f64>,
-) -> Result<(), GradientError> {
+fn outputs_apart(model: &Model<f64>, x: Input<'_, f64>, d: ArrayView2<'_, f64>) -> Result<(), GradientError> {
     let slot = &model.slots()[0];
     let width = slot.outputs();
     let of = |outputs: std::ops::Range<usize>| {
@@ -426,7 +429,8 @@ fn outputs_apart(
         let mut sink = GradientSink::new(&slot.specs, &owned, &mut progress, &mut stored);
         slot.layer.gradient(x.reborrow(), d.slice(columns), &[], &mut sink);
         sink.finish();
-        let gradients: Vec<Vec<f64>> = ranges.iter().map(|range| stored.gradients[range.clone()].to_vec()).collect();
+        let gradients: Vec<Vec<f64>> =
+            ranges.iter().map(|range| stored.gradients[range.clone()].to_vec()).collect();
         (y, gradients)
     };
     let (whole_y, whole) = of(0..width);

@@ -300,7 +300,8 @@ impl<T: Scalar> Model<T> {
     pub fn copy_weights(&mut self, from: &Self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
         let mut copied = Vec::new();
         for (name, shape, range) in self.layout.iter().filter(|(name, ..)| wanted(name)) {
-            let source = from.layout.iter().find(|(other, other_shape, _)| other == name && other_shape == shape);
+            let source =
+                from.layout.iter().find(|(other, other_shape, _)| other == name && other_shape == shape);
             if let Some((.., source)) = source {
                 self.weights[range.clone()].copy_from_slice(&from.weights[source.clone()]);
                 copied.push(name.clone());

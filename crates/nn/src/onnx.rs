@@ -61,9 +61,8 @@ impl Model<f32> {
         for slot in &layers {
             let exported =
                 ExportedLayer { name: &slot.name, output_shape: &slot.output_shape, specs: &slot.specs };
-            value = slot.layer.export_onnx(&mut graph, &exported, &value).map_err(|Unsupported| OnnxError {
-                layer: slot.name.clone(),
-                class: slot.layer.class_name().to_owned(),
+            value = slot.layer.export_onnx(&mut graph, &exported, &value).map_err(|Unsupported| {
+                OnnxError { layer: slot.name.clone(), class: slot.layer.class_name().to_owned() }
             })?;
         }
         let is_softmax = layers.last().is_some_and(|slot| slot.layer.ends_in_softmax());

@@ -54,10 +54,7 @@ impl<T: Scalar> Layer<T> for Rescaling {
     }
 
     fn config(&self) -> Map<String, Value> {
-        Map::from_iter([
-            ("scale".to_owned(), self.scale.into()),
-            ("offset".to_owned(), self.offset.into()),
-        ])
+        Map::from_iter([("scale".to_owned(), self.scale.into()), ("offset".to_owned(), self.offset.into())])
     }
 
     fn is_identity(&self, _: Mode, input: InputType) -> bool {

@@ -164,7 +164,15 @@ impl<T: Scalar> Sequential<T> {
             names.push(name.clone());
             let index = placed.len() as u32;
             let (layer, output_shape) = (Arc::from(layer), shape.clone());
-            placed.push(LayerSlot { name, layer, index, trainable: true, output_shape, specs, ranges: Vec::new() });
+            placed.push(LayerSlot {
+                name,
+                layer,
+                index,
+                trainable: true,
+                output_shape,
+                specs,
+                ranges: Vec::new(),
+            });
         }
         let computes = |slot: &&LayerSlot<T>| !slot.layer.is_identity(Mode::Inference, InputType::Real);
         let layers = placed.iter().filter(computes).count();

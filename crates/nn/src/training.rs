@@ -37,8 +37,8 @@ use plan::Design;
 pub use plan::{Plan, Share, Stage, Task};
 pub use profiler::{Profile, Profiler, Section};
 pub use state::{State, StateError};
-use step::{Outcome, Step, Updates};
 pub(crate) use step::rows_for;
+use step::{Outcome, Step, Updates};
 
 /// A model's training: the optimizer, its state, and the memory that steps work in.
 #[derive(Debug)]
@@ -238,7 +238,10 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
     pub fn ema(mut self, momentum: impl Into<Option<f64>>) -> Result<Self, NoMemory> {
         assert!(self.iteration == 0, "an average begins with the first update");
         let momentum = momentum.into();
-        assert!(momentum.is_none_or(|momentum| (0.0..=1.0).contains(&momentum)), "ema_momentum is {momentum:?}");
+        assert!(
+            momentum.is_none_or(|momentum| (0.0..=1.0).contains(&momentum)),
+            "ema_momentum is {momentum:?}"
+        );
         self.state.truncate(self.optimizer.slots().len());
         if momentum.is_some() {
             let len = self.layout.iter().map(|(.., range)| range.end).max().unwrap_or(0);
@@ -403,8 +406,8 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
             }
         }
         let threads = budget.threads.clamp(1, budget.team.size());
-        let first_by_outputs = kind == plan::Gradients::Fused
-            && shard::is_worth_it(&layers, input, threads, self.state.len());
+        let first_by_outputs =
+            kind == plan::Gradients::Fused && shard::is_worth_it(&layers, input, threads, self.state.len());
         let plan = Plan::compile(&Design { layers: &layers, threads, first_by_outputs, gradients: kind });
         let features = samples.features();
         let batch = order.len().min(self.batch_size) * features;

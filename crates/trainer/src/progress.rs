@@ -88,11 +88,7 @@ impl Callback for Progress {
         self.bar.set_message(format!("{} {} - {metrics}", seconds(left), per_step(elapsed / done as f64)));
     }
 
-    fn on_epoch_end(
-        &mut self,
-        log: &EpochLog,
-        _: &mut TrainingContext<'_>,
-    ) -> Result<Flow, CallbackError> {
+    fn on_epoch_end(&mut self, log: &EpochLog, _: &mut TrainingContext<'_>) -> Result<Flow, CallbackError> {
         let (steps, per_step) = (log.steps, per_step(log.seconds / log.steps as f64));
         let validation = log.val_accuracy.zip(log.val_loss);
         let metrics = metrics(log.accuracy, log.loss, validation);

@@ -10,7 +10,7 @@ use ndarray::{Array2, Array3, ArrayView2};
 use ziffer_dataset::{Dataset, idx::write_idx};
 use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::{
-    Activation, Adam, AdamW, AnyOptimizer, Model, RmsProp, Samples, Sequential, Sgd,
+    Activation, Adam, AdamW, AnyOptimizer, Draw, Model, RmsProp, Samples, Sequential, Sgd,
     SparseCategoricalCrossentropy, Target, WithClasses,
 };
 use ziffer_trainer::callback::{
@@ -130,8 +130,8 @@ impl Samples<f32> for Noted<'_> {
     fn features(&self) -> usize {
         Samples::<f32>::features(&self.inner)
     }
-    fn row(&self, index: usize) -> &[f32] {
-        Samples::<f32>::row(&self.inner, index)
+    fn fill(&self, index: usize, draw: Option<Draw>, out: &mut [f32]) {
+        Samples::<f32>::fill(&self.inner, index, draw, out);
     }
     fn target(&self, index: usize) -> Target<'_, f32> {
         self.targets.lock().unwrap().push(index);
@@ -207,11 +207,7 @@ impl Callback for Diary {
     fn on_batch_end(&mut self, log: &BatchLog) {
         self.0.get_mut().push(format!("step {}", log.step));
     }
-    fn on_epoch_end(
-        &mut self,
-        log: &EpochLog,
-        _: &mut TrainingContext<'_>,
-    ) -> Result<Flow, CallbackError> {
+    fn on_epoch_end(&mut self, log: &EpochLog, _: &mut TrainingContext<'_>) -> Result<Flow, CallbackError> {
         self.0.get_mut().push(format!("end {} of {}", log.epoch, log.epochs));
         Ok(if log.epoch == 1 { Flow::Stop } else { Flow::Continue })
     }
@@ -249,10 +245,10 @@ impl Callback for Scripted<'_> {
     fn on_epoch_end(
         &mut self,
         log: &EpochLog,
-        model: &mut TrainingContext<'_>,
+        context: &mut TrainingContext<'_>,
     ) -> Result<Flow, CallbackError> {
-        self.weights.push(model.weights_sha256());
-        self.stopping.on_epoch_end(&EpochLog { val_loss: Some(self.script[log.epoch]), ..*log }, model)
+        self.weights.push(context.model.weights_sha256());
+        self.stopping.on_epoch_end(&EpochLog { val_loss: Some(self.script[log.epoch]), ..*log }, context)
     }
     fn on_train_end(&mut self, model: &mut Model) -> Result<(), CallbackError> {
         self.stopping.on_train_end(model)
@@ -400,13 +396,15 @@ fn data_and_model_must_fit_together() {
 
 #[test]
 fn many_more_samples_than_memory_would_hold_as_numbers_are_not_copied() {
-    // The pixels that training sees are those of the mapped file.
+    // A sample is copied out of the mapped file when it is used, and no sooner.
     let set = support::mnist();
     let view = set.train.view();
-    let range = set.train.pixels().as_ptr_range();
-    let samples = ziffer_trainer::Pixels(view);
-    let row = Samples::<f32>::row(&samples, 59_999);
-    assert!(range.contains(&row.as_ptr()));
+    let mapped = set.train.pixels().as_ptr_range();
+    let row = view.image(59_999);
+    assert!(mapped.contains(&row.as_ptr()));
+    let mut filled = [1; 784];
+    Samples::<f32>::fill(&ziffer_trainer::Pixels(view), 59_999, None, &mut filled);
+    assert_eq!(filled, row);
     let rows = ArrayView2::from_shape((1, 784), row).unwrap();
     let model = Sequential::new([28, 28]).flatten().dense(10, Activation::Softmax).build(0).unwrap();
     assert_eq!(model.predict(rows).row(0), model.predict_set(view.slice(59_999..)).unwrap().row(0));

@@ -94,11 +94,7 @@ impl Callback for Teller {
         self.0.step(log.epoch, log.step, log.mean_loss, log.mean_accuracy);
     }
 
-    fn on_epoch_end(
-        &mut self,
-        log: &EpochLog,
-        _: &mut TrainingContext<'_>,
-    ) -> Result<Flow, CallbackError> {
+    fn on_epoch_end(&mut self, log: &EpochLog, _: &mut TrainingContext<'_>) -> Result<Flow, CallbackError> {
         let &EpochLog { loss, accuracy, val_loss, val_accuracy, .. } = log;
         self.0.epoch(EpochResult { loss, accuracy, val_loss, val_accuracy });
         Ok(Flow::Continue)

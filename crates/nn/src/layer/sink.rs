@@ -14,7 +14,12 @@ pub(crate) trait GradientTarget<T: Scalar> {
 
     /// The elements of a weight, as rows of `columns` numbers, with Adam's state, if that is what the gradient is for: they
     /// are updated at once then, instead of the gradient being pushed.
-    fn adam(&mut self, index: usize, columns: usize, range: Range<usize>) -> Option<update::Parameters<'_, T>> {
+    fn adam(
+        &mut self,
+        index: usize,
+        columns: usize,
+        range: Range<usize>,
+    ) -> Option<update::Parameters<'_, T>> {
         let _ = (index, columns, range);
         None
     }
@@ -94,7 +99,11 @@ impl<'a, T: Scalar> GradientSink<'a, T> {
             self.specs[index].name
         );
         let first = self.advance(index, owned.len());
-        assert_eq!(first, owned.start, "the first element of {} that a product is for", self.specs[index].name);
+        assert_eq!(
+            first, owned.start,
+            "the first element of {} that a product is for",
+            self.specs[index].name
+        );
         if let Some(parameters) = self.target.adam(index, columns, owned) {
             match x {
                 Input::Real(x) => matmul::serial::matmul_tn_adam(x, d, rows, parameters),
@@ -117,7 +126,12 @@ impl<'a, T: Scalar> GradientSink<'a, T> {
         /// Columns at a time, in memory of the stack.
         const PIECE: usize = 256;
         let owned = self.range(index);
-        assert!(owned.end <= d.ncols(), "{} columns for elements {owned:?} of {}", d.ncols(), self.specs[index].name);
+        assert!(
+            owned.end <= d.ncols(),
+            "{} columns for elements {owned:?} of {}",
+            d.ncols(),
+            self.specs[index].name
+        );
         let mut sums = [T::zero(); PIECE];
         for start in owned.clone().step_by(PIECE) {
             let end = owned.end.min(start + PIECE);
@@ -201,7 +215,12 @@ impl<T: Scalar> GradientTarget<T> for Skipped<'_, T> {
         self.target.push(self.from + index, offset, gradient);
     }
 
-    fn adam(&mut self, index: usize, columns: usize, range: Range<usize>) -> Option<update::Parameters<'_, T>> {
+    fn adam(
+        &mut self,
+        index: usize,
+        columns: usize,
+        range: Range<usize>,
+    ) -> Option<update::Parameters<'_, T>> {
         self.target.adam(self.from + index, columns, range)
     }
 

@@ -147,7 +147,8 @@ impl Plan {
             let tasks = updated().map(Task::Update).collect();
             stages.push(Stage { share: Share::Weights, tasks, updates_only: false });
         }
-        let stored = stages.iter().position(|stage| stage.tasks.iter().any(|task| matches!(task, Task::Gradient(_))));
+        let stored =
+            stages.iter().position(|stage| stage.tasks.iter().any(|task| matches!(task, Task::Gradient(_))));
         for stage in stages.iter_mut().skip(stored.map_or(usize::MAX, |stored| stored + 1)) {
             stage.updates_only = true;
         }
@@ -155,11 +156,9 @@ impl Plan {
             // While the weights are updated, the next samples come. This stage takes place in every step.
             match stages.iter_mut().find(|stage| stage.share == Share::Weights) {
                 Some(stage) => stage.tasks.push(Task::Fill),
-                None => stages.push(Stage {
-                    share: Share::Weights,
-                    tasks: vec![Task::Fill],
-                    updates_only: false,
-                }),
+                None => {
+                    stages.push(Stage { share: Share::Weights, tasks: vec![Task::Fill], updates_only: false })
+                }
             }
         }
         let layers = layers.iter().map(|slot| slot.name.clone()).collect();

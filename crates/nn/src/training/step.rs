@@ -202,7 +202,8 @@ where
         let mut owned = Vec::new();
         let mut placed = Vec::new();
         for slot in self.layers {
-            let of_layer: Vec<_> = slot.specs.iter().map(|spec| share_of(&spec.shape, index, count)).collect();
+            let of_layer: Vec<_> =
+                slot.specs.iter().map(|spec| share_of(&spec.shape, index, count)).collect();
             let within = |(owned, range): (&Range<usize>, &Range<usize>)| {
                 range.start + owned.start..range.start + owned.end
             };
@@ -372,7 +373,14 @@ where
     }
 
     /// Layer `l` forward, for this thread's share.
-    fn forward(&self, member: &Member<'_>, worker: &mut Worker<T>, batch: &Batch<'_>, share: Share, l: usize) {
+    fn forward(
+        &self,
+        member: &Member<'_>,
+        worker: &mut Worker<T>,
+        batch: &Batch<'_>,
+        share: Share,
+        l: usize,
+    ) {
         let slot = self.layers[l];
         let (samples, width) = (batch.samples.len(), slot.outputs());
         let is_first = batch.number == 0;
@@ -411,7 +419,14 @@ where
     }
 
     /// Layer `l` backward, for this thread's share.
-    fn backward(&self, member: &Member<'_>, worker: &mut Worker<T>, batch: &Batch<'_>, share: Share, l: usize) {
+    fn backward(
+        &self,
+        member: &Member<'_>,
+        worker: &mut Worker<T>,
+        batch: &Batch<'_>,
+        share: Share,
+        l: usize,
+    ) {
         let slot = self.layers[l];
         let (samples, width) = (batch.samples.len(), slot.outputs());
         let below = (l > lowest_updated(self.layers)).then(|| l - 1);
@@ -419,8 +434,7 @@ where
         if let Share::Channels(_) = share {
             let channels = lines(self.channels(l), member.index(), member.count());
             let weights = Weights::new(self.all_weights(), &worker.placed[l]);
-            let mut context =
-                self.context(&mut worker.scratch, batch, l, 0..samples, Some(channels.clone()));
+            let mut context = self.context(&mut worker.scratch, batch, l, 0..samples, Some(channels.clone()));
             let x = self.input_channels(batch, l, channels.clone());
             let y = self.columns(&self.memory.outputs[l], batch, l, channels.clone());
             let d = self.columns_mut(&self.memory.gradients[l], batch, l, channels.clone());
@@ -464,9 +478,8 @@ where
         let width = self.layers[top].outputs();
         let range = rows.start * width..rows.end * width;
         // SAFETY: own rows; these are the only borrows of losses and hits.
-        let (losses, hits) = unsafe {
-            (self.memory.losses.get_mut(rows.clone()), self.memory.hits.get_mut(rows.clone()))
-        };
+        let (losses, hits) =
+            unsafe { (self.memory.losses.get_mut(rows.clone()), self.memory.hits.get_mut(rows.clone())) };
         // SAFETY: own rows, of outputs that nobody writes any more, and of gradients.
         let (y, d) = unsafe {
             (self.memory.outputs[top].get(range.clone()), self.memory.gradients[top].get_mut(range))
@@ -513,8 +526,7 @@ where
             let state: Vec<_> = state.iter_mut().take(slots).map(|slot| Shared::new(slot)).collect();
             let weights = Shared::new(weights);
             // SAFETY: the copies are this thread's.
-            let mut target =
-                unsafe { UpdateTarget::<T, O>::new(&weights, &state, ranges, step) };
+            let mut target = unsafe { UpdateTarget::<T, O>::new(&weights, &state, ranges, step) };
             let mut sink = GradientSink::new(&slot.specs, owned, &mut worker.progress, &mut target);
             let (samples, width) = (batch.samples.len(), slot.outputs());
             // SAFETY: all threads read gradients, nobody writes them.
@@ -526,9 +538,8 @@ where
             return;
         }
         // SAFETY: the sink lets only elements of `owned` through, which are this thread's in this stage.
-        let mut target = unsafe {
-            UpdateTarget::<T, O>::new(&self.weights, &self.state[..slots], &slot.ranges, step)
-        };
+        let mut target =
+            unsafe { UpdateTarget::<T, O>::new(&self.weights, &self.state[..slots], &slot.ranges, step) };
         self.gradient(worker.owned[l].as_slice(), &mut worker.progress, batch, l, &mut target);
     }
 
@@ -558,8 +569,7 @@ where
             let x = self.input_channels(batch, l, channels.clone());
             let d = self.columns(&self.memory.gradients[l], batch, l, channels.clone());
             // SAFETY: all threads read what was saved, and nobody writes it.
-            let saved =
-                unsafe { self.memory.saved[l].get(channels.start * numbers..channels.end * numbers) };
+            let saved = unsafe { self.memory.saved[l].get(channels.start * numbers..channels.end * numbers) };
             slot.layer.gradient(x, d, saved, &mut sink);
         } else {
             let x = self.input(batch, l, 0..samples);
@@ -602,19 +612,23 @@ where
     fn update(&self, worker: &Worker<T>, step: &O::Step, l: usize) {
         let slot = self.layers[l];
         let gradient = self.memory.gradient.as_ref().expect("memory for gradients");
-        for (index, placed) in worker.placed[l].iter().enumerate().filter(|(index, _)| slot.specs[*index].trainable)
+        for (index, placed) in
+            worker.placed[l].iter().enumerate().filter(|(index, _)| slot.specs[*index].trainable)
         {
             let clip = self.updates.clip;
             let factor = match clip {
                 Some(clip @ Clip::GlobalNorm(_)) => clip.factor(self.norm(None)),
-                Some(clip @ Clip::Norm(_)) => clip.factor(self.norm(Some(self.memory.first_weight[l] + index))),
+                Some(clip @ Clip::Norm(_)) => {
+                    clip.factor(self.norm(Some(self.memory.first_weight[l] + index)))
+                }
                 _ => 1.0,
             };
             let factor = factor / self.updates.accumulation as f64;
             for start in placed.clone().step_by(PIECE) {
                 let piece = start..placed.end.min(start + PIECE);
                 // SAFETY: own elements of the weights, of their gradients, and of each state, which is memory of its own.
-                let (g, w) = unsafe { (gradient.get_mut(piece.clone()), self.weights.get_mut(piece.clone())) };
+                let (g, w) =
+                    unsafe { (gradient.get_mut(piece.clone()), self.weights.get_mut(piece.clone())) };
                 scale(g, factor);
                 if let Some(Clip::Value(bound)) = clip {
                     clip_value(g, bound);
@@ -647,8 +661,7 @@ where
         for (placed, spec) in worker.placed[l].iter().zip(&slot.specs).filter(|(_, spec)| spec.trainable) {
             debug_assert!(spec.trainable);
             // SAFETY: own elements of the weights and of their average, which is memory of its own.
-            let (average, w) =
-                unsafe { (average.get_mut(placed.clone()), self.weights.get(placed.clone())) };
+            let (average, w) = unsafe { (average.get_mut(placed.clone()), self.weights.get(placed.clone())) };
             update::moving_average(average, w, momentum);
         }
     }
@@ -735,10 +748,13 @@ mod tests {
 
     #[test]
     fn shares_are_disjoint_and_cover_the_weight() {
-        for shape in [vec![], vec![1], vec![10], vec![16], vec![100], vec![784, 128], vec![3, 5, 7], vec![1, 40]] {
+        for shape in
+            [vec![], vec![1], vec![10], vec![16], vec![100], vec![784, 128], vec![3, 5, 7], vec![1, 40]]
+        {
             let len: usize = shape.iter().product();
             for count in [1, 2, 3, 8, 33] {
-                let shares: Vec<usize> = (0..count).flat_map(|index| share_of(&shape, index, count)).collect();
+                let shares: Vec<usize> =
+                    (0..count).flat_map(|index| share_of(&shape, index, count)).collect();
                 assert_eq!(shares, (0..len).collect::<Vec<_>>(), "{shape:?} {count}");
             }
         }

@@ -52,7 +52,12 @@ impl<T: Scalar, O: Optimizer<T>> GradientTarget<T> for UpdateTarget<'_, '_, T, O
         O::update(self.step, w, &mut slots[..self.state.len()], gradient);
     }
 
-    fn adam(&mut self, index: usize, columns: usize, range: Range<usize>) -> Option<update::Parameters<'_, T>> {
+    fn adam(
+        &mut self,
+        index: usize,
+        columns: usize,
+        range: Range<usize>,
+    ) -> Option<update::Parameters<'_, T>> {
         let step = O::as_adam(self.step)?;
         let [m, v] = self.state else { return None };
         let here = within(&self.ranges[index], range);
