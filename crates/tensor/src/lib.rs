@@ -29,6 +29,17 @@
 //! * [`update`]: the optimizers' updates; [`random`]: streams of random numbers.
 //! * [`team`]: threads that work in step; [`shared`]: the memory that they share.
 #![deny(unsafe_code)]
+// What is unsafe is checked by Miri too. It detects neither AVX2 nor AVX-512, so it runs the portable code of each kernel:
+//
+//     MIRIFLAGS=-Zmiri-strict-provenance cargo +nightly miri test -p ziffer-tensor --lib -- \
+//         buffer tile pixels prefetch sharing batch_norm::tests::awkward products
+//
+// A team's threads are rayon's. Miri's rules of aliasing do not allow what crossbeam's lists and rayon's scopes do, addresses are
+// made from integers there, and their memory lives until the process ends; so these rules, and the search for leaks, are
+// off for the tests of a team. Races, bounds and uninitialised memory are still checked:
+//
+//     MIRIFLAGS="-Zmiri-disable-stacked-borrows -Zmiri-permissive-provenance -Zmiri-ignore-leaks" \
+//         cargo +nightly miri test -p ziffer-tensor --lib -- team::tests::shares shared::tests::beyond
 
 mod activation;
 pub mod batch_norm;
@@ -53,6 +64,9 @@ mod scalar;
 mod scratch;
 #[allow(unsafe_code, reason = "its two accessors are unsafe to call")]
 pub mod shared;
+#[cfg(test)]
+#[allow(unsafe_code, reason = "it uses the unsafe accessors")]
+mod sharing;
 pub mod softmax;
 pub mod team;
 #[allow(unsafe_code, reason = "the inner loop reads without bounds checks")]
