@@ -14,8 +14,8 @@
 //!
 //! # What it promises
 //! * **The same bits** for any number of threads and for each instruction set ([`InstructionSet`]): every number is
-//!   formed by one thread in one order, by fused multiply-add, with the exact square root and division, and with
-//!   exponentials of its own. Code for AVX-512, for AVX2 and for any processor is in every binary and chosen at start.
+//!   formed by one thread in one order, by fused multiply-add or operations that are each rounded, with the exact square
+//!   root and division, and with exponentials of its own. Code for AVX-512, for AVX2 and for any processor is in every binary and chosen at start.
 //! * **No hidden cost**: no operation allocates once its thread's scratch has grown to size.
 //!
 //! # Legend of shapes
@@ -25,6 +25,7 @@
 //! * [`matmul`]: products in three orientations, with bias and activation; [`pixels`]: the same from bytes.
 //! * [`softmax`]: softmax, its logarithm, and cross-entropy; [`reduce`]: sums and largest elements.
 //! * [`update`]: the optimizers' updates; [`random`]: streams of random numbers.
+//! * [`interpolate`]: pictures resampled along a smooth map.
 //! * [`team`]: threads that work in step; [`shared`]: the memory that they share.
 #![deny(unsafe_code)]
 
@@ -36,6 +37,7 @@ mod compiled;
 mod destination;
 mod elementary;
 mod fma;
+pub mod interpolate;
 #[allow(unsafe_code, reason = "functions are compiled for instruction sets and called after a check")]
 mod isa;
 pub mod matmul;
