@@ -18,6 +18,9 @@
 //!   exponentials of its own. Code for AVX-512, for AVX2 and for any processor is in every binary and chosen at start.
 //! * **No hidden cost**: an operation that is lent the memory of its result allocates nothing once its thread's scratch has
 //!   grown to size.
+//!   formed by one thread in one order, by fused multiply-add or operations that are each rounded, with the exact square
+//!   root and division, and with exponentials of its own. Code for AVX-512, for AVX2 and for any processor is in every binary and chosen at start.
+//! * **No hidden cost**: no operation allocates once its thread's scratch has grown to size.
 //!
 //! # Legend of shapes
 //! B samples of a batch, I inputs, O outputs; a kernel is \[I, O\]. Gradients are called `d_` and what they are by.
@@ -27,6 +30,7 @@
 //! * [`softmax`]: softmax, its logarithm, and cross-entropy; [`reduce`]: sums and largest elements.
 //! * [`batch_norm`]: batch normalisation by columns.
 //! * [`update`]: the optimizers' updates; [`random`]: streams of random numbers.
+//! * [`interpolate`]: pictures resampled along a smooth map.
 //! * [`team`]: threads that work in step; [`shared`]: the memory that they share.
 #![deny(unsafe_code)]
 // What is unsafe is checked by Miri too. It detects neither AVX2 nor AVX-512, so it runs the portable code of each kernel:
@@ -50,6 +54,7 @@ mod compiled;
 mod destination;
 mod elementary;
 mod fma;
+pub mod interpolate;
 #[allow(unsafe_code, reason = "functions are compiled for instruction sets and called after a check")]
 mod isa;
 pub mod matmul;
