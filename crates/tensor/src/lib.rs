@@ -14,13 +14,11 @@
 //!
 //! # What it promises
 //! * **The same bits** for any number of threads and for each instruction set ([`InstructionSet`]): every number is
-//!   formed by one thread in one order, by fused multiply-add, with the exact square root and division, and with
-//!   exponentials of its own. Code for AVX-512, for AVX2 and for any processor is in every binary and chosen at start.
+//!   formed by one thread in one order, by fused multiply-add or operations that are each rounded, with the exact square
+//!   root and division, and with exponentials of its own. Code for AVX-512, for AVX2 and for any processor is in every
+//!   binary and chosen at start.
 //! * **No hidden cost**: an operation that is lent the memory of its result allocates nothing once its thread's scratch has
 //!   grown to size.
-//!   formed by one thread in one order, by fused multiply-add or operations that are each rounded, with the exact square
-//!   root and division, and with exponentials of its own. Code for AVX-512, for AVX2 and for any processor is in every binary and chosen at start.
-//! * **No hidden cost**: no operation allocates once its thread's scratch has grown to size.
 //!
 //! # Legend of shapes
 //! B samples of a batch, I inputs, O outputs; a kernel is \[I, O\]. Gradients are called `d_` and what they are by.
