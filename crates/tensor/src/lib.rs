@@ -41,7 +41,7 @@
 // off for the tests of a team. Races, bounds and uninitialised memory are still checked:
 //
 //     MIRIFLAGS="-Zmiri-disable-stacked-borrows -Zmiri-permissive-provenance -Zmiri-ignore-leaks" \
-//         cargo +nightly miri test -p ziffer-tensor --lib -- team::tests::shares shared::tests::beyond
+//         cargo +nightly miri test -p ziffer-tensor --lib -- team::tests::shares shared::tests
 
 mod activation;
 pub mod batch_norm;

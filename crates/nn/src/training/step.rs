@@ -673,10 +673,11 @@ pub(super) fn share_of(shape: &[usize], index: usize, count: usize) -> Range<usi
     let (&rows, rest) = shape.split_first().unwrap_or((&1, &[]));
     let row: usize = rest.iter().product();
     if row == 1 {
-        lines(rows, index, count)
-    } else {
-        rows * index / count * row..rows * (index + 1) / count * row
+        return lines(rows, index, count);
     }
+    // rows index / count, whose product could be too large; the number of elements is bounded.
+    let at = |index: usize| (rows / count * index + rows % count * index / count) * row;
+    at(index)..at(index + 1)
 }
 
 /// The share of `0..n` in whole cache lines that thread `index` of `count` has.
