@@ -165,13 +165,7 @@ where
                 continue;
             }
             if stage.share == Share::Weights && result.is_none() {
-                // Every thread adds up the same losses in the same order, so all of them come to the same decision.
-                let of_batch = self.result(batch.samples.len());
-                if !of_batch.loss_sum.is_finite() {
-                    outcome.not_finite = Some(of_batch.loss());
-                    return std::ops::ControlFlow::Break(());
-                }
-                result = Some(of_batch);
+                result = Some(self.finite_result(batch, outcome)?);
                 if member.index() == 0 && self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                     // The others look at it after a barrier that follows, and before the next step's first barrier.
                     self.time_is_up.store(true, Ordering::Relaxed);
@@ -182,6 +176,11 @@ where
                 outcome.profiler.end(Section::Task { stage: number, place, task });
             }
             member.wait();
+        // A step whose gradients are returned, of a model that has none, has no stage of weights; all have met since the loss.
+        let result = match result {
+            Some(result) => result,
+            None => self.finite_result(batch, outcome)?,
+        };
             outcome.profiler.end(Section::Barrier { stage: number });
         }
         outcome.updates += u64::from(batch.is_update);
@@ -192,6 +191,21 @@ where
         }
         if self.time_is_up.load(Ordering::Relaxed) {
             return std::ops::ControlFlow::Break(());
+    /// The result of a batch; without a finite loss there is no step. Every thread adds up the same losses in the same order,
+    /// so all of them come to the same decision.
+    fn finite_result<P>(
+        &self,
+        batch: &Batch<'_>,
+        outcome: &mut Outcome<P>,
+    ) -> std::ops::ControlFlow<(), StepResult> {
+        let result = self.result(batch.samples.len());
+        if result.loss_sum.is_finite() {
+            return std::ops::ControlFlow::Continue(result);
+        }
+        outcome.not_finite = Some(result.loss());
+        std::ops::ControlFlow::Break(())
+    }
+
         }
         std::ops::ControlFlow::Continue(())
     }
