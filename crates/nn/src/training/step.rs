@@ -290,6 +290,14 @@ where
     /// All samples of the batch.
     fn x(&self, batch: &Batch<'_>) -> ArrayView2<'_, S::Value> {
         // SAFETY: the samples of this batch are read by all, and written by nobody.
+    /// Samples as the first layer takes them.
+    fn samples_as_input<'x>(&self, x: ArrayView2<'x, S::Value>) -> Input<'x, T> {
+        let expected = x.dim();
+        let input = S::Value::input(x);
+        assert_eq!(input.dim(), expected, "the shape of what Feature::input makes of samples");
+        input
+    }
+
         let x = unsafe { self.x[batch.number % 2].get(0..batch.samples.len() * self.features) };
         matrix(x, self.features)
     }
@@ -330,7 +338,7 @@ where
     /// What goes into layer `l`, for these rows: the samples, or what the layer below put out.
     fn input(&self, batch: &Batch<'_>, l: usize, rows: Range<usize>) -> Input<'_, T> {
         match l.checked_sub(1) {
-            None => S::Value::input(self.x(batch).slice_move(s![rows, ..])),
+            None => self.samples_as_input(self.x(batch).slice_move(s![rows, ..])),
             Some(below) => {
                 let width = self.layers[below].outputs();
                 // SAFETY: own rows, of a layer below the one that is being written; or all rows, written in an earlier stage.
@@ -344,7 +352,7 @@ where
     fn input_channels(&self, batch: &Batch<'_>, l: usize, channels: Range<usize>) -> Input<'_, T> {
         let count = self.channels(l);
         match l.checked_sub(1) {
-            None => S::Value::input(self.x(batch)).channels(count, channels),
+            None => self.samples_as_input(self.x(batch)).channels(count, channels),
             Some(below) => Input::Real(self.columns(&self.memory.outputs[below], batch, l, channels)),
         }
     }
@@ -403,7 +411,7 @@ where
                 let shard = worker.shard.as_ref().expect("a shard of the first layer");
                 let outputs = shard.outputs.clone();
                 let mut context = self.context(&mut worker.scratch, batch, l, 0..samples, Some(0..0));
-                let x = S::Value::input(self.x(batch));
+                let x = self.samples_as_input(self.x(batch));
                 // SAFETY: own columns of the first layer's outputs; nobody reads any.
                 let y = unsafe {
                     self.memory.outputs[l].matrix_mut(0..samples * width, width, 0..samples, outputs)
@@ -547,7 +555,7 @@ where
             let d = unsafe {
                 self.memory.gradients[0].matrix(0..samples * width, width, 0..samples, outputs.clone())
             };
-            slot.layer.gradient(S::Value::input(self.x(batch)), d, &[], &mut sink);
+            slot.layer.gradient(self.samples_as_input(self.x(batch)), d, &[], &mut sink);
             sink.finish();
             return;
         }
