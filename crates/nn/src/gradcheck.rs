@@ -167,7 +167,7 @@ impl GradCheck {
             let samples = WithValues::new(pixels.view(), c.view());
             report += self.unfinished(&mut model, &Dot { logits }, &samples)?;
         }
-        if model.slots()[0].layer.sharing() == Sharing::RowsOrOutputs {
+        if model.slots()[0].sharing == Sharing::RowsOrOutputs {
             outputs_apart(&model, Input::Real(x.view()), c.view())?;
             outputs_apart(&model, Input::Pixels(pixels.view()), c.view())?;
         }
@@ -417,7 +417,7 @@ fn outputs_apart(model: &Model<f64>, x: Input<'_, f64>, d: ArrayView2<'_, f64>) 
             ranges.push(start..block.len());
         }
         let owned: Vec<_> = ranges.iter().map(|range| 0..range.len()).collect();
-        let mut scratch = vec![0.0; slot.layer.scratch()];
+        let mut scratch = vec![0.0; slot.scratch];
         let mut context = Context::new(Mode::Training, 0, &mut [], &mut scratch);
         context.batch_rows = d.nrows();
         let mut y = Array2::from_elem((d.nrows(), width), f64::NAN);

@@ -7,7 +7,7 @@ use ndarray::{ArrayView, ArrayViewD, IxDyn};
 use sha2::{Digest, Sha256};
 use ziffer_tensor::{Buffer, NoMemory, Scalar};
 
-use crate::layer::{InputType, Layer, Mode, WeightSpec, Weights};
+use crate::layer::{InputType, Layer, Mode, Sharing, WeightSpec, Weights};
 
 /// A built network: layers that fit together, and their weights in one block of memory.
 ///
@@ -27,6 +27,11 @@ pub struct Model<T: Scalar = f32> {
 pub(crate) struct LayerSlot<T: Scalar> {
     pub(crate) name: String,
     pub(crate) layer: Arc<dyn Layer<T>>,
+    /// What can be shared out among threads, how many numbers are kept for each row or channel, and how many a call works
+    /// with. A layer is asked once: who writes where in a step depends on the answers.
+    pub(crate) sharing: Sharing,
+    pub(crate) saved: usize,
+    pub(crate) scratch: usize,
     /// The place among all layers of the model.
     pub(crate) index: u32,
     /// Whether the optimizer updates its trainable weights.

@@ -117,7 +117,7 @@ impl Plan {
             Some(stage) if stage.share == share => stage.tasks.push(task),
             _ => stages.push(Stage { share, tasks: vec![task], updates_only: false }),
         };
-        let of_layer = |l: usize, slot: &LayerSlot<T>| match slot.layer.sharing() {
+        let of_layer = |l: usize, slot: &LayerSlot<T>| match slot.sharing {
             Sharing::Channels if slot.trainable => Share::Channels(l),
             _ => Share::Rows,
         };

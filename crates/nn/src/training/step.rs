@@ -79,8 +79,6 @@ pub(super) struct Step<'a, T: Scalar, O, L, S: Samples<T>> {
     pub(super) loss: &'a L,
     pub(super) samples: &'a S,
     pub(super) features: usize,
-    /// How many numbers each layer saves for a row or channel: asked once, since the threads' shares depend on it.
-    pub(super) saved: Vec<usize>,
     /// Two batches by turns: one that is used, and one that is written.
     pub(super) x: [Shared<'a, S::Value>; 2],
     pub(super) weights: Shared<'a, T>,
@@ -176,21 +174,23 @@ where
                 outcome.profiler.end(Section::Task { stage: number, place, task });
             }
             member.wait();
+            outcome.profiler.end(Section::Barrier { stage: number });
+        }
         // A step whose gradients are returned, of a model that has none, has no stage of weights; all have met since the loss.
         let result = match result {
             Some(result) => result,
             None => self.finite_result(batch, outcome)?,
         };
-            outcome.profiler.end(Section::Barrier { stage: number });
-        }
         outcome.updates += u64::from(batch.is_update);
-        // A step whose gradients are returned has no stage after that for the result's sake; all have met since the loss.
-        let result = result.unwrap_or_else(|| self.result(batch.samples.len()));
         if member.index() == 0 {
             outcome.results.push(result);
         }
         if self.time_is_up.load(Ordering::Relaxed) {
             return std::ops::ControlFlow::Break(());
+        }
+        std::ops::ControlFlow::Continue(())
+    }
+
     /// The result of a batch; without a finite loss there is no step. Every thread adds up the same losses in the same order,
     /// so all of them come to the same decision.
     fn finite_result<P>(
@@ -204,10 +204,6 @@ where
         }
         outcome.not_finite = Some(result.loss());
         std::ops::ControlFlow::Break(())
-    }
-
-        }
-        std::ops::ControlFlow::Continue(())
     }
 
     /// What belongs to this thread.
@@ -231,7 +227,7 @@ where
             // the first batch are written, where all threads have their copies.
             unsafe { Shard::copied(self.layers[0], outputs, &self.weights, &self.state) }
         });
-        let scratch = self.layers.iter().map(|slot| slot.layer.scratch()).max().unwrap_or(0);
+        let scratch = self.layers.iter().map(|slot| slot.scratch).max().unwrap_or(0);
         Worker { shard, owned, placed, progress: Progress::default(), scratch: Buffer::zeros(scratch) }
     }
 
@@ -290,16 +286,16 @@ where
     /// All samples of the batch.
     fn x(&self, batch: &Batch<'_>) -> ArrayView2<'_, S::Value> {
         // SAFETY: the samples of this batch are read by all, and written by nobody.
+        let x = unsafe { self.x[batch.number % 2].get(0..batch.samples.len() * self.features) };
+        matrix(x, self.features)
+    }
+
     /// Samples as the first layer takes them.
     fn samples_as_input<'x>(&self, x: ArrayView2<'x, S::Value>) -> Input<'x, T> {
         let expected = x.dim();
         let input = S::Value::input(x);
         assert_eq!(input.dim(), expected, "the shape of what Feature::input makes of samples");
         input
-    }
-
-        let x = unsafe { self.x[batch.number % 2].get(0..batch.samples.len() * self.features) };
-        matrix(x, self.features)
     }
 
     /// What layer `l` is told, for rows from `first_row` on; `channels` is how many of them a layer that shares out channels
@@ -314,7 +310,7 @@ where
     ) -> Context<'c, T> {
         let slot = self.layers[l];
         let mode = slot.mode(Mode::Training);
-        let numbers = self.saved[l];
+        let numbers = self.layers[l].saved;
         let part = channels.unwrap_or(rows.clone());
         let saved: &mut [T] = if mode == Mode::Training {
             // SAFETY: own rows, or own channels of this layer: of each as many numbers.
@@ -331,7 +327,7 @@ where
             first_row: rows.start,
             batch_rows: batch.samples.len(),
             saved,
-            scratch: &mut scratch[..slot.layer.scratch()],
+            scratch: &mut scratch[..slot.scratch],
         }
     }
 
@@ -478,7 +474,7 @@ where
             // SAFETY: as above.
             matrix_mut(unsafe { self.memory.gradients[below].get_mut(range(width)) }, width)
         });
-        if slot.layer.sharing() == Sharing::Channels {
+        if slot.sharing == Sharing::Channels {
             let channels = self.channels(l);
             let wide = |d: ArrayViewMut2<'_, T>| -> (usize, usize) { (d.len() / channels, channels) };
             let shape = (y.len() / channels, channels);
@@ -584,9 +580,9 @@ where
         target: &mut dyn crate::layer::GradientTarget<T>,
     ) {
         let slot = self.layers[l];
-        let (samples, width, numbers) = (batch.samples.len(), slot.outputs(), self.saved[l]);
+        let (samples, width, numbers) = (batch.samples.len(), slot.outputs(), self.layers[l].saved);
         let mut sink = GradientSink::new(&slot.specs, owned, progress, target);
-        if slot.layer.sharing() == Sharing::Channels {
+        if slot.sharing == Sharing::Channels {
             let channels = owned.first().cloned().unwrap_or(0..0);
             let x = self.input_channels(batch, l, channels.clone());
             let d = self.columns(&self.memory.gradients[l], batch, l, channels.clone());
@@ -714,7 +710,7 @@ pub(crate) fn rows_for<'x, 'y, T: Scalar>(
     x: Input<'x, T>,
     y: ArrayViewMut2<'y, T>,
 ) -> (Input<'x, T>, ArrayViewMut2<'y, T>) {
-    if slot.layer.sharing() != Sharing::Channels {
+    if slot.sharing != Sharing::Channels {
         return (x, y);
     }
     let channels = slot.output_shape.last().copied().unwrap_or(1);
