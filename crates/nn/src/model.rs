@@ -353,7 +353,7 @@ impl<T: Scalar> Model<T> {
 /// Of `layers` those that compute something.
 ///
 /// Pixels reach the first of these as they are. One Rescaling that makes p / 255 of them is left out, since that is what
-/// pixels stand for; where another Rescaling follows at once, it is not.
+/// pixels stand for; where another Rescaling follows at once, or no layer that computes, it is not.
 fn computing<T: Scalar>(layers: &[LayerSlot<T>], mode: Mode, input: InputType) -> Vec<&LayerSlot<T>> {
     let mut found: Vec<&LayerSlot<T>> = Vec::new();
     let mut rescaling = None;
@@ -371,6 +371,10 @@ fn computing<T: Scalar>(layers: &[LayerSlot<T>], mode: Mode, input: InputType) -
                 None => rescaling = Some(slot),
             }
         }
+    }
+    if found.is_empty() {
+        // Nothing takes pixels for p / 255.
+        found.extend(rescaling);
     }
     found
 }
