@@ -157,7 +157,11 @@ impl Plan {
             match stages.iter_mut().find(|stage| stage.share == Share::Weights) {
                 Some(stage) => stage.tasks.push(Task::Fill),
                 None => {
-                    stages.push(Stage { share: Share::Weights, tasks: vec![Task::Fill], updates_only: false })
+                    stages.push(Stage {
+                        share: Share::Weights,
+                        tasks: vec![Task::Fill],
+                        updates_only: false,
+                    });
                 }
             }
         }
