@@ -1,9 +1,10 @@
 //! One picture and its changed copy.
 
+use ziffer_tensor::interpolate::{MAX_SIDE, SplineWarp};
 use ziffer_tensor::random::Stream;
 
 use crate::AugmentError;
-use crate::lattice::Lattice;
+use crate::control_points::{Affine, ControlPoints, two_uniform};
 
 /// How far pictures are changed: each change is drawn uniformly between the bound and its opposite.
 ///
@@ -60,6 +61,10 @@ impl Distortion {
         }
     }
 
+    fn changes_nothing(&self) -> bool {
+        self.times(0.0) == *self
+    }
+
     /// Checks each setting against its range; NaN lies in none.
     ///
     /// # Errors
@@ -85,88 +90,78 @@ impl Distortion {
 #[derive(Clone, Debug)]
 pub struct Distorter {
     distortion: Distortion,
-    rows: usize,
-    columns: usize,
-    lattice: Lattice,
-    /// Displacements along the rows' axis and the columns'.
-    fields: [Vec<f32>; 2],
+    shape: [usize; 2],
+    control_points: ControlPoints,
+    warp: SplineWarp,
 }
 
 impl Distorter {
     /// For pictures of this many rows and columns.
     ///
     /// # Errors
-    /// [`AugmentError::Setting`] for a setting out of its range.
+    /// [`AugmentError::Setting`] for a setting out of its range, [`AugmentError::TooLarge`] for more than 32766 rows or columns.
     pub fn new(distortion: Distortion, shape: [usize; 2]) -> Result<Self, AugmentError> {
         distortion.validate()?;
-        let [rows, columns] = shape;
-        let lattice = Lattice::new(shape, distortion.elastic_spacing_pixels, distortion.elastic_pixels);
-        let field = vec![0.0; rows * columns];
-        Ok(Self { distortion, rows, columns, lattice, fields: [field.clone(), field] })
+        if shape.iter().any(|size| *size > MAX_SIDE) {
+            return Err(AugmentError::TooLarge { shape, expected: MAX_SIDE });
+        }
+        let spacing = if distortion.elastic_pixels > 0.0 {
+            distortion.elastic_spacing_pixels
+        } else {
+            // The fewest control points, four along each axis, carry an affine map.
+            shape[0].max(shape[1]).max(1) as f32
+        };
+        let warp = SplineWarp::new(shape, spacing);
+        let control_points = ControlPoints::new(&warp, shape, spacing, distortion.elastic_pixels);
+        Ok(Self { distortion, shape, control_points, warp })
     }
 
     /// Draws a change from `stream` and writes the changed picture to `out`, both row by row.
     ///
-    /// Each pixel of `out` is looked up where the change takes it from, between four pixels (bilinear interpolation), and
-    /// rounded; outside the picture all is 0.
+    /// Each pixel of `out` is looked up where the change takes it from, to 1/256 of a pixel, between four pixels (bilinear
+    /// interpolation), and rounded; outside the picture all is 0.
+    ///
+    /// Three draws of 64 bits, the lower 32 bits first, are the rotation, the scale of rows, that of columns, the shear, the
+    /// shift along rows and that along columns. Unless `elastic_pixels` is 0, all further draws, the lowest 16 bits first, are
+    /// the displacements of the control points along rows, row by row, and behind them those along columns. If no setting
+    /// changes anything, nothing is drawn.
     ///
     /// # Panics
     /// If `picture` or `out` has not rows * columns pixels.
     pub fn distort(&mut self, stream: &mut Stream, picture: &[u8], out: &mut [u8]) {
-        let (rows, columns) = (self.rows, self.columns);
+        let [rows, columns] = self.shape;
         assert_eq!(picture.len(), rows * columns, "pixels of the picture");
         assert_eq!(out.len(), rows * columns, "pixels of the changed picture");
+        if self.distortion.changes_nothing() {
+            out.copy_from_slice(picture);
+            return;
+        }
+        let affine = self.draw_affine(stream);
+        let points = self.control_points.draw(stream, affine);
+        self.warp.resample(points, picture, out);
+    }
+
+    /// From a place in the changed picture to one in the picture, both from the centre.
+    fn draw_affine(&self, stream: &mut Stream) -> Affine {
         let Distortion { rotation_degrees, scale, shear, shift_pixels, .. } = self.distortion;
-        let mut draw = |bound: f32| bound * (2.0 * stream.uniform() as f32 - 1.0);
+        let [rotation, scale_rows] = two_uniform(stream);
+        let [scale_columns, sheared] = two_uniform(stream);
+        let [shift_rows, shift_columns] = two_uniform(stream);
 
-        // From a place in the changed picture to one in the picture, both from the centre. A turn by an angle a by
-        // t = tan(a / 2), which cos a = (1 - t^2) / (1 + t^2) and sin a = 2 t / (1 + t^2) make exact for any t; that t
-        // itself is drawn uniformly, and its bound by two terms of the series, make a turn of at most 90 degrees some
-        // percent less than asked for, and nothing else.
+        // A turn by an angle a by t = tan(a / 2), which cos a = (1 - t^2) / (1 + t^2) and sin a = 2 t / (1 + t^2) make exact for
+        // any t; that t itself is drawn uniformly, and its bound by two terms of the series, make a turn of at most 90 degrees
+        // some percent less than asked for, and nothing else.
         let half = rotation_degrees.to_radians() / 2.0;
-        let t = draw(half + half * half * half / 3.0);
+        let t = (half + half * half * half / 3.0) * rotation;
         let (cos, sin) = ((1.0 - t * t) / (1.0 + t * t), 2.0 * t / (1.0 + t * t));
-        let (scale_rows, scale_columns, shear) = (1.0 + draw(scale), 1.0 + draw(scale), draw(shear));
-        let (shift_rows, shift_columns) = (draw(shift_pixels), draw(shift_pixels));
-        let row_of_row = cos / scale_rows;
-        let row_of_column = -sin / scale_columns;
-        let column_of_row = (sin + shear * cos) / scale_rows;
-        let column_of_column = (cos - shear * sin) / scale_columns;
-
-        for field in &mut self.fields {
-            self.lattice.draw(stream, field);
-        }
-        let centre = [(rows as f32 - 1.0) / 2.0, (columns as f32 - 1.0) / 2.0];
-        let lines = out.chunks_exact_mut(columns);
-        let fields = self.fields[0].chunks_exact(columns).zip(self.fields[1].chunks_exact(columns));
-        for ((row, out), (along_rows, along_columns)) in lines.enumerate().zip(fields) {
-            let y = row as f32 - centre[0] - shift_rows;
-            for (column, out) in out.iter_mut().enumerate() {
-                let x = column as f32 - centre[1] - shift_columns;
-                let from_row = centre[0] + row_of_row * y + row_of_column * x + along_rows[column];
-                let from_column =
-                    centre[1] + column_of_row * y + column_of_column * x + along_columns[column];
-                *out = between(picture, [rows, columns], from_row, from_column);
-            }
+        let (scale_rows, scale_columns) = (1.0 + scale * scale_rows, 1.0 + scale * scale_columns);
+        let shear = shear * sheared;
+        Affine {
+            matrix: [
+                [cos / scale_rows, -sin / scale_columns],
+                [(sin + shear * cos) / scale_rows, (cos - shear * sin) / scale_columns],
+            ],
+            shift: [shift_pixels * shift_rows, shift_pixels * shift_columns],
         }
     }
-}
-
-/// The picture between four pixels.
-fn between(picture: &[u8], [rows, columns]: [usize; 2], row: f32, column: f32) -> u8 {
-    // One step outside, all is 0. NaN would be outside as well.
-    if !(row > -1.0 && column > -1.0 && row < rows as f32 && column < columns as f32) {
-        return 0;
-    }
-    let (top, left) = (row.floor(), column.floor());
-    let (down, right) = (row - top, column - left);
-    let (top, left) = (top as isize, left as isize);
-    let at = |row: isize, column: isize| {
-        let is_inside = (0..rows as isize).contains(&row) && (0..columns as isize).contains(&column);
-        if is_inside { f32::from(picture[row as usize * columns + column as usize]) } else { 0.0 }
-    };
-    let upper = at(top, left) + right * (at(top, left + 1) - at(top, left));
-    let lower = at(top + 1, left) + right * (at(top + 1, left + 1) - at(top + 1, left));
-    // Between 0 and 255 but for a rounding error, which the conversion takes care of.
-    (upper + down * (lower - upper) + 0.5) as u8
 }

@@ -26,6 +26,14 @@ pub enum AugmentError {
         /// The shape of one.
         shape: Vec<usize>,
     },
+    /// Pictures have too many rows or columns to be changed.
+    #[error("found pictures of {} rows and {} columns, expected at most {expected} of each", shape[0], shape[1])]
+    TooLarge {
+        /// The rows and columns of a picture.
+        shape: [usize; 2],
+        /// The most of either.
+        expected: usize,
+    },
     /// A file of the set cannot be read or written, or was changed meanwhile.
     #[error(transparent)]
     Idx(#[from] IdxError),

@@ -21,13 +21,13 @@
 //! * [`Augmentation`] writes a data set with many changed copies of each picture.
 //!
 //! What is drawn belongs to seed, picture and copy, and no function of the system's mathematical library is called: the
-//! same seed gives the same bytes on any machine with any number of threads.
+//! same seed gives the same bytes on any machine with any number of threads and any instruction set.
 #![forbid(unsafe_code)]
 
 mod augmentation;
+mod control_points;
 mod distortion;
 mod error;
-mod lattice;
 
 pub use augmentation::{Augmentation, Progress};
 pub use distortion::{Distorter, Distortion};

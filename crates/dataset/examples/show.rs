@@ -5,6 +5,7 @@
 //! ```
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this program is for")]
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use ndarray::{ArrayView2, Axis, Ix3};
@@ -22,7 +23,8 @@ fn main() -> ExitCode {
     match show(path, count) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("show: {error}");
+            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            eprintln!("show: {error}{cause}");
             ExitCode::FAILURE
         }
     }

@@ -12,8 +12,8 @@ use crate::idx::{ElementType, FormatError, IdxError, magic_hint};
 /// A data set that cannot be had or used.
 ///
 /// Every message is one line, names the file, and says what was found, what was expected and, where that helps,
-/// what to do. It is complete: it includes the operating system's reason, which
-/// [`source`](std::error::Error::source) gives as well. Print the error alone, not its chain.
+/// what to do. It leaves out the operating system's or a decoder's reason, which
+/// [`source`](std::error::Error::source) gives: print the chain of sources, joined by `: `, as `anyhow`'s `{:#}` does.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DatasetError {
@@ -117,7 +117,7 @@ pub enum DatasetError {
     },
 
     /// The operating system refused.
-    #[error("cannot {action} {}: {}", .path.display(), reason(.source))]
+    #[error("cannot {action} {}", .path.display())]
     Io {
         /// What was tried: `create`, `open`, `read`, `write`, ...
         action: &'static str,
@@ -160,7 +160,7 @@ pub enum DatasetError {
         unpacked: u64,
     },
     /// A gzip archive that is damaged, or has something else behind it.
-    #[error("{}: gzip data is corrupt after {unpacked} bytes of content ({source}), delete it or place a good one", .path.display())]
+    #[error("{}: gzip data is corrupt after {unpacked} bytes of content, delete it or place a good one", .path.display())]
     GzipCorrupt {
         /// The archive.
         path: PathBuf,
@@ -287,6 +287,13 @@ fn attempts_text(attempts: &[Attempt]) -> String {
         text.push(')');
     }
     text
+}
+
+/// An error and its causes as one line, for a message that has no cause of its own to name them.
+pub(crate) fn chain_text(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let texts = causes.map(|error| error.downcast_ref().map_or_else(|| error.to_string(), reason));
+    texts.collect::<Vec<_>>().join(": ")
 }
 
 /// The reason of an input or output error in our manner: lower case, without the error number or a second path.

@@ -79,11 +79,11 @@ const STALE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(PREFIX).suffix(SUFFIX);
-    // Temporary files are private by default; this one becomes a file that others may share. The umask applies.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    // Created here and not by the builder, whose files are private, and whose errors name a path that is nobody's business.
+    let mut options = File::options();
+    options.read(true).write(true).create_new(true);
     loop {
-        if let Some(temporary) = locked(builder.tempfile_in(folder)?) {
+        if let Some(temporary) = locked(builder.make_in(folder, |path| options.open(path))?) {
             return Ok(temporary);
         }
     }

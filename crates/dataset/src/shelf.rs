@@ -8,7 +8,7 @@ use crate::catalogue::{FileEntry, Name};
 use crate::digest::Digest;
 #[cfg(feature = "download")]
 use crate::download::Downloader;
-use crate::error::{Attempt, DatasetError};
+use crate::error::{Attempt, DatasetError, chain_text};
 use crate::idx::IdxFile;
 use crate::intake::{Arrived, Failure, Wanted};
 use crate::lock::Lock;
@@ -186,7 +186,7 @@ impl<'a> Shelf<'a> {
             Ok(arrived) => Ok(Some(arrived)),
             Err(Failure::Here(error)) => Err(error),
             Err(Failure::Place(error)) => {
-                self.attempts.push(Attempt { place, reason: error.to_string() });
+                self.attempts.push(Attempt { place, reason: chain_text(&error) });
                 Ok(None)
             }
         }
@@ -198,7 +198,7 @@ impl<'a> Shelf<'a> {
         if self.source.data_dir.is_some() {
             return Err(error);
         }
-        self.attempts.push(Attempt { place: path.display().to_string(), reason: error.to_string() });
+        self.attempts.push(Attempt { place: path.display().to_string(), reason: chain_text(&error) });
         Ok(())
     }
 

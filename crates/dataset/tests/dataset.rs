@@ -141,7 +141,7 @@ fn files_of_the_wrong_kind() {
     let error = files.open(None).unwrap_err();
     assert!(matches!(error, DatasetError::Idx(_)) && error.source().is_none());
     let files = Files { images: files.folder.path().join("absent"), ..files };
-    assert_eq!(files.refusal(None), "cannot open absent: no such file or directory");
+    assert_eq!(files.refusal(None), "cannot open absent: No such file or directory (os error 2)");
     assert_eq!(
         files.open(None).unwrap_err().source().unwrap().to_string(),
         "No such file or directory (os error 2)"

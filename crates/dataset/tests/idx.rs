@@ -132,7 +132,7 @@ fn what_is_not_a_file() {
     assert!(matches!(error, IdxError::Io { action: "open", .. }));
     assert_eq!(
         line(error),
-        format!("cannot open {}/absent: no such file or directory", folder.path().display())
+        format!("cannot open {}/absent: No such file or directory (os error 2)", folder.path().display())
     );
 }
 
@@ -150,7 +150,7 @@ fn an_unreadable_file() {
     }
     let error = IdxFile::open(&path).unwrap_err();
     assert!(matches!(error, IdxError::Io { action: "open", .. }));
-    assert_eq!(line(error), format!("cannot open {}: permission denied", path.display()));
+    assert_eq!(line(error), format!("cannot open {}: Permission denied (os error 13)", path.display()));
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn writing_where_it_cannot_be() {
     let folder = tempfile::tempdir().unwrap();
     let error = write_idx(folder.path().join("absent/file"), &array![1u8]).unwrap_err();
     assert!(matches!(error, IdxError::Io { action: "write", .. }));
-    assert!(line(error).ends_with("absent/file: no such file or directory"));
+    assert!(line(error).ends_with("absent/file: No such file or directory (os error 2)"));
     // A folder stands under the name: the rename fails, and nothing is left behind.
     fs::create_dir(folder.path().join("taken")).unwrap();
     assert!(write_idx(folder.path().join("taken"), &array![1u8]).is_err());

@@ -26,7 +26,7 @@ const ARCHITECTURE: &str = "architecture";
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
     /// The system said no.
-    #[error("{}: cannot {action}: {source}", path.display())]
+    #[error("{}: cannot {action}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -36,12 +36,12 @@ pub enum FormatError {
         source: io::Error,
     },
     /// Not a safetensors file, or a damaged one.
-    #[error("{}: not a whole safetensors file: {}", path.display(), OneLine(source))]
+    #[error("{}: not a whole safetensors file", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        source: SafeTensorError,
+        source: OneLine<SafeTensorError>,
     },
     /// The tensors are not those of the model.
     #[error("{}: {}", path.display(), OneLine(problem))]
@@ -52,12 +52,12 @@ pub enum FormatError {
         problem: String,
     },
     /// The architecture does not fit together.
-    #[error("{}: the architecture in the metadata is wrong: {}", path.display(), OneLine(source))]
+    #[error("{}: the architecture in the metadata is wrong", path.display())]
     Architecture {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: BuildError,
+        source: OneLine<BuildError>,
     },
 }
 
@@ -117,8 +117,8 @@ impl Model<f32> {
 
     fn parse(bytes: &[u8], path: &Path) -> Result<Self, FormatError> {
         let mismatch = |problem| FormatError::Mismatch { path: path.to_owned(), problem };
-        let damaged = |source| FormatError::Damaged { path: path.to_owned(), source };
-        let misfit = |source| FormatError::Architecture { path: path.to_owned(), source };
+        let damaged = |error| FormatError::Damaged { path: path.to_owned(), source: OneLine(error) };
+        let misfit = |error| FormatError::Architecture { path: path.to_owned(), source: OneLine(error) };
         let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
         let architecture =
@@ -147,7 +147,7 @@ impl Model<f32> {
         let path = path.as_ref();
         let bytes = read(path)?;
         let file = SafeTensors::deserialize(&bytes)
-            .map_err(|source| FormatError::Damaged { path: path.to_owned(), source })?;
+            .map_err(|error| FormatError::Damaged { path: path.to_owned(), source: OneLine(error) })?;
         let tensors = tensors(&file, self.slots().iter().flat_map(LayerSlot::weight_shapes))
             .map_err(|problem| FormatError::Mismatch { path: path.to_owned(), problem })?;
         self.set_weights(&tensors);
@@ -167,7 +167,7 @@ impl Model<f32> {
         let path = path.as_ref();
         let bytes = read(path)?;
         let file = SafeTensors::deserialize(&bytes)
-            .map_err(|source| FormatError::Damaged { path: path.to_owned(), source })?;
+            .map_err(|error| FormatError::Damaged { path: path.to_owned(), source: OneLine(error) })?;
         let mut loaded = Vec::new();
         let layout = std::sync::Arc::clone(self.layout());
         for (name, shape, range) in layout.iter().filter(|(name, ..)| wanted(name)) {
@@ -315,7 +315,7 @@ fn read(path: &Path) -> Result<Vec<u8>, FormatError> {
         if let Some(header) = header {
             let expected = (8 + header_len).checked_add(header.data_len() as u64);
             if expected != Some(metadata.len()) {
-                let source = SafeTensorError::MetadataIncompleteBuffer;
+                let source = OneLine(SafeTensorError::MetadataIncompleteBuffer);
                 return Err(FormatError::Damaged { path: path.to_owned(), source });
             }
             file.read_to_end(&mut bytes).map_err(failed)?;

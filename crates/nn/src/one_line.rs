@@ -22,6 +22,9 @@ impl<T: Display> Display for OneLine<T> {
     }
 }
 
+/// An error whose message a file may have a say in, as the cause of another.
+impl<E: std::error::Error> std::error::Error for OneLine<E> {}
+
 /// Passes on what may be shown.
 struct Shown<'a, 'b> {
     f: &'a mut fmt::Formatter<'b>,

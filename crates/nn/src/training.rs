@@ -136,8 +136,7 @@ impl FitError {
     /// What is wrong with a target for a model of so many outputs.
     pub(crate) fn of_target<T>(target: Target<'_, T>, sample: usize, outputs: usize) -> Option<Self> {
         match target {
-            // A single output is the probability of class 1.
-            Target::Class(class) if class >= outputs.max(2) => Some(Self::Class { sample, class, outputs }),
+            Target::Class(class) if class >= outputs => Some(Self::Class { sample, class, outputs }),
             Target::Values(values) if values.len() != outputs => {
                 Some(Self::Targets { sample, found: values.len(), outputs })
             }

@@ -47,11 +47,17 @@ fn load(bytes: &[u8]) -> Result<Model, String> {
         bytes.len()
     );
     outcome.map_err(|error| {
-        let message = error.to_string();
+        let message = chain(&error);
         assert!(message.contains("model.safetensors"), "{message}");
         assert!(!message.contains(char::is_control) && message.len() < 1000, "{message:?}");
         message
     })
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// A file of this header and these values.
@@ -172,12 +178,12 @@ fn a_long_file_without_sense_is_not_read() {
         // Takes no room on the disk.
         std::fs::File::options().write(true).open(&path).unwrap().set_len(4 << 30).unwrap();
         LARGEST.store(0, Ordering::Relaxed);
-        let message = Model::load(&path).unwrap_err().to_string();
+        let message = chain(&Model::load(&path).unwrap_err());
         assert!(message.contains("not a whole safetensors file"), "{message}");
         // The other tests' too.
         assert!(LARGEST.load(Ordering::Relaxed) < 1 << 20);
     }
-    let message = Model::load(folder.path()).unwrap_err().to_string();
+    let message = chain(&Model::load(folder.path()).unwrap_err());
     assert!(message.contains("it is no file"), "{message}");
 }
 

@@ -145,6 +145,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes Miri minutes, and nothing is unsafe")]
     fn follow_their_definitions_on_each_instruction_set() {
         let z: Vec<f32> = (-2000..2000).map(|i| i as f32 * 0.01).collect();
         for activation in [Activation::Linear, Activation::Relu, Activation::Sigmoid, Activation::Tanh] {

@@ -91,6 +91,7 @@ mod tests {
     use crate::fma::fma_f32;
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes Miri an hour, and nothing is unsafe")]
     fn exp_is_close_and_the_same_with_either_fma() {
         let mut worst = 0.0_f64;
         for step in 0..2_000_000 {
@@ -120,6 +121,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes Miri an hour, and nothing is unsafe")]
     fn tanh_is_close_and_odd() {
         let mut worst = 0.0_f64;
         for step in 1..1_000_000 {
@@ -137,6 +139,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes Miri an hour, and nothing is unsafe")]
     fn ln_is_close() {
         for step in 1..1_000_000 {
             let x = f64::from(step) * 1.7e-4;

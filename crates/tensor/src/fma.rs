@@ -57,6 +57,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 20_000, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
+        #[cfg_attr(miri, ignore = "takes Miri an hour, and nothing is unsafe")]
         fn equals_the_instruction(a: u32, b: u32, c: u32, near in 0_u32..40) {
             // Any bit patterns, and addends that nearly cancel the product, where double rounding strikes.
             let (a, b) = (f32::from_bits(a), f32::from_bits(b));

@@ -14,9 +14,11 @@
 //!
 //! # What it promises
 //! * **The same bits** for any number of threads and for each instruction set ([`InstructionSet`]): every number is
-//!   formed by one thread in one order, by fused multiply-add, with the exact square root and division, and with
-//!   exponentials of its own. Code for AVX-512, for AVX2 and for any processor is in every binary and chosen at start.
-//! * **No hidden cost**: no operation allocates once its thread's scratch has grown to size.
+//!   formed by one thread in one order, by fused multiply-add or operations that are each rounded, with the exact square
+//!   root and division, and with exponentials of its own. Code for AVX-512, for AVX2 and for any processor is in every
+//!   binary and chosen at start.
+//! * **No hidden cost**: an operation that is lent the memory of its result allocates nothing once its thread's scratch has
+//!   grown to size.
 //!
 //! # Legend of shapes
 //! B samples of a batch, I inputs, O outputs; a kernel is \[I, O\]. Gradients are called `d_` and what they are by.
@@ -26,8 +28,20 @@
 //! * [`softmax`]: softmax, its logarithm, and cross-entropy; [`reduce`]: sums and largest elements.
 //! * [`batch_norm`]: batch normalisation by columns.
 //! * [`update`]: the optimizers' updates; [`random`]: streams of random numbers.
+//! * [`interpolate`]: pictures resampled along a smooth map.
 //! * [`team`]: threads that work in step; [`shared`]: the memory that they share.
 #![deny(unsafe_code)]
+// What is unsafe is checked by Miri too. It detects neither AVX2 nor AVX-512, so it runs the portable code of each kernel:
+//
+//     MIRIFLAGS=-Zmiri-strict-provenance cargo +nightly miri test -p ziffer-tensor --lib -- \
+//         buffer tile pixels prefetch sharing batch_norm::tests::awkward products
+//
+// A team's threads are rayon's. Miri's rules of aliasing do not allow what crossbeam's lists and rayon's scopes do, addresses are
+// made from integers there, and their memory lives until the process ends; so these rules, and the search for leaks, are
+// off for the tests of a team. Races, bounds and uninitialised memory are still checked:
+//
+//     MIRIFLAGS="-Zmiri-disable-stacked-borrows -Zmiri-permissive-provenance -Zmiri-ignore-leaks" \
+//         cargo +nightly miri test -p ziffer-tensor --lib -- team::tests::shares shared::tests::beyond
 
 mod activation;
 pub mod batch_norm;
@@ -38,6 +52,7 @@ mod compiled;
 mod destination;
 mod elementary;
 mod fma;
+pub mod interpolate;
 #[allow(unsafe_code, reason = "functions are compiled for instruction sets and called after a check")]
 mod isa;
 pub mod matmul;
@@ -52,6 +67,9 @@ mod scalar;
 mod scratch;
 #[allow(unsafe_code, reason = "its two accessors are unsafe to call")]
 pub mod shared;
+#[cfg(test)]
+#[allow(unsafe_code, reason = "it uses the unsafe accessors")]
+mod sharing;
 pub mod softmax;
 pub mod team;
 #[allow(unsafe_code, reason = "the inner loop reads without bounds checks")]

@@ -10,6 +10,12 @@ use crate::isa::tests::with_each;
 use crate::random::{Purpose, Stream};
 use crate::{Activation, matmul, pixels, update};
 
+/// Whether there is a ReLU, the shares of nonzero pixels, and the decays of the parameters that each check tries. For Miri, which
+/// is a thousand times slower, only those that differ in unsafe code.
+const RELU: &[bool] = if cfg!(miri) { &[true] } else { &[false, true] };
+const SHARES: &[f64] = if cfg!(miri) { &[0.2, 0.9] } else { &[0.0, 0.2, 0.9] };
+const DECAYS: &[f32] = if cfg!(miri) { &[0.01] } else { &[0.0, 0.01] };
+
 /// y = f(x W + b) as it is written, the sum of each result in the order of the inputs, rounded once a step.
 fn plain_affine(x: &Array2<f32>, kernel: &Array2<f32>, bias: &Array1<f32>, relu: bool) -> Array2<f32> {
     Array2::from_shape_fn((x.nrows(), kernel.ncols()), |(b, o)| {
@@ -75,7 +81,7 @@ fn check(seed: u64, batch: usize, inputs: usize, outputs: usize) {
         random(&mut stream, batch, outputs),
     );
     let bias = random(&mut stream, 1, outputs).remove_axis(Axis(0));
-    for relu in [false, true] {
+    for &relu in RELU {
         let activation = if relu { Activation::Relu } else { Activation::Linear };
         let expected = bits(&plain_affine(&x, &kernel, &bias, relu));
         for (set, y) in with_each(|| {
@@ -105,7 +111,7 @@ fn check(seed: u64, batch: usize, inputs: usize, outputs: usize) {
     check_moved(&mut stream, &x, &d, |rows, d, parameters| {
         matmul::serial::matmul_tn_adam(x.view(), d, rows, parameters);
     });
-    for share in [0.0, 0.2, 0.9] {
+    for &share in SHARES {
         let bytes = random_pixels(&mut stream, batch, inputs, share);
         let real = bytes.map(|&p| f32::from(p) / 255.0);
         let expected = bits(&plain_affine(&real, &kernel, &bias, true));
@@ -153,7 +159,7 @@ fn check_moved(
 ) {
     let (inputs, outputs) = (x.ncols(), d.ncols());
     let (rows, columns) = (inputs / 4..inputs, 0..outputs.div_ceil(2));
-    for decay in [0.0, 0.01] {
+    for &decay in DECAYS {
         let step = update::Adam {
             alpha: 0.01,
             one_minus_beta_1: 0.1,
@@ -204,7 +210,29 @@ fn check_moved(
     }
 }
 
+/// Most of what is unsafe, in as few numbers as will do, for Miri: rows that are two tiles and a rest, so that the first tile
+/// copies for the others; whole vectors and parts of one.
 #[test]
+fn a_small_size() {
+    check(8, 9, 2, 18);
+}
+
+#[test]
+fn more_samples_than_a_mask_has_bits() {
+    let mut bytes = Array2::zeros((130, 2));
+    for (sample, pixel) in [(3, 0), (64, 0), (129, 1)] {
+        bytes[[sample, pixel]] = 255;
+    }
+    let d = Array2::from_shape_fn((130, 17), |(sample, _)| sample as f32);
+    let expected = Array2::from_shape_fn((2, 17), |(pixel, _)| [67.0, 129.0][pixel]);
+    for (set, c) in with_each(|| collect(2, 17, |sink| pixels::matmul_tn(bytes.view(), d.view(), 0..2, sink)))
+    {
+        assert_eq!(c, expected, "{set:?}");
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes Miri an hour; the small size is there for it")]
 fn awkward_sizes() {
     for &batch in &[1, 2, 5, 16, 33] {
         for &inputs in &[1, 7, 32, 50] {
@@ -216,6 +244,7 @@ fn awkward_sizes() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes Miri hours, and rayon's threads")]
 fn the_tutorial_and_what_is_large_enough_for_threads() {
     check(2, 32, 784, 128);
     check(3, 16, 128, 64);
@@ -272,6 +301,7 @@ fn no_rows_of_parameters() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes Miri a minute, and copies by safe code alone")]
 fn views_in_any_order() {
     let mut stream = Stream::new(5, Purpose::Other(0), 0);
     let (x, kernel) = (random(&mut stream, 9, 20), random(&mut stream, 20, 18));
@@ -297,6 +327,7 @@ fn nan_and_infinity_pass_through() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
+    #[cfg_attr(miri, ignore = "takes Miri an hour; the small size is there for it")]
     fn any_sizes(seed: u64, batch in 1_usize..70, inputs in 1_usize..90, outputs in 1_usize..90) {
         check(seed, batch, inputs, outputs);
     }

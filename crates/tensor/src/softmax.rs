@@ -198,6 +198,7 @@ mod tests {
     proptest! {
     #![proptest_config(ProptestConfig { cases: 256, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
+        #[cfg_attr(miri, ignore = "takes Miri minutes, and nothing is unsafe")]
         fn follows_the_definition(z in prop::collection::vec(-30.0_f32..30.0, 1..40), label: prop::sample::Index) {
             let label = label.index(z.len());
             let expected = plain(&z);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::ElementType;
-use crate::error::{reason, shape_text};
+use crate::error::shape_text;
 
 /// Bytes that are not an IDX file, whatever file or stream they came from.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -80,13 +80,13 @@ pub(crate) fn magic_hint(found: [u8; 2]) -> &'static str {
     }
 }
 
-/// An IDX file that cannot be read or written. Every message is one line, names the file, and is complete: it
-/// includes the operating system's reason, which [`source`](std::error::Error::source) gives as well.
+/// An IDX file that cannot be read or written. Every message is one line and names the file. It leaves out the operating
+/// system's reason, which [`source`](std::error::Error::source) gives: print the chain of sources, joined by `: `.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum IdxError {
     /// The operating system refused.
-    #[error("cannot {action} {}: {}", .path.display(), reason(.source))]
+    #[error("cannot {action} {}", .path.display())]
     Io {
         /// What was tried: `open`, `read`, `map`, `look at`, `write`.
         action: &'static str,

@@ -66,9 +66,16 @@ pub(crate) fn mnist_mirror() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/mnist")
 }
 
-/// An error's message, held to the house rules: one line, no full stop, no capital at the start of a sentence.
+/// The messages of an error and its causes as a program prints them, joined by colons. Held to the house rules: one line,
+/// no full stop, and no message that says its cause, which would be printed twice.
 pub(crate) fn line(error: impl std::error::Error) -> String {
-    let text = error.to_string();
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        assert!(!text.contains(&error.to_string()), "{text}: {error}");
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
     assert!(!text.contains('\n') && !text.ends_with('.'), "{text}");
     text
 }

@@ -53,14 +53,14 @@ struct More {
 #[non_exhaustive]
 pub enum StateError {
     /// Not a safetensors file, or not a whole one.
-    #[error("not a whole safetensors file: {}", OneLine(.0))]
-    Damaged(#[from] safetensors::SafeTensorError),
+    #[error("not a whole safetensors file")]
+    Damaged(#[source] OneLine<safetensors::SafeTensorError>),
     /// A safetensors file of another kind.
     #[error("no \"{TRAINING}\" in its metadata: it is not a training's state")]
     NotAState,
     /// The metadata cannot be understood.
-    #[error("the \"{TRAINING}\" in its metadata is wrong: {}", OneLine(.0))]
-    Metadata(#[from] serde_json::Error),
+    #[error("the \"{TRAINING}\" in its metadata is wrong")]
+    Metadata(#[source] OneLine<serde_json::Error>),
     /// The digest is not that of the content.
     #[error("it is damaged: its content has another digest than it says")]
     Digest,
@@ -85,10 +85,12 @@ impl<'a> State<'a> {
     /// # Errors
     /// If it is anything else, or damaged in any byte that counts.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, StateError> {
-        let tensors = SafeTensors::deserialize(bytes)?;
-        let (_, header) = SafeTensors::read_metadata(bytes)?;
+        let damaged = |error| StateError::Damaged(OneLine(error));
+        let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
         let text = header.metadata().as_ref().and_then(|entries| entries.get(TRAINING));
-        let metadata: Metadata = serde_json::from_str(text.ok_or(StateError::NotAState)?)?;
+        let metadata: Metadata = serde_json::from_str(text.ok_or(StateError::NotAState)?)
+            .map_err(|error| StateError::Metadata(OneLine(error)))?;
         let mut named: Vec<_> = tensors.tensors();
         named.sort_by(|a, b| a.0.cmp(&b.0));
         let contents = named.iter().map(|(name, tensor)| (name.as_str(), tensor));

@@ -128,7 +128,7 @@ mod tests {
     use proptest::test_runner::RngSeed;
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 256, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 8 } else { 256 }, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn a_bit_for_each_byte(bytes in prop::array::uniform16(prop_oneof![Just(0_u8), any::<u8>()])) {
             let expected = (0..16).fold(0, |mask, i| mask | u16::from(bytes[i] != 0) << i);
