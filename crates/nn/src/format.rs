@@ -414,7 +414,11 @@ mod tests {
             (r#"{"input_shape":[-1],"layers":[]}"#, "input_shape"),
             (r#"{"input_shape":[18446744073709551615, 2],"layers":[]}"#, "too large"),
             (r#"{"input_shape":[2],"layers":[{"class_name":"Conv2D"}]}"#, "Conv2D"),
-            (r#"{"input_shape":[2],"layers":[{"class_name":"Dense","config":{"units":2}}]}"#, "activation"),
+            (r#"{"input_shape":[2],"layers":[{"class_name":"Dense","config":{}}]}"#, "no units"),
+            (
+                r#"{"input_shape":[2],"layers":[{"class_name":"Dense","config":{"units":2,"activation":7}}]}"#,
+                "activation is 7, expected the name of an activation",
+            ),
             (
                 r#"{"input_shape":[2],"layers":[{"class_name":"Dense","config":{"units":2,"activation":"gelu"}}]}"#,
                 "gelu",

@@ -174,7 +174,7 @@ impl<T: Scalar> Passes<T> {
                 if l == 0 { x.reborrow() } else { Input::Real(matrix(&self.from[..samples * width], width)) };
             width = slot.outputs();
             self.to.resize(samples * width, T::zero());
-            self.scratch.resize(slot.layer.scratch(), T::zero());
+            self.scratch.resize(slot.scratch, T::zero());
             let mut context = Context::new(Mode::Inference, 0, &mut [], &mut self.scratch);
             context.output = if l + 1 == layers.len() { last } else { Output::Activated };
             context.batch_rows = samples;

@@ -73,7 +73,8 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
         false
     }
 
-    /// What a training step may share out among threads in `forward` and `backward`. By default rows.
+    /// What a training step may share out among threads in `forward` and `backward`. By default rows. Asked once, when the
+    /// model is built, as are [`saved`](Self::saved) and [`scratch`](Self::scratch).
     fn sharing(&self) -> Sharing {
         Sharing::Rows
     }

@@ -7,7 +7,7 @@ use ndarray::{ArrayView, ArrayViewD, IxDyn};
 use sha2::{Digest, Sha256};
 use ziffer_tensor::{Buffer, NoMemory, Scalar};
 
-use crate::layer::{InputType, Layer, Mode, WeightSpec, Weights};
+use crate::layer::{InputType, Layer, Mode, Sharing, WeightSpec, Weights};
 
 /// A built network: layers that fit together, and their weights in one block of memory.
 ///
@@ -27,6 +27,11 @@ pub struct Model<T: Scalar = f32> {
 pub(crate) struct LayerSlot<T: Scalar> {
     pub(crate) name: String,
     pub(crate) layer: Arc<dyn Layer<T>>,
+    /// What can be shared out among threads, how many numbers are kept for each row or channel, and how many a call works
+    /// with. A layer is asked once: who writes where in a step depends on the answers.
+    pub(crate) sharing: Sharing,
+    pub(crate) saved: usize,
+    pub(crate) scratch: usize,
     /// The place among all layers of the model.
     pub(crate) index: u32,
     /// Whether the optimizer updates its trainable weights.
@@ -348,7 +353,7 @@ impl<T: Scalar> Model<T> {
 /// Of `layers` those that compute something.
 ///
 /// Pixels reach the first of these as they are. One Rescaling that makes p / 255 of them is left out, since that is what
-/// pixels stand for; where another Rescaling follows at once, it is not.
+/// pixels stand for; where another Rescaling follows at once, or no layer that computes, it is not.
 fn computing<T: Scalar>(layers: &[LayerSlot<T>], mode: Mode, input: InputType) -> Vec<&LayerSlot<T>> {
     let mut found: Vec<&LayerSlot<T>> = Vec::new();
     let mut rescaling = None;
@@ -366,6 +371,10 @@ fn computing<T: Scalar>(layers: &[LayerSlot<T>], mode: Mode, input: InputType) -
                 None => rescaling = Some(slot),
             }
         }
+    }
+    if found.is_empty() {
+        // Nothing takes pixels for p / 255.
+        found.extend(rescaling);
     }
     found
 }

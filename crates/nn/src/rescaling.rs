@@ -117,3 +117,20 @@ impl<T: Scalar> Layer<T> for Rescaling {
         Ok(graph.node("Add", &[&scaled, &offset], &layer.value("rescaled")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Sequential;
+    use ndarray::arr2;
+
+    /// Where no other layer takes pixels for pixel / 255, it makes that of them.
+    #[test]
+    fn pixels_are_divided_though_nothing_follows() {
+        let divided = arr2(&[[0.0, 51.0 / 255.0], [1.0, 1.0 / 255.0]]);
+        for dropout in [None, Some(0.5)] {
+            let stack = Sequential::new([2]).rescaling(1.0 / 255.0, 0.0);
+            let model = dropout.into_iter().fold(stack, Sequential::dropout).build(0).unwrap();
+            assert_eq!(model.predict(arr2(&[[0_u8, 51], [255, 1]]).view()), divided);
+        }
+    }
+}

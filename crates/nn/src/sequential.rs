@@ -150,7 +150,9 @@ impl<T: Scalar> Sequential<T> {
             let misfit = |problem| BuildError::Layer { layer: name.clone(), problem };
             let output_shape = layer.build(&shape).map_err(misfit)?;
             let specs = layer.weights();
-            check_sharing(layer.sharing(), &shape, &output_shape, &specs).map_err(misfit)?;
+            let (sharing, saved, scratch) = (layer.sharing(), layer.saved(), layer.scratch());
+            check_output(&shape, &output_shape).map_err(misfit)?;
+            check_sharing(sharing, &shape, &output_shape, &specs).map_err(misfit)?;
             shape = output_shape;
             let sizes = specs.iter().map(|spec: &WeightSpec| {
                 spec.shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size))
@@ -167,6 +169,9 @@ impl<T: Scalar> Sequential<T> {
             placed.push(LayerSlot {
                 name,
                 layer,
+                sharing,
+                saved,
+                scratch,
                 index,
                 trainable: true,
                 output_shape,
@@ -190,6 +195,16 @@ pub(crate) fn begins_with_rescaling<T: Scalar>(layers: &[LayerSlot<T>]) -> bool 
             || !slot.layer.is_identity(Mode::Training, InputType::Real)
     });
     first.is_some_and(|slot| slot.layer.class_name() == crate::rescaling::CLASS)
+}
+
+/// Checks that a layer has outputs, as many as can be counted.
+fn check_output(input_shape: &[usize], shape: &[usize]) -> Result<(), LayerError> {
+    match shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size)) {
+        // An input without numbers is told as what it is.
+        Some(0) if !input_shape.contains(&0) => Err(format!("its output of shape {shape:?} is empty").into()),
+        Some(_) => Ok(()),
+        None => Err(format!("its output of shape {shape:?} is too large").into()),
+    }
 }
 
 /// Checks that a layer's shapes are what its sharing needs.

@@ -435,7 +435,6 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
             loss,
             samples,
             features,
-            saved: layers.iter().map(|slot| slot.layer.saved()).collect(),
             x: [Shared::new(even), Shared::new(odd)],
             weights: Shared::new(weights),
             state: self.state.iter_mut().map(|state| Shared::new(state)).collect(),

@@ -57,22 +57,6 @@ proptest! {
     }
 
     #[test]
-    fn stacks_that_meet_inside_of_a_step(
-        units in prop::collection::vec(1_usize..40, 1..4), inputs in 1_usize..16, batch in 2_usize..6, seed: u64,
-    ) {
-        let mut stack = Sequential::<f64>::with_input([inputs]);
-        for units in units {
-            stack = stack.dense(units, Activation::Tanh).batch_normalization().dropout(0.3);
-        }
-        let mut model = stack.dense(3, Activation::Softmax).build(seed).unwrap();
-        let mut stream = Stream::new(seed, Purpose::Other(0), 0);
-        let x = normal(&mut stream, batch, inputs);
-        let labels: Vec<usize> = (0..batch).map(|i| i % 3).collect();
-        let loss = SparseCategoricalCrossentropy::default();
-        passes(GradCheck::default().model(&mut model, &loss, &WithClasses::new(x.view(), &labels)))?;
-    }
-
-    #[test]
     fn flatten(rows in 1_usize..5, columns in 1_usize..5, batch in 1_usize..4, seed: u64) {
         // As a layer of its own it is an identity and has no weights; in a stack it changes nothing.
         let mut stream = Stream::new(seed, Purpose::Other(0), 0);
@@ -165,6 +149,27 @@ proptest! {
     }
 }
 
+proptest! {
+    // Fewer: each has thousands of weights.
+    #![proptest_config(ProptestConfig { cases: 8, rng_seed: RngSeed::Fixed(2), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn stacks_that_meet_inside_of_a_step(
+        units in prop::collection::vec(1_usize..40, 1..4), inputs in 1_usize..16, batch in 2_usize..6, seed: u64,
+    ) {
+        let mut stack = Sequential::<f64>::with_input([inputs]);
+        for units in units {
+            stack = stack.dense(units, Activation::Tanh).batch_normalization().dropout(0.3);
+        }
+        let mut model = stack.dense(3, Activation::Softmax).build(seed).unwrap();
+        let mut stream = Stream::new(seed, Purpose::Other(0), 0);
+        let x = normal(&mut stream, batch, inputs);
+        let labels: Vec<usize> = (0..batch).map(|i| i % 3).collect();
+        let loss = SparseCategoricalCrossentropy::default();
+        passes(GradCheck::default().model(&mut model, &loss, &WithClasses::new(x.view(), &labels)))?;
+    }
+}
+
 /// Dense, but for one thing that is wrong.
 #[derive(Clone, Debug)]
 struct Wrong(Dense, Mistake);
@@ -218,6 +223,10 @@ impl Layer<f64> for Wrong {
         mut d_x: Option<ArrayViewMut2<'_, f64>>,
     ) {
         self.0.backward(context, weights, x, y, d.view_mut(), d_x.as_mut().map(|d_x| d_x.view_mut()));
+        // A thread may have no rows.
+        if context.first_row() > 0 || d.is_empty() {
+            return;
+        }
         if let (Mistake::InputGradient, Some(mut d_x)) = (self.1, d_x) {
             d_x[[0, 0]] *= 1.001;
         }

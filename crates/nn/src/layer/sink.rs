@@ -187,6 +187,8 @@ impl<'a, T: Scalar> GradientSink<'a, T> {
     /// # Panics
     /// If not.
     pub(crate) fn finish(self) {
+        // Fewer are left where a layer has caught a panic of the layer that it holds.
+        assert_eq!(self.progress.next.len(), self.specs.len(), "weights whose gradient is accounted for");
         for ((spec, owned), next) in self.specs.iter().zip(self.owned).zip(&self.progress.next) {
             assert!(
                 !spec.trainable || *next == owned.end,

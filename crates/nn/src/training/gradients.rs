@@ -52,7 +52,8 @@ impl<T: Scalar> Gradients<T> {
 
     /// The Euclidean norm of all gradients together. Its bits do not depend on threads.
     pub fn global_norm(&self) -> f64 {
-        self.places().map(|(.., range)| squares(&self.block[range])).sum::<f64>().sqrt()
+        // Piece after piece, whatever weight they belong to, as a step adds them up.
+        self.places().flat_map(|(.., range)| squares(&self.block[range])).sum::<f64>().sqrt()
     }
 
     /// Bounds the gradients, as the setting of an optimizer does.
@@ -64,7 +65,7 @@ impl<T: Scalar> Gradients<T> {
             match clip {
                 Clip::Value(bound) => clip_value(g, bound),
                 Clip::Norm(_) => {
-                    let norm = squares(g).sqrt();
+                    let norm = squares(g).sum::<f64>().sqrt();
                     scale(g, clip.factor(norm));
                 }
                 Clip::GlobalNorm(_) => scale(g, clip.factor(global)),
@@ -92,10 +93,9 @@ impl<T: Scalar> Gradients<T> {
     }
 }
 
-/// The sum of the squares, piece by piece, as a step adds them up.
-fn squares<T: Scalar>(g: &[T]) -> f64 {
-    let of_piece = |piece: &[T]| piece.iter().map(|g| g.to_f64() * g.to_f64()).sum::<f64>();
-    g.chunks(PIECE).map(of_piece).sum()
+/// The sum of the squares of each piece.
+fn squares<T: Scalar>(g: &[T]) -> impl Iterator<Item = f64> {
+    g.chunks(PIECE).map(|piece| piece.iter().map(|g| g.to_f64() * g.to_f64()).sum())
 }
 
 /// Multiplies by a factor, unless it is 1.

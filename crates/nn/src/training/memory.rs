@@ -54,7 +54,7 @@ impl<T: Scalar> Buffers<T> {
         // Of rows, or of channels, of which there may be more.
         let saved = |slot: &&LayerSlot<T>| {
             let channels = slot.output_shape.last().copied().unwrap_or(1);
-            Buffer::try_zeros(batch_size.max(channels).saturating_mul(slot.layer.saved()))
+            Buffer::try_zeros(batch_size.max(channels).saturating_mul(slot.saved))
         };
         Ok(Self {
             layers: layers.iter().map(|slot| slot.index).collect(),

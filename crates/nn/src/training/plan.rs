@@ -117,7 +117,7 @@ impl Plan {
             Some(stage) if stage.share == share => stage.tasks.push(task),
             _ => stages.push(Stage { share, tasks: vec![task], updates_only: false }),
         };
-        let of_layer = |l: usize, slot: &LayerSlot<T>| match slot.layer.sharing() {
+        let of_layer = |l: usize, slot: &LayerSlot<T>| match slot.sharing {
             Sharing::Channels if slot.trainable => Share::Channels(l),
             _ => Share::Rows,
         };
@@ -157,7 +157,11 @@ impl Plan {
             match stages.iter_mut().find(|stage| stage.share == Share::Weights) {
                 Some(stage) => stage.tasks.push(Task::Fill),
                 None => {
-                    stages.push(Stage { share: Share::Weights, tasks: vec![Task::Fill], updates_only: false })
+                    stages.push(Stage {
+                        share: Share::Weights,
+                        tasks: vec![Task::Fill],
+                        updates_only: false,
+                    });
                 }
             }
         }

@@ -24,10 +24,10 @@ pub(super) fn is_worth_it<T: Scalar>(
     let lines = first.outputs().div_ceil(ALIGNMENT);
     let weights: usize = first.ranges.iter().map(Range::len).sum();
     let bytes = weights / threads.max(1) * (1 + states) * size_of::<T>();
-    first.layer.sharing() == Sharing::RowsOrOutputs
+    first.sharing == Sharing::RowsOrOutputs
         && input == InputType::Pixels
         && first.trainable
-        && first.layer.saved() == 0
+        && first.saved == 0
         && layers.len() > 1
         && threads > 1
         && lines >= threads

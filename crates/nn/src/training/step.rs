@@ -79,8 +79,6 @@ pub(super) struct Step<'a, T: Scalar, O, L, S: Samples<T>> {
     pub(super) loss: &'a L,
     pub(super) samples: &'a S,
     pub(super) features: usize,
-    /// How many numbers each layer saves for a row or channel: asked once, since the threads' shares depend on it.
-    pub(super) saved: Vec<usize>,
     /// Two batches by turns: one that is used, and one that is written.
     pub(super) x: [Shared<'a, S::Value>; 2],
     pub(super) weights: Shared<'a, T>,
@@ -165,13 +163,7 @@ where
                 continue;
             }
             if stage.share == Share::Weights && result.is_none() {
-                // Every thread adds up the same losses in the same order, so all of them come to the same decision.
-                let of_batch = self.result(batch.samples.len());
-                if !of_batch.loss_sum.is_finite() {
-                    outcome.not_finite = Some(of_batch.loss());
-                    return std::ops::ControlFlow::Break(());
-                }
-                result = Some(of_batch);
+                result = Some(self.finite_result(batch, outcome)?);
                 if member.index() == 0 && self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                     // The others look at it after a barrier that follows, and before the next step's first barrier.
                     self.time_is_up.store(true, Ordering::Relaxed);
@@ -184,9 +176,12 @@ where
             member.wait();
             outcome.profiler.end(Section::Barrier { stage: number });
         }
+        // A step whose gradients are returned, of a model that has none, has no stage of weights; all have met since the loss.
+        let result = match result {
+            Some(result) => result,
+            None => self.finite_result(batch, outcome)?,
+        };
         outcome.updates += u64::from(batch.is_update);
-        // A step whose gradients are returned has no stage after that for the result's sake; all have met since the loss.
-        let result = result.unwrap_or_else(|| self.result(batch.samples.len()));
         if member.index() == 0 {
             outcome.results.push(result);
         }
@@ -194,6 +189,21 @@ where
             return std::ops::ControlFlow::Break(());
         }
         std::ops::ControlFlow::Continue(())
+    }
+
+    /// The result of a batch; without a finite loss there is no step. Every thread adds up the same losses in the same order,
+    /// so all of them come to the same decision.
+    fn finite_result<P>(
+        &self,
+        batch: &Batch<'_>,
+        outcome: &mut Outcome<P>,
+    ) -> std::ops::ControlFlow<(), StepResult> {
+        let result = self.result(batch.samples.len());
+        if result.loss_sum.is_finite() {
+            return std::ops::ControlFlow::Continue(result);
+        }
+        outcome.not_finite = Some(result.loss());
+        std::ops::ControlFlow::Break(())
     }
 
     /// What belongs to this thread.
@@ -217,7 +227,7 @@ where
             // the first batch are written, where all threads have their copies.
             unsafe { Shard::copied(self.layers[0], outputs, &self.weights, &self.state) }
         });
-        let scratch = self.layers.iter().map(|slot| slot.layer.scratch()).max().unwrap_or(0);
+        let scratch = self.layers.iter().map(|slot| slot.scratch).max().unwrap_or(0);
         Worker { shard, owned, placed, progress: Progress::default(), scratch: Buffer::zeros(scratch) }
     }
 
@@ -280,6 +290,14 @@ where
         matrix(x, self.features)
     }
 
+    /// Samples as the first layer takes them.
+    fn samples_as_input<'x>(&self, x: ArrayView2<'x, S::Value>) -> Input<'x, T> {
+        let expected = x.dim();
+        let input = S::Value::input(x);
+        assert_eq!(input.dim(), expected, "the shape of what Feature::input makes of samples");
+        input
+    }
+
     /// What layer `l` is told, for rows from `first_row` on; `channels` is how many of them a layer that shares out channels
     /// has here.
     fn context<'c>(
@@ -292,7 +310,7 @@ where
     ) -> Context<'c, T> {
         let slot = self.layers[l];
         let mode = slot.mode(Mode::Training);
-        let numbers = self.saved[l];
+        let numbers = self.layers[l].saved;
         let part = channels.unwrap_or(rows.clone());
         let saved: &mut [T] = if mode == Mode::Training {
             // SAFETY: own rows, or own channels of this layer: of each as many numbers.
@@ -309,14 +327,14 @@ where
             first_row: rows.start,
             batch_rows: batch.samples.len(),
             saved,
-            scratch: &mut scratch[..slot.layer.scratch()],
+            scratch: &mut scratch[..slot.scratch],
         }
     }
 
     /// What goes into layer `l`, for these rows: the samples, or what the layer below put out.
     fn input(&self, batch: &Batch<'_>, l: usize, rows: Range<usize>) -> Input<'_, T> {
         match l.checked_sub(1) {
-            None => S::Value::input(self.x(batch).slice_move(s![rows, ..])),
+            None => self.samples_as_input(self.x(batch).slice_move(s![rows, ..])),
             Some(below) => {
                 let width = self.layers[below].outputs();
                 // SAFETY: own rows, of a layer below the one that is being written; or all rows, written in an earlier stage.
@@ -330,7 +348,7 @@ where
     fn input_channels(&self, batch: &Batch<'_>, l: usize, channels: Range<usize>) -> Input<'_, T> {
         let count = self.channels(l);
         match l.checked_sub(1) {
-            None => S::Value::input(self.x(batch)).channels(count, channels),
+            None => self.samples_as_input(self.x(batch)).channels(count, channels),
             Some(below) => Input::Real(self.columns(&self.memory.outputs[below], batch, l, channels)),
         }
     }
@@ -389,7 +407,7 @@ where
                 let shard = worker.shard.as_ref().expect("a shard of the first layer");
                 let outputs = shard.outputs.clone();
                 let mut context = self.context(&mut worker.scratch, batch, l, 0..samples, Some(0..0));
-                let x = S::Value::input(self.x(batch));
+                let x = self.samples_as_input(self.x(batch));
                 // SAFETY: own columns of the first layer's outputs; nobody reads any.
                 let y = unsafe {
                     self.memory.outputs[l].matrix_mut(0..samples * width, width, 0..samples, outputs)
@@ -456,7 +474,7 @@ where
             // SAFETY: as above.
             matrix_mut(unsafe { self.memory.gradients[below].get_mut(range(width)) }, width)
         });
-        if slot.layer.sharing() == Sharing::Channels {
+        if slot.sharing == Sharing::Channels {
             let channels = self.channels(l);
             let wide = |d: ArrayViewMut2<'_, T>| -> (usize, usize) { (d.len() / channels, channels) };
             let shape = (y.len() / channels, channels);
@@ -533,7 +551,7 @@ where
             let d = unsafe {
                 self.memory.gradients[0].matrix(0..samples * width, width, 0..samples, outputs.clone())
             };
-            slot.layer.gradient(S::Value::input(self.x(batch)), d, &[], &mut sink);
+            slot.layer.gradient(self.samples_as_input(self.x(batch)), d, &[], &mut sink);
             sink.finish();
             return;
         }
@@ -562,9 +580,9 @@ where
         target: &mut dyn crate::layer::GradientTarget<T>,
     ) {
         let slot = self.layers[l];
-        let (samples, width, numbers) = (batch.samples.len(), slot.outputs(), self.saved[l]);
+        let (samples, width, numbers) = (batch.samples.len(), slot.outputs(), self.layers[l].saved);
         let mut sink = GradientSink::new(&slot.specs, owned, progress, target);
-        if slot.layer.sharing() == Sharing::Channels {
+        if slot.sharing == Sharing::Channels {
             let channels = owned.first().cloned().unwrap_or(0..0);
             let x = self.input_channels(batch, l, channels.clone());
             let d = self.columns(&self.memory.gradients[l], batch, l, channels.clone());
@@ -693,7 +711,7 @@ pub(crate) fn rows_for<'x, 'y, T: Scalar>(
     x: Input<'x, T>,
     y: ArrayViewMut2<'y, T>,
 ) -> (Input<'x, T>, ArrayViewMut2<'y, T>) {
-    if slot.layer.sharing() != Sharing::Channels {
+    if slot.sharing != Sharing::Channels {
         return (x, y);
     }
     let channels = slot.output_shape.last().copied().unwrap_or(1);
