@@ -25,22 +25,48 @@ use crate::onnx;
 /// Weights, each \[C\]: gamma (starts at 1), beta (0), and not trainable moving_mean (0), moving_variance (1).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNormalization {
-    /// How much of the moving averages is kept in a step.
-    pub momentum: f64,
-    /// Added to the variance.
-    pub epsilon: f64,
-    /// Whether there is a beta.
-    pub center: bool,
-    /// Whether there is a gamma.
-    pub scale: bool,
+    momentum: f64,
+    epsilon: f64,
+    center: bool,
+    scale: bool,
     /// C, known once built.
-    #[doc(hidden)]
-    pub channels: usize,
+    channels: usize,
 }
 
 impl Default for BatchNormalization {
     fn default() -> Self {
         Self { momentum: 0.99, epsilon: 1e-3, center: true, scale: true, channels: 0 }
+    }
+}
+
+impl BatchNormalization {
+    /// A layer with the settings' defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets how much of the moving averages is kept in a step.
+    pub fn momentum(mut self, momentum: f64) -> Self {
+        self.momentum = momentum;
+        self
+    }
+
+    /// Sets what is added to the variance.
+    pub fn epsilon(mut self, epsilon: f64) -> Self {
+        self.epsilon = epsilon;
+        self
+    }
+
+    /// Sets whether there is a beta.
+    pub fn center(mut self, center: bool) -> Self {
+        self.center = center;
+        self
+    }
+
+    /// Sets whether there is a gamma.
+    pub fn scale(mut self, scale: bool) -> Self {
+        self.scale = scale;
+        self
     }
 }
 
@@ -67,20 +93,20 @@ impl<'a, T> Saved<'a, T> {
 
 impl BatchNormalization {
     /// The place of a weight among those that the layer has.
-    fn gamma(&self) -> Option<usize> {
+    fn gamma_index(&self) -> Option<usize> {
         self.scale.then_some(0)
     }
 
-    fn beta(&self) -> Option<usize> {
+    fn beta_index(&self) -> Option<usize> {
         self.center.then_some(usize::from(self.scale))
     }
 
-    fn moving_mean(&self) -> usize {
+    fn moving_mean_index(&self) -> usize {
         usize::from(self.scale) + usize::from(self.center)
     }
 
-    fn moving_variance(&self) -> usize {
-        self.moving_mean() + 1
+    fn moving_variance_index(&self) -> usize {
+        self.moving_mean_index() + 1
     }
 
     /// 1 / sqrt(variance + epsilon), by channel, into `inverse`.
@@ -163,13 +189,13 @@ impl<T: Scalar> Layer<T> for BatchNormalization {
             batch_norm::moments(x.view(), mean, variance);
             (mean, variance)
         } else {
-            (weights.slice(self.moving_mean()), weights.slice(self.moving_variance()))
+            (weights.slice(self.moving_mean_index()), weights.slice(self.moving_variance_index()))
         };
         self.inverse_deviation(variance, factor);
-        if let Some(gamma) = self.gamma() {
+        if let Some(gamma) = self.gamma_index() {
             factor.iter_mut().zip(weights.slice(gamma)).for_each(|(factor, &gamma)| *factor *= gamma);
         }
-        match self.beta() {
+        match self.beta_index() {
             Some(beta) => shift.copy_from_slice(weights.slice(beta)),
             None => shift.fill(T::zero()),
         }
@@ -194,13 +220,13 @@ impl<T: Scalar> Layer<T> for BatchNormalization {
         let (saved, scratch) = context.memory();
         let (inverse, rest) = scratch[..3 * channels].split_at_mut(channels);
         let (gamma, factor) = rest.split_at_mut(channels);
-        match self.gamma() {
+        match self.gamma_index() {
             Some(index) => gamma.copy_from_slice(weights.slice(index)),
             None => gamma.fill(T::one()),
         }
         if !is_training {
             if let Some(d_x) = d_x {
-                self.inverse_deviation(weights.slice(self.moving_variance()), inverse);
+                self.inverse_deviation(weights.slice(self.moving_variance_index()), inverse);
                 factor.iter_mut().zip(&*inverse).zip(&*gamma).for_each(|((f, &i), &g)| *f = i * g);
                 batch_norm::scale_columns(d.view(), factor, d_x);
             }
@@ -217,14 +243,15 @@ impl<T: Scalar> Layer<T> for BatchNormalization {
     fn gradient(&self, _: Input<'_, T>, _: ArrayView2<'_, T>, saved: &[T], sink: &mut GradientSink<'_, T>) {
         let channels = saved.len() / SAVED;
         let row = |number: usize| &saved[number * channels..][..channels];
-        if let Some(gamma) = self.gamma() {
+        if let Some(gamma) = self.gamma_index() {
             sink.push(gamma, row(2));
         }
-        if let Some(beta) = self.beta() {
+        if let Some(beta) = self.beta_index() {
             sink.push(beta, row(3));
         }
         let (kept, new) = (T::from_f64(self.momentum), T::from_f64(1.0 - self.momentum));
-        for (index, of_batch) in [(self.moving_mean(), row(0)), (self.moving_variance(), row(1))] {
+        for (index, of_batch) in [(self.moving_mean_index(), row(0)), (self.moving_variance_index(), row(1))]
+        {
             for (moving, &of_batch) in sink.non_trainable(index).iter_mut().zip(of_batch) {
                 *moving = *moving * kept + of_batch * new;
             }
@@ -238,16 +265,16 @@ impl<T: Scalar> Layer<T> for BatchNormalization {
         input: &str,
     ) -> Result<String, onnx::Unsupported> {
         let shape = [self.channels];
-        let gamma = match self.gamma() {
+        let gamma = match self.gamma_index() {
             Some(gamma) => graph.weight(layer, gamma),
             None => graph.constant(&layer.value("gamma"), &shape, &vec![1.0; self.channels]),
         };
-        let beta = match self.beta() {
+        let beta = match self.beta_index() {
             Some(beta) => graph.weight(layer, beta),
             None => graph.constant(&layer.value("beta"), &shape, &vec![0.0; self.channels]),
         };
-        let mean = graph.weight(layer, self.moving_mean());
-        let variance = graph.weight(layer, self.moving_variance());
+        let mean = graph.weight(layer, self.moving_mean_index());
+        let variance = graph.weight(layer, self.moving_variance_index());
         // Rows of samples: a channel a column, as ONNX's operator wants its second axis.
         let rows = graph.constant_i64(&layer.value("rows"), &[-1, self.channels as i64]);
         let by_channel = graph.node("Reshape", &[input, &rows], &layer.value("channels"));

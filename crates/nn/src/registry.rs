@@ -172,11 +172,9 @@ fn dense(config: &Config<'_>) -> Result<Dense, LayerError> {
 }
 
 fn batch_normalization(config: &Config<'_>) -> Result<BatchNormalization, LayerError> {
-    Ok(BatchNormalization {
-        momentum: config.number("momentum", Some(0.99))?,
-        epsilon: config.number("epsilon", Some(1e-3))?,
-        center: config.flag("center", true)?,
-        scale: config.flag("scale", true)?,
-        ..BatchNormalization::default()
-    })
+    Ok(BatchNormalization::new()
+        .momentum(config.number("momentum", Some(0.99))?)
+        .epsilon(config.number("epsilon", Some(1e-3))?)
+        .center(config.flag("center", true)?)
+        .scale(config.flag("scale", true)?))
 }

@@ -45,7 +45,7 @@ proptest! {
     fn batch_normalization(
         rows in 1_usize..4, channels in 1_usize..40, batch in 2_usize..6, center: bool, scale: bool, seed: u64,
     ) {
-        let layer = BatchNormalization { center, scale, epsilon: 0.1, ..BatchNormalization::default() };
+        let layer = BatchNormalization::new().center(center).scale(scale).epsilon(0.1);
         passes(GradCheck::default().layer(layer, &[rows, channels], batch, seed))?;
     }
 

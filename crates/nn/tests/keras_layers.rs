@@ -111,13 +111,11 @@ const PARTS: [&str; 4] = ["gamma", "beta", "moving_mean", "moving_variance"];
 
 /// A probe and the case's layer, with the case's weights.
 fn model(case: &Value, samples: usize, sample_shape: &[usize]) -> Model {
-    let layer = BatchNormalization {
-        momentum: case["momentum"].as_f64().unwrap(),
-        epsilon: case["epsilon"].as_f64().unwrap(),
-        center: case["center"].as_bool().unwrap(),
-        scale: case["scale"].as_bool().unwrap(),
-        ..BatchNormalization::default()
-    };
+    let layer = BatchNormalization::new()
+        .momentum(case["momentum"].as_f64().unwrap())
+        .epsilon(case["epsilon"].as_f64().unwrap())
+        .center(case["center"].as_bool().unwrap())
+        .scale(case["scale"].as_bool().unwrap());
     let stack = Sequential::new(sample_shape).add(Probe { samples, inputs: 0 }).add(layer);
     let mut model = stack.build(0).unwrap();
     let x = Array2::from_shape_vec((samples, model.inputs()), numbers(&case["x"])).unwrap();
