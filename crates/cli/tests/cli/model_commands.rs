@@ -174,6 +174,19 @@ fn models_that_are_not_there_are_refused_by_name() {
 }
 
 #[test]
+fn summary_prints_the_plan_of_a_step() {
+    let sandbox = Sandbox::new();
+    let printed =
+        |threads: &str| sandbox.succeed(&format!("summary tutorial --plan --threads {threads}")).stdout;
+    let two = printed("2");
+    assert!(two.starts_with("Model: ") && two.contains("Training step on 2 threads: 3 stages"), "{two}");
+    assert!(two.contains("outputs of dense  forward dense\n"), "{two}");
+    let one = printed("1");
+    assert!(one.contains("on 1 thread: 2 stages") && !one.contains("outputs of"), "{one}");
+    sandbox.refuse("summary tutorial --threads 2", &["--plan"]);
+}
+
+#[test]
 fn summary_prints_kerass_table() {
     let sandbox = trained();
     let tutorial = sandbox.succeed("summary tutorial").stdout;
