@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use ndarray::{ArrayView2, Ix2};
 use serde_json::Value;
 use ziffer_dataset::{Dataset, TrainTest};
@@ -10,7 +10,7 @@ use ziffer_nn::{Model, Staged};
 use ziffer_report::{Assessment, Fact, History, Report, Run, grouped};
 use ziffer_trainer::Evaluate as _;
 
-use crate::run_folder::{RunSummary, SUMMARY_FILE};
+use crate::run_folder::{RunSummary, SUMMARY_FILE, cannot_write};
 
 /// The page of a report.
 pub const REPORT_FILE: &str = "report.html";
@@ -39,8 +39,7 @@ impl Account {
         model: &Model,
         data: &TrainTest,
     ) -> anyhow::Result<Self> {
-        let assessment =
-            assess(model, &data.test).map_err(|error| anyhow!("{}: {error}", data.folder().display()))?;
+        let assessment = assess(model, &data.test).with_context(|| data.folder().display().to_string())?;
         let class_names = match data.name.class_names() {
             names if names.len() == model.outputs() => names.iter().map(|&name| name.to_owned()).collect(),
             _ => (0..model.outputs()).map(|class| class.to_string()).collect(),
@@ -63,7 +62,7 @@ impl Account {
         };
         // Only the history is still to be judged, which a file may have of any length.
         let fits = account.run()?.check();
-        fits.map_err(|error| anyhow!("{}: {error}", folder.join(SUMMARY_FILE).display()))?;
+        fits.with_context(|| folder.join(SUMMARY_FILE).display().to_string())?;
         Ok(account)
     }
 
@@ -100,14 +99,10 @@ impl Account {
         let mut staged = Vec::new();
         for (name, bytes) in report.files() {
             let path = folder.join(name);
-            staged.push((Staged::write(&path, bytes).map_err(cannot_write(&path))?, path));
+            staged.push((Staged::write(&path, bytes).with_context(|| cannot_write(&path))?, path));
         }
-        staged.into_iter().try_for_each(|(file, path)| file.publish().map_err(cannot_write(&path)))
+        staged.into_iter().try_for_each(|(file, path)| file.publish().with_context(|| cannot_write(&path)))
     }
-}
-
-pub(crate) fn cannot_write(path: &Path) -> impl Fn(std::io::Error) -> anyhow::Error {
-    move |error| anyhow!("{}: cannot write: {error}", path.display())
 }
 
 /// The folder's own name, which says more than how it was reached.

@@ -107,11 +107,11 @@ pub(crate) mod shuffle {
     }
 }
 
-/// A recipe that cannot be used.
+/// A recipe that cannot be used. The message does not repeat the cause, which [`source`](std::error::Error::source) gives.
 #[derive(Debug, thiserror::Error)]
 pub enum RecipeError {
     /// Neither a built-in name nor a file that can be read.
-    #[error("no recipe {}: not a built-in one (tutorial), and not a file that can be read: {source}", path.display())]
+    #[error("no recipe {}, expected a built-in one (tutorial) or a file: cannot read", path.display())]
     Unknown {
         /// What was asked for.
         path: PathBuf,

@@ -4,7 +4,7 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
 use ziffer_nn::{Model, Staged};
 use ziffer_trainer::{History, Shuffle};
@@ -83,7 +83,9 @@ pub(crate) fn prepare(folder: &Path, bytes: usize) -> anyhow::Result<File> {
         ensure!(!path.is_dir(), "{}: cannot write: it is a folder", path.display());
     }
     // Written, brought to the disk, and dropped.
-    Staged::write(folder.join(MODEL_FILE), &vec![0; bytes]).map(drop).map_err(cannot_write(folder))?;
+    Staged::write(folder.join(MODEL_FILE), &vec![0; bytes])
+        .map(drop)
+        .with_context(|| format!("{}: cannot write to the folder", folder.display()))?;
     Ok(lock)
 }
 
@@ -92,8 +94,9 @@ pub(crate) fn prepare(folder: &Path, bytes: usize) -> anyhow::Result<File> {
 /// `advice` says what to do.
 pub(crate) fn claim(folder: &Path, advice: &str) -> anyhow::Result<File> {
     std::fs::create_dir_all(folder)
-        .map_err(|error| anyhow!("{}: cannot make the folder: {error}", folder.display()))?;
-    let lock = File::open(folder).map_err(cannot_write(folder))?;
+        .with_context(|| format!("{}: cannot make the folder", folder.display()))?;
+    let cannot_write = || format!("{}: cannot write to the folder", folder.display());
+    let lock = File::open(folder).with_context(cannot_write)?;
     match lock.try_lock() {
         Err(TryLockError::WouldBlock) => {
             bail!("{}: another process is writing to this folder; {advice}", folder.display());
@@ -105,25 +108,22 @@ pub(crate) fn claim(folder: &Path, advice: &str) -> anyhow::Result<File> {
     Ok(lock)
 }
 
-fn cannot_write(folder: &Path) -> impl Fn(io::Error) -> anyhow::Error {
-    move |error| anyhow!("{}: cannot write to the folder: {error}", folder.display())
-}
-
 /// Writes both files: both are on the disk before either gets its name, so that a failure leaves an earlier run as it was.
 pub(crate) fn write(folder: &Path, model: &Model, summary: &RunSummary) -> anyhow::Result<()> {
     let mut text = serde_json::to_string_pretty(summary).context("the summary as JSON")?;
     text.push('\n');
-    let in_folder = |name: &str, outcome: io::Result<Staged>| {
-        outcome.map_err(|error| anyhow!("{}: cannot write: {error}", folder.join(name).display()))
-    };
-    let model = in_folder(MODEL_FILE, Staged::write(folder.join(MODEL_FILE), &model.to_safetensors()))?;
-    let summary = in_folder(SUMMARY_FILE, Staged::write(folder.join(SUMMARY_FILE), text.as_bytes()))?;
-    for (name, staged) in [(MODEL_FILE, model), (SUMMARY_FILE, summary)] {
-        staged
-            .publish()
-            .map_err(|error| anyhow!("{}: cannot write: {error}", folder.join(name).display()))?;
-    }
-    Ok(())
+    let [model_file, summary_file] = [MODEL_FILE, SUMMARY_FILE].map(|name| folder.join(name));
+    let staged_model =
+        Staged::write(&model_file, &model.to_safetensors()).with_context(|| cannot_write(&model_file))?;
+    let staged_summary =
+        Staged::write(&summary_file, text.as_bytes()).with_context(|| cannot_write(&summary_file))?;
+    staged_model.publish().with_context(|| cannot_write(&model_file))?;
+    staged_summary.publish().with_context(|| cannot_write(&summary_file))
+}
+
+/// What is said of a file that cannot be written, before the cause.
+pub(crate) fn cannot_write(path: &Path) -> String {
+    format!("{}: cannot write", path.display())
 }
 
 /// Whether two paths lead to one place that is there.

@@ -1,5 +1,6 @@
 //! From the command line to an exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted, and one line on standard error.
 
+use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -7,6 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 use ziffer_augment::AugmentError;
+use ziffer_nn::OneLine;
 use ziffer_tensor::InstructionSet;
 use ziffer_trainer::TrainError;
 
@@ -44,22 +46,35 @@ pub fn parse<P: Parser>() -> Result<P, ExitCode> {
 }
 
 /// The arguments, with `--flag -value` written as `--flag=-value`. Else clap takes a value that begins with a dash, a
-/// negative number say, for an argument of its own, and does not name the flag when it refuses it. Our only short flags are
-/// `-h` and `-V`.
+/// negative number say, for an argument of its own, and does not name the flag when it refuses it. What follows `--` is left as it
+/// is.
 fn with_values_joined(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut joined: Vec<OsString> = Vec::new();
-    for argument in arguments {
-        let bytes = argument.as_encoded_bytes();
-        let is_value = matches!(bytes, [b'-', second, ..] if !b"-hV".contains(second));
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        let ends_flags = argument == "--";
         match joined.last_mut() {
-            Some(flag) if is_value && is_flag(flag) => {
+            Some(flag) if is_value(&argument) && is_flag(flag) => {
                 flag.push("=");
                 flag.push(argument);
             }
             _ => joined.push(argument),
         }
+        if ends_flags {
+            joined.extend(arguments.by_ref());
+        }
     }
     joined
+}
+
+/// Whether an argument behind a flag is its value though it begins with a dash: neither a long flag nor `-h` and `-V`, the only
+/// short ones, alone or together.
+fn is_value(argument: &OsStr) -> bool {
+    match argument.as_encoded_bytes() {
+        [b'-', b'-', ..] => false,
+        [b'-', letters @ ..] => letters.iter().any(|letter| !b"hV".contains(letter)),
+        _ => false,
+    }
 }
 
 /// Whether it is a long flag without a value.
@@ -93,7 +108,7 @@ pub(crate) struct AlreadyTold;
 
 /// Standard output that cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("standard output: cannot write: {0}")]
+#[error("standard output: cannot write")]
 struct OutputError(#[source] io::Error);
 
 /// Prints a result to standard output.
@@ -119,28 +134,38 @@ pub(crate) fn whole_numbers(text: &str, what: &str, example: &str) -> Result<Vec
 /// The code to exit with after a command; an error is told in one line.
 pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
     let Err(error) = outcome else { return ExitCode::SUCCESS };
-    let closed = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-    };
-    if error.chain().any(closed) {
+    if error.downcast_ref().is_some_and(|OutputError(cause)| cause.kind() == io::ErrorKind::BrokenPipe) {
         // Whoever read our output has seen enough.
         return ExitCode::SUCCESS;
     }
     if let Some(TrainError::Interrupted { checkpoint, .. }) = error.downcast_ref() {
         let saved = checkpoint.as_ref().map(|path| format!(", saved in {}", path.display()));
-        complain(&format!("{error}{}; the same command with --resume goes on", saved.unwrap_or_default()));
+        let line = chain(&*error);
+        complain(&format!("{line}{}; the same command with --resume goes on", saved.unwrap_or_default()));
         return ExitCode::from(interrupt::EXIT_CODE);
     }
     if let Some(AugmentError::Interrupted { .. }) = error.downcast_ref() {
-        complain(&error.to_string());
+        complain(&chain(&*error));
         return ExitCode::from(interrupt::EXIT_CODE);
     }
     if error.is::<AlreadyTold>() {
         return ExitCode::FAILURE;
     }
-    // Each error's message is complete in itself.
-    complain(&format!("error: {error}"));
+    complain(&format!("error: {}", chain(&*error)));
     if error.is::<UsageError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+}
+
+/// An error and its causes, joined by ": ". Causes may be other crates' errors: a message that repeats another is left out, and one
+/// that quotes a file at length is cut.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut parts = vec![error.to_string()];
+    for cause in anyhow::Chain::new(error).skip(1) {
+        let part = OneLine(cause).to_string();
+        if !parts.contains(&part) {
+            parts.push(part);
+        }
+    }
+    parts.join(": ")
 }
 
 /// One line on standard error.
@@ -153,14 +178,59 @@ pub(crate) fn complain(line: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{one_line, with_values_joined};
+    use super::{chain, one_line, with_values_joined};
+
+    fn joined(line: &str) -> Vec<std::ffi::OsString> {
+        with_values_joined(line.split(' ').map(Into::into))
+    }
 
     #[test]
     fn values_with_a_dash_stay_with_their_flag() {
-        let joined = |line: &str| with_values_joined(line.split(' ').map(Into::into));
         assert_eq!(joined("z --rate -1e-3 -h"), ["z", "--rate=-1e-3", "-h"]);
-        assert_eq!(joined("z --rate --other -- -5"), ["z", "--rate", "--other", "--", "-5"]);
+        assert_eq!(joined("z --rate --other -5"), ["z", "--rate", "--other=-5"]);
         assert_eq!(joined("z --rate=1 -5 --help -V"), ["z", "--rate=1", "-5", "--help", "-V"]);
+        assert_eq!(joined("z --out -half --out -hV1"), ["z", "--out=-half", "--out=-hV1"]);
+        assert_eq!(joined("z --out - --rate -- -5"), ["z", "--out", "-", "--rate", "--", "-5"]);
+    }
+
+    #[test]
+    fn a_flag_without_its_value_takes_no_flag_for_it() {
+        for line in ["z --rate -h", "z --rate -V", "z --rate -hV", "z --rate --other", "z --rate"] {
+            assert_eq!(joined(line), line.split(' ').collect::<Vec<_>>(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_follows_two_dashes_stays_as_it_is() {
+        for line in ["z -- --rate -5", "z --json -- --rate -5 -- --rate -5", "z -- -- -5", "z --"] {
+            assert_eq!(joined(line), line.split(' ').collect::<Vec<_>>(), "{line}");
+        }
+        assert_eq!(joined("z --rate -5 -- --rate -5"), ["z", "--rate=-5", "--", "--rate", "-5"]);
+    }
+
+    /// An error, and what it comes from.
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Caused(String, #[source] Option<Box<Caused>>);
+
+    #[test]
+    fn causes_are_joined_and_none_is_said_twice() {
+        let caused = |line: &str| {
+            let parts = line.rsplit(": ");
+            parts.fold(None, |cause, part| Some(Box::new(Caused(part.to_owned(), cause)))).unwrap()
+        };
+        for (error, line) in [
+            ("a", "a"),
+            ("a: b: c", "a: b: c"),
+            // As rayon has it.
+            ("a: b: b", "a: b"),
+            ("a: b: a", "a: b"),
+            ("a: b\nc", "a: b\\nc"),
+        ] {
+            assert_eq!(chain(&*caused(error)), line, "{error:?}");
+        }
+        let long = format!("a: {}", "b".repeat(1000));
+        assert_eq!(chain(&*caused(&long)).len(), "a: ".len() + 299 + "...".len());
     }
 
     #[test]

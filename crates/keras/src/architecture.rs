@@ -42,10 +42,13 @@ impl Architecture {
     pub(crate) fn read(json: &[u8], place: &'static str) -> Result<Self, ImportError> {
         if json.len() > LONGEST {
             let problem = format!("{} bytes, expected no more than {LONGEST}", json.len());
-            return Err(ImportError::Json { place, problem });
+            return Err(ImportError::Json { place, problem, source: None });
         }
-        let value: Value = serde_json::from_slice(json)
-            .map_err(|error| ImportError::Json { place, problem: format!("not whole JSON: {error}") })?;
+        let value: Value = serde_json::from_slice(json).map_err(|error| ImportError::Json {
+            place,
+            problem: "not whole JSON".to_owned(),
+            source: Some(error),
+        })?;
         let mut architecture = Self { input_shape: built_shape(&value["config"]), ..Self::default() };
         for layer in chain::layers(&value)? {
             architecture.add(&layer).map_err(|problem| layer.error(problem))?;
@@ -159,7 +162,7 @@ fn built_shape(config: &Value) -> Option<Vec<usize>> {
 fn activation(value: &Value) -> Result<Activation, String> {
     match value {
         Value::Null => Ok(Activation::Linear),
-        Value::String(name) => shown(name).parse(),
+        Value::String(name) => shown(name).parse::<Activation>().map_err(|error| error.to_string()),
         // A function or a layer in the place of a name.
         Value::Object(object) => {
             let name = object.get("config").and_then(Value::as_str);

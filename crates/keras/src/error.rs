@@ -1,8 +1,11 @@
 //! What can be wrong with a file.
 
+use std::error::Error;
+
 use ziffer_nn::BuildError;
 
-/// A file that cannot be imported. The messages do not say which file: only the caller knows where the bytes are from.
+/// A file that cannot be imported. The message does not name the file: only the caller knows where the bytes are from. It does not
+/// repeat the cause, which [`source`](Error::source) gives.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// Neither of the two kinds of files.
@@ -11,8 +14,13 @@ pub enum ImportError {
     )]
     Unknown,
     /// An archive that is damaged, or has other entries.
-    #[error("as a .keras archive: {0}")]
-    Archive(String),
+    #[error("as a .keras archive: {problem}")]
+    Archive {
+        /// What was found.
+        problem: String,
+        /// What the decoder says.
+        source: Option<Box<dyn Error + Send + Sync>>,
+    },
     /// An HDF5 file that is damaged, or beyond what is read.
     #[error("as an HDF5 file: {0}")]
     Hdf5(String),
@@ -28,6 +36,8 @@ pub enum ImportError {
         place: &'static str,
         /// What is wrong.
         problem: String,
+        /// What the parser says.
+        source: Option<serde_json::Error>,
     },
     /// A network that is no stack of layers.
     #[error("the model {0}")]

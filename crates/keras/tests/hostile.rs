@@ -51,7 +51,7 @@ fn attack(bytes: &[u8], what: &str) -> Result<Imported, ImportError> {
     let outcome = outcome.unwrap_or_else(|_| panic!("{what}: a panic"));
     assert!(held <= TIMES * bytes.len() + BESIDE, "{what}: {held} bytes for a file of {}", bytes.len());
     if let Err(error) = &outcome {
-        let line = error.to_string();
+        let line = support::chain(error);
         assert!(line.len() < 400 && !line.contains('\n'), "{what}: {line}");
     }
     outcome

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use crate::file::{MAX_BYTES, MAX_FILE_BYTES, MAX_SIDE};
 
-/// An error of [`prepare`](crate::prepare) or [`prepare_file`](crate::prepare_file).
+/// An error of [`prepare`](crate::prepare) or [`prepare_file`](crate::prepare_file). The message does not repeat the cause, which
+/// [`source`](std::error::Error::source) gives.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PictureError {
     /// A file could not be prepared.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: cannot prepare the picture", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -19,7 +20,7 @@ pub enum PictureError {
         error: Box<PictureError>,
     },
     /// A file cannot be read.
-    #[error("cannot read: {0}")]
+    #[error("cannot read")]
     Read(#[source] io::Error),
     /// The path is a folder's.
     #[error("found a folder, expected a picture")]

@@ -3,6 +3,7 @@
 
 mod drawing;
 
+use std::error::Error;
 use std::fs;
 use std::io::Cursor;
 
@@ -22,9 +23,15 @@ fn files() -> [(&'static str, Vec<u8>); 3] {
     )
 }
 
+/// An error and its causes, joined by ": ".
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 /// What is refused is refused in one plain line.
 fn refused(bytes: &[u8]) -> String {
-    let line = prepare(bytes, [28, 28]).expect_err("a refusal").to_string();
+    let line = chain(&prepare(bytes, [28, 28]).expect_err("a refusal"));
     assert!(line.chars().all(|c| !c.is_control()) && !line.ends_with('.'), "{line:?}");
     line
 }
@@ -180,15 +187,15 @@ fn paths_are_named() {
     let folder = tempfile::TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let refused = |name: &str| {
         let path = folder.path().join(name);
-        let line = prepare_file(&path, [28, 28]).expect_err("a refusal").to_string();
-        assert!(line.starts_with(&format!("{}: ", path.display())), "{line}");
-        line
+        let error = prepare_file(&path, [28, 28]).expect_err("a refusal");
+        assert_eq!(error.to_string(), format!("{}: cannot prepare the picture", path.display()));
+        chain(error.source().expect("a cause"))
     };
     fs::write(folder.path().join("text.png"), "text").unwrap();
     assert!(refused("text.png").contains("another kind of file"));
     fs::create_dir(folder.path().join("folder.png")).unwrap();
     assert!(refused("folder.png").contains("a folder"));
-    assert!(refused("nowhere.png").contains("cannot read"));
+    assert!(refused("nowhere.png").starts_with("cannot read: No such file or directory"));
     let sparse = fs::File::create(folder.path().join("huge.bmp")).unwrap();
     sparse.set_len(65 << 20).unwrap();
     assert!(refused("huge.bmp").contains("more than 64 MiB"));

@@ -3,7 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
-/// An error of [`Server`](crate::Server) or [`Site`](crate::Site).
+/// An error of [`Server`](crate::Server) or [`Site`](crate::Site). The message does not repeat the cause, which
+/// [`source`](std::error::Error::source) gives.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
@@ -14,7 +15,7 @@ pub enum ServeError {
         address: SocketAddr,
     },
     /// It cannot listen there.
-    #[error("{address}: cannot listen: {source}")]
+    #[error("{address}: cannot listen")]
     Listen {
         /// Where it should have listened.
         address: SocketAddr,
@@ -22,7 +23,7 @@ pub enum ServeError {
         source: io::Error,
     },
     /// The system does not give what a server needs.
-    #[error("cannot start the server: {0}")]
+    #[error("cannot start the server")]
     Start(#[source] io::Error),
     /// Nothing that can be drawn for the network.
     #[error("the model takes {found:?}, expected rows and columns, from 7x7 to 1024x1024, to draw on")]

@@ -143,7 +143,7 @@ async fn prepared(shared: &Shared, bytes: Vec<u8>) -> Result<Vec<u8>, Refusal> {
     match decoding.await {
         Ok(Ok(Ok(pixels))) => Ok(pixels),
         Ok(Ok(Err(problem))) => Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, problem)),
-        Ok(Err(error)) => Err(Refusal::bad(error.to_string())),
+        Ok(Err(error)) => Err(Refusal::error(&error)),
         Err(_) => Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the picture cannot be decoded")),
     }
 }

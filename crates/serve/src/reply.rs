@@ -1,5 +1,7 @@
 //! Answers, each with the headers that keep a browser from doing anything that the page does not need.
 
+use std::error::Error;
+
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{self, HeaderName, HeaderValue};
@@ -68,6 +70,12 @@ impl Refusal {
     /// What the request asked for can't be understood.
     pub(crate) fn bad(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// The same, by an error and its causes.
+    pub(crate) fn error(error: &(dyn Error + 'static)) -> Self {
+        let causes = std::iter::successors(Some(error), |&error| error.source());
+        Self::bad(causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
     }
 
     /// Another method than those that there are.

@@ -38,13 +38,22 @@ impl Default for Every {
     }
 }
 
+/// A text that is no interval between checkpoints.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid interval {text:?}: expected e.g. 300steps or 2epochs")]
+pub struct ParseEveryError {
+    text: String,
+}
+
 impl FromStr for Every {
-    type Err = String;
-    /// `300steps` or `2epochs`.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || {
-            format!("{text:?} says not how often, expected a number with its unit like 300steps or 2epochs")
-        };
+    type Err = ParseEveryError;
+
+    /// Parses a whole number of at least 1 and its unit: `300steps` or `2epochs`.
+    ///
+    /// # Errors
+    /// If the text has another form, or the number is out of range.
+    fn from_str(text: &str) -> Result<Self, ParseEveryError> {
+        let wrong = || ParseEveryError { text: text.to_owned() };
         let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
         let (number, unit) = text.split_at(digits);
         match unit {
@@ -116,12 +125,13 @@ pub struct Resumed {
     pub history: History,
 }
 
-/// A checkpoint that cannot be written, or not be gone on from.
+/// A checkpoint that cannot be written, or not be gone on from. The message does not repeat the cause, which
+/// [`source`](std::error::Error::source) gives.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
     /// The system said no.
-    #[error("{}: cannot {action}: {source}", path.display())]
+    #[error("{}: cannot {action}", path.display())]
     Io {
         /// The checkpoint, or its folder.
         path: PathBuf,
@@ -139,7 +149,7 @@ pub enum CheckpointError {
         differences: String,
     },
     /// Another model.
-    #[error("{}: cannot resume: {source}", path.display())]
+    #[error("{}: cannot resume", path.display())]
     State {
         /// The checkpoint.
         path: PathBuf,
@@ -186,7 +196,8 @@ mod tests {
             "3 steps",
             "99999999999999999999steps",
         ] {
-            assert!(text.parse::<Every>().unwrap_err().contains("like 300steps or 2epochs"), "{text}");
+            let line = format!("invalid interval {text:?}: expected e.g. 300steps or 2epochs");
+            assert_eq!(text.parse::<Every>().unwrap_err().to_string(), line);
         }
     }
 }

@@ -1,13 +1,15 @@
 //! What can go wrong in training.
 
+use std::error::Error;
 use std::path::PathBuf;
 
 use ziffer_dataset::DatasetError;
-use ziffer_nn::{FitError, NoMemory, SamplesError};
+use ziffer_nn::{FitError, NoMemory, OneLine, SamplesError};
 
 use crate::CheckpointError;
 
-/// An error of [`Trainer`](crate::Trainer) or [`Evaluate`](crate::Evaluate).
+/// An error of [`Trainer`](crate::Trainer) or [`Evaluate`](crate::Evaluate). The message does not repeat the cause, which
+/// [`source`](Error::source) gives.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
@@ -47,13 +49,13 @@ pub enum TrainError {
     #[error(transparent)]
     Fit(#[from] FitError),
     /// The optimizer's state does not fit into memory.
-    #[error("{0} beside the model")]
+    #[error("the optimizer's state does not fit into memory beside the model")]
     Memory(#[from] NoMemory),
     /// The data set cannot be split so, or its files were changed underneath.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
     /// The samples turned out to be wrong while they were in use. The weights are spoilt; the last checkpoint is not.
-    #[error("{0}")]
+    #[error("the samples became invalid during training")]
     Samples(#[source] SamplesError),
     /// No more threads.
     #[error("cannot start {threads} threads: {reason}")]
@@ -105,11 +107,17 @@ pub enum TrainError {
         checkpoint: Option<PathBuf>,
     },
     /// A callback failed.
-    #[error("{callback}: {source}")]
+    #[error("the callback {callback} failed")]
     Callback {
         /// The callback's name.
         callback: &'static str,
         /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<dyn Error + Send + Sync>,
     },
+}
+
+/// An error of a file and its causes in one line, joined by ": ". They may quote the file.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.map(|cause| OneLine(cause).to_string()).collect::<Vec<_>>().join(": ")
 }

@@ -50,7 +50,7 @@ mod pixels;
 mod progress;
 mod trainer;
 
-pub use checkpoints::{CheckpointError, Checkpoints, Every, Resumed};
+pub use checkpoints::{CheckpointError, Checkpoints, Every, ParseEveryError, Resumed};
 pub use error::TrainError;
 pub use history::{EpochLog, History};
 pub use order::{Shuffle, Shuffling};

@@ -5,6 +5,7 @@
 mod support;
 
 use std::cell::RefCell;
+use std::error::Error;
 
 use ndarray::{Array2, Array3, ArrayView2};
 use ziffer_dataset::{Dataset, idx::write_idx};
@@ -303,8 +304,9 @@ fn a_checkpoint_is_the_best_model() {
         .callback(ModelCheckpoint::new(nowhere, Monitor::Loss))
         .fit(&mut network(), &data)
         .unwrap_err();
-    let message = outcome.to_string();
-    assert!(message.starts_with("model checkpoint: ") && message.contains("cannot write"), "{message}");
+    assert_eq!(outcome.to_string(), "the callback model checkpoint failed");
+    let cause = outcome.source().unwrap().to_string();
+    assert!(cause.contains("none/best.safetensors: cannot write"), "{cause}");
 }
 
 #[test]
@@ -315,7 +317,9 @@ fn watching_a_validation_that_is_not_there_is_an_error() {
         .callback(EarlyStopping::new(Monitor::ValAccuracy, 1))
         .fit(&mut network(), &data)
         .unwrap_err();
-    assert!(error.to_string().contains("val_accuracy is watched but there is no validation part"), "{error}");
+    assert_eq!(error.to_string(), "the callback early stopping failed");
+    let cause = error.source().unwrap().to_string();
+    assert!(cause.contains("val_accuracy is watched but there is no validation part"), "{cause}");
 }
 
 #[test]

@@ -167,6 +167,7 @@ fn wrong_samples_end_it_before_anything_is_kept() {
         .fit_samples(&mut network(), &samples, None)
         .unwrap_err();
     assert!(matches!(&error, TrainError::Samples(reason) if reason.to_string() == "spoilt"), "{error}");
+    assert_eq!(error.to_string(), "the samples became invalid during training");
     // Each step asks for 8 rows.
     let newest = std::fs::read_dir(folder.path())
         .unwrap()

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
-use anyhow::{anyhow, ensure};
+use anyhow::{Context, anyhow, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use ziffer_augment::{Augmentation, Distortion};
 use ziffer_dataset::{Name, TrainTest};
@@ -70,7 +70,7 @@ impl Augment {
         let stop = interrupt::flag()?;
         let _lock = run_folder::claim(&self.out, "wait for it to end, or choose another folder with --out")?;
         let threads = self.threads.unwrap_or_else(available_threads).min(available_threads());
-        let team = Team::new(threads).map_err(|error| anyhow!("cannot start {threads} threads: {error}"))?;
+        let team = Team::new(threads).with_context(|| format!("cannot start {threads} threads"))?;
         // Draws nothing where standard error is no terminal.
         let bar = ProgressBar::no_length().with_style(style());
         let mut progress = |done, all| {

@@ -8,7 +8,7 @@ use ziffer_dataset::catalogue::{Content, Part};
 use ziffer_dataset::{FileState, Finding, Known, Name, Source};
 
 use super::augment::Augment;
-use crate::usage::print;
+use crate::usage::{chain, print};
 
 /// Show the data sets there are, check those in the cache folder, or make larger ones
 #[derive(Clone, Debug, clap::Args)]
@@ -78,7 +78,7 @@ fn doctor() -> anyhow::Result<()> {
         let findings = match source.examine() {
             Ok(findings) => findings,
             Err(error) => {
-                let _ = writeln!(text, "{name}: {error}");
+                let _ = writeln!(text, "{name}: {}", chain(&error));
                 wrong.push(format!("{name}'s folder"));
                 continue;
             }
@@ -109,7 +109,7 @@ fn doctor() -> anyhow::Result<()> {
                     } else {
                         String::new()
                     };
-                    format!("wrong: {error}{advice}")
+                    format!("wrong: {}{advice}", chain(&error))
                 }
                 _ => "unknown".to_owned(),
             };
@@ -118,7 +118,7 @@ fn doctor() -> anyhow::Result<()> {
     }
     // One for all of EMNIST's sets.
     if let Some((path, found)) = Source::new(Name::EmnistBalanced).examine_bundle() {
-        let found = found.map_or_else(|error| format!("wrong: {error}"), |()| "good".to_owned());
+        let found = found.map_or_else(|error| format!("wrong: {}", chain(&error)), |()| "good".to_owned());
         if found != "good" {
             wrong.push(path.display().to_string());
         }

@@ -7,7 +7,7 @@ use anyhow::ensure;
 use ziffer_dataset::catalogue::Name;
 
 use super::data;
-use crate::usage::{AlreadyTold, UsageError, complain, print};
+use crate::usage::{AlreadyTold, UsageError, chain, complain, print};
 
 /// Get data sets into the cache folder, or one set into --data-dir itself
 #[derive(Clone, Debug, clap::Args)]
@@ -56,7 +56,7 @@ impl Download {
                     print(&format!("{name}: {train} training and {test} test pictures in {folder}\n"))?;
                 }
                 Err(error) => {
-                    complain(&format!("error: {error}"));
+                    complain(&format!("error: {}", chain(&*error)));
                     failed += 1;
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::anyhow;
+use anyhow::Context;
 use ziffer_dataset::catalogue::Name;
 use ziffer_nn::Model;
 use ziffer_trainer::Evaluate as _;
@@ -30,8 +30,7 @@ impl Evaluate {
         let model = Model::load(run_folder::model_file(&self.model))?;
         let (name, places) = dataset(&self.data, &self.model);
         let data = data::open(name, &places)?;
-        let test =
-            model.evaluate(&data.test).map_err(|error| anyhow!("{}: {error}", data.folder().display()))?;
+        let test = model.evaluate(&data.test).with_context(|| data.folder().display().to_string())?;
         print(&format!("Test Loss: {:.4}\nTest Accuracy: {:.2}%\n", test.loss, 100.0 * test.accuracy))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{anyhow, ensure};
+use anyhow::{Context, ensure};
 use ziffer_nn::{Model, PixelType, Staged};
 
 use crate::run_folder;
@@ -47,10 +47,10 @@ impl Export {
             Pixels::U8 => PixelType::U8,
             Pixels::F32 => PixelType::F32,
         };
-        let bytes = model.to_onnx(pixels).map_err(|error| anyhow!("{}: {error}", file.display()))?;
+        let bytes = model.to_onnx(pixels).with_context(|| file.display().to_string())?;
         Staged::write(&self.onnx, &bytes)
             .and_then(Staged::publish)
-            .map_err(|error| anyhow!("{}: cannot write: {error}", self.onnx.display()))?;
+            .with_context(|| run_folder::cannot_write(&self.onnx))?;
         print(&format!("Exported {} to {}\n", file.display(), self.onnx.display()))
     }
 }

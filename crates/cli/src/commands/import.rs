@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use anyhow::{anyhow, ensure};
+use anyhow::{Context, ensure};
 use ziffer_keras::{Imported, Options, import};
 
 use crate::run_folder;
@@ -44,9 +44,9 @@ impl Import {
     /// Whatever went wrong, in one line that says what and where.
     pub fn run(&self) -> anyhow::Result<()> {
         let file = self.file.display();
-        let cannot_read = |error: io::Error| anyhow!("{file}: cannot read: {error}");
+        let cannot_read = || format!("{file}: cannot read");
         // A device could go on for ever.
-        let metadata = fs::metadata(&self.file).map_err(cannot_read)?;
+        let metadata = fs::metadata(&self.file).with_context(cannot_read)?;
         ensure!(metadata.is_file(), "{file}: cannot read: it is no file");
         ensure!(
             metadata.len() <= MAX_BYTES,
@@ -57,10 +57,9 @@ impl Import {
             !run_folder::is_same(&self.file, &self.out),
             "{file}: is what is imported; choose another file with --out"
         );
-        let bytes = fs::read(&self.file).map_err(cannot_read)?;
+        let bytes = fs::read(&self.file).with_context(cannot_read)?;
         let options = Options { input_shape: self.input_shape.clone().map(|Shape(sizes)| sizes) };
-        let Imported { model, assumptions } =
-            import(&bytes, &options).map_err(|error| anyhow!("{file}: {error}"))?;
+        let Imported { model, assumptions } = import(&bytes, &options).with_context(|| file.to_string())?;
         model.save(&self.out)?;
         if !assumptions.is_empty() {
             let assumptions: Vec<String> = assumptions.iter().map(ToString::to_string).collect();

@@ -18,7 +18,7 @@ use ziffer_tensor::reduce::argmax;
 use super::data::{self, DataArgs};
 use super::evaluate::dataset;
 use crate::run_folder;
-use crate::usage::{AlreadyTold, complain, print};
+use crate::usage::{AlreadyTold, chain, complain, print};
 
 /// Print the class and the probabilities that a model gives pictures
 #[derive(Clone, Debug, clap::Args)]
@@ -101,7 +101,7 @@ impl Predict {
                 match seen {
                     Ok(seen) => print(&self.answer(&seen, &model)?)?,
                     Err(error) => {
-                        complain(&format!("error: {error}"));
+                        complain(&format!("error: {}", chain(&*error)));
                         refused += 1;
                         break;
                     }

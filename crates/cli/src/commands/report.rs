@@ -4,15 +4,15 @@ use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::{anyhow, ensure};
+use anyhow::{Context, anyhow, ensure};
 use ziffer_dataset::catalogue::Name;
 use ziffer_nn::{Model, Staged};
 use ziffer_report::{Run, comparison};
 use ziffer_trainer::Evaluate as _;
 
 use super::data::{self, PlaceArgs};
-use crate::account::{Account, REPORT_FILE, cannot_write};
-use crate::run_folder::{self, MODEL_FILE, RunSummary, SUMMARY_FILE};
+use crate::account::{Account, REPORT_FILE};
+use crate::run_folder::{self, MODEL_FILE, RunSummary, SUMMARY_FILE, cannot_write};
 use crate::usage::{UsageError, print};
 
 /// Make the reports of runs again, and a page of several side by side
@@ -53,7 +53,7 @@ impl Report {
             written += &format!("Wrote {}\n", folder.join(REPORT_FILE).display());
         }
         if let Some(page) = page {
-            page.publish().map_err(cannot_write(self.out()))?;
+            page.publish().with_context(|| cannot_write(self.out()))?;
             written += &format!("Wrote {}\n", self.out().display());
         }
         print(&written)
@@ -76,7 +76,7 @@ impl Report {
         let names: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
         let runs = accounts.iter().zip(&names).map(|(account, name)| Ok(Run { name, ..account.run()? }));
         let page = comparison(&runs.collect::<anyhow::Result<Vec<_>>>()?)?;
-        Staged::write(self.out(), page.as_bytes()).map_err(cannot_write(self.out()))
+        Staged::write(self.out(), page.as_bytes()).with_context(|| cannot_write(self.out()))
     }
 
     fn account(&self, folder: &Path) -> anyhow::Result<Account> {
@@ -88,13 +88,10 @@ impl Report {
             "{}: not the weights that {SUMMARY_FILE} beside it tells of; train the run again",
             path.display()
         );
-        let name: Name = summary
-            .dataset
-            .parse()
-            .map_err(|error| anyhow!("{}: {error}", folder.join(SUMMARY_FILE).display()))?;
+        let name: Name =
+            summary.dataset.parse().with_context(|| folder.join(SUMMARY_FILE).display().to_string())?;
         let data = data::open(name, &self.places.or_in(summary.data_dir.clone()))?;
-        let test =
-            model.evaluate(&data.test).map_err(|error| anyhow!("{}: {error}", data.folder().display()))?;
+        let test = model.evaluate(&data.test).with_context(|| data.folder().display().to_string())?;
         // The same bits on every machine: what differs is another set.
         let bits = |loss: f64, accuracy: f64| [loss.to_bits(), accuracy.to_bits()];
         ensure!(
@@ -118,8 +115,8 @@ fn summary(folder: &Path) -> anyhow::Result<RunSummary> {
         ErrorKind::NotFound | ErrorKind::NotADirectory => {
             anyhow!("{}: no run's folder: there is no {SUMMARY_FILE} in it", folder.display())
         }
-        _ => anyhow!("{}: cannot read: {error}", path.display()),
+        _ => anyhow::Error::new(error).context(format!("{}: cannot read", path.display())),
     })?;
     serde_json::from_str(&text)
-        .map_err(|error| anyhow!("{}: no summary of a run: {error}; train the run again", path.display()))
+        .with_context(|| format!("{}: not the summary of a run; train the run again", path.display()))
 }

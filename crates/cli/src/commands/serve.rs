@@ -78,12 +78,12 @@ impl Serve {
         let file = run_folder::model_file(&run);
         let model = Model::load(&file).map_err(|error| match self.model {
             Some(_) => error.into(),
-            None => anyhow!("{error}; that is the newest run: name another to have its page"),
+            None => anyhow::Error::new(error).context("cannot serve the newest run; name another"),
         })?;
         let shape = model.input_shape().to_vec();
         let (name, places) = dataset(&self.data, &run);
         let site = Site::new(model)
-            .map_err(|error| anyhow!("{}: {error}", file.display()))?
+            .with_context(|| file.display().to_string())?
             .title(title(&run))
             .labels(name.class_names().iter().copied())
             .examples(self.examples(name, places, &shape)?);

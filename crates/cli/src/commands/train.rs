@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::SystemTime;
 
-use anyhow::anyhow;
+use anyhow::Context;
 use ziffer_nn::SparseCategoricalCrossentropy;
 use ziffer_nn::team::Team;
 use ziffer_report::confusion_table;
@@ -20,7 +20,7 @@ use crate::host::{Host, rfc3339};
 use crate::interrupt;
 use crate::recipe::{OptimizerName, Recipe};
 use crate::run_folder::{self, RunSummary};
-use crate::usage::{complain, print, whole_numbers};
+use crate::usage::{chain, complain, print, whole_numbers};
 
 /// Train a network and evaluate it on the test part
 ///
@@ -178,7 +178,7 @@ impl Train {
         let mut model = recipe
             .network(data.train.image_shape(), data.train.classes())
             .build(recipe.seed)
-            .map_err(|error| anyhow!("hidden layers {:?}: {error}", recipe.hidden))?;
+            .with_context(|| format!("hidden layers {:?}", recipe.hidden))?;
         if let Some(init) = &self.init {
             model.load_weights(init)?;
         }
@@ -207,8 +207,7 @@ impl Train {
             trainer = trainer.callback(page.callback());
         }
         let history = trainer.fit(&mut model, &data.train)?;
-        let team = Team::new(threads_used)
-            .map_err(|error| anyhow!("cannot start {threads_used} threads: {error}"))?;
+        let team = Team::new(threads_used).with_context(|| format!("cannot start {threads_used} threads"))?;
         let test = team.install(|| model.evaluate(&data.test))?;
 
         let summary = RunSummary {
@@ -259,7 +258,7 @@ impl Train {
             }
             Ok(_) => {}
             // The run is good and on the disk.
-            Err(error) => complain(&format!("no report: {error}")),
+            Err(error) => complain(&format!("no report: {}", chain(&*error))),
         }
         // All is written; nobody else need wait for the page.
         drop(lock);

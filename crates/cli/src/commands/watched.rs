@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use ziffer_dataset::TrainTest;
 use ziffer_dataset::catalogue::Name;
 use ziffer_nn::Model;
@@ -36,7 +36,7 @@ impl Watched {
     ) -> anyhow::Result<Self> {
         let training = Arc::new(Training::default());
         let site = Site::of_training(Arc::clone(&training), data.train.image_shape(), data.train.classes())
-            .map_err(|error| anyhow!("{}: {error}", data.folder().display()))?
+            .with_context(|| data.folder().display().to_string())?
             .title(title(folder))
             .labels(name.class_names().iter().copied())
             .examples(examples(data))

@@ -6,6 +6,7 @@ mod augment;
 mod bad_data;
 mod bad_usage;
 mod download;
+mod error_lines;
 #[path = "../../../report/tests/support/html.rs"]
 mod html;
 mod idx;

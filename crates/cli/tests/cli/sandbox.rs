@@ -119,10 +119,20 @@ impl Outcome {
         let lines: Vec<_> = self.stderr.lines().filter(|line| !line.starts_with("Epoch ")).collect();
         assert_eq!(lines.len(), 1, "exactly one line: {self:?}");
         assert!(lines[0].chars().all(|c| !c.is_control()), "a plain line: {self:?}");
+        let parts = parts(lines[0]);
+        assert!(parts.is_sorted_by(|a, b| a < b), "nothing twice of {parts:?}: {self:?}");
         for word in words {
             assert!(lines[0].contains(word), "{word:?} is missing in {self:?}");
         }
     }
+}
+
+/// The parts of a line that are joined by ": ", sorted, each in lower case and without the number of an operating system's error.
+fn parts(line: &str) -> Vec<String> {
+    let without_number = |part: &str| part.split(" (os error").next().unwrap_or(part).to_lowercase();
+    let mut parts: Vec<String> = line.split(": ").map(without_number).collect();
+    parts.sort_unstable();
+    parts
 }
 
 /// Waits for a command, and takes what it printed.

@@ -1,5 +1,6 @@
 //! The files that Keras wrote.
 
+use std::error::Error;
 use std::path::Path;
 
 /// All of them, but for the one that is to be refused.
@@ -15,6 +16,13 @@ pub(crate) const FILES: [&str; 9] = [
     "small-3-double.keras",
     "small-3-newest.weights.h5",
 ];
+
+/// An error and its causes, joined by ": ".
+#[allow(dead_code, reason = "not every test reads messages")]
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
 
 /// The bytes of a file of `fixtures`.
 pub(crate) fn fixture(name: &str) -> Vec<u8> {

@@ -8,11 +8,12 @@ use std::thread::JoinHandle;
 use serde::{Deserialize, Serialize};
 use ziffer_nn::optimizer::MAX_SLOTS;
 use ziffer_nn::training::State;
-use ziffer_nn::{Model, OneLine, Optimizer, Staged, Training};
+use ziffer_nn::{Model, Optimizer, Staged, Training};
 
 use super::settings::{Settings, differences};
 use super::standing::{Epoch, Standing};
 use super::{CheckpointError, Checkpoints, Every};
+use crate::error::chain;
 
 /// Bytes of a checkpoint beside its tensors that are read at most; safetensors takes no header beyond.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
@@ -62,13 +63,12 @@ impl Keeper {
             let bytes = match read(&path, limit) {
                 Ok(bytes) => bytes,
                 Err(error) => {
-                    pass_over(&path, &error.to_string());
+                    pass_over(&path, &chain(&error));
                     continue;
                 }
             };
-            let parsed = State::parse(&bytes).map_err(|error| error.to_string()).and_then(|state| {
-                let text: Text =
-                    serde_json::from_str(state.text()).map_err(|error| OneLine(error).to_string())?;
+            let parsed = State::parse(&bytes).map_err(|error| chain(&error)).and_then(|state| {
+                let text: Text = serde_json::from_str(state.text()).map_err(|error| chain(&error))?;
                 Ok((state, text))
             });
             let (state, Text { standing, settings }) = match parsed {
