@@ -1,7 +1,6 @@
 //! A run's folder: the model and what is to be known of how it came about.
 
 use std::fs::{File, TryLockError};
-use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
