@@ -170,13 +170,13 @@ fn batch_normalization_is_keras_s() {
                     .collect();
                 let expected = &case[mode];
                 close(&y, &expected["y"], &of("y"));
-                close(&gradients.get("probe.x").unwrap(), &expected["d_x"], &of("d_x"));
+                close(gradients.get("probe.x").unwrap(), &expected["d_x"], &of("d_x"));
                 for part in ["gamma", "beta"] {
                     let gradient = gradients.get(&format!("batch_normalization.{part}"));
                     let is_expected = !frozen && !case[part].is_null();
                     assert_eq!(gradient.is_some(), is_expected, "{}", of(part));
                     if let Some(gradient) = gradient {
-                        close(&gradient, &expected[format!("d_{part}")], &of(part));
+                        close(gradient, &expected[format!("d_{part}")], &of(part));
                     }
                 }
                 if frozen {
@@ -186,7 +186,7 @@ fn batch_normalization_is_keras_s() {
                 if mode == "training" {
                     for part in ["moving_mean", "moving_variance"] {
                         let moving = model.weight(&format!("batch_normalization.{part}")).unwrap();
-                        close(&moving, &expected[part], &of(part));
+                        close(moving, &expected[part], &of(part));
                     }
                 }
             }

@@ -31,7 +31,7 @@ const UNITS: usize = 128;
 const CLASSES: usize = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Lie {
+enum Fault {
     Nothing,
     /// Pushes the gradient of all elements, whoever owns them.
     IgnoresTheRange,
@@ -68,15 +68,15 @@ enum Lie {
 
 /// A dense layer with a weight that is not trainable besides, but for one thing.
 #[derive(Debug)]
-struct Liar {
+struct Faulty {
     dense: Dense,
-    lie: Lie,
+    fault: Fault,
     asked: AtomicUsize,
 }
 
-impl Liar {
-    fn new(lie: Lie) -> Self {
-        Self { dense: Dense::new(UNITS, Activation::Relu), lie, asked: AtomicUsize::new(0) }
+impl Faulty {
+    fn new(fault: Fault) -> Self {
+        Self { dense: Dense::new(UNITS, Activation::Relu), fault, asked: AtomicUsize::new(0) }
     }
 
     fn dense(&self) -> &dyn Layer<f32> {
@@ -88,9 +88,9 @@ const KERNEL: usize = 0;
 const BIAS: usize = 1;
 const STATE: usize = 2;
 
-impl Layer<f32> for Liar {
+impl Layer<f32> for Faulty {
     fn class_name(&self) -> &'static str {
-        "Liar"
+        "Faulty"
     }
 
     fn build(&mut self, input_shape: &[usize]) -> Result<Vec<usize>, LayerError> {
@@ -104,7 +104,7 @@ impl Layer<f32> for Liar {
     }
 
     fn sharing(&self) -> Sharing {
-        if self.lie != Lie::OtherSharing {
+        if self.fault != Fault::OtherSharing {
             return self.dense().sharing();
         }
         // At first what is right.
@@ -113,11 +113,11 @@ impl Layer<f32> for Liar {
     }
 
     fn saved(&self) -> usize {
-        if self.lie == Lie::OtherSaved { self.asked.fetch_add(1000, Ordering::Relaxed) } else { 0 }
+        if self.fault == Fault::OtherSaved { self.asked.fetch_add(1000, Ordering::Relaxed) } else { 0 }
     }
 
     fn scratch(&self) -> usize {
-        if self.lie == Lie::OtherScratch { self.asked.fetch_add(1 << 20, Ordering::Relaxed) } else { 0 }
+        if self.fault == Fault::OtherScratch { self.asked.fetch_add(1 << 20, Ordering::Relaxed) } else { 0 }
     }
 
     fn forward(
@@ -129,15 +129,15 @@ impl Layer<f32> for Liar {
     ) {
         let rows = y.nrows();
         let has_last_row = context.first_row() + rows == context.batch_rows();
-        match self.lie {
-            Lie::PanicsForward if has_last_row => {
+        match self.fault {
+            Fault::PanicsForward if has_last_row => {
                 y.slice_mut(s![..rows / 2, ..]).fill(1.0);
                 panic!("half-way forward");
             }
-            Lie::PanicsWithoutText if has_last_row => std::panic::panic_any(42),
-            Lie::SavesMore => context.saved()[0] = 1.0,
-            Lie::ScratchesMore => context.scratch()[0] = 1.0,
-            Lie::LeavesOutputs if has_last_row => {
+            Fault::PanicsWithoutText if has_last_row => std::panic::panic_any(42),
+            Fault::SavesMore => context.saved()[0] = 1.0,
+            Fault::ScratchesMore => context.scratch()[0] = 1.0,
+            Fault::LeavesOutputs if has_last_row => {
                 y.slice_mut(s![..rows - 1, ..]).fill(1.0);
                 return;
             }
@@ -155,11 +155,11 @@ impl Layer<f32> for Liar {
         mut d: ArrayViewMut2<'_, f32>,
         mut d_x: Option<ArrayViewMut2<'_, f32>>,
     ) {
-        if self.lie == Lie::PanicsBackward && context.first_row() + y.nrows() == context.batch_rows() {
+        if self.fault == Fault::PanicsBackward && context.first_row() + y.nrows() == context.batch_rows() {
             d.fill(1.0);
             panic!("half-way backward");
         }
-        if self.lie == Lie::LeavesInputGradients {
+        if self.fault == Fault::LeavesInputGradients {
             d_x = None;
         }
         self.dense().backward(context, weights, x, y, d, d_x);
@@ -176,44 +176,44 @@ impl Layer<f32> for Liar {
         let honest = |sink: &mut GradientSink<'_, f32>| {
             self.dense().gradient(x.reborrow(), d.view(), saved, sink);
         };
-        match self.lie {
-            Lie::IgnoresTheRange => {
+        match self.fault {
+            Fault::IgnoresTheRange => {
                 let all = x.to_real().t().dot(&d);
                 sink.push(KERNEL, all.as_standard_layout().as_slice().unwrap());
                 sink.push(BIAS, &vec![1.0; UNITS]);
             }
-            Lie::PushesOneTooMany => sink.push(BIAS, &vec![1.0; bias.len() + 1]),
-            Lie::PushesNothing => {}
-            Lie::PushesForTheFirstThread if kernel.start == 0 => honest(sink),
-            Lie::PushesForTheFirstThread => {}
-            Lie::PushesInOneThread => {
+            Fault::PushesOneTooMany => sink.push(BIAS, &vec![1.0; bias.len() + 1]),
+            Fault::PushesNothing => {}
+            Fault::PushesForTheFirstThread if kernel.start == 0 => honest(sink),
+            Fault::PushesForTheFirstThread => {}
+            Fault::PushesInOneThread => {
                 if std::thread::current().name() == Some("watched") {
                     honest(sink);
                 }
             }
-            Lie::PushesTwice => {
+            Fault::PushesTwice => {
                 honest(sink);
                 sink.push_product(KERNEL, x, d);
             }
-            Lie::ProductOfOtherSamples => sink.push_product(KERNEL, x, d.slice(s![1.., ..])),
-            Lie::ProductOfFewerInputs => match x {
+            Fault::ProductOfOtherSamples => sink.push_product(KERNEL, x, d.slice(s![1.., ..])),
+            Fault::ProductOfFewerInputs => match x {
                 Input::Real(x) => sink.push_product(KERNEL, Input::Real(x.slice(s![.., 1..])), d),
                 Input::Pixels(x) => sink.push_product(KERNEL, Input::Pixels(x.slice(s![.., 1..])), d),
             },
-            Lie::ProductOfFewerOutputs => sink.push_product(KERNEL, x, d.slice(s![.., 1..])),
-            Lie::SumsOfFewerOutputs => {
+            Fault::ProductOfFewerOutputs => sink.push_product(KERNEL, x, d.slice(s![.., 1..])),
+            Fault::SumsOfFewerOutputs => {
                 sink.push_product(KERNEL, x, d);
                 sink.push_column_sums(BIAS, d.slice(s![.., 1..]));
             }
-            Lie::UnknownWeight => sink.push(7, &[1.0]),
-            Lie::PushesNonTrainable => sink.push(STATE, &[1.0]),
-            Lie::AssignsTrainable => sink.non_trainable(KERNEL).fill(1.0),
-            Lie::CatchesAPanic => {
+            Fault::UnknownWeight => sink.push(7, &[1.0]),
+            Fault::PushesNonTrainable => sink.push(STATE, &[1.0]),
+            Fault::AssignsTrainable => sink.non_trainable(KERNEL).fill(1.0),
+            Fault::CatchesAPanic => {
                 sink.push_product(KERNEL, x, d);
                 let outcome = catch_unwind(AssertUnwindSafe(|| sink.skip(BIAS, |_| panic!("the inner one"))));
                 assert!(outcome.is_err());
             }
-            Lie::PanicsInGradient if kernel.start == 0 => {
+            Fault::PanicsInGradient if kernel.start == 0 => {
                 sink.push(KERNEL, &[1.0; 3]);
                 panic!("half-way in the gradient");
             }
@@ -279,17 +279,17 @@ fn train_on<S: Samples<f32>, O: Optimizer<f32>>(
 }
 
 /// A model whose first layer takes pixels and shares out its outputs, or one whose second layer takes numbers.
-fn model(lie: Lie, input: InputType) -> Model {
+fn model(fault: Fault, input: InputType) -> Model {
     let stack = Sequential::new([FEATURES]);
     let stack = match input {
-        InputType::Pixels => stack.add(Liar::new(lie)).dense(16, Activation::Relu),
-        InputType::Real => stack.dense(64, Activation::Relu).add(Liar::new(lie)),
+        InputType::Pixels => stack.add(Faulty::new(fault)).dense(16, Activation::Relu),
+        InputType::Real => stack.dense(64, Activation::Relu).add(Faulty::new(fault)),
     };
     stack.dense(CLASSES, Activation::Softmax).build(3).unwrap()
 }
 
-fn train_liar(lie: Lie, input: InputType, way: Way, team: &Team) -> String {
-    let mut model = model(lie, input);
+fn train_faulty(fault: Fault, input: InputType, way: Way, team: &Team) -> String {
+    let mut model = model(fault, input);
     match input {
         InputType::Pixels => train(&mut model, &pixels(SAMPLES, FEATURES, 1), Adam::default(), way, team),
         InputType::Real => train(&mut model, &numbers(SAMPLES, FEATURES, 1), Adam::default(), way, team),
@@ -298,18 +298,18 @@ fn train_liar(lie: Lie, input: InputType, way: Way, team: &Team) -> String {
 
 /// Runs a case in each way, on each number of threads and for each type of input. After it the team trains a good model to the
 /// weights that one thread finds.
-fn each_case(lie: Lie, inputs: &[InputType], check: impl Fn(usize, Result<String, String>, &str)) {
+fn each_case(fault: Fault, inputs: &[InputType], check: impl Fn(usize, Result<String, String>, &str)) {
     for &input in inputs {
         for way in WAYS {
-            let honest = train_liar(Lie::Nothing, input, way, &Team::new(1).unwrap());
+            let honest = train_faulty(Fault::Nothing, input, way, &Team::new(1).unwrap());
             for threads in THREADS {
                 let team = Arc::new(Team::new(threads).unwrap());
-                let case = format!("{lie:?}, {input:?}, {way:?}, {threads} threads");
+                let case = format!("{fault:?}, {input:?}, {way:?}, {threads} threads");
                 let lent = Arc::clone(&team);
-                let outcome = watched(move || train_liar(lie, input, way, &lent));
+                let outcome = watched(move || train_faulty(fault, input, way, &lent));
                 check(threads, outcome, &format!("{case}: {honest}"));
                 let lent = Arc::clone(&team);
-                let after = watched(move || train_liar(Lie::Nothing, input, way, &lent));
+                let after = watched(move || train_faulty(Fault::Nothing, input, way, &lent));
                 assert_eq!(after.as_ref(), Ok(&honest), "{case}");
             }
         }
@@ -318,12 +318,12 @@ fn each_case(lie: Lie, inputs: &[InputType], check: impl Fn(usize, Result<String
 
 const BOTH: [InputType; 2] = [InputType::Pixels, InputType::Real];
 
-/// A lie that ends in a panic of the layer's, whose message has `part`.
+/// A fault that ends in a panic of the layer's, whose message has `part`.
 #[track_caller]
-fn refused(lie: Lie, inputs: &[InputType], from_threads: usize, part: &str) {
-    each_case(lie, inputs, |threads, outcome, case| match outcome {
+fn refused(fault: Fault, inputs: &[InputType], from_threads: usize, part: &str) {
+    each_case(fault, inputs, |threads, outcome, case| match outcome {
         Err(message) => {
-            assert!(message.starts_with("layer liar: ") && message.contains(part), "{case}: {message}");
+            assert!(message.starts_with("layer faulty: ") && message.contains(part), "{case}: {message}");
         }
         Ok(_) => assert!(threads < from_threads, "{case}: nobody has noticed"),
     });
@@ -332,69 +332,69 @@ fn refused(lie: Lie, inputs: &[InputType], from_threads: usize, part: &str) {
 #[test]
 fn a_gradient_of_all_elements_is_refused() {
     // One thread owns all that there is.
-    refused(Lie::IgnoresTheRange, &BOTH, 2, "elements of the gradient of ");
+    refused(Fault::IgnoresTheRange, &BOTH, 2, "elements of the gradient of ");
 }
 
 #[test]
 fn one_element_too_many_is_refused() {
-    refused(Lie::PushesOneTooMany, &BOTH, 1, "elements of the gradient of bias");
+    refused(Fault::PushesOneTooMany, &BOTH, 1, "elements of the gradient of bias");
 }
 
 #[test]
 fn missing_elements_are_refused() {
-    refused(Lie::PushesNothing, &BOTH, 1, "of the gradient of kernel are missing");
+    refused(Fault::PushesNothing, &BOTH, 1, "of the gradient of kernel are missing");
     // A thread that shares out outputs has them all to itself.
-    refused(Lie::PushesForTheFirstThread, &[InputType::Real], 2, "are missing");
-    refused(Lie::PushesInOneThread, &BOTH, 2, "are missing");
+    refused(Fault::PushesForTheFirstThread, &[InputType::Real], 2, "are missing");
+    refused(Fault::PushesInOneThread, &BOTH, 2, "are missing");
 }
 
 #[test]
 fn elements_pushed_twice_are_refused() {
-    refused(Lie::PushesTwice, &BOTH, 1, "elements of the gradient of kernel");
+    refused(Fault::PushesTwice, &BOTH, 1, "elements of the gradient of kernel");
 }
 
 #[test]
 fn products_and_sums_of_other_shapes_are_refused() {
-    refused(Lie::ProductOfOtherSamples, &BOTH, 1, "samples of both operands");
-    refused(Lie::ProductOfFewerInputs, &BOTH, 1, "gradient: ");
-    refused(Lie::ProductOfFewerOutputs, &BOTH, 1, "gradient: ");
-    refused(Lie::SumsOfFewerOutputs, &BOTH, 1, "columns for elements");
+    refused(Fault::ProductOfOtherSamples, &BOTH, 1, "samples of both operands");
+    refused(Fault::ProductOfFewerInputs, &BOTH, 1, "gradient: ");
+    refused(Fault::ProductOfFewerOutputs, &BOTH, 1, "gradient: ");
+    refused(Fault::SumsOfFewerOutputs, &BOTH, 1, "columns for elements");
 }
 
 #[test]
 fn weights_taken_for_others_are_refused() {
-    refused(Lie::UnknownWeight, &BOTH, 1, "gradient: ");
-    refused(Lie::PushesNonTrainable, &BOTH, 1, "a gradient of state, which is not trainable");
-    refused(Lie::AssignsTrainable, &BOTH, 1, "kernel is trainable");
-    refused(Lie::CatchesAPanic, &BOTH, 1, "weights whose gradient is accounted for");
+    refused(Fault::UnknownWeight, &BOTH, 1, "gradient: ");
+    refused(Fault::PushesNonTrainable, &BOTH, 1, "a gradient of state, which is not trainable");
+    refused(Fault::AssignsTrainable, &BOTH, 1, "kernel is trainable");
+    refused(Fault::CatchesAPanic, &BOTH, 1, "weights whose gradient is accounted for");
 }
 
 #[test]
 fn panics_name_the_layer() {
-    refused(Lie::PanicsForward, &BOTH, 1, "forward: half-way forward");
-    refused(Lie::PanicsBackward, &BOTH, 1, "backward: half-way backward");
-    refused(Lie::PanicsInGradient, &BOTH, 1, "gradient: half-way in the gradient");
-    refused(Lie::PanicsWithoutText, &BOTH, 1, "forward: its message is no text");
+    refused(Fault::PanicsForward, &BOTH, 1, "forward: half-way forward");
+    refused(Fault::PanicsBackward, &BOTH, 1, "backward: half-way backward");
+    refused(Fault::PanicsInGradient, &BOTH, 1, "gradient: half-way in the gradient");
+    refused(Fault::PanicsWithoutText, &BOTH, 1, "forward: its message is no text");
 }
 
 #[test]
 fn numbers_that_are_not_written_are_refused() {
-    refused(Lie::LeavesOutputs, &BOTH, 1, "numbers were not written");
+    refused(Fault::LeavesOutputs, &BOTH, 1, "numbers were not written");
     // Below the first layer no gradients are needed.
-    refused(Lie::LeavesInputGradients, &[InputType::Real], 1, "numbers were not written");
+    refused(Fault::LeavesInputGradients, &[InputType::Real], 1, "numbers were not written");
 }
 
 #[test]
 fn memory_that_was_not_asked_for_is_refused() {
-    refused(Lie::SavesMore, &BOTH, 1, "forward: ");
-    refused(Lie::ScratchesMore, &BOTH, 1, "forward: ");
+    refused(Fault::SavesMore, &BOTH, 1, "forward: ");
+    refused(Fault::ScratchesMore, &BOTH, 1, "forward: ");
 }
 
 /// What a layer says of its needs is asked once, so that later answers are none.
 #[test]
 fn answers_that_change_change_nothing() {
-    for lie in [Lie::OtherSaved, Lie::OtherScratch, Lie::OtherSharing] {
-        each_case(lie, &BOTH, |_, outcome, case| {
+    for fault in [Fault::OtherSaved, Fault::OtherScratch, Fault::OtherSharing] {
+        each_case(fault, &BOTH, |_, outcome, case| {
             let digest = outcome.unwrap_or_else(|message| panic!("{case}: {message}"));
             assert!(case.ends_with(&digest), "{case}: {digest}");
         });
@@ -560,7 +560,7 @@ fn channels_that_are_not_the_thread_s_are_refused() {
 
 /// Adam, with other slots than those that it has, from the second time on that it is asked.
 #[derive(Clone, Debug)]
-struct LyingOptimizer {
+struct FaultyOptimizer {
     first: &'static [&'static str],
     later: &'static [&'static str],
     asked: Arc<AtomicUsize>,
@@ -571,13 +571,13 @@ const SLOTS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
 /// Adam's step, and whether it says that it is that.
 #[derive(Clone, Copy, Debug)]
-struct LyingStep(update::Adam<f32>, bool);
+struct FaultyStep(update::Adam<f32>, bool);
 
-impl Optimizer<f32> for LyingOptimizer {
-    type Step = LyingStep;
+impl Optimizer<f32> for FaultyOptimizer {
+    type Step = FaultyStep;
 
     fn name(&self) -> &'static str {
-        "lying"
+        "faulty"
     }
     fn slots(&self) -> &'static [&'static str] {
         if self.asked.fetch_add(1, Ordering::Relaxed) == 0 { self.first } else { self.later }
@@ -588,23 +588,23 @@ impl Optimizer<f32> for LyingOptimizer {
     fn learning_rate(&self) -> f64 {
         0.01
     }
-    fn step(&self, iteration: u64, learning_rate: f64) -> LyingStep {
-        LyingStep(Optimizer::<f32>::step(&Adam::default(), iteration, learning_rate), self.is_adam)
+    fn step(&self, iteration: u64, learning_rate: f64) -> FaultyStep {
+        FaultyStep(Optimizer::<f32>::step(&Adam::default(), iteration, learning_rate), self.is_adam)
     }
     /// Writes all that it can reach.
-    fn update(_: &LyingStep, w: &mut [f32], slots: &mut [&mut [f32]], g: &[f32]) {
+    fn update(_: &FaultyStep, w: &mut [f32], slots: &mut [&mut [f32]], g: &[f32]) {
         assert!(slots.iter().all(|slot| slot.len() == w.len()) && g.len() == w.len());
         slots.iter_mut().for_each(|slot| slot.fill(1.0));
         w.iter_mut().zip(g).for_each(|(w, g)| *w -= 0.01 * g);
     }
-    fn as_adam(step: &LyingStep) -> Option<update::Adam<f32>> {
+    fn as_adam(step: &FaultyStep) -> Option<update::Adam<f32>> {
         step.1.then_some(step.0)
     }
 }
 
 #[test]
-fn optimizers_that_lie_reach_nothing_else() {
-    let honest = train_liar(Lie::Nothing, InputType::Pixels, Way::Fused, &Team::new(1).unwrap());
+fn faulty_optimizers_reach_nothing_else() {
+    let honest = train_faulty(Fault::Nothing, InputType::Pixels, Way::Fused, &Team::new(1).unwrap());
     for (first, later) in
         [(2, 2), (2, 0), (2, 1), (2, 3), (1, 2), (0, 2), (4, 4), (4, 5), (3, 6), (0, 0), (1, 1), (5, 5)]
     {
@@ -615,10 +615,10 @@ fn optimizers_that_lie_reach_nothing_else() {
                 for way in WAYS {
                     let asked = Arc::new(AtomicUsize::new(0));
                     let (first, later) = (&SLOTS[..first], &SLOTS[..later]);
-                    let optimizer = LyingOptimizer { first, later, asked, is_adam };
+                    let optimizer = FaultyOptimizer { first, later, asked, is_adam };
                     let lent = Arc::clone(&team);
                     let outcome = watched(move || {
-                        let mut model = model(Lie::Nothing, InputType::Pixels);
+                        let mut model = model(Fault::Nothing, InputType::Pixels);
                         train(&mut model, &pixels(SAMPLES, FEATURES, 1), optimizer, way, &lent)
                     });
                     // More state than there is is refused. An Adam of other slots is none.
@@ -629,7 +629,8 @@ fn optimizers_that_lie_reach_nothing_else() {
                     }
                 }
                 let lent = Arc::clone(&team);
-                let after = watched(move || train_liar(Lie::Nothing, InputType::Pixels, Way::Fused, &lent));
+                let after =
+                    watched(move || train_faulty(Fault::Nothing, InputType::Pixels, Way::Fused, &lent));
                 assert_eq!(after.as_ref(), Ok(&honest));
             }
             digests.sort();
@@ -724,21 +725,21 @@ fn features_of_another_shape_are_refused() {
             }
         }
         let lent = Arc::clone(&team);
-        let honest = train_liar(Lie::Nothing, InputType::Real, Way::Fused, &Team::new(1).unwrap());
-        let after = watched(move || train_liar(Lie::Nothing, InputType::Real, Way::Fused, &lent));
+        let honest = train_faulty(Fault::Nothing, InputType::Real, Way::Fused, &Team::new(1).unwrap());
+        let after = watched(move || train_faulty(Fault::Nothing, InputType::Real, Way::Fused, &lent));
         assert_eq!(after, Ok(honest));
     }
 }
 
 /// Samples that panic for one index, or say otherwise each time how long they are.
-struct Moody<'a> {
+struct Inconsistent<'a> {
     x: &'a Array2<u8>,
     asked: AtomicUsize,
     panics_at: Option<usize>,
     other_features: usize,
 }
 
-impl Samples<f32> for Moody<'_> {
+impl Samples<f32> for Inconsistent<'_> {
     type Value = u8;
     fn len(&self) -> usize {
         self.x.nrows()
@@ -756,7 +757,7 @@ impl Samples<f32> for Moody<'_> {
 }
 
 #[test]
-fn samples_that_panic_or_lie_hang_nothing() {
+fn samples_that_panic_or_change_hang_nothing() {
     for threads in THREADS {
         let team = Arc::new(Team::new(threads).unwrap());
         for panics_at in [0, BATCH - 1, BATCH, SAMPLES - 1] {
@@ -764,8 +765,8 @@ fn samples_that_panic_or_lie_hang_nothing() {
             let message = watched(move || {
                 let x = pixels(SAMPLES, FEATURES, 1);
                 let (asked, panics_at) = (AtomicUsize::new(0), Some(panics_at));
-                let samples = Moody { x: &x, asked, panics_at, other_features: FEATURES };
-                let mut model = model(Lie::Nothing, InputType::Pixels);
+                let samples = Inconsistent { x: &x, asked, panics_at, other_features: FEATURES };
+                let mut model = model(Fault::Nothing, InputType::Pixels);
                 train_on(&mut model, &samples, Adam::default(), Way::Fused, &lent)
             });
             assert_eq!(message, Err(format!("sample {panics_at} is gone")), "{threads} threads");
@@ -774,15 +775,16 @@ fn samples_that_panic_or_lie_hang_nothing() {
             let lent = Arc::clone(&team);
             let outcome = watched(move || {
                 let x = pixels(SAMPLES, FEATURES, 1);
-                let samples = Moody { x: &x, asked: AtomicUsize::new(0), panics_at: None, other_features };
-                let mut model = model(Lie::Nothing, InputType::Pixels);
+                let samples =
+                    Inconsistent { x: &x, asked: AtomicUsize::new(0), panics_at: None, other_features };
+                let mut model = model(Fault::Nothing, InputType::Pixels);
                 train_on(&mut model, &samples, Adam::default(), Way::Fused, &lent)
             });
             assert!(outcome.is_err(), "{other_features} features, {threads} threads");
         }
         let lent = Arc::clone(&team);
-        let honest = train_liar(Lie::Nothing, InputType::Pixels, Way::Fused, &Team::new(1).unwrap());
-        let after = watched(move || train_liar(Lie::Nothing, InputType::Pixels, Way::Fused, &lent));
+        let honest = train_faulty(Fault::Nothing, InputType::Pixels, Way::Fused, &Team::new(1).unwrap());
+        let after = watched(move || train_faulty(Fault::Nothing, InputType::Pixels, Way::Fused, &lent));
         assert_eq!(after, Ok(honest));
     }
 }
@@ -791,7 +793,7 @@ fn samples_that_panic_or_lie_hang_nothing() {
 fn no_batches_make_no_step() {
     for threads in THREADS {
         let outcome = watched(move || {
-            let mut model = model(Lie::Nothing, InputType::Pixels);
+            let mut model = model(Fault::Nothing, InputType::Pixels);
             let before = model.weights_sha256();
             let (x, classes) = (pixels(SAMPLES, FEATURES, 1), classes(SAMPLES, CLASSES));
             let samples = WithClasses::new(x.view(), &classes);
@@ -861,7 +863,7 @@ fn targets_that_do_not_fit_are_errors() {
         let team = Team::new(threads).unwrap();
         let budget = StepBudget::from(&team);
         for wrong in [0, 5, SAMPLES - 1] {
-            let mut model = model(Lie::Nothing, InputType::Real);
+            let mut model = model(Fault::Nothing, InputType::Real);
             let before = model.weights_sha256();
             let mut classes = classes(SAMPLES, CLASSES);
             classes[wrong] = CLASSES;
@@ -876,7 +878,7 @@ fn targets_that_do_not_fit_are_errors() {
             assert_eq!((model.weights_sha256(), training.iteration()), (before, 0));
         }
         for width in [1, CLASSES - 1, CLASSES + 1] {
-            let mut model = model(Lie::Nothing, InputType::Real);
+            let mut model = model(Fault::Nothing, InputType::Real);
             let before = model.weights_sha256();
             let t = numbers(SAMPLES, width, 9);
             let samples = WithValues::new(x.view(), t.view());
@@ -919,7 +921,7 @@ fn targets_that_do_not_fit_a_frozen_model_are_errors() {
 
 #[test]
 fn no_samples_cannot_be_evaluated() {
-    let model = model(Lie::Nothing, InputType::Real);
+    let model = model(Fault::Nothing, InputType::Real);
     let nothing = Array2::<f32>::zeros((0, FEATURES));
     let samples = WithClasses::new(nothing.view(), &[]);
     let loss = SparseCategoricalCrossentropy::default();
@@ -932,7 +934,7 @@ fn two_trainings_share_a_team() {
     let team = Arc::new(Team::new(4).unwrap());
     let expected: Vec<String> = WAYS
         .into_iter()
-        .map(|way| train_liar(Lie::Nothing, InputType::Pixels, way, &Team::new(1).unwrap()))
+        .map(|way| train_faulty(Fault::Nothing, InputType::Pixels, way, &Team::new(1).unwrap()))
         .collect();
     let outcome = watched(move || {
         std::thread::scope(|scope| {
@@ -942,7 +944,7 @@ fn two_trainings_share_a_team() {
                     scope.spawn(move || {
                         for turn in 0..6 {
                             let number = (number + turn) % WAYS.len();
-                            let digest = train_liar(Lie::Nothing, InputType::Pixels, WAYS[number], team);
+                            let digest = train_faulty(Fault::Nothing, InputType::Pixels, WAYS[number], team);
                             assert_eq!(digest, expected[number]);
                         }
                     })
@@ -1003,8 +1005,8 @@ fn identities_of_another_shape_are_no_danger() {
         // The next layer gets what it does not expect.
         assert!(message.unwrap_err().starts_with("layer dense_1: forward: "), "{threads} threads");
         let lent = Arc::clone(&team);
-        let honest = train_liar(Lie::Nothing, InputType::Real, Way::Fused, &Team::new(1).unwrap());
-        let after = watched(move || train_liar(Lie::Nothing, InputType::Real, Way::Fused, &lent));
+        let honest = train_faulty(Fault::Nothing, InputType::Real, Way::Fused, &Team::new(1).unwrap());
+        let after = watched(move || train_faulty(Fault::Nothing, InputType::Real, Way::Fused, &lent));
         assert_eq!(after, Ok(honest));
     }
 }
