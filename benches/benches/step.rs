@@ -1,13 +1,15 @@
-//! The whole training step of the tutorial, a hundred at a time, on one thread and on two; and inference.
+//! The whole training step of the tutorial, a hundred at a time, on one thread and on two, also with pictures that are distorted
+//! on the way; and inference.
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::ArrayView2;
+use ziffer_augment::Distortion;
 use ziffer_benches::mnist;
 use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::team::Team;
-use ziffer_nn::{Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy, Training};
-use ziffer_trainer::{Evaluate, Pixels};
+use ziffer_nn::{Activation, Adam, Model, Samples, Sequential, SparseCategoricalCrossentropy, Training};
+use ziffer_trainer::{Augmented, Evaluate, Pixels};
 
 fn network(hidden: [usize; 2]) -> Model {
     Sequential::new([28, 28])
@@ -22,26 +24,39 @@ fn network(hidden: [usize; 2]) -> Model {
 fn training(criterion: &mut Criterion) {
     let set = mnist().expect("the repository's copy of MNIST");
     let samples = Pixels(set.train.view());
+    for (name, hidden, batch, steps) in [("tutorial", [128, 64], 32, 100), ("large", [2048, 2048], 128, 1)] {
+        train_on(criterion, name, &samples, hidden, batch, steps);
+    }
+    let augmented = Augmented::new(&samples, [28, 28], Distortion::default()).expect("pictures of 28 x 28");
+    train_on(criterion, "augmented", &augmented, [128, 64], 32, 100);
+}
+
+fn train_on(
+    criterion: &mut Criterion,
+    name: &str,
+    samples: &impl Samples<f32>,
+    hidden: [usize; 2],
+    batch: usize,
+    steps: u64,
+) {
     let loss = SparseCategoricalCrossentropy::default();
     let mut order: Vec<u32> = (0..60_000).collect();
     Stream::new(0, Purpose::Shuffle, 0).shuffle(&mut order);
-    for (name, hidden, batch, steps) in [("tutorial", [128, 64], 32, 100), ("large", [2048, 2048], 128, 1)] {
-        let mut group = criterion.benchmark_group(format!("step_{name}"));
-        group.throughput(Throughput::Elements(steps));
-        for threads in [1, 2] {
-            let team = Team::new(threads).expect("threads");
-            let mut model = network(hidden);
-            let mut training = Training::new(&model, Adam::default(), batch).expect("memory");
-            let mut stretches = order.chunks_exact(batch * steps as usize).cycle();
-            group.bench_function(BenchmarkId::new("threads", threads), |bench| {
-                bench.iter(|| {
-                    let stretch = stretches.next().expect("endless");
-                    training.run(&mut model, &loss, &samples, stretch, (&team).into()).expect("a finite loss")
-                });
+    let mut group = criterion.benchmark_group(format!("step_{name}"));
+    group.throughput(Throughput::Elements(steps));
+    for threads in [1, 2] {
+        let team = Team::new(threads).expect("threads");
+        let mut model = network(hidden);
+        let mut training = Training::new(&model, Adam::default(), batch).expect("memory");
+        let mut stretches = order.chunks_exact(batch * steps as usize).cycle();
+        group.bench_function(BenchmarkId::new("threads", threads), |bench| {
+            bench.iter(|| {
+                let stretch = stretches.next().expect("endless");
+                training.run(&mut model, &loss, samples, stretch, (&team).into()).expect("a finite loss")
             });
-        }
-        group.finish();
+        });
     }
+    group.finish();
 }
 
 fn inference(criterion: &mut Criterion) {

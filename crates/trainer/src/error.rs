@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
+use ziffer_augment::AugmentError;
 use ziffer_dataset::DatasetError;
 use ziffer_nn::{FitError, NoMemory, OneLine, SamplesError};
 
@@ -37,6 +38,23 @@ pub enum TrainError {
         /// The model's input shape.
         expected: Vec<usize>,
     },
+    /// Samples that are no pictures of the shape that augmentation was asked for.
+    #[error("the samples have {found} numbers, expected pictures of {} x {} pixels", shape[0], shape[1])]
+    Shape {
+        /// Numbers of a sample.
+        found: usize,
+        /// The rows and columns that were given.
+        shape: [usize; 2],
+    },
+    /// Samples that have not rows and columns, so that they cannot be distorted.
+    #[error("the data set has pictures of {found:?}, augmentation needs rows and columns")]
+    NotFlat {
+        /// The shape of a picture.
+        found: Vec<usize>,
+    },
+    /// A setting of the augmentation is out of its range.
+    #[error(transparent)]
+    Augment(#[from] AugmentError),
     /// The data set has more classes than the model has outputs.
     #[error("the data set has {found} classes, the model has {expected} outputs")]
     Classes {

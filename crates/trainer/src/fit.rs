@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use ziffer_augment::Distortion;
 use ziffer_nn::team::Team;
 use ziffer_nn::training::{NotFinite, check as check_fit};
 use ziffer_nn::{Loss, Model, Optimizer, Samples, Slice, StepBudget, StepError, Training};
@@ -33,7 +34,7 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
     /// [`validation_split`](Self::validation_split) at the end of `train` is set aside, as for [`fit`](Self::fit).
     ///
     /// # Errors
-    /// As for [`fit`](Self::fit).
+    /// As for [`fit`](Self::fit), and if [`augment`](Self::augment) was set.
     pub fn fit_samples<S: Samples<f32>>(
         &mut self,
         model: &mut Model,
@@ -41,6 +42,10 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
         validation: Option<&S>,
     ) -> Result<History, TrainError> {
         self.validate()?;
+        if self.augmentation.is_some() {
+            // The samples may be no pictures, and their shape is not known.
+            return Err(setting("augment", "set", "none for fit_samples, which takes `Augmented` samples"));
+        }
         if validation.is_some() || self.validation_split == 0.0 {
             return self.fit_shuffled(model, train, validation, self.shuffle);
         }
@@ -70,14 +75,11 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
         let team = Team::new(self.threads)
             .map_err(|error| TrainError::Threads { threads: self.threads, reason: error.to_string() })?;
         let batch_size = self.batch_size.min(train.len());
-        let mut training = Training::new(model, self.optimizer.clone(), batch_size)?
+        let training = Training::new(model, self.optimizer.clone(), batch_size)?
             .seed(self.seed)
             .clip(self.clip)
             .accumulation(self.accumulation)
             .ema(self.ema_momentum)?;
-        if let Some(schedule) = &self.schedule {
-            training.set_schedule(Arc::clone(schedule));
-        }
         let sample_bytes = train.features() * size_of::<S::Value>();
         let shuffling = Shuffling::new(shuffle, sample_bytes, batch_size);
         let plan = Plan {
@@ -99,6 +101,9 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
         let mut fit = Fit { model, training, train, batch_size, team, crew, keeper, standing };
         let (steps, samples, validates) = (plan.steps, train.len(), plan.validates);
         self.resume(&mut fit, Epoch { steps, batch_size, samples, validates })?;
+        if let Some(schedule) = self.schedule.as_ref().filter(|_| !fit.standing.rate_is_set) {
+            fit.training.set_schedule(Arc::clone(schedule));
+        }
 
         let mut orders = Orders::new(shuffling, self.seed, train.len(), batch_size);
         // Of every other window this is done while steps are made of the one before.
@@ -152,7 +157,8 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
                 Ok(())
             })?;
             let asked = context.learning_rate;
-            if asked.to_bits() != rate.to_bits() {
+            let sets_rate = asked.to_bits() != rate.to_bits();
+            if sets_rate {
                 if !(asked > 0.0 && asked.is_finite()) {
                     return Err(setting("learning_rate", asked, "a positive number"));
                 }
@@ -160,7 +166,9 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
             }
             fit.training.swap_average(fit.model)?;
             let stopped = flow == Flow::Stop;
-            fit.standing = Standing { epoch: epoch + 1, stopped, history, ..Standing::default() };
+            let rate_is_set = fit.standing.rate_is_set || sets_rate;
+            fit.standing =
+                Standing { epoch: epoch + 1, stopped, rate_is_set, history, ..Standing::default() };
             fit.save_after_epoch(stopped || epoch + 1 == self.epochs)?;
         }
         fit.wait()?;
@@ -185,6 +193,26 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
         }
         if let Some(schedule) = &self.schedule {
             set("learning rate schedule", format!("{schedule:?}"));
+        }
+        if let Some(distortion) = &self.augmentation {
+            let Distortion {
+                rotation_degrees,
+                scale,
+                shear,
+                shift_pixels,
+                elastic_pixels,
+                elastic_spacing_pixels,
+            } = distortion;
+            for (name, value) in [
+                ("augment.rotation_degrees", rotation_degrees),
+                ("augment.scale", scale),
+                ("augment.shear", shear),
+                ("augment.shift_pixels", shift_pixels),
+                ("augment.elastic_pixels", elastic_pixels),
+                ("augment.elastic_spacing_pixels", elastic_spacing_pixels),
+            ] {
+                set(name, value.to_string());
+            }
         }
         set("loss", self.loss.name().to_owned());
         set("batch_size", self.batch_size.to_string());

@@ -37,8 +37,10 @@
 //!   [`ModelCheckpoint`](callback::ModelCheckpoint), [`Progress`], or your own.
 //! * [`Checkpoints`] save a training on its way; one that was killed goes on from there to the very same weights.
 //! * [`Pixels`] makes a data set's view the network's samples; arrays are samples by themselves (`fit_samples`).
+//!   [`Augmented`] distorts pictures anew in each epoch, as [`Trainer::augment`] does with a data set.
 #![forbid(unsafe_code)]
 
+mod augmented;
 pub mod callback;
 mod checkpoints;
 mod crew;
@@ -50,6 +52,7 @@ mod pixels;
 mod progress;
 mod trainer;
 
+pub use augmented::Augmented;
 pub use checkpoints::{CheckpointError, Checkpoints, Every, ParseEveryError, Resumed};
 pub use error::TrainError;
 pub use history::{EpochLog, History};

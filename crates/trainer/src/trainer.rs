@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use ziffer_augment::Distortion;
 use ziffer_dataset::View;
 use ziffer_nn::optimizer::{Clip, LearningRateSchedule};
 use ziffer_nn::{Loss, Model, Optimizer};
 
 use crate::callback::Callback;
 use crate::pixels::{self, Pixels};
-use crate::{Checkpoints, History, Shuffle, TrainError};
+use crate::{Augmented, Checkpoints, History, Shuffle, TrainError};
 
 /// How a model is trained.
 ///
@@ -23,6 +24,7 @@ use crate::{Checkpoints, History, Shuffle, TrainError};
 /// | ema | the momentum of an average of the weights, 0 to 1 | none |
 /// | accumulation | batches whose mean gradient makes one update, at least 1 | 1 |
 /// | schedule | the learning rate of each update, in the place of the optimizer's | none |
+/// | augment | how far pictures are distorted in training, see [`Augmented`] | not at all |
 /// | seed | what the orders, dropout and augmentation are drawn from | 0 |
 /// | threads | threads that share each step, at least 1; fewer do while the machine is busy | the CPUs that the process may use |
 ///
@@ -37,6 +39,7 @@ pub struct Trainer<'a, O, L> {
     pub(crate) ema_momentum: Option<f64>,
     pub(crate) accumulation: u64,
     pub(crate) schedule: Option<Arc<dyn LearningRateSchedule>>,
+    pub(crate) augmentation: Option<Distortion>,
     pub(crate) shuffle: Shuffle,
     pub(crate) seed: u64,
     pub(crate) threads: usize,
@@ -63,6 +66,7 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
             ema_momentum: None,
             accumulation: 1,
             schedule: None,
+            augmentation: None,
             shuffle: Shuffle::Auto,
             seed: 0,
             threads: available_threads(),
@@ -115,6 +119,14 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
         self
     }
 
+    /// Distorts the pictures of the training part, each in every epoch in another way; those of the validation part stay as
+    /// they are. It is for [`fit`](Self::fit): samples of other kinds are given to [`fit_samples`](Self::fit_samples) as
+    /// [`Augmented`] ones.
+    pub fn augment(mut self, distortion: Distortion) -> Self {
+        self.augmentation = Some(distortion);
+        self
+    }
+
     /// Sets whether each epoch has an order of its own, and how it is drawn.
     pub fn shuffle(mut self, shuffle: impl Into<Shuffle>) -> Self {
         self.shuffle = shuffle.into();
@@ -155,19 +167,24 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
     /// Trains `model` on a data set, of which the last part is set aside for validation.
     ///
     /// # Errors
-    /// A setting out of its range, data that do not fit the model, a loss that is not finite, or a callback's error.
+    /// A setting out of its range, data that do not fit the model or cannot be augmented, a loss that is not finite, or a
+    /// callback's error.
     pub fn fit<'d>(&mut self, model: &mut Model, data: impl Into<View<'d>>) -> Result<History, TrainError> {
         let data = data.into();
         self.validate()?;
         pixels::check(model, data)?;
         let (train, validation) = data.split(self.validation_split)?;
         let shuffle = self.shuffle.of_file(train.len(), train.features());
-        self.fit_shuffled(
-            model,
-            &Pixels(train),
-            (!validation.is_empty()).then_some(&Pixels(validation)),
-            shuffle,
-        )
+        let train = Pixels(train);
+        let train = match self.augmentation {
+            None => Augmented::plain(&train),
+            Some(distortion) => match *data.image_shape() {
+                [rows, columns] => Augmented::new(&train, [rows, columns], distortion)?,
+                ref shape => return Err(TrainError::NotFlat { found: shape.to_vec() }),
+            },
+        };
+        let validation = (!validation.is_empty()).then_some(Pixels(validation));
+        self.fit_shuffled(model, &train, validation.as_ref(), shuffle)
     }
 
     pub(crate) fn validate(&self) -> Result<(), TrainError> {
@@ -185,6 +202,7 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
             return Err(setting("ema_momentum", momentum, "a number from 0 to 1"));
         }
         self.clip.map_or(Ok(()), Clip::validate)?;
+        self.augmentation.map_or(Ok(()), |distortion| distortion.validate())?;
         if !(0.0..1.0).contains(&self.validation_split) {
             return Err(setting("validation_split", self.validation_split, "a number from 0 to below 1"));
         }
@@ -205,6 +223,7 @@ impl<O: std::fmt::Debug, L: std::fmt::Debug> std::fmt::Debug for Trainer<'_, O, 
             .field("ema_momentum", &self.ema_momentum)
             .field("accumulation", &self.accumulation)
             .field("schedule", &self.schedule)
+            .field("augmentation", &self.augmentation)
             .field("shuffle", &self.shuffle)
             .field("seed", &self.seed)
             .field("threads", &self.threads)

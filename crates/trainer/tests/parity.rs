@@ -6,8 +6,6 @@
 
 mod support;
 
-use std::path::Path;
-
 use ndarray::ArrayView2;
 use serde_json::Value;
 use ziffer_dataset::View;
@@ -15,32 +13,12 @@ use ziffer_nn::{
     Activation, Adam, AdamW, AnyOptimizer, Model, RmsProp, Sequential, Sgd, SparseCategoricalCrossentropy,
     WithClasses,
 };
-use ziffer_trainer::callback::{BatchLog, Callback};
 use ziffer_trainer::{Pixels, Trainer};
 
-/// Keeps each step's loss.
-#[derive(Default)]
-struct Losses(Vec<f64>);
-
-impl Callback for Losses {
-    fn name(&self) -> &'static str {
-        "losses"
-    }
-    fn on_batch_end(&mut self, log: &BatchLog) {
-        self.0.push(log.loss);
-    }
-}
-
-fn keras(file: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keras").join(file)
-}
+use support::{Losses, farthest, keras, numbers};
 
 fn recorded() -> Value {
     serde_json::from_str(&std::fs::read_to_string(keras("parity.json")).unwrap()).unwrap()
-}
-
-fn numbers(value: &Value) -> Vec<f64> {
-    value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
 }
 
 fn optimizer(settings: &Value) -> AnyOptimizer {
@@ -92,11 +70,6 @@ fn ours(run: &Value, data: View<'_>, threads: usize) -> Vec<f64> {
         .fit_samples(&mut initial_model(), &Pixels(data.slice(0..32 * steps)), None)
         .unwrap();
     losses.0
-}
-
-fn farthest(losses: &[f64], reference: &[f64]) -> f64 {
-    assert_eq!(losses.len(), reference.len());
-    losses.iter().zip(reference).map(|(loss, reference)| (loss - reference).abs()).fold(0.0, f64::max)
 }
 
 #[test]

@@ -160,6 +160,73 @@ fn every_epoch_uses_each_sample_once_in_an_order_of_its_own() {
 }
 
 #[test]
+fn samples_are_split_at_the_end_and_the_last_part_is_never_trained_on() {
+    for (count, split, expected) in [
+        // floor(count (1 - split)): 37.5, 25, 1.5, 7, 1.5 and 49.5 rounded down.
+        (50, 0.25, 37),
+        (50, 0.5, 25),
+        (3, 0.5, 1),
+        (10, 0.3, 7),
+        (50, 0.97, 1),
+        (50, 0.01, 49),
+    ] {
+        let x = Array2::from_shape_fn((count, 2), |(n, i)| (n * 2 + i) as f32 / 100.0);
+        let classes: Vec<usize> = (0..count).map(|n| n % 2).collect();
+        let inner = WithClasses::new(x.view(), &classes);
+        let samples = Noted { inner, targets: Vec::new().into() };
+        let mut model = Sequential::new([2]).dense(2, Activation::Softmax).build(0).unwrap();
+        let history =
+            trainer().validation_split(split).epochs(2).fit_samples(&mut model, &samples, None).unwrap();
+        // Of each epoch first all of the training part, then the rest.
+        let targets = samples.targets.into_inner().unwrap();
+        assert_eq!(targets.len(), 2 * count);
+        for epoch in targets.chunks(count) {
+            let (train, validation) = epoch.split_at(expected);
+            let mut sorted = train.to_vec();
+            sorted.sort_unstable();
+            assert_eq!(sorted, (0..expected).collect::<Vec<_>>(), "{count} {split}");
+            let mut sorted = validation.to_vec();
+            sorted.sort_unstable();
+            assert_eq!(sorted, (expected..count).collect::<Vec<_>>(), "{count} {split}");
+        }
+
+        // As if the two parts were given.
+        let (train, validation) = x.view().split_at(ndarray::Axis(0), expected);
+        let mut of_parts = Sequential::new([2]).dense(2, Activation::Softmax).build(0).unwrap();
+        let parts = trainer()
+            .epochs(2)
+            .fit_samples(
+                &mut of_parts,
+                &WithClasses::new(train, &classes[..expected]),
+                Some(&WithClasses::new(validation, &classes[expected..])),
+            )
+            .unwrap();
+        assert_eq!(model.weights_sha256(), of_parts.weights_sha256());
+        assert_eq!((history.loss, history.val_loss), (parts.loss, parts.val_loss));
+    }
+}
+
+#[test]
+fn a_split_of_samples_that_leaves_a_part_empty_is_refused() {
+    let x = Array2::from_elem((10, 2), 0.5_f32);
+    let classes = vec![0; 10];
+    for split in [0.95, 0.999, 1e-17] {
+        let mut model = Sequential::new([2]).dense(2, Activation::Softmax).build(0).unwrap();
+        let samples = WithClasses::new(x.view(), &classes);
+        let error = trainer().validation_split(split).fit_samples(&mut model, &samples, None).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("validation_split is {split}, expected a share that leaves samples in both parts")
+        );
+    }
+    // Of one sample nothing can be set aside.
+    let (x, mut model) = (x.slice(ndarray::s![..1, ..]), network());
+    let samples = WithClasses::new(x, &classes[..1]);
+    let error = trainer().fit_samples(&mut model, &samples, None).unwrap_err();
+    assert!(error.to_string().starts_with("validation_split is 0.2"), "{error}");
+}
+
+#[test]
 fn means_are_over_samples_and_the_last_batch_counts_less() {
     // With a learning rate of next to nothing the weights stand still, so that the training loss is that of an evaluation:
     // of the first 80 samples, in batches of 7 with a last one of 3.

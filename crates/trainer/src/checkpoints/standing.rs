@@ -19,6 +19,9 @@ pub(crate) struct Standing {
     pub(crate) seconds: f64,
     /// Whether a callback has ended the training.
     pub(crate) stopped: bool,
+    /// Whether a callback has set the learning rate, so that a schedule no longer counts. Older files do not say it.
+    #[serde(default)]
+    pub(crate) rate_is_set: bool,
     pub(crate) history: History,
 }
 

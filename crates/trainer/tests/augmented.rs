@@ -1,0 +1,394 @@
+//! Augmentation while a model trains: the pictures are those that the distorter makes for (seed, epoch, sample), on any number
+//! of threads and across interruptions, and an evaluation sees none of it.
+#![allow(clippy::unwrap_used, reason = "a failure is the test's")]
+
+use std::cell::RefCell;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ndarray::{Array1, Array3, Array4, ArrayView2};
+use ziffer_augment::{Distorter, Distortion};
+use ziffer_dataset::{Dataset, idx::write_idx};
+use ziffer_nn::random::{Purpose, Stream};
+use ziffer_nn::{
+    Activation, Adam, Draw, Model, Samples, SamplesError, Sequential, SparseCategoricalCrossentropy, Target,
+    WithClasses,
+};
+use ziffer_trainer::callback::{BatchLog, Callback};
+use ziffer_trainer::{Augmented, CheckpointError, Checkpoints, Evaluate, TrainError, Trainer};
+
+const SHAPE: [usize; 2] = [9, 11];
+const PIXELS: usize = SHAPE[0] * SHAPE[1];
+const COUNT: usize = 110;
+const SEED: u64 = 5;
+
+/// 110 pictures of 9 x 11 pixels, a bright bar whose place is the class of three, and the folder that they lie in.
+fn pictures() -> (tempfile::TempDir, Dataset) {
+    let folder = tempfile::tempdir().unwrap();
+    let (images, labels) = (folder.path().join("images"), folder.path().join("labels"));
+    let mut stream = Stream::new(3, Purpose::Other(0), 0);
+    let classes: Vec<u8> = (0..COUNT).map(|_| stream.below(3) as u8).collect();
+    let pixels = Array3::from_shape_fn((COUNT, SHAPE[0], SHAPE[1]), |(n, row, _)| {
+        if row / 3 == usize::from(classes[n]) { 150 + stream.below(106) as u8 } else { 0 }
+    });
+    write_idx(&images, &pixels).unwrap();
+    write_idx(&labels, &Array1::from(classes)).unwrap();
+    let data = Dataset::open(&images, &labels, None).unwrap();
+    (folder, data)
+}
+
+fn network() -> Model {
+    Sequential::new(SHAPE)
+        .flatten()
+        .dense(37, Activation::Relu)
+        .dense(3, Activation::Softmax)
+        .build(1)
+        .unwrap()
+}
+
+/// 88 pictures are for training, in batches of 7 with a last one of 4.
+fn trainer<'a>() -> Trainer<'a, Adam, SparseCategoricalCrossentropy> {
+    Trainer::new(Adam::default(), SparseCategoricalCrossentropy::default())
+        .epochs(3)
+        .batch_size(7)
+        .validation_split(0.2)
+        .seed(SEED)
+        .threads(1)
+}
+
+/// Pictures [N, pixels] distorted as those of an epoch.
+fn distorted(pictures: &[u8], distortion: Distortion, epoch: u64) -> Vec<u8> {
+    let mut distorter = Distorter::new(distortion, SHAPE).unwrap();
+    let mut all = vec![0; pictures.len()];
+    for (index, (out, picture)) in (0..).zip(all.chunks_exact_mut(PIXELS).zip(pictures.chunks_exact(PIXELS)))
+    {
+        let mut stream = Stream::new(SEED, Purpose::Augment, epoch << 32 | index);
+        distorter.distort(&mut stream, picture, out);
+    }
+    all
+}
+
+fn rows(pixels: &[u8]) -> ArrayView2<'_, u8> {
+    ArrayView2::from_shape((pixels.len() / PIXELS, PIXELS), pixels).unwrap()
+}
+
+#[test]
+fn bits_do_not_depend_on_threads() {
+    let (_folder, data) = pictures();
+    let run = |threads| {
+        let mut model = network();
+        let history =
+            trainer().augment(Distortion::default()).threads(threads).fit(&mut model, &data).unwrap();
+        (model.weights_sha256(), history.loss, history.val_loss)
+    };
+    let one = run(1);
+    for threads in [2, 3, 4, 8] {
+        assert_eq!(run(threads), one, "{threads} threads");
+    }
+}
+
+#[test]
+fn an_epoch_is_one_on_pictures_distorted_beforehand() {
+    let (_folder, data) = pictures();
+    let (train, validation) = data.split(0.2).unwrap();
+    let mut model = network();
+    let history = trainer().epochs(1).augment(Distortion::default()).fit(&mut model, &data).unwrap();
+
+    let classes = |view: ziffer_dataset::View<'_>| view.labels().collect::<Vec<_>>();
+    let (train_classes, validation_classes) = (classes(train), classes(validation));
+    let copies = distorted(train.pixels(), Distortion::default(), 0);
+    let samples = WithClasses::new(rows(&copies), &train_classes);
+    let plain = WithClasses::new(rows(validation.pixels()), &validation_classes);
+    let mut expected = network();
+    let of_copies = trainer().epochs(1).fit_samples(&mut expected, &samples, Some(&plain)).unwrap();
+    assert_eq!(model.weights_sha256(), expected.weights_sha256());
+    assert_eq!((&history.loss, &history.val_loss), (&of_copies.loss, &of_copies.val_loss));
+
+    let mut not_distorted = network();
+    trainer().epochs(1).fit(&mut not_distorted, &data).unwrap();
+    assert_ne!(model.weights_sha256(), not_distorted.weights_sha256());
+}
+
+/// Pictures that were distorted beforehand for each epoch, and those that an evaluation sees.
+struct Copies<'a> {
+    epochs: Vec<Vec<u8>>,
+    plain: &'a [u8],
+    classes: &'a [usize],
+}
+
+impl Samples<f32> for Copies<'_> {
+    type Value = u8;
+    fn len(&self) -> usize {
+        self.classes.len()
+    }
+    fn features(&self) -> usize {
+        PIXELS
+    }
+    fn fill(&self, index: usize, draw: Option<Draw>, out: &mut [u8]) {
+        let pixels = draw.map_or(self.plain, |draw| &self.epochs[draw.epoch as usize]);
+        out.copy_from_slice(&pixels[index * PIXELS..][..PIXELS]);
+    }
+    fn target(&self, index: usize) -> Target<'_, f32> {
+        Target::Class(self.classes[index])
+    }
+}
+
+#[test]
+fn each_epoch_has_pictures_of_its_own() {
+    let (_folder, data) = pictures();
+    let classes: Vec<usize> = data.labels().collect();
+    let epochs = (0..3).map(|epoch| distorted(data.pixels(), Distortion::default(), epoch));
+    let copies = Copies { epochs: epochs.collect(), plain: data.pixels(), classes: &classes };
+    assert!(copies.epochs[0] != copies.epochs[1] && copies.epochs[1] != copies.epochs[2]);
+    let mut expected = network();
+    // The validation part is the end of the same samples.
+    let of_copies = trainer().fit_samples(&mut expected, &copies, None).unwrap();
+
+    let mut model = network();
+    let history = trainer().augment(Distortion::default()).fit(&mut model, &data).unwrap();
+    assert_eq!(model.weights_sha256(), expected.weights_sha256());
+    assert_eq!(history.val_loss, of_copies.val_loss);
+
+    // As samples that are given as such.
+    let plain = WithClasses::new(rows(data.pixels()), &classes);
+    let augmented = Augmented::new(&plain, SHAPE, Distortion::default()).unwrap();
+    let mut model = network();
+    trainer().threads(3).fit_samples(&mut model, &augmented, None).unwrap();
+    assert_eq!(model.weights_sha256(), expected.weights_sha256());
+
+    // The first epoch's pictures in each epoch would be another training.
+    let same = Copies { epochs: vec![copies.epochs[0].clone(); 3], ..copies };
+    let mut model = network();
+    trainer().fit_samples(&mut model, &same, None).unwrap();
+    assert_ne!(model.weights_sha256(), expected.weights_sha256());
+}
+
+#[test]
+fn a_seed_decides_the_pictures() {
+    let (_folder, data) = pictures();
+    let run = |seed| {
+        let mut model = network();
+        trainer().shuffle(false).seed(seed).augment(Distortion::default()).fit(&mut model, &data).unwrap();
+        model.weights_sha256()
+    };
+    assert_eq!(run(1), run(1));
+    assert_ne!(run(1), run(2));
+}
+
+#[test]
+fn an_evaluation_sees_pictures_as_they_are() {
+    let (_folder, data) = pictures();
+    let (_, validation) = data.split(0.2).unwrap();
+    let mut model = network();
+    let history = trainer().augment(Distortion::default()).fit(&mut model, &data).unwrap();
+    let evaluated = model.evaluate(validation).unwrap();
+    assert_eq!(history.val_loss[2], evaluated.loss);
+    assert_eq!(history.val_accuracy[2], evaluated.accuracy);
+
+    let classes: Vec<usize> = data.labels().collect();
+    let plain = WithClasses::new(rows(data.pixels()), &classes);
+    let augmented = Augmented::new(&plain, SHAPE, Distortion::default()).unwrap();
+    let loss = SparseCategoricalCrossentropy::default();
+    assert_eq!(model.evaluate_with(&loss, &augmented), model.evaluate_with(&loss, &plain));
+}
+
+/// Sets a flag at a step of the second epoch.
+struct StopAt<'a>(&'a AtomicBool, usize);
+
+impl Callback for StopAt<'_> {
+    fn name(&self) -> &'static str {
+        "stop"
+    }
+    fn on_batch_end(&mut self, log: &BatchLog) {
+        if (log.epoch, log.step) >= (1, self.1) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+#[test]
+fn interrupted_and_resumed_is_as_not_interrupted() {
+    let (_folder, data) = pictures();
+    let mut whole = network();
+    trainer().augment(Distortion::default()).fit(&mut whole, &data).unwrap();
+    for (step, threads) in [(0, 1), (4, 2), (12, 3)] {
+        let folder = tempfile::tempdir().unwrap();
+        let with = |distortion: Distortion| {
+            let checkpoints = Checkpoints::new(folder.path()).every("1step".parse().unwrap()).resume(true);
+            trainer().augment(distortion).threads(threads).checkpoints(checkpoints)
+        };
+        let flag = AtomicBool::new(false);
+        let outcome = with(Distortion::default())
+            .stop_when(&flag)
+            .callback(StopAt(&flag, step))
+            .fit(&mut network(), &data);
+        assert!(matches!(outcome, Err(TrainError::Interrupted { epoch: 2, .. })), "{outcome:?}");
+
+        // Not with other pictures.
+        match with(Distortion { scale: 0.25, ..Distortion::default() }).fit(&mut network(), &data) {
+            Err(TrainError::Checkpoint(CheckpointError::Settings { differences, .. })) => {
+                assert_eq!(differences, "augment.scale was 0.12, is 0.25");
+            }
+            other => panic!("{other:?}"),
+        }
+        let plain = Checkpoints::new(folder.path()).resume(true);
+        match trainer().checkpoints(plain).fit(&mut network(), &data) {
+            Err(TrainError::Checkpoint(CheckpointError::Settings { differences, .. })) => {
+                assert!(differences.contains("augment.scale was 0.12, is not set"), "{differences}");
+            }
+            other => panic!("{other:?}"),
+        }
+
+        let mut model = network();
+        with(Distortion::default()).fit(&mut model, &data).unwrap();
+        assert_eq!(model.to_safetensors(), whole.to_safetensors(), "stopped at {step}, {threads} threads");
+    }
+}
+
+#[test]
+fn distortions_beneath_each_other_and_side_by_side_do_not_mix() {
+    let (_folder, data) = pictures();
+    let classes = vec![0; COUNT];
+    let plain = WithClasses::new(rows(data.pixels()), &classes);
+    // More than a thread keeps memory for.
+    let distortions: Vec<Distortion> =
+        (0..6).map(|number| Distortion::default().times(0.5 + 0.1 * number as f32)).collect();
+    let augmented: Vec<_> =
+        distortions.iter().map(|&distortion| Augmented::new(&plain, SHAPE, distortion).unwrap()).collect();
+    let expected: Vec<Vec<u8>> =
+        distortions.iter().map(|&distortion| distorted(data.pixels(), distortion, 4)).collect();
+    let twice = Augmented::new(&augmented[0], SHAPE, distortions[1]).unwrap();
+    let expected_twice = distorted(&expected[0], distortions[1], 4);
+    let again = Augmented::new(&augmented[2], SHAPE, distortions[2]).unwrap();
+    let expected_again = distorted(&expected[2], distortions[2], 4);
+
+    let draw = Some(Draw { seed: SEED, epoch: 4 });
+    let mut out = vec![7; PIXELS];
+    for index in 0..COUNT {
+        let place = index * PIXELS..(index + 1) * PIXELS;
+        for (augmented, expected) in augmented.iter().zip(&expected) {
+            augmented.fill(index, draw, &mut out);
+            assert_eq!(out, expected[place.clone()], "{index}");
+        }
+        twice.fill(index, draw, &mut out);
+        assert_eq!(out, expected_twice[place.clone()], "{index}");
+        again.fill(index, draw, &mut out);
+        assert_eq!(out, expected_again[place.clone()], "{index}");
+    }
+
+    // The same settings for pictures of another shape.
+    let turned = Augmented::new(&plain, [SHAPE[1], SHAPE[0]], distortions[0]).unwrap();
+    turned.fill(0, draw, &mut out);
+    let mut distorter = Distorter::new(distortions[0], [SHAPE[1], SHAPE[0]]).unwrap();
+    let mut expected = vec![0; PIXELS];
+    distorter.distort(&mut Stream::new(SEED, Purpose::Augment, 4 << 32), data.image(0), &mut expected);
+    assert_eq!(out, expected);
+}
+
+/// Samples that note what they are told, and panic when sample 3 is asked for.
+#[derive(Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl Told {
+    fn note(&self, text: String) {
+        self.0.lock().unwrap().push(text);
+    }
+}
+
+impl Samples<f32> for Told {
+    type Value = u8;
+    fn len(&self) -> usize {
+        17
+    }
+    fn features(&self) -> usize {
+        PIXELS
+    }
+    fn fill(&self, index: usize, draw: Option<Draw>, out: &mut [u8]) {
+        assert_ne!(index, 3, "sample 3 is broken");
+        self.note(format!("fill {index} {draw:?}"));
+        out.fill(index as u8);
+    }
+    fn target(&self, index: usize) -> Target<'_, f32> {
+        Target::Class(100 + index)
+    }
+    fn prefetch(&self, index: usize) {
+        self.note(format!("prefetch {index}"));
+    }
+    fn will_need(&self, samples: Range<usize>) {
+        self.note(format!("will need {samples:?}"));
+    }
+    fn release(&self, samples: Range<usize>) {
+        self.note(format!("release {samples:?}"));
+    }
+    fn check(&self) -> Result<(), SamplesError> {
+        Err("spoilt".into())
+    }
+}
+
+#[test]
+fn the_samples_beneath_are_told_everything() {
+    let told = Told::default();
+    let augmented = Augmented::new(&told, SHAPE, Distortion::default()).unwrap();
+    assert_eq!((augmented.len(), augmented.features(), augmented.is_empty()), (17, PIXELS, false));
+    assert!(matches!(augmented.target(5), Target::Class(105)));
+    augmented.prefetch(1);
+    augmented.will_need(2..9);
+    augmented.release(0..2);
+    let mut out = [1; PIXELS];
+    augmented.fill(6, None, &mut out);
+    assert_eq!(out, [6; PIXELS]);
+    let draw = Some(Draw { seed: 1, epoch: 2 });
+    augmented.fill(7, draw, &mut out);
+    assert_eq!(augmented.check().unwrap_err().to_string(), "spoilt");
+    let expected = format!("prefetch 1, will need 2..9, release 0..2, fill 6 None, fill 7 {draw:?}");
+    assert_eq!(told.0.lock().unwrap().join(", "), expected);
+
+    // After a panic beneath, the thread distorts as before.
+    let broken = RefCell::new([0; PIXELS]);
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        augmented.fill(3, draw, &mut *broken.borrow_mut());
+    }));
+    assert!(outcome.is_err());
+    let mut after = [1; PIXELS];
+    augmented.fill(7, draw, &mut after);
+    assert_eq!(after, out);
+}
+
+#[test]
+fn what_cannot_be_distorted_is_refused() {
+    let (_folder, data) = pictures();
+    let classes = vec![0; COUNT];
+    let plain = WithClasses::new(rows(data.pixels()), &classes);
+    for shape in [[9, 10], [0, 99], [99, 0], [usize::MAX, 11]] {
+        let error = Augmented::new(&plain, shape, Distortion::default()).unwrap_err().to_string();
+        let [rows, columns] = shape;
+        assert_eq!(
+            error,
+            format!("the samples have 99 numbers, expected pictures of {rows} x {columns} pixels")
+        );
+    }
+    let broken = Distortion { shear: f32::NAN, ..Distortion::default() };
+    let expected = "shear is NaN, expected a number from 0 to 1";
+    assert_eq!(Augmented::new(&plain, SHAPE, broken).unwrap_err().to_string(), expected);
+    let error = trainer().augment(broken).fit(&mut network(), &data).unwrap_err();
+    assert_eq!(error.to_string(), expected);
+
+    let error = trainer().augment(Distortion::default()).fit_samples(&mut network(), &plain, None);
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "augment is set, expected none for fit_samples, which takes `Augmented` samples"
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    let (images, labels) = (folder.path().join("images"), folder.path().join("labels"));
+    write_idx(&images, &Array4::<u8>::zeros((10, 3, 11, 3))).unwrap();
+    write_idx(&labels, &Array1::<u8>::zeros(10)).unwrap();
+    let deep = Dataset::open(&images, &labels, None).unwrap();
+    let error = trainer().augment(Distortion::default()).fit(&mut network(), &deep).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the data set has pictures of [3, 11, 3], augmentation needs rows and columns"
+    );
+    trainer().fit(&mut network(), &deep).unwrap();
+}
