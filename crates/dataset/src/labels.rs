@@ -31,8 +31,8 @@ impl Values {
     /// Room for `count` classes below `bound`.
     fn with_capacity(count: usize, bound: usize) -> Values {
         match bound {
-            ..=0x100 => Values::U8(Vec::with_capacity(count)),
-            ..=0x1_0000 => Values::U16(Vec::with_capacity(count)),
+            0..=0x100 => Values::U8(Vec::with_capacity(count)),
+            0x101..=0x1_0000 => Values::U16(Vec::with_capacity(count)),
             _ => Values::U32(Vec::with_capacity(count)),
         }
     }

@@ -52,6 +52,12 @@ pub enum BuildError {
         /// How many layers compute something.
         layers: usize,
     },
+    /// An input of more numbers than can be counted.
+    #[error("an input of shape {input_shape:?} is too large")]
+    Input {
+        /// The shape of an input sample.
+        input_shape: Vec<usize>,
+    },
     /// More parameters than [`MAX_PARAMETERS`].
     #[error("the model has more than {MAX_PARAMETERS} parameters; use smaller layers")]
     TooLarge,
@@ -141,6 +147,9 @@ impl<T: Scalar> Sequential<T> {
 
     /// Checks that the layers fit together, which takes no memory for their weights.
     pub(crate) fn place(self) -> Result<(Vec<usize>, Vec<LayerSlot<T>>), BuildError> {
+        if self.input_shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size)).is_none() {
+            return Err(BuildError::Input { input_shape: self.input_shape });
+        }
         let mut shape = self.input_shape.clone();
         let mut names: Vec<String> = Vec::new();
         let mut placed = Vec::new();
@@ -325,5 +334,6 @@ mod tests {
         assert!(error(Sequential::new([28, 28]).flatten()).starts_with("the model is empty"));
         assert!(error(Sequential::new([1 << 20]).dense(1 << 20, Activation::Relu)).contains("parameters"));
         assert!(error(Sequential::new([1 << 40]).dense(1 << 40, Activation::Relu)).contains("memory"));
+        assert!(error(Sequential::new([1 << 40, 1 << 40]).flatten()).contains("is too large"));
     }
 }

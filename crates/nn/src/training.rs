@@ -55,6 +55,8 @@ pub struct Training<T: Scalar, O> {
     iteration: u64,
     /// Batches that were seen in training.
     batches: u64,
+    /// Batches whose gradients are accumulated since the last update.
+    accumulated: u64,
     batch_size: usize,
     layout: Arc<Layout>,
     /// One block for each of the optimizer's slots, laid out as the model's weights are, and one for their average.
@@ -195,6 +197,7 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
             epoch: 0,
             iteration: 0,
             batches: 0,
+            accumulated: 0,
             batch_size,
             layout: Arc::clone(model.layout()),
             state: state.collect::<Result<_, _>>()?,
@@ -424,6 +427,7 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
                 learning_rate: &learning_rate,
                 clip: self.clip,
                 accumulation: if kind == plan::Gradients::Returned { 1 } else { self.accumulation },
+                accumulated: self.accumulated,
                 ema_momentum: self.ema_momentum,
             },
             seed: self.seed,
@@ -455,6 +459,7 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
         self.batches += results.len() as u64;
         if kind != plan::Gradients::Returned {
             self.iteration += updates;
+            self.accumulated = (self.accumulated + results.len() as u64) % self.accumulation;
         }
         let result = match (misfit, not_finite) {
             (Some(misfit), _) => Err(StepError::Fit(misfit)),

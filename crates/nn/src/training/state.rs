@@ -45,6 +45,8 @@ struct Metadata {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct More {
     batches: u64,
+    /// Batches whose gradients are accumulated since the last update.
+    accumulated: u64,
     learning_rate: f64,
 }
 
@@ -148,8 +150,9 @@ fn digest<'a>(
         digest.update(bytes);
     };
     part(&iteration.to_le_bytes());
-    if let Some(More { batches, learning_rate }) = more {
+    if let Some(More { batches, accumulated, learning_rate }) = more {
         part(&batches.to_le_bytes());
+        part(&accumulated.to_le_bytes());
         part(&learning_rate.to_bits().to_le_bytes());
     }
     part(text.as_bytes());
@@ -171,15 +174,10 @@ impl<O: Optimizer<f32>> Training<f32, O> {
         let names = names.chain(self.ema_momentum.map(|_| AVERAGE.to_owned()));
         let mut kept: Vec<(String, &[f32])> =
             names.zip(&self.state).map(|(name, block)| (name, &**block)).collect();
-        if let Some(gradient) = self.gradient.as_ref().filter(|_| self.is_between_updates(self.batches)) {
+        if let Some(gradient) = self.gradient.as_ref().filter(|_| self.accumulated > 0) {
             kept.push((GRADIENT.to_owned(), gradient));
         }
         kept
-    }
-
-    /// Whether gradients are accumulated that no update was made of.
-    fn is_between_updates(&self, batches: u64) -> bool {
-        !batches.is_multiple_of(self.accumulation)
     }
 
     /// The model and the state of its training as the bytes of a safetensors file, with a text of the caller's.
@@ -204,7 +202,8 @@ impl<O: Optimizer<f32>> Training<f32, O> {
                 (name.as_str(), view.expect("bytes that fill the shape"))
             })
             .collect();
-        let more = Some(More { batches: self.batches, learning_rate: self.learning_rate });
+        let (batches, accumulated, learning_rate) = (self.batches, self.accumulated, self.learning_rate);
+        let more = Some(More { batches, accumulated, learning_rate });
         let contents = views.iter().map(|(name, view)| (*name, view));
         let sha256 = digest(self.iteration, more, text, contents);
         let metadata = Metadata { iteration: self.iteration, more, text: text.to_owned(), sha256 };
@@ -219,7 +218,14 @@ impl<O: Optimizer<f32>> Training<f32, O> {
     /// If it is one of another model or another optimizer, or there is no memory for it. Nothing is changed then.
     pub fn restore(&mut self, model: &mut Model, state: &State<'_>) -> Result<(), StateError> {
         self.check_model(model).map_err(|error| StateError::Mismatch(error.to_string()))?;
-        let accumulates = self.is_between_updates(state.batches());
+        let accumulated = state.metadata.more.map_or(0, |more| more.accumulated);
+        if accumulated > 0 && accumulated >= self.accumulation {
+            let expected = self.accumulation;
+            return Err(StateError::Mismatch(format!(
+                "it has {accumulated} accumulated batches, expected fewer than {expected}"
+            )));
+        }
+        let accumulates = accumulated > 0;
         if accumulates {
             self.ensure_gradient().map_err(|error| StateError::Mismatch(error.to_string()))?;
         }
@@ -252,6 +258,7 @@ impl<O: Optimizer<f32>> Training<f32, O> {
         }
         self.iteration = state.metadata.iteration;
         self.batches = state.batches();
+        self.accumulated = accumulated;
         if let Some(more) = state.metadata.more {
             self.learning_rate = more.learning_rate;
         }
@@ -309,6 +316,30 @@ mod tests {
         assert_eq!(b.iteration(), 5);
         train(&mut b, &mut model_b, 20..40);
         assert_eq!(b.to_safetensors(&model_b, ""), a.to_safetensors(&model_a, ""));
+    }
+
+    /// Gradients that are asked for between two updates are no part of the accumulated ones, whatever they count as.
+    #[test]
+    fn gradients_on_the_side_leave_accumulated_ones_alone() {
+        let run = |asks: bool| {
+            let mut model = model();
+            let mut training = Training::new(&model, Adam::default(), 4).unwrap().accumulation(3);
+            train(&mut training, &mut model, 0..8);
+            if asks {
+                let x = Array2::from_elem((1, 6), 0.5_f32);
+                let samples = WithClasses::new(x.view(), &[1]);
+                let team = Team::new(1).unwrap();
+                let loss = SparseCategoricalCrossentropy::default();
+                training.gradients(&mut model, &loss, &samples, &[0], (&team).into()).unwrap();
+            }
+            let bytes = training.to_safetensors(&model, "");
+            let mut restored = Training::new(&model, Adam::default(), 4).unwrap().accumulation(3);
+            restored.restore(&mut model, &State::parse(&bytes).unwrap()).unwrap();
+            train(&mut restored, &mut model, 8..24);
+            assert_eq!(restored.iteration(), 2);
+            model.weights_sha256()
+        };
+        assert_eq!(run(true), run(false));
     }
 
     #[test]

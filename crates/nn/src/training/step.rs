@@ -42,6 +42,8 @@ pub(super) struct Updates<'a, O> {
     pub(super) clip: Option<Clip>,
     /// Batches whose gradients are averaged for one update.
     pub(super) accumulation: u64,
+    /// Batches whose gradients were accumulated before.
+    pub(super) accumulated: u64,
     /// The momentum of the average of the weights, which is the last of the state, if there is one.
     pub(super) ema_momentum: Option<f64>,
 }
@@ -130,7 +132,7 @@ where
             member.wait();
         }
         while let Some((number, samples)) = batches.next() {
-            let seen = self.first_batch + number as u64 + 1;
+            let seen = self.updates.accumulated + number as u64 + 1;
             let batch = Batch {
                 number,
                 samples,
@@ -563,7 +565,8 @@ where
 
     /// The gradient by the weights of layer `l` that this thread owns, stored.
     fn store_gradient(&self, worker: &mut Worker<T>, batch: &Batch<'_>, l: usize) {
-        let adds = !(self.first_batch + batch.number as u64).is_multiple_of(self.updates.accumulation);
+        let before = self.updates.accumulated + batch.number as u64;
+        let adds = !before.is_multiple_of(self.updates.accumulation);
         let gradient = self.memory.gradient.as_ref().expect("memory for gradients");
         let slot = self.layers[l];
         // SAFETY: the sink lets only elements of `owned` through, which are this thread's in this stage.
