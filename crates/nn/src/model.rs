@@ -171,7 +171,8 @@ impl<T: Scalar> Model<T> {
         self.takes_pixels
     }
 
-    pub(crate) fn set_takes_pixels(&mut self, takes_pixels: bool) {
+    /// Sets whether the model's samples are pixel bytes. Training sets it where samples are.
+    pub fn set_takes_pixels(&mut self, takes_pixels: bool) {
         self.takes_pixels = takes_pixels;
     }
 

@@ -377,7 +377,8 @@ mod tests {
             for payload in heard {
                 assert!(payload.downcast_ref::<String>().unwrap().ends_with(&expected));
             }
-            assert_eq!(team.run(|member| member.index()), (0..size).collect::<Vec<_>>());
+            let seen = team.run(|member| (member.index(), member.count()));
+            assert_eq!(seen, (0..size).map(|index| (index, size)).collect::<Vec<_>>());
         }
     }
 
@@ -416,6 +417,6 @@ mod tests {
         assert!(outcome.unwrap_err().downcast_ref::<&str>().unwrap().contains("its own team"));
         // Another team's is no problem.
         let other = Team::new(2).unwrap();
-        assert_eq!(team.run(|_| other.run(|member| member.index()).len()), [2, 2]);
+        assert_eq!(team.run(|_| other.run(|member| member.share(2)).len()), [2, 2]);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use ziffer_augment::Distortion;
+use ziffer_nn::layer::{Feature, InputType};
 use ziffer_nn::team::Team;
 use ziffer_nn::training::{NotFinite, check as check_fit};
 use ziffer_nn::{Loss, Model, Optimizer, Samples, Slice, StepBudget, StepError, Training};
@@ -72,6 +73,10 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
         }
         u32::try_from(train.len()).map_err(|_| setting("samples", train.len(), "at most 4,294,967,295"))?;
         check_fit(model, &self.loss, train)?;
+        // Also where a resumed training has no step to make.
+        if <S::Value as Feature<f32>>::input_type() == InputType::Pixels {
+            model.set_takes_pixels(true);
+        }
         let team = Team::new(self.threads)
             .map_err(|error| TrainError::Threads { threads: self.threads, reason: error.to_string() })?;
         let batch_size = self.batch_size.min(train.len());

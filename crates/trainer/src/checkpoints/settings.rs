@@ -25,8 +25,10 @@ pub(super) fn differences(was: &Settings, is: &Settings) -> Option<String> {
     if different.len() > 1 {
         different.retain(|(name, ..)| *name != INITIAL_WEIGHTS);
     }
+    // A setting's own parts are not parts of the message.
+    let shown = |value: &str| OneLine(value.replace(": ", " ")).to_string();
     let mut texts: Vec<_> = (different.iter().take(MOST_DIFFERENCES))
-        .map(|(name, was, is)| format!("{} was {}, is {}", OneLine(name), OneLine(was), OneLine(is)))
+        .map(|(name, was, is)| format!("{} was {}, is {}", OneLine(name), shown(was), shown(is)))
         .collect();
     if different.len() > MOST_DIFFERENCES {
         texts.push(format!("and {} more", different.len() - MOST_DIFFERENCES));
