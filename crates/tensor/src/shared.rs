@@ -162,7 +162,7 @@ mod tests {
     fn turns_of_writing_and_reading() {
         const LEN: usize = 37;
         // Miri takes a thousand times as long.
-        let turns = if cfg!(miri) { 5 } else { 2_000 };
+        let turns = if cfg!(miri) { 6 } else { 2_000 };
         let plain = |turns: usize| {
             let mut now: Vec<u64> = (0..LEN as u64).collect();
             for _ in 0..turns {
