@@ -98,6 +98,11 @@ fn shown(value: &Value) -> String {
 /// The classes that the crate has.
 const BUILT_IN: [&str; 5] = ["BatchNormalization", "Dense", "Dropout", "Flatten", "Rescaling"];
 
+/// Whether the crate itself has a layer of this class, so that it cannot be registered.
+pub fn is_built_in(class: &str) -> bool {
+    BUILT_IN.contains(&class)
+}
+
 /// The classes that were registered.
 fn registered() -> &'static RwLock<HashMap<String, Constructor>> {
     static REGISTERED: OnceLock<RwLock<HashMap<String, Constructor>>> = OnceLock::new();
@@ -123,7 +128,7 @@ pub fn register_layer<L: Layer<f32> + 'static>(
     class: &str,
     from_config: impl Fn(&Config<'_>) -> Result<L, LayerError> + Send + Sync + 'static,
 ) -> Result<(), RegisterError> {
-    if BUILT_IN.contains(&class) {
+    if is_built_in(class) {
         return Err(RegisterError { class: class.to_owned() });
     }
     let constructor: Constructor = Arc::new(move |config| Ok(Box::new(from_config(config)?)));

@@ -254,15 +254,31 @@ fn check_sharing(
     }
 }
 
+/// Keras's name of a class in snake case, of which it makes the names of layers: `"Conv2D"` is `conv2d`, `"LeakyReLU"` is
+/// `leaky_re_lu`.
+///
+/// The rule is that of `keras.src.utils.naming.to_snake_case`: an underscore goes before an upper-case letter that lower-case
+/// ones follow, unless it is the first, and between a lower-case and an upper-case letter.
+pub fn snake_case(class: &str) -> String {
+    let letters: Vec<char> = class.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
+    let is = |index: Option<usize>, test: fn(char) -> bool| {
+        index.and_then(|index| letters.get(index)).is_some_and(|&letter| test(letter))
+    };
+    let mut name = String::new();
+    for (index, letter) in letters.iter().enumerate() {
+        let begins_word = letter.is_uppercase()
+            && (is(index.checked_sub(1), char::is_lowercase) || is(Some(index + 1), char::is_lowercase));
+        if begins_word && index > 0 && letters[index - 1] != '_' {
+            name.push('_');
+        }
+        name.extend(letter.to_lowercase());
+    }
+    name
+}
+
 /// Keras's name for another layer of a class: `dense`, then `dense_1`, `dense_2`, ...
 fn unique_name(class: &str, names: &[String]) -> String {
-    let mut base = String::new();
-    for (position, letter) in class.chars().enumerate() {
-        if letter.is_uppercase() && position > 0 {
-            base.push('_');
-        }
-        base.extend(letter.to_lowercase());
-    }
+    let base = snake_case(class);
     let others = names
         .iter()
         .filter(|name| {
@@ -306,6 +322,19 @@ mod tests {
         assert_eq!(model.weight("dense_2.bias").unwrap().shape(), [10]);
         assert_eq!((model.input_shape(), model.output_shape()), (&[28, 28][..], &[10][..]));
         assert_eq!(unique_name("LayerNormalization", &[]), "layer_normalization");
+        for (class, name) in [
+            ("Dense", "dense"),
+            ("ReLU", "re_lu"),
+            ("LeakyReLU", "leaky_re_lu"),
+            ("PReLU", "p_re_lu"),
+            ("ELU", "elu"),
+            ("Conv2D", "conv2d"),
+            ("Conv2DTranspose", "conv2d_transpose"),
+            ("GlobalAveragePooling2D", "global_average_pooling2d"),
+            ("_Mine", "_mine"),
+        ] {
+            assert_eq!(snake_case(class), name);
+        }
     }
 
     #[test]
