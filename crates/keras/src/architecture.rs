@@ -1,67 +1,134 @@
-//! The architecture in a file's JSON, `config.json` or the attribute `model_config`: a stack of layers, as far as they are
-//! or fold into Dense.
+//! The architecture in a file's JSON, `config.json` or the attribute `model_config`: a stack of layers that ziffer has.
+//! Activations that are layers of their own fold into the Dense layer before them.
 
-use serde_json::Value;
-use ziffer_nn::Activation;
+use serde_json::{Map, Value};
+use ziffer_nn::{Activation, Dense, Flatten, Layer, LayerError, is_built_in, layer_from_config};
 
-use crate::ImportError;
 use crate::chain::{self, Described};
-use crate::error::shown;
+use crate::error::{Label, shown};
+use crate::{Assumption, ImportError};
 
 /// The longest JSON that is read, in bytes; that of a dense network has a thousand or so a layer.
 const LONGEST: usize = 1 << 18;
 
-/// The factor of pixels that ziffer's models apply themselves, and how near to it a Rescaling's must be.
-const SCALE: f64 = 1.0 / 255.0;
-const SCALE_TOLERANCE: f64 = 1e-9;
-
 /// What an architecture says.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default)]
 pub(crate) struct Architecture {
     /// The shape of a sample, if it is said.
     pub(crate) input_shape: Option<Vec<usize>>,
-    /// Whether there is a Flatten.
-    pub(crate) flattens: bool,
-    /// Whether there is a Rescaling by 1/255.
-    pub(crate) rescales: bool,
-    /// The Dense layers in order.
-    pub(crate) dense: Vec<Dense>,
+    /// The layers behind the input, in order.
+    pub(crate) layers: Vec<Entry>,
+    /// What is left out of the file's network.
+    pub(crate) assumptions: Vec<Assumption>,
 }
 
-/// A Dense layer, with what follows it folded in.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Dense {
+/// A layer of an architecture.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) label: Label,
+    /// The name in the file, whole.
     pub(crate) name: String,
-    pub(crate) units: usize,
-    pub(crate) activation: Activation,
-    pub(crate) bias: bool,
+    /// The layer's number among those of its class in the file, from 0.
+    pub(crate) number: usize,
+    pub(crate) kind: Kind,
+    /// Whether training updates it.
+    pub(crate) trainable: bool,
+}
+
+/// What a layer is made of.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Dense {
+        units: usize,
+        activation: Activation,
+        bias: bool,
+    },
+    Flatten,
+    /// A class of the registry's, with its settings.
+    Registered {
+        class: String,
+        settings: Map<String, Value>,
+        /// The axis that it works on, if the file says one; it must be the last.
+        axis: Option<i64>,
+    },
+}
+
+impl Kind {
+    /// Makes the layer.
+    pub(crate) fn layer(&self) -> Result<Box<dyn Layer<f32>>, LayerError> {
+        match self {
+            &Self::Dense { units, activation, bias } => {
+                Ok(Box::new(Dense::new(units, activation).use_bias(bias)))
+            }
+            Self::Flatten => Ok(Box::new(Flatten)),
+            Self::Registered { class, settings, .. } => {
+                Ok(layer_from_config(class, settings)?.expect("the class was looked up"))
+            }
+        }
+    }
+
+    /// The class, as Keras calls it.
+    pub(crate) fn class(&self) -> &str {
+        match self {
+            Self::Dense { .. } => "Dense",
+            Self::Flatten => "Flatten",
+            Self::Registered { class, .. } => class,
+        }
+    }
+}
+
+/// Reads the JSON that is called `place`.
+pub(crate) fn parse(json: &[u8], place: &'static str) -> Result<Value, ImportError> {
+    if json.len() > LONGEST {
+        let problem = format!("{} bytes, expected no more than {LONGEST}", json.len());
+        return Err(ImportError::Json { place, problem, source: None });
+    }
+    serde_json::from_slice(json).map_err(|error| ImportError::Json {
+        place,
+        problem: "not whole JSON".to_owned(),
+        source: Some(error),
+    })
 }
 
 impl Architecture {
     /// Reads the JSON that is called `place`.
     pub(crate) fn read(json: &[u8], place: &'static str) -> Result<Self, ImportError> {
-        if json.len() > LONGEST {
-            let problem = format!("{} bytes, expected no more than {LONGEST}", json.len());
-            return Err(ImportError::Json { place, problem, source: None });
-        }
-        let value: Value = serde_json::from_slice(json).map_err(|error| ImportError::Json {
-            place,
-            problem: "not whole JSON".to_owned(),
-            source: Some(error),
-        })?;
+        let value = parse(json, place)?;
         let mut architecture = Self { input_shape: built_shape(&value["config"]), ..Self::default() };
         for layer in chain::layers(&value)? {
             architecture.add(&layer).map_err(|problem| layer.error(problem))?;
         }
-        match architecture.dense.last() {
-            None => Err(ImportError::Model("has no Dense layer".to_owned())),
-            Some(last) if last.activation == Activation::Linear => Err(ImportError::Model(format!(
-                "ends in {} without an activation, so that it gives logits; \
-                 add a softmax in Keras, model.add(keras.layers.Softmax()), and save again",
-                shown(&last.name)
-            ))),
-            Some(_) => Ok(architecture),
+        let dense = architecture.layers.iter().any(|entry| matches!(entry.kind, Kind::Dense { .. }));
+        if !dense {
+            return Err(ImportError::Model("has no Dense layer".to_owned()));
         }
+        let last = architecture
+            .layers
+            .iter()
+            .rev()
+            .find(|entry| !matches!(entry.kind.class(), "Dropout" | "Flatten"));
+        if let Some(Entry { label, kind, .. }) = last {
+            let gives_logits = match kind {
+                Kind::Dense { activation, .. } => *activation == Activation::Linear,
+                Kind::Flatten => true,
+                Kind::Registered { class, .. } => {
+                    matches!(class.as_str(), "BatchNormalization" | "Rescaling")
+                }
+            };
+            if gives_logits {
+                return Err(ImportError::Model(format!(
+                    "ends in {} without an activation, so that it gives logits; \
+                     add a softmax in Keras, model.add(keras.layers.Softmax()), and save again",
+                    label.name
+                )));
+            }
+        }
+        Ok(architecture)
+    }
+
+    /// Nothing but layers, for a file that has weights alone.
+    pub(crate) fn assumed(layers: Vec<Entry>) -> Self {
+        Self { input_shape: None, layers, assumptions: vec![Assumption::Architecture] }
     }
 
     /// Adds a layer, or says why it cannot be.
@@ -69,8 +136,11 @@ impl Architecture {
         if layer.position == 1 {
             self.input_shape = layer.input_shape()?.or(self.input_shape.take());
         }
+        if layer.module.is_some() {
+            return self.push_registered(layer, None);
+        }
         let config = layer.config;
-        match layer.class.as_str() {
+        match layer.class {
             "InputLayer" if layer.position == 1 => {}
             "InputLayer" => return Err("an input behind the first layer".to_owned()),
             "Flatten" => {
@@ -78,32 +148,13 @@ impl Architecture {
                 if format != "channels_last" {
                     return Err(format!("data_format {format:?}, expected channels_last"));
                 }
-                self.flattens = true;
-            }
-            "Rescaling" => {
-                let (scale, offset) = (config["scale"].as_f64(), config["offset"].as_f64());
-                let near = scale.is_some_and(|scale| (scale - SCALE).abs() <= SCALE * SCALE_TOLERANCE);
-                if !near || offset != Some(0.0) {
-                    let (scale, offset) = (json(&config["scale"]), json(&config["offset"]));
-                    return Err(format!(
-                        "scale {scale} and offset {offset}, expected 1/255 and 0, as ziffer scales pixels"
-                    ));
-                }
-                if self.rescales || !self.dense.is_empty() {
-                    return Err("expected no more than one, before the first Dense layer".to_owned());
-                }
-                self.rescales = true;
+                self.push(layer, Kind::Flatten);
             }
             "Dense" => {
-                if let Some(shape) =
-                    self.input_shape.as_ref().filter(|shape| shape.len() > 1 && !self.flattens)
-                {
-                    return Err(format!("on pictures of {shape:?}, expected a Flatten before it"));
-                }
                 let units = size(&config["units"]).ok_or("no number of units")?;
                 let activation = activation(&config["activation"])?;
                 let bias = config["use_bias"].as_bool().unwrap_or(true);
-                self.dense.push(Dense { name: layer.name.to_owned(), units, activation, bias });
+                self.push(layer, Kind::Dense { units, activation, bias });
             }
             "Activation" => self.fold(activation(&config["activation"])?)?,
             "ReLU" => {
@@ -124,32 +175,90 @@ impl Architecture {
                 }
                 self.fold(Activation::Softmax)?;
             }
-            // They do something in training only.
-            "Dropout" | "AlphaDropout" | "GaussianDropout" | "GaussianNoise" | "ActivityRegularization" => {}
-            _ => {
-                return Err(
-                    "ziffer has no equal of it; InputLayer, Rescaling, Flatten, Dense, Activation, ReLU, \
-                            Softmax and Dropout are understood"
-                        .to_owned(),
-                );
+            "Dropout" => {
+                let shape = &config["noise_shape"];
+                if !shape.is_null() {
+                    return Err(format!("noise_shape is {}, expected none", json(shape)));
+                }
+                self.push_registered(layer, None)?;
             }
+            "BatchNormalization" => {
+                let axis = match &config["axis"] {
+                    Value::Null => None,
+                    // Before Keras 3 it may be a list.
+                    axis => Some(
+                        axis.as_i64()
+                            .or_else(|| axis.as_array().filter(|axes| axes.len() == 1)?[0].as_i64())
+                            .ok_or_else(|| format!("axis is {}, expected -1", json(axis)))?,
+                    ),
+                };
+                if config["renorm"].as_bool() == Some(true) {
+                    return Err("renorm is true, expected false".to_owned());
+                }
+                let virtual_batch_size = &config["virtual_batch_size"];
+                if !virtual_batch_size.is_null() {
+                    return Err(format!("virtual_batch_size is {}, expected none", json(virtual_batch_size)));
+                }
+                self.push_registered(layer, axis)?;
+            }
+            "AlphaDropout" | "GaussianDropout" | "GaussianNoise" | "ActivityRegularization" => {
+                let Label { name, class, .. } = layer.label();
+                self.assumptions.push(Assumption::TrainingOnly { layer: name, class });
+            }
+            _ => self.push_registered(layer, None)?,
         }
+        Ok(())
+    }
+
+    fn push(&mut self, layer: &Described<'_>, kind: Kind) {
+        let trainable = layer.config["trainable"].as_bool().unwrap_or(true);
+        let (label, name, number) = (layer.label(), layer.name.to_owned(), layer.number);
+        self.layers.push(Entry { label, name, number, kind, trainable });
+    }
+
+    /// Adds a layer that ziffer or the program can make of its settings.
+    fn push_registered(&mut self, layer: &Described<'_>, axis: Option<i64>) -> Result<(), String> {
+        // A class of the user's may be called as one of ziffer's.
+        let is_namesake = layer.module.is_some() && is_built_in(layer.class);
+        let settings = layer.config.as_object().cloned().unwrap_or_default();
+        let known = if is_namesake {
+            None
+        } else {
+            layer_from_config(layer.class, &settings).map_err(|problem| problem.to_string())?
+        };
+        if known.is_none() {
+            return Err(
+                "ziffer has no equal of it; InputLayer, Rescaling, Flatten, Dense, Activation, ReLU, Softmax, Dropout, \
+                 BatchNormalization and registered classes are understood"
+                    .to_owned(),
+            );
+        }
+        self.push(layer, Kind::Registered { class: layer.class.to_owned(), settings, axis });
         Ok(())
     }
 
     /// Gives the last Dense layer the activation that a layer of its own applies to its outputs.
     fn fold(&mut self, activation: Activation) -> Result<(), String> {
-        match self.dense.last_mut() {
-            Some(dense) if dense.activation == Activation::Linear => dense.activation = activation,
-            Some(dense) if activation != Activation::Linear => {
-                return Err(format!("{activation} on top of {}'s {}", shown(&dense.name), dense.activation));
-            }
-            None if activation != Activation::Linear => {
-                return Err(format!("{activation} without a Dense layer before it"));
-            }
-            _ => {}
+        if activation == Activation::Linear {
+            return Ok(());
         }
-        Ok(())
+        // A dropped number stays 0 and a kept one keeps its sign, so that relu may come first.
+        let commutes = |entry: &&mut Entry| activation == Activation::Relu && entry.kind.class() == "Dropout";
+        match self.layers.iter_mut().rev().find(|entry| !commutes(entry)) {
+            Some(Entry { kind: Kind::Dense { activation: before, .. }, .. })
+                if *before == Activation::Linear =>
+            {
+                *before = activation;
+                Ok(())
+            }
+            Some(Entry { kind: Kind::Dense { activation: before, .. }, label, .. }) => {
+                Err(format!("{activation} on top of {}'s {before}", label.name))
+            }
+            Some(Entry { label, .. }) => {
+                Err(format!("{activation} on top of {}, expected it behind a Dense layer", label.name))
+            }
+            None => Err(format!("{activation} without a Dense layer before it")),
+        }
     }
 }
 

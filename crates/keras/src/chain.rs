@@ -1,16 +1,22 @@
 //! The layers of an architecture, one after the other: those of a Sequential, or of a Functional that branches nowhere.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use crate::ImportError;
-use crate::error::{listed, shown};
+use crate::error::{Label, listed, shown};
 
 /// A layer as the file describes it.
 pub(crate) struct Described<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) class: &'a str,
+    /// The module of a class that is not Keras's.
+    pub(crate) module: Option<&'a str>,
     /// From 1.
     pub(crate) position: usize,
-    pub(crate) name: &'a str,
-    pub(crate) class: String,
+    /// The layer's number among those of its class, from 0.
+    pub(crate) number: usize,
     pub(crate) config: &'a Value,
     /// What a Functional says of the layers that it takes from.
     inbound: &'a Value,
@@ -30,8 +36,12 @@ pub(crate) fn layers(model: &Value) -> Result<Vec<Described<'_>>, ImportError> {
             shown(class)
         ));
     };
-    let layers: Vec<_> =
-        list.iter().enumerate().map(|(index, layer)| Described::new(index + 1, layer)).collect();
+    let mut numbers = HashMap::new();
+    let layers: Vec<_> = list
+        .iter()
+        .enumerate()
+        .map(|(index, layer)| Described::new(index + 1, layer, &mut numbers))
+        .collect();
     match class {
         "Sequential" => Ok(layers),
         "Functional" | "Model" => check_chain(config, &layers).map(|()| layers),
@@ -93,15 +103,17 @@ pub(crate) fn sample_shape(batch: &Value) -> Result<Option<Vec<usize>>, String> 
 }
 
 impl<'a> Described<'a> {
-    fn new(position: usize, layer: &'a Value) -> Self {
+    fn new(position: usize, layer: &'a Value, numbers: &mut HashMap<&'a str, usize>) -> Self {
         let class = layer["class_name"].as_str().unwrap_or("no class_name");
         // A class of the user's may be called as one of Keras's.
         let module = layer["module"].as_str();
         let module = module.filter(|module| !matches!(module.split('.').next(), Some("keras" | "tf_keras")));
-        let class = module.map_or_else(|| class.to_owned(), |module| format!("{module}.{class}"));
+        let next = numbers.entry(class).or_default();
+        let number = *next;
+        *next += 1;
         let config = &layer["config"];
         let name = config["name"].as_str().or(layer["name"].as_str()).unwrap_or("without a name");
-        Self { position, name, class, config, inbound: &layer["inbound_nodes"] }
+        Self { name, class, module, position, number, config, inbound: &layer["inbound_nodes"] }
     }
 
     /// The shape of a sample, which the first layer may say.
@@ -110,9 +122,16 @@ impl<'a> Described<'a> {
         sample_shape(shapes.into_iter().find(|shape| !shape.is_null()).unwrap_or(&Value::Null))
     }
 
+    /// What messages call it.
+    pub(crate) fn label(&self) -> Label {
+        let class = self
+            .module
+            .map_or_else(|| shown(self.class), |module| shown(&format!("{module}.{}", self.class)));
+        Label { position: self.position, name: shown(self.name), class }
+    }
+
     /// What is wrong with this layer.
     pub(crate) fn error(&self, problem: String) -> ImportError {
-        let (name, class) = (shown(self.name), shown(&self.class));
-        ImportError::Layer { position: self.position, name, class, problem }
+        self.label().error(problem)
     }
 }

@@ -75,6 +75,23 @@ pub enum ImportError {
     Build(#[from] BuildError),
 }
 
+/// What messages call a layer.
+#[derive(Clone, Debug)]
+pub(crate) struct Label {
+    /// From 1, in the file's list.
+    pub(crate) position: usize,
+    pub(crate) name: String,
+    pub(crate) class: String,
+}
+
+impl Label {
+    /// What is wrong with this layer.
+    pub(crate) fn error(&self, problem: String) -> ImportError {
+        let Self { position, name, class } = self.clone();
+        ImportError::Layer { position, name, class, problem }
+    }
+}
+
 /// A text out of a file, short enough for a line, and no more than one.
 pub(crate) fn shown(text: &str) -> String {
     const LONGEST: usize = 60;

@@ -1,29 +1,19 @@
-//! The kernels and biases of the Dense layers, in an HDF5 file of Keras 3 or in one of the form before it.
+//! The weights of the layers, in an HDF5 file of Keras 3 or in one of the form before it.
 //!
-//! Keras 3 files weights by the place of a layer among those of its class: `layers/dense_1/vars/0` is the second Dense
-//! layer's kernel, `1` its bias, whatever its name. Before, a layer's group had its name, and the attribute `weight_names`
-//! the paths in it. The optimizer's variables lie elsewhere in both, and are left alone.
+//! Keras 3 files weights by the number of a layer among those of its class, whatever its name: `layers/dense_1/vars/0` is the
+//! second Dense layer's first weight. Before, a layer's group had its name, and the attribute `weight_names` the paths in it.
+//! The optimizer's variables lie elsewhere in both, and are left alone.
+
+use ziffer_nn::{Activation, WeightSpec, snake_case};
 
 use crate::ImportError;
-use crate::architecture::Dense;
-use crate::error::{listed, shown};
+use crate::architecture::{Entry, Kind};
+use crate::error::{Label, listed, shown};
 use crate::hdf5::Hdf5;
-
-/// The weights of a Dense layer.
-pub(crate) struct Affine {
-    /// I.
-    pub(crate) inputs: usize,
-    /// O.
-    pub(crate) outputs: usize,
-    /// \[I, O\], in C order.
-    pub(crate) kernel: Vec<f32>,
-    /// \[O\].
-    pub(crate) bias: Option<Vec<f32>>,
-}
 
 /// Where Keras 3 and its predecessor's last versions keep layers.
 const CONTAINERS: [&str; 2] = ["layers", "_layer_checkpoint_dependencies"];
-/// What the groups of layers that change nothing here, or fold into Dense, are called: their class in snake case.
+/// What the groups of layers without weights are called: their class in snake case.
 const WITHOUT_WEIGHTS: [&str; 11] = [
     "input_layer",
     "rescaling",
@@ -38,134 +28,198 @@ const WITHOUT_WEIGHTS: [&str; 11] = [
     "activity_regularization",
 ];
 
-/// The group of Keras 3's layers, if the file has one.
-pub(crate) fn container(file: &Hdf5<'_>) -> Result<Option<&'static str>, ImportError> {
-    let groups = file.members("")?;
-    Ok(CONTAINERS.into_iter().find(|container| groups.iter().any(|group| group == container)))
+/// A file's weights.
+pub(crate) struct Store<'a> {
+    file: &'a Hdf5<'a>,
+    order: Order,
 }
 
-/// The weights of the layers of an architecture, filed by place.
-pub(crate) fn by_place(
-    file: &Hdf5<'_>,
-    container: &str,
-    layers: &[Dense],
-) -> Result<Vec<Affine>, ImportError> {
-    let paths = (0..layers.len()).map(|place| vars(container, place));
-    paths.zip(layers).map(|(path, layer)| at_place(file, &path)?.expect(layer, &path)).collect()
+/// How a file names the groups of layers.
+enum Order {
+    /// By the number among the layers of a class, within a group.
+    Number(&'static str),
+    /// By the layer's name, within a group.
+    Name(&'static str),
 }
 
-/// The weights of all Dense layers that are filed by place, there being no architecture.
-pub(crate) fn all_by_place(file: &Hdf5<'_>, container: &str) -> Result<Vec<Affine>, ImportError> {
-    let names = file.members(container)?;
-    let mut places = Vec::new();
-    for name in &names {
-        let (class, place) = match name.rsplit_once('_').map(|(class, number)| (class, number.parse())) {
-            Some((class, Ok(place))) => (class, place),
-            _ => (name.as_str(), 0_usize),
-        };
-        if class == "dense" {
-            places.push(place);
-        } else if !WITHOUT_WEIGHTS.contains(&class) {
-            let problem =
-                "a layer that is no Dense, and the file has no architecture; save the whole model as .keras";
-            return Err(problem_at(&format!("{container}/{name}"), problem));
-        }
+impl<'a> Store<'a> {
+    /// The weights of a file of Keras 3, if it is one.
+    pub(crate) fn by_number(file: &'a Hdf5<'a>) -> Result<Option<Self>, ImportError> {
+        let groups = file.members("")?;
+        let container =
+            CONTAINERS.into_iter().find(|container| groups.iter().any(|group| group == container));
+        Ok(container.map(|container| Self { file, order: Order::Number(container) }))
     }
-    places.sort_unstable();
-    if let Some(missing) = (0..places.len()).find(|&place| places[place] != place) {
-        return Err(problem_at(&vars(container, missing), "not there, though later layers are"));
+
+    /// The weights of a file of the form before Keras 3, within a group.
+    pub(crate) fn by_name(file: &'a Hdf5<'a>, group: &'static str) -> Self {
+        Self { file, order: Order::Name(group) }
     }
-    places.into_iter().map(|place| at_place(file, &vars(container, place))).collect()
-}
 
-/// The weights of the layers of an architecture, filed by name within a group.
-pub(crate) fn by_name(file: &Hdf5<'_>, group: &str, layers: &[Dense]) -> Result<Vec<Affine>, ImportError> {
-    layers
-        .iter()
-        .map(|layer| {
-            let path = join(group, &layer.name);
-            let affine = named(file, &path)?.ok_or_else(|| problem_at(&path, "has no weights"))?;
-            affine.expect(layer, &path)
-        })
-        .collect()
-}
-
-/// The weights of all layers that have some, filed by name, there being no architecture.
-pub(crate) fn all_by_name(file: &Hdf5<'_>, layer_names: &[&str]) -> Result<Vec<Affine>, ImportError> {
-    layer_names.iter().filter_map(|name| named(file, name).transpose()).collect()
-}
-
-/// Where Keras 3 keeps the weights of the Dense layer at a place.
-fn vars(container: &str, place: usize) -> String {
-    if place == 0 { format!("{container}/dense/vars") } else { format!("{container}/dense_{place}/vars") }
-}
-
-fn at_place(file: &Hdf5<'_>, path: &str) -> Result<Affine, ImportError> {
-    let names = file.members(path)?;
-    match names.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["0"] => Affine::read(file, &format!("{path}/0"), None),
-        ["0", "1"] => Affine::read(file, &format!("{path}/0"), Some(&format!("{path}/1"))),
-        found => {
-            let found = if found.is_empty() { "nothing there".to_owned() } else { listed(found) };
-            Err(problem_at(path, &format!("{found}, expected a kernel 0 and perhaps a bias 1")))
-        }
-    }
-}
-
-/// The weights that a layer's group names; none if it names none.
-fn named(file: &Hdf5<'_>, path: &str) -> Result<Option<Affine>, ImportError> {
-    let names = file.texts(path, "weight_names")?.unwrap_or_default();
-    let is = |name: &str, role: &str| {
-        // `sequential/dense/kernel` or `dense/kernel:0`.
-        let last = name.rsplit('/').next().unwrap_or(name);
-        last.strip_suffix(":0").unwrap_or(last) == role
-    };
-    match *names.as_slice() {
-        [] => Ok(None),
-        [kernel] if is(kernel, "kernel") => Affine::read(file, &join(path, kernel), None).map(Some),
-        [kernel, bias] if is(kernel, "kernel") && is(bias, "bias") => {
-            Affine::read(file, &join(path, kernel), Some(&join(path, bias))).map(Some)
-        }
-        _ => {
-            let found = listed(&names);
-            Err(problem_at(path, &format!("a layer of the weights [{found}], expected a kernel and a bias")))
-        }
-    }
-}
-
-impl Affine {
-    fn read(file: &Hdf5<'_>, kernel_path: &str, bias_path: Option<&str>) -> Result<Self, ImportError> {
-        let kernel = file.array(kernel_path)?;
-        let &[inputs, outputs] = kernel.shape.as_slice() else {
-            let problem = format!("a kernel of {:?}, expected [inputs, outputs]", kernel.shape);
-            return Err(problem_at(kernel_path, &problem));
-        };
-        let bias = match bias_path {
-            None => None,
-            Some(path) => {
-                let bias = file.array(path)?;
-                if bias.shape != [outputs] {
-                    let problem = format!("a bias of {:?}, expected [{outputs}]", bias.shape);
-                    return Err(problem_at(path, &problem));
+    /// The paths of a layer's weights, those of these names in their order.
+    fn paths(&self, layer: &Entry, names: &[&str]) -> Result<Vec<String>, ImportError> {
+        match self.order {
+            Order::Number(container) => {
+                let group = vars(container, &snake_case(layer.kind.class()), layer.number);
+                let found = self.file.members(&group)?;
+                // The names are numbers, of which 10 would come before 2.
+                if found.len() == names.len() && (0..names.len()).all(|n| found.contains(&n.to_string())) {
+                    return Ok((0..names.len()).map(|number| join(&group, &number.to_string())).collect());
                 }
-                Some(bias.values)
+                Err(expected(&group, &found, layer, names))
+            }
+            Order::Name(container) => {
+                let group = join(container, &layer.name);
+                let found = self.file.texts(&group, "weight_names")?.unwrap_or_default();
+                let path = |&name: &&str| {
+                    found.iter().find(|path| role(path) == name).map(|path| join(&group, path))
+                };
+                let paths: Option<Vec<String>> = names.iter().map(path).collect();
+                match paths {
+                    Some(paths) if paths.len() == found.len() => Ok(paths),
+                    _ => Err(expected(&group, &found, layer, names)),
+                }
+            }
+        }
+    }
+
+    /// The inputs of a Dense layer.
+    pub(crate) fn kernel_inputs(&self, layer: &Entry) -> Result<usize, ImportError> {
+        let bias = matches!(layer.kind, Kind::Dense { bias: true, .. });
+        let names: &[&str] = if bias { &["kernel", "bias"] } else { &["kernel"] };
+        let paths = self.paths(layer, names)?;
+        self.kernel_shape(&paths[0]).map(|[inputs, _]| inputs)
+    }
+
+    /// The sizes of a kernel, inputs and outputs.
+    fn kernel_shape(&self, path: &str) -> Result<[usize; 2], ImportError> {
+        let shape = self.file.shape(path)?;
+        shape
+            .as_slice()
+            .try_into()
+            .map_err(|_| problem_at(path, &format!("a kernel of {shape:?}, expected [inputs, outputs]")))
+    }
+
+    /// A layer's weights, in the order of what they are to be.
+    pub(crate) fn read(&self, layer: &Entry, specs: &[WeightSpec]) -> Result<Vec<Vec<f32>>, ImportError> {
+        if specs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<&str> = specs.iter().map(|spec| spec.name).collect();
+        let paths = self.paths(layer, &names)?;
+        let weight = |(path, spec): (&String, &WeightSpec)| {
+            let shape = self.file.shape(path)?;
+            if shape != spec.shape {
+                let name = &layer.label.name;
+                let problem = format!("{} of {shape:?}, expected {:?} for {name}", spec.name, spec.shape);
+                return Err(problem_at(path, &problem));
+            }
+            self.file.array(path)
+        };
+        paths.iter().zip(specs).map(weight).collect()
+    }
+
+    /// The Dense layers of a file without an architecture, hidden ones with a relu, the last with a softmax.
+    pub(crate) fn dense_layers(&self, layer_names: &[&str]) -> Result<Vec<Entry>, ImportError> {
+        let mut layers = match self.order {
+            Order::Number(container) => self.numbered(container)?,
+            Order::Name(container) => {
+                let named = layer_names.iter().map(|name| self.named(container, name));
+                named.filter_map(Result::transpose).collect::<Result<_, _>>()?
             }
         };
-        Ok(Self { inputs, outputs, kernel: kernel.values, bias })
+        for (index, layer) in layers.iter_mut().enumerate() {
+            (layer.number, layer.label.position) = (index, index + 1);
+        }
+        if let Some(Entry { kind: Kind::Dense { activation, .. }, .. }) = layers.last_mut() {
+            *activation = Activation::Softmax;
+        }
+        Ok(layers)
     }
 
-    /// Itself, if it is that of the layer.
-    fn expect(self, layer: &Dense, path: &str) -> Result<Self, ImportError> {
-        if self.outputs != layer.units || self.bias.is_some() != layer.bias {
-            let of = |units: usize, bias: bool| {
-                format!("{units} units, {} a bias", if bias { "with" } else { "without" })
+    /// The Dense layers that are filed by number.
+    fn numbered(&self, container: &str) -> Result<Vec<Entry>, ImportError> {
+        let mut numbers = Vec::new();
+        for name in &self.file.members(container)? {
+            let (class, number) = match name.rsplit_once('_').map(|(class, number)| (class, number.parse())) {
+                Some((class, Ok(number))) => (class, number),
+                _ => (name.as_str(), 0_usize),
             };
-            let (found, expected) = (of(self.outputs, self.bias.is_some()), of(layer.units, layer.bias));
-            let problem = format!("weights of {found}, expected those of {}: {expected}", shown(&layer.name));
-            return Err(problem_at(path, &problem));
+            if class == "dense" {
+                numbers.push(number);
+            } else if !WITHOUT_WEIGHTS.contains(&class) {
+                let problem = "a layer that is no Dense, and the file has no architecture; save the whole model as .keras";
+                return Err(problem_at(&join(container, name), problem));
+            }
         }
-        Ok(self)
+        numbers.sort_unstable();
+        if let Some(missing) = (0..numbers.len()).find(|&number| numbers[number] != number) {
+            let path = vars(container, "dense", missing);
+            return Err(problem_at(&path, "not there, though later layers are"));
+        }
+        let dense = |number| {
+            let group = vars(container, "dense", number);
+            match self.file.members(&group)?.as_slice() {
+                [kernel] if kernel == "0" => self.dense(&group, join(&group, "0"), false),
+                [kernel, bias] if kernel == "0" && bias == "1" => self.dense(&group, join(&group, "0"), true),
+                found => Err(unknown_weights(&group, found)),
+            }
+        };
+        numbers.into_iter().map(dense).collect()
     }
+
+    /// The Dense layer of a name; none if the layer has no weights.
+    fn named(&self, container: &str, name: &str) -> Result<Option<Entry>, ImportError> {
+        let group = join(container, name);
+        let found = self.file.texts(&group, "weight_names")?.unwrap_or_default();
+        match found.as_slice() {
+            [] => Ok(None),
+            [kernel] if role(kernel) == "kernel" => self.dense(name, join(&group, kernel), false).map(Some),
+            [kernel, bias] if role(kernel) == "kernel" && role(bias) == "bias" => {
+                self.dense(name, join(&group, kernel), true).map(Some)
+            }
+            found => Err(unknown_weights(&group, found)),
+        }
+    }
+
+    /// A hidden Dense layer whose kernel lies at a path.
+    fn dense(&self, name: &str, kernel: String, bias: bool) -> Result<Entry, ImportError> {
+        let [_, units] = self.kernel_shape(&kernel)?;
+        let label = Label { position: 0, name: shown(name), class: "Dense".to_owned() };
+        let kind = Kind::Dense { units, activation: Activation::Relu, bias };
+        Ok(Entry { label, name: name.to_owned(), number: 0, kind, trainable: true })
+    }
+}
+
+/// Where Keras 3 keeps the weights of a layer, by its class in snake case and its number.
+fn vars(container: &str, class: &str, number: usize) -> String {
+    if number == 0 {
+        format!("{container}/{class}/vars")
+    } else {
+        format!("{container}/{class}_{number}/vars")
+    }
+}
+
+/// What a weight is, by its path: `sequential/dense/kernel` or `dense/kernel:0`.
+fn role(path: &str) -> &str {
+    let last = path.rsplit('/').next().unwrap_or(path);
+    last.strip_suffix(":0").unwrap_or(last)
+}
+
+/// The weights of a layer's group are not the ones that it has.
+fn expected(group: &str, found: &[impl AsRef<str>], layer: &Entry, names: &[&str]) -> ImportError {
+    let found = if found.is_empty() { "nothing there".to_owned() } else { listed(found) };
+    let names = names.join(", ");
+    problem_at(group, &format!("{found}, expected the weights of {}: {names}", layer.label.name))
+}
+
+/// The weights of a group are not those of a Dense layer.
+fn unknown_weights(group: &str, found: &[impl AsRef<str>]) -> ImportError {
+    let found = if found.is_empty() { "nothing there".to_owned() } else { listed(found) };
+    let problem = format!(
+        "{found}, expected a kernel and perhaps a bias, for the file has no architecture; save the whole model"
+    );
+    problem_at(group, &problem)
 }
 
 fn join(group: &str, name: &str) -> String {

@@ -4,8 +4,12 @@
 use std::path::Path;
 
 use ndarray::Array2;
+use serde_json::json;
 use ziffer_dataset::{Dataset, Mirror, Mnist, Source};
 use ziffer_keras::{Assumption, Imported, Options, import};
+use ziffer_nn::{Activation, BatchNormalization, Model, Sequential};
+
+use support::{changed, layer, layers};
 
 mod support;
 
@@ -26,6 +30,12 @@ fn pictures(count: usize, step: usize) -> Array2<u8> {
     Array2::from_shape_vec((count, rows.len() / count), rows).unwrap()
 }
 
+/// How far a network's probabilities may lie from Keras's.
+const NEAR: f64 = 1e-6;
+/// The same for a network with batch normalisation in single precision, of which the last place weighs more: pixels that
+/// hardly vary are multiplied by up to 30.
+const NEAR_IN_SINGLE: f64 = 3e-6;
+
 /// Holds a file's network to `NAME.f32`.
 #[track_caller]
 fn check(file: &str, probabilities: &str, assumptions: &[Assumption]) -> Imported {
@@ -33,13 +43,43 @@ fn check(file: &str, probabilities: &str, assumptions: &[Assumption]) -> Importe
     assert_eq!(imported.assumptions, assumptions, "{file}");
     let model = &imported.model;
     let (count, step) = if model.inputs() == 784 { (1000, 1) } else { (100, 4) };
-    let ours = model.predict(pictures(count, step).view());
+    near(file, &model.predict(pictures(count, step).view()), probabilities, NEAR);
+    imported
+}
+
+/// Holds probabilities to `NAME.f32`.
+#[track_caller]
+fn near<T: Into<f64> + Copy>(file: &str, ours: &Array2<T>, probabilities: &str, limit: f64) {
     let theirs = support::fixture(&format!("{probabilities}.f32"));
     let theirs: Vec<f32> = theirs.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
     assert_eq!(theirs.len(), ours.len(), "{file}");
-    let apart = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    assert!(apart <= 1e-6, "{file}: {apart} apart");
-    imported
+    let apart = ours.iter().zip(&theirs).map(|(&a, &b)| (a.into() - f64::from(b)).abs()).fold(0.0, f64::max);
+    assert!(apart <= limit, "{file}: {apart} apart");
+}
+
+/// Holds a file's network with batch normalisation to `NAME.f32`: in double precision as near as others, which shows what the
+/// import itself adds, and in single precision as near as rounding allows.
+#[track_caller]
+fn check_normalized(
+    file: &str,
+    probabilities: &str,
+    assumptions: &[Assumption],
+    twin: Sequential<f64>,
+) -> Model {
+    let Imported { model, assumptions: found } =
+        import(&support::fixture(file), &Options::default()).unwrap();
+    assert_eq!(found, assumptions, "{file}");
+    let mut double = twin.build_zeroed().unwrap();
+    double.set_takes_pixels(true);
+    let classes: Vec<_> = model.layers().map(|layer| layer.class_name).collect();
+    assert_eq!(classes, double.layers().map(|layer| layer.class_name).collect::<Vec<_>>(), "{file}");
+    for (name, weight) in model.weights() {
+        double.set_weight(&name, weight.mapv(f64::from).view()).unwrap();
+    }
+    let pictures = pictures(1000, 1);
+    near(file, &double.predict(pictures.view()), probabilities, NEAR);
+    near(file, &model.predict(pictures.view()), probabilities, NEAR_IN_SINGLE);
+    model
 }
 
 const SCALE: &[Assumption] = &[Assumption::Scale];
@@ -58,15 +98,16 @@ fn each_format_has_the_same_network() {
 fn layers_of_their_own_fold_into_dense() {
     let model = check("layers.keras", "layers", &[]).model;
     let classes: Vec<_> = model.layers().map(|layer| layer.class_name).collect();
-    assert_eq!(classes, ["Flatten", "Dense", "Dense", "Dense"]);
-    assert!(model.weight("dense.bias").unwrap().iter().all(|&bias| bias == 0.0), "use_bias is false");
+    assert_eq!(classes, ["Rescaling", "Flatten", "Dropout", "Dense", "Dense", "Dense"]);
+    assert!(model.weight("dense.bias").is_none(), "use_bias is false");
 }
 
 #[test]
 fn files_of_keras_2() {
     let whole = check("small-2.h5", "small-2", SCALE).model;
     let weights = check("small-2-weights.h5", "small-2", ALL).model;
-    assert_eq!(whole.to_safetensors(), weights.to_safetensors());
+    // The file of weights alone says nothing of the Dropout.
+    assert_eq!(whole.weights_sha256(), weights.weights_sha256());
     check("small-2-functional.h5", "small-2-functional", &[]);
 }
 
@@ -74,6 +115,51 @@ fn files_of_keras_2() {
 fn double_precision_and_the_newest_form_of_hdf5() {
     check("small-3-double.keras", "small-3-double", SCALE);
     check("small-3-newest.weights.h5", "small-3-newest", ALL);
+}
+
+#[test]
+fn batch_normalization_dropout_and_rescaling() {
+    let twin = || {
+        Sequential::<f64>::with_input([28, 28])
+            .rescaling(1.0 / 127.5, -1.0)
+            .flatten()
+            .dense(16, Activation::Relu)
+            .add(BatchNormalization::new().momentum(0.9).epsilon(1e-2))
+            .dropout(0.3)
+            .dense(10, Activation::Softmax)
+    };
+    let model = check_normalized("norm.keras", "norm", &[], twin());
+    let other = check_normalized("norm.h5", "norm", &[], twin());
+    assert_eq!(model.to_safetensors(), other.to_safetensors());
+    assert_eq!((model.parameters(), model.non_trainable_parameters()), (784 * 16 + 16 + 64 + 170, 32));
+    // Its settings are the file's, so that training goes on as Keras's would.
+    let description = String::from_utf8_lossy(&model.to_safetensors()).into_owned();
+    for setting in [r#"\"momentum\":0.9"#, r#"\"epsilon\":0.01"#, r#"\"rate\":0.3"#] {
+        assert!(description.contains(setting), "{setting}");
+    }
+}
+
+#[test]
+fn batch_normalization_of_pixels() {
+    let twin = Sequential::<f64>::with_input([28, 28])
+        .flatten()
+        .add(BatchNormalization::new().scale(false))
+        .dense(10, Activation::Softmax);
+    let model = check_normalized("norm-plain.keras", "norm-plain", SCALE, twin);
+    assert!(model.weight("batch_normalization.gamma").is_none());
+}
+
+#[test]
+fn what_acts_in_training_only() {
+    let bytes = changed("norm.keras", |config| {
+        layers(config)[3]["config"]["trainable"] = json!(false);
+        layers(config).insert(2, layer("GaussianNoise", json!({ "name": "noise", "stddev": 0.1 })));
+    });
+    let Imported { model, assumptions } = import(&bytes, &Options::default()).unwrap();
+    let left_out = Assumption::TrainingOnly { layer: "noise".to_owned(), class: "GaussianNoise".to_owned() };
+    assert_eq!(assumptions, [left_out]);
+    let trainable: Vec<_> = model.layers().map(|layer| layer.trainable).collect();
+    assert_eq!(trainable, [true, true, false, true, true, true]);
 }
 
 #[test]

@@ -1,12 +1,10 @@
 //! What is refused, and what is said of it.
 #![allow(clippy::unwrap_used, reason = "a failure is the test's")]
 
-use std::io::{Cursor, Read, Write};
-
 use serde_json::{Value, json};
 use ziffer_keras::{Options, import};
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipArchive, ZipWriter};
+
+use support::{archive, changed, entries, layer, layers};
 
 mod support;
 
@@ -14,34 +12,6 @@ mod support;
 fn refused(bytes: &[u8], line: &str) {
     let error = import(bytes, &Options::default()).unwrap_err();
     assert_eq!(support::chain(&error), line);
-}
-
-/// The architecture and the weights in an archive of Keras's.
-fn entries(name: &str) -> (Value, Vec<u8>) {
-    let mut archive = ZipArchive::new(Cursor::new(support::fixture(name))).unwrap();
-    let mut read = |entry: &str| {
-        let mut bytes = Vec::new();
-        archive.by_name(entry).unwrap().read_to_end(&mut bytes).unwrap();
-        bytes
-    };
-    (serde_json::from_slice(&read("config.json")).unwrap(), read("model.weights.h5"))
-}
-
-fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
-    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-    for (name, bytes) in entries {
-        writer.start_file(*name, stored).unwrap();
-        writer.write_all(bytes).unwrap();
-    }
-    writer.finish().unwrap().into_inner()
-}
-
-/// A file of Keras's with another architecture.
-fn changed(name: &str, change: impl FnOnce(&mut Value)) -> Vec<u8> {
-    let (mut config, weights) = entries(name);
-    change(&mut config);
-    archive(&[("config.json", config.to_string().as_bytes()), ("model.weights.h5", &weights)])
 }
 
 /// `digits.keras` with a change to its layers: InputLayer, Flatten, Dense, Dense.
@@ -54,14 +24,6 @@ fn digits(change: impl FnOnce(&mut Vec<Value>), line: &str) {
 #[track_caller]
 fn functional(change: impl FnOnce(&mut Vec<Value>), line: &str) {
     refused(&changed("layers.keras", |config| change(layers(config))), line);
-}
-
-fn layers(config: &mut Value) -> &mut Vec<Value> {
-    config["config"]["layers"].as_array_mut().unwrap()
-}
-
-fn layer(class: &str, config: Value) -> Value {
-    json!({ "module": "keras.layers", "class_name": class, "config": config })
 }
 
 /// A file with some bytes in the place of others.
@@ -141,11 +103,11 @@ fn architectures_that_are_none() {
 
 #[test]
 fn layers_without_an_equal_are_named_with_their_place() {
-    let none = "ziffer has no equal of it; InputLayer, Rescaling, Flatten, Dense, Activation, ReLU, Softmax and \
-                Dropout are understood";
+    let none = "ziffer has no equal of it; InputLayer, Rescaling, Flatten, Dense, Activation, ReLU, Softmax, \
+                Dropout, BatchNormalization and registered classes are understood";
     digits(
-        |layers| layers.insert(2, layer("BatchNormalization", json!({ "name": "norm" }))),
-        &format!("layer 3, norm (BatchNormalization): {none}"),
+        |layers| layers.insert(2, layer("LSTM", json!({ "name": "cells" }))),
+        &format!("layer 3, cells (LSTM): {none}"),
     );
     digits(
         |layers| layers[1]["module"] = json!("mine.layers"),
@@ -200,21 +162,35 @@ fn settings_without_an_equal() {
 }
 
 #[test]
-fn other_scales_of_pixels() {
-    let expected = "expected 1/255 and 0, as ziffer scales pixels";
+fn settings_of_other_layers() {
     functional(
-        |layers| layers[1]["config"]["scale"] = json!(0.5),
-        &format!("layer 2, rescaling (Rescaling): scale 0.5 and offset 0.0, {expected}"),
+        |layers| layers[1]["config"]["scale"] = json!([0.5, 0.5]),
+        "layer 2, rescaling (Rescaling): scale is [0.5,0.5], expected a number",
     );
     functional(
-        |layers| layers[1]["config"]["offset"] = json!(-1),
-        &format!("layer 2, rescaling (Rescaling): scale 0.00392156862745098 and offset -1, {expected}"),
+        |layers| layers[3]["config"]["rate"] = json!(null),
+        "layer 4, dropout (Dropout): no rate, expected a number",
     );
-    let rescaling = layer("Rescaling", json!({ "name": "late", "scale": 1.0 / 255.0, "offset": 0 }));
-    digits(
-        |layers| layers.insert(3, rescaling),
-        "layer 4, late (Rescaling): expected no more than one, before the first Dense layer",
+    functional(
+        |layers| layers[3]["config"]["noise_shape"] = json!([null, 1]),
+        "layer 4, dropout (Dropout): noise_shape is [null,1], expected none",
     );
+    let norm = |setting: &str, value: Value, problem: &str| {
+        let bytes = changed("norm.keras", |config| layers(config)[4]["config"][setting] = value);
+        refused(&bytes, &format!("layer 5, batch_normalization (BatchNormalization): {problem}"));
+    };
+    norm("axis", json!(0), "axis is 0, expected -1");
+    norm("axis", json!([1, 2]), "axis is [1,2], expected -1");
+    norm("axis", json!("last"), "axis is \"last\", expected -1");
+    norm("renorm", json!(true), "renorm is true, expected false");
+    norm("virtual_batch_size", json!(8), "virtual_batch_size is 8, expected none");
+    norm("epsilon", json!(0), "epsilon is 0, expected a positive number");
+    norm("momentum", json!("much"), "momentum is \"much\", expected a number");
+    // The last axis by its number, and in the list that it was before Keras 3.
+    for axis in [json!(1), json!([1]), json!([-1])] {
+        let bytes = changed("norm.keras", |config| layers(config)[4]["config"]["axis"] = axis);
+        import(&bytes, &Options::default()).unwrap();
+    }
 }
 
 #[test]
@@ -225,7 +201,24 @@ fn activations_that_do_not_fold() {
     );
     digits(
         |layers| layers.insert(2, layer("Activation", json!({ "name": "early", "activation": "tanh" }))),
-        "layer 3, early (Activation): tanh without a Dense layer before it",
+        "layer 3, early (Activation): tanh on top of flatten, expected it behind a Dense layer",
+    );
+    let late = |activation: &str, line: &str| {
+        let config = json!({ "name": "late", "activation": activation });
+        let bytes = changed("norm.keras", |file| {
+            layers(file)[3]["config"]["activation"] = json!("linear");
+            layers(file).insert(6, layer("Activation", config));
+        });
+        refused(&bytes, line);
+    };
+    late(
+        "relu",
+        "layer 7, late (Activation): relu on top of batch_normalization, expected it behind a Dense layer",
+    );
+    digits(
+        |layers| layers.push(layer("BatchNormalization", json!({ "name": "norm" }))),
+        "the model ends in norm without an activation, so that it gives logits; add a softmax in Keras, \
+         model.add(keras.layers.Softmax()), and save again",
     );
     digits(
         |layers| layers[3]["config"]["activation"] = json!("linear"),
@@ -260,11 +253,11 @@ fn networks_that_are_no_stack() {
 fn weights_of_another_network() {
     digits(
         |layers| layers[2]["config"]["units"] = json!(9),
-        "layers/dense/vars: weights of 8 units, with a bias, expected those of dense: 9 units, with a bias",
+        "layers/dense/vars/0: kernel of [784, 8], expected [784, 9] for dense",
     );
     digits(
         |layers| layers[3]["config"]["use_bias"] = json!(false),
-        "layers/dense_1/vars: weights of 10 units, with a bias, expected those of dense_1: 10 units, without a bias",
+        "layers/dense_1/vars: 0, 1, expected the weights of dense_1: kernel",
     );
     digits(
         |layers| layers[0]["config"]["batch_shape"] = json!([null, 28, 27]),
@@ -272,7 +265,7 @@ fn weights_of_another_network() {
     );
     digits(
         |layers| layers.push(layers[3].clone()),
-        "layers/dense_2/vars: nothing there, expected a kernel 0 and perhaps a bias 1",
+        "layers/dense_2/vars: nothing there, expected the weights of dense_1: kernel, bias",
     );
     refused(
         &replaced("digits.weights.h5", b"flatten\0", b"conv_2d\0"),
@@ -284,7 +277,8 @@ fn weights_of_another_network() {
     );
     refused(
         &replaced("small-2-weights.h5", b"dense/kernel:0", b"dense/gammas:0"),
-        "dense: a layer of the weights [dense/gammas:0, dense/bias:0], expected a kernel and a bias",
+        "dense: dense/gammas:0, dense/bias:0, expected a kernel and perhaps a bias, for the file has no architecture; save \
+         the whole model",
     );
 }
 
