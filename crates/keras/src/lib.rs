@@ -1,4 +1,4 @@
-//! Dense networks out of the files that Keras writes.
+//! Networks out of the files that Keras writes.
 //!
 //! ```no_run
 //! use ziffer_keras::{Options, import};

@@ -12,8 +12,9 @@ use crate::usage::{print, whole_numbers};
 
 /// Read a network that Keras saved
 ///
-/// The file is a .keras, .weights.h5 or .h5 with a stack of Dense layers. Pixels are divided by 255, by the network itself
-/// (Rescaling) or before it. A file of weights alone is taken for relu in hidden layers and softmax in the last.
+/// The file is a .keras, .weights.h5 or .h5 with a stack of Dense, BatchNormalization, Dropout, Rescaling, Flatten and
+/// activations. Without a Rescaling, pixels are divided by 255. If the file has only weights, relu is assumed for hidden layers
+/// and softmax for the last.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Import {
     /// What Keras saved
