@@ -70,7 +70,10 @@ pub use initializer::Initializer;
 pub use layer::{
     Context, Feature, GradientSink, Input, Layer, LayerError, Mode, Output, WeightSpec, Weights,
 };
-pub use loss::{Loss, MeanSquaredError, SparseCategoricalCrossentropy, Target};
+pub use loss::{
+    AnyLoss, BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanAbsoluteError, MeanSquaredError,
+    SparseCategoricalCrossentropy, Target,
+};
 pub use model::{LayerInfo, Model, Snapshot, WeightError};
 pub use one_line::OneLine;
 pub use onnx::{OnnxError, PixelType};

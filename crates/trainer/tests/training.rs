@@ -459,7 +459,7 @@ fn data_and_model_must_fit_together() {
     let error = fit(Sequential::new([3, 5]).flatten().dense(4, Activation::Relu)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "sparse_categorical_crossentropy needs a model that ends in a softmax; the last layer is dense"
+        "sparse_categorical_crossentropy needs a model that ends in a softmax; the last layer is dense; for logits set from_logits"
     );
     // A batch as large as can be said is one batch of all samples.
     trainer().batch_size(usize::MAX).fit(&mut network(), &data).unwrap();
