@@ -134,7 +134,10 @@ pub enum FitError {
     #[error("there are no samples")]
     NoSamples,
     /// A class that the model has no output for.
-    #[error("sample {sample} has class {class}, the model's outputs are for classes 0 to {}", classes - 1)]
+    // A negative class has its sign bit.
+    #[error(
+        "sample {sample} has class {}, the model's outputs are for classes 0 to {}", *class as isize, classes - 1
+    )]
     Class {
         /// The sample's number, from 0.
         sample: usize,
@@ -178,7 +181,7 @@ impl FitError {
     }
 }
 
-/// Checks that a model, a loss and samples fit together. Targets are looked at when they are used.
+/// Checks that a model, a loss and samples fit together. Targets are looked at when they are used, or by [`check_targets`].
 ///
 /// # Errors
 /// What does not fit.
@@ -199,6 +202,20 @@ pub fn check<T: Scalar, S: Samples<T>>(
         }
         _ => Ok(()),
     }
+}
+
+/// Checks that each sample has a target that fits the model and the loss.
+///
+/// # Errors
+/// The first sample whose target does not fit.
+pub fn check_targets<T: Scalar, S: Samples<T>>(
+    model: &Model<T>,
+    loss: &impl Loss<T>,
+    samples: &S,
+) -> Result<(), FitError> {
+    let outputs = model.outputs();
+    let misfit = |sample| FitError::of_target(loss, samples.target(sample), sample, outputs);
+    (0..samples.len()).find_map(misfit).map_or(Ok(()), Err)
 }
 
 /// What the last layer should put out for this loss.

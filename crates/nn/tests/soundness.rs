@@ -923,7 +923,7 @@ fn targets_that_do_not_fit_a_frozen_model_are_errors() {
 fn no_samples_cannot_be_evaluated() {
     let model = model(Fault::Nothing, InputType::Real);
     let nothing = Array2::<f32>::zeros((0, FEATURES));
-    let samples = WithClasses::new(nothing.view(), &[]);
+    let samples = WithClasses::new(nothing.view(), &[0_usize; 0]);
     let loss = SparseCategoricalCrossentropy::default();
     assert_eq!(model.evaluate_with(&loss, &samples), Err(FitError::NoSamples));
     assert_eq!(model.predict(nothing.view()).dim(), (0, CLASSES));
