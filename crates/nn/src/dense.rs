@@ -94,8 +94,8 @@ impl<T: Scalar> Layer<T> for Dense {
         config
     }
 
-    fn ends_in_softmax(&self) -> bool {
-        self.activation == Activation::Softmax
+    fn output_activation(&self) -> Option<Activation> {
+        matches!(self.activation, Activation::Softmax | Activation::Sigmoid).then_some(self.activation)
     }
 
     fn sharing(&self) -> Sharing {

@@ -22,6 +22,7 @@
 //! ```
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
+use ziffer_tensor::Activation;
 use ziffer_tensor::random::{Purpose, Stream};
 use ziffer_tensor::team::Team;
 
@@ -143,13 +144,13 @@ impl GradCheck {
         let mut report = Report::default();
         let probed = || Sequential::with_input(input_shape).add(Probe::of(batch)).add(layer.clone());
         let x = Array2::from_shape_simple_fn((batch, inputs), || stream.normal());
-        let mut logits = vec![false];
+        let mut logits = vec![None];
         for frozen in [false, true] {
             let mut model = probed().build(seed)?;
             perturb(&mut model, &mut stream);
             let c = Array2::from_shape_simple_fn((batch, model.outputs()), || stream.normal());
-            if model.slots()[1].layer.ends_in_softmax() {
-                logits = vec![false, true];
+            if let activation @ Some(_) = model.slots()[1].layer.output_activation() {
+                logits = vec![None, activation];
             }
             model.slots_mut()[1].trainable = !frozen;
             for &logits in &logits {
@@ -315,7 +316,8 @@ fn gradients<S: Samples<f64>>(
 /// L = sum(c y), with c as target.
 #[derive(Debug)]
 struct Dot {
-    logits: bool,
+    /// The activation that is left out.
+    logits: Option<Activation>,
 }
 
 impl Loss<f64> for Dot {
@@ -323,7 +325,7 @@ impl Loss<f64> for Dot {
         "dot"
     }
 
-    fn takes_logits(&self) -> bool {
+    fn activation(&self) -> Option<Activation> {
         self.logits
     }
 

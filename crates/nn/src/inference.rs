@@ -115,11 +115,11 @@ impl<T: Scalar> Model<T> {
                     let mut result = StepResult { samples: range.len(), ..StepResult::default() };
                     for (y, sample) in y.chunks_exact(self.outputs()).zip(range) {
                         let target = samples.target(sample);
-                        if let Some(misfit) = FitError::of_target(target, sample, self.outputs()) {
+                        if let Some(misfit) = FitError::of_target(loss, target, sample, self.outputs()) {
                             return Err(misfit);
                         }
                         result.loss_sum += loss.value(y, target).to_f64();
-                        result.hits += usize::from(target.is_hit(y));
+                        result.hits += usize::from(loss.is_hit(y, target));
                     }
                     Ok(result)
                 },

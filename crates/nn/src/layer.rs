@@ -9,7 +9,7 @@ use std::fmt::Debug;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 use serde_json::{Map, Value};
-use ziffer_tensor::Scalar;
+use ziffer_tensor::{Activation, Scalar};
 
 use crate::onnx;
 
@@ -68,9 +68,10 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
         false
     }
 
-    /// Whether the output is a softmax, so that `forward` and `backward` know [`Output::Logits`].
-    fn ends_in_softmax(&self) -> bool {
-        false
+    /// The activation that the output has, if `forward` and `backward` know [`Output::Logits`], which leaves it out. A loss
+    /// that has the same [`activation`](crate::Loss::activation) is then computed from the logits. By default none.
+    fn output_activation(&self) -> Option<Activation> {
+        None
     }
 
     /// What a training step may share out among threads in `forward` and `backward`. By default rows. Asked once, when the

@@ -70,14 +70,17 @@ pub use initializer::Initializer;
 pub use layer::{
     Context, Feature, GradientSink, Input, Layer, LayerError, Mode, Output, WeightSpec, Weights,
 };
-pub use loss::{Loss, MeanSquaredError, SparseCategoricalCrossentropy, Target};
+pub use loss::{
+    AnyLoss, BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanAbsoluteError, MeanSquaredError,
+    SparseCategoricalCrossentropy, Target,
+};
 pub use model::{LayerInfo, Model, Snapshot, WeightError};
 pub use one_line::OneLine;
 pub use onnx::{OnnxError, PixelType};
 pub use optimizer::{Adam, AdamW, AnyOptimizer, Optimizer, RmsProp, Sgd};
 pub use registry::{Config, RegisterError, is_built_in, layer_from_config, register_layer};
 pub use rescaling::Rescaling;
-pub use samples::{Draw, Samples, SamplesError, Slice, WithClasses, WithValues};
+pub use samples::{Draw, Label, Samples, SamplesError, Slice, WithClasses, WithValues};
 pub use sequential::{BuildError, MAX_PARAMETERS, Sequential, snake_case};
 pub use staged::Staged;
 pub use training::{FitError, StepBudget, StepError, Training};

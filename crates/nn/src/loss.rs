@@ -1,8 +1,18 @@
-//! Losses and what is counted as right.
+//! Losses and what is counted as right, by Keras's names, formulas and defaults.
+
+mod choice;
+mod crossentropy;
+mod regression;
 
 use std::fmt::Debug;
 
-use ziffer_tensor::{Scalar, reduce, softmax};
+use ziffer_tensor::{Activation, Scalar, reduce};
+
+use crate::FitError;
+
+pub use choice::AnyLoss;
+pub use crossentropy::{BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy};
+pub use regression::{MeanAbsoluteError, MeanSquaredError};
 
 /// What a sample's output should be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,11 +24,12 @@ pub enum Target<'a, T> {
 }
 
 impl<T: Scalar> Target<'_, T> {
-    /// What output `o` should be; a class is one-hot.
-    fn value(&self, o: usize) -> T {
+    /// What output `o` of `outputs` should be. A class is one-hot; for a single output it is 0 or 1.
+    fn value(&self, o: usize, outputs: usize) -> T {
+        let is = |holds: bool| if holds { T::one() } else { T::zero() };
         match self {
-            Self::Class(class) if *class == o => T::one(),
-            Self::Class(_) => T::zero(),
+            Self::Class(class) if outputs == 1 => is(*class == 1),
+            Self::Class(class) => is(*class == o),
             Self::Values(values) => values[o],
         }
     }
@@ -26,27 +37,53 @@ impl<T: Scalar> Target<'_, T> {
     /// Whether the output counts as right, by the accuracy that Keras chooses for the shapes: the largest output is the
     /// class, or stands where the largest target does; a single output lies on the same side of 1/2 as its target.
     pub fn is_hit(&self, output: &[T]) -> bool {
+        self.is_hit_by(output, T::from_f64(0.5))
+    }
+
+    /// As [`is_hit`](Self::is_hit), with another threshold for a single output.
+    fn is_hit_by(&self, output: &[T], threshold: T) -> bool {
         match self {
+            _ if output.len() == 1 => (output[0] > threshold) == (self.value(0, 1) > T::from_f64(0.5)),
             Self::Class(class) => reduce::argmax(output) == *class,
-            Self::Values([value]) => (output[0] > T::from_f64(0.5)) == (*value > T::from_f64(0.5)),
             Self::Values(values) => reduce::argmax(output) == reduce::argmax(values),
         }
     }
 }
 
 /// A loss of one sample; a batch's is the mean of its samples'.
+///
+/// | loss | output | target |
+/// |---|---|---|
+/// | [`SparseCategoricalCrossentropy`] | softmax | a class |
+/// | [`CategoricalCrossentropy`] | softmax | a probability for each class |
+/// | [`BinaryCrossentropy`] | sigmoid | a probability for each output; for a single output class 0 or 1 |
+/// | [`MeanSquaredError`], [`MeanAbsoluteError`] | any | a value for each output |
 pub trait Loss<T: Scalar>: Debug + Send + Sync {
     /// Keras's name of it.
     fn name(&self) -> &'static str;
 
-    /// Whether it is computed from the logits where a model ends in a softmax.
-    fn takes_logits(&self) -> bool {
+    /// The activation that the model must end in. The loss is then computed from the logits before it. By default none: the
+    /// loss takes any outputs, as they are.
+    fn activation(&self) -> Option<Activation> {
+        None
+    }
+
+    /// Whether a target must be a class. By default it need not.
+    fn needs_class(&self) -> bool {
         false
     }
 
-    /// Whether it needs a model that ends in a softmax.
-    fn needs_softmax(&self) -> bool {
-        false
+    /// How many classes so many outputs are for. By default a single one tells two apart.
+    fn classes(&self, outputs: usize) -> usize {
+        outputs.max(2)
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// [`FitError::Setting`], the first that is out of range.
+    fn validate(&self) -> Result<(), FitError> {
+        Ok(())
     }
 
     /// The sample's loss.
@@ -54,80 +91,10 @@ pub trait Loss<T: Scalar>: Debug + Send + Sync {
 
     /// The sample's loss; writes `scale` times the gradient by the output to `d`.
     fn backward(&self, output: &[T], target: Target<'_, T>, scale: T, d: &mut [T]) -> T;
-}
 
-/// Cross-entropy between a class and a softmax, in nats, computed from the logits z as TensorFlow's backend of Keras
-/// does: loss = -log softmax(z)_class, d_z = softmax(z) - onehot(class). Nothing is clipped.
-///
-/// It needs a model that ends in a softmax, unless [`from_logits`](Self::from_logits) is set.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SparseCategoricalCrossentropy {
-    /// Whether the model's outputs are logits already, so that it need not end in a softmax.
-    pub from_logits: bool,
-}
-
-impl SparseCategoricalCrossentropy {
-    fn class<T>(target: Target<'_, T>) -> usize {
-        match target {
-            Target::Class(class) => class,
-            Target::Values(_) => panic!("sparse categorical cross-entropy takes a class, not values"),
-        }
-    }
-}
-
-impl<T: Scalar> Loss<T> for SparseCategoricalCrossentropy {
-    fn name(&self) -> &'static str {
-        "sparse_categorical_crossentropy"
-    }
-
-    fn takes_logits(&self) -> bool {
-        true
-    }
-
-    fn needs_softmax(&self) -> bool {
-        !self.from_logits
-    }
-
-    /// # Panics
-    /// If the target is not one of the output's classes.
-    fn value(&self, output: &[T], target: Target<'_, T>) -> T {
-        self.backward(output, target, T::one(), &mut vec![T::zero(); output.len()])
-    }
-
-    /// # Panics
-    /// As for `value`.
-    fn backward(&self, output: &[T], target: Target<'_, T>, scale: T, d: &mut [T]) -> T {
-        d.copy_from_slice(output);
-        softmax::cross_entropy(d, Self::class(target), scale)
-    }
-}
-
-/// Mean squared error over the outputs of a sample: loss = 1/O sum_o (y_o - t_o)^2, d_y = 2/O (y - t).
-///
-/// A class as target is taken for its one-hot vector.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct MeanSquaredError;
-
-impl<T: Scalar> Loss<T> for MeanSquaredError {
-    fn name(&self) -> &'static str {
-        "mean_squared_error"
-    }
-
-    fn value(&self, output: &[T], target: Target<'_, T>) -> T {
-        let mut sum = T::zero();
-        for (o, &y) in output.iter().enumerate() {
-            let error = y - target.value(o);
-            sum += error * error;
-        }
-        sum / T::from_f64(output.len() as f64)
-    }
-
-    fn backward(&self, output: &[T], target: Target<'_, T>, scale: T, d: &mut [T]) -> T {
-        let factor = scale * T::from_f64(2.0 / output.len() as f64);
-        for (o, (d, &y)) in d.iter_mut().zip(output).enumerate() {
-            *d = (y - target.value(o)) * factor;
-        }
-        self.value(output, target)
+    /// Whether the output, of which [`activation`](Self::activation) is left out, counts as right: see [`Target::is_hit`].
+    fn is_hit(&self, output: &[T], target: Target<'_, T>) -> bool {
+        target.is_hit(output)
     }
 }
 
@@ -136,30 +103,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cross_entropy_by_hand() {
-        let loss = SparseCategoricalCrossentropy::default();
-        // Equal logits: ln 4, and p - onehot.
-        let mut d = [0.0; 4];
-        let value = Loss::<f64>::backward(&loss, &[7.0; 4], Target::Class(2), 1.0, &mut d);
-        assert!((value - 4.0_f64.ln()).abs() < 1e-15);
-        assert_eq!(d, [0.25, 0.25, -0.75, 0.25]);
-        // A logit far below is not clipped at -log(1e-7) = 16.1.
-        assert_eq!(loss.value(&[0.0_f32, -100.0], Target::Class(1)), 100.0);
-    }
-
-    #[test]
-    fn mean_squared_error_by_hand() {
-        let mut d = [0.0; 2];
-        let value = MeanSquaredError.backward(&[1.0_f64, 3.0], Target::Values(&[0.0, 1.0]), 0.5, &mut d);
-        assert_eq!((value, d), (2.5, [0.5, 1.0]));
-        assert_eq!(MeanSquaredError.value(&[0.0_f64, 1.0], Target::Class(1)), 0.0);
-    }
-
-    #[test]
     fn hits() {
         assert!(Target::Class(1).is_hit(&[0.1_f32, 0.9]));
         assert!(!Target::Class(1).is_hit(&[0.9_f32, 0.9]));
         assert!(Target::Values(&[0.0_f32, 2.0]).is_hit(&[0.1, 0.9]));
         assert!(Target::Values(&[1.0_f32]).is_hit(&[0.9]) && !Target::Values(&[1.0_f32]).is_hit(&[0.5]));
+        assert!(Target::Class(1).is_hit(&[0.9_f32]) && Target::Class(0).is_hit(&[0.5_f32]));
     }
 }

@@ -65,7 +65,8 @@ impl Model<f32> {
                 OnnxError { layer: slot.name.clone(), class: slot.layer.class_name().to_owned() }
             })?;
         }
-        let is_softmax = layers.last().is_some_and(|slot| slot.layer.ends_in_softmax());
+        let is_softmax =
+            layers.last().is_some_and(|slot| slot.layer.output_activation() == Some(Activation::Softmax));
         let output = if is_softmax { "probabilities" } else { "outputs" };
         graph.node("Identity", &[&value], output);
         Ok(graph.finish(bytes, self.input_shape(), output, self.output_shape()))

@@ -1,6 +1,7 @@
 //! Where training and evaluation take their samples from.
 
 use std::error::Error;
+use std::fmt::Debug;
 use std::ops::Range;
 
 use ndarray::ArrayView2;
@@ -136,7 +137,26 @@ impl<T: Scalar, S: Samples<T>> Samples<T> for Slice<'_, S> {
     }
 }
 
-/// Rows of an array with a class each.
+/// An integer that names a class, from 0. A negative one names none.
+pub trait Label: Copy + Debug + Sync {
+    /// The class; beyond `isize::MAX` for a negative number.
+    fn class(self) -> usize;
+}
+
+macro_rules! label {
+    ($($integer:ty),*) => {
+        $(impl Label for $integer {
+            fn class(self) -> usize {
+                // A negative number keeps its sign bit; one that is too large is beyond any number of classes anyway.
+                usize::try_from(self).unwrap_or(isize::try_from(self).map_or(usize::MAX >> 1, |n| n as usize))
+            }
+        })*
+    };
+}
+
+label!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize);
+
+/// Rows of an array with a class each, of any integer type.
 ///
 /// ```
 /// use ndarray::arr2;
@@ -146,18 +166,18 @@ impl<T: Scalar, S: Samples<T>> Samples<T> for Slice<'_, S> {
 /// assert_eq!((Samples::<f32>::len(&samples), Samples::<f32>::features(&samples)), (3, 2));
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct WithClasses<'a, V> {
+pub struct WithClasses<'a, V, C = usize> {
     rows: &'a [V],
     features: usize,
-    classes: &'a [usize],
+    classes: &'a [C],
 }
 
-impl<'a, V> WithClasses<'a, V> {
+impl<'a, V, C: Label> WithClasses<'a, V, C> {
     /// Rows of x \[N, I\], which must lie in C order, with N classes.
     ///
     /// # Panics
     /// If x does not lie in C order or there are not as many classes as rows.
-    pub fn new(x: ArrayView2<'a, V>, classes: &'a [usize]) -> Self {
+    pub fn new(x: ArrayView2<'a, V>, classes: &'a [C]) -> Self {
         assert_eq!(x.nrows(), classes.len(), "rows and classes");
         let features = x.ncols();
         Self { rows: x.to_slice().expect("samples in C order"), features, classes }
@@ -168,7 +188,7 @@ impl<'a, V> WithClasses<'a, V> {
     }
 }
 
-impl<T: Scalar, V: Feature<T>> Samples<T> for WithClasses<'_, V> {
+impl<T: Scalar, V: Feature<T>, C: Label> Samples<T> for WithClasses<'_, V, C> {
     type Value = V;
 
     fn len(&self) -> usize {
@@ -184,7 +204,7 @@ impl<T: Scalar, V: Feature<T>> Samples<T> for WithClasses<'_, V> {
     }
 
     fn target(&self, index: usize) -> Target<'_, T> {
-        Target::Class(self.classes[index])
+        Target::Class(self.classes[index].class())
     }
 
     fn prefetch(&self, index: usize) {
@@ -239,5 +259,17 @@ impl<T: Scalar, V: Feature<T>> Samples<T> for WithValues<'_, V, T> {
 
     fn prefetch(&self, index: usize) {
         prefetch(self.row(index));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_of_any_integer_type() {
+        assert_eq!((7_u8.class(), 7_i64.class(), 7_u64.class(), 7_isize.class()), (7, 7, 7, 7));
+        assert_eq!([(-1_i8).class() as isize, (-300_i64).class() as isize], [-1, -300]);
+        assert!(u64::MAX.class() as isize > 1 << 40);
     }
 }

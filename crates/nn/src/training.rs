@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use ndarray::{ArrayView2, ArrayViewMut2};
 use ziffer_tensor::shared::Shared;
 use ziffer_tensor::team::Team;
-use ziffer_tensor::{Buffer, NoMemory, Scalar, update};
+use ziffer_tensor::{Activation, Buffer, NoMemory, Scalar, update};
 
 use crate::layer::{Feature, InputType, Mode, Output};
 use crate::loss::{Loss, Target};
@@ -99,25 +99,52 @@ pub enum FitError {
         shape: Vec<usize>,
     },
     /// The loss needs another last layer.
-    #[error("{loss} needs a model that ends in a softmax; the last layer is {layer}")]
-    NeedsSoftmax {
+    #[error(
+        "{loss} needs a model that ends in a {activation}; the last layer is {layer}; for logits set from_logits"
+    )]
+    NeedsActivation {
         /// The loss's name.
         loss: &'static str,
+        /// The activation that it needs.
+        activation: Activation,
         /// The last layer's name.
         layer: String,
+    },
+    /// A setting of the loss that is out of its range.
+    #[error("{loss}: {setting} is {value}, expected {expected}")]
+    Setting {
+        /// The loss's name.
+        loss: &'static str,
+        /// The setting's name.
+        setting: &'static str,
+        /// What it is.
+        value: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// Target values for a loss that takes a class.
+    #[error("sample {sample} has target values, {loss} takes a class")]
+    NeedsClass {
+        /// The sample's number, from 0.
+        sample: usize,
+        /// The loss's name.
+        loss: &'static str,
     },
     /// There are no samples.
     #[error("there are no samples")]
     NoSamples,
     /// A class that the model has no output for.
-    #[error("sample {sample} has class {class}, the model has {outputs} outputs, for classes 0 to {}", outputs - 1)]
+    // A negative class has its sign bit.
+    #[error(
+        "sample {sample} has class {}, the model's outputs are for classes 0 to {}", *class as isize, classes - 1
+    )]
     Class {
         /// The sample's number, from 0.
         sample: usize,
         /// Its class.
         class: usize,
-        /// The model's outputs.
-        outputs: usize,
+        /// The classes that the model's outputs are for.
+        classes: usize,
     },
     /// A target of another size than the model's outputs.
     #[error("sample {sample} has {found} target values, the model has {outputs} outputs")]
@@ -135,10 +162,17 @@ pub enum FitError {
 }
 
 impl FitError {
-    /// What is wrong with a target for a model of so many outputs.
-    pub(crate) fn of_target<T>(target: Target<'_, T>, sample: usize, outputs: usize) -> Option<Self> {
+    /// What is wrong with a target for this loss and a model of so many outputs.
+    pub(crate) fn of_target<T: Scalar>(
+        loss: &impl Loss<T>,
+        target: Target<'_, T>,
+        sample: usize,
+        outputs: usize,
+    ) -> Option<Self> {
+        let classes = loss.classes(outputs);
         match target {
-            Target::Class(class) if class >= outputs => Some(Self::Class { sample, class, outputs }),
+            Target::Class(class) if class >= classes => Some(Self::Class { sample, class, classes }),
+            Target::Values(_) if loss.needs_class() => Some(Self::NeedsClass { sample, loss: loss.name() }),
             Target::Values(values) if values.len() != outputs => {
                 Some(Self::Targets { sample, found: values.len(), outputs })
             }
@@ -147,7 +181,7 @@ impl FitError {
     }
 }
 
-/// Checks that a model, a loss and samples fit together. Targets are looked at when they are used.
+/// Checks that a model, a loss and samples fit together. Targets are looked at when they are used, or by [`check_targets`].
 ///
 /// # Errors
 /// What does not fit.
@@ -160,17 +194,35 @@ pub fn check<T: Scalar, S: Samples<T>>(
         let (found, expected) = (samples.features(), model.inputs());
         return Err(FitError::Features { found, expected, shape: model.input_shape().to_vec() });
     }
-    match model.computing(Mode::Training, S::Value::input_type()).last() {
-        Some(last) if loss.needs_softmax() && !last.layer.ends_in_softmax() => {
-            Err(FitError::NeedsSoftmax { loss: loss.name(), layer: last.name.clone() })
+    loss.validate()?;
+    let layers = model.computing(Mode::Training, S::Value::input_type());
+    match (layers.last(), loss.activation()) {
+        (Some(last), Some(activation)) if last.layer.output_activation() != Some(activation) => {
+            Err(FitError::NeedsActivation { loss: loss.name(), activation, layer: last.name.clone() })
         }
         _ => Ok(()),
     }
 }
 
+/// Checks that each sample has a target that fits the model and the loss.
+///
+/// # Errors
+/// The first sample whose target does not fit.
+pub fn check_targets<T: Scalar, S: Samples<T>>(
+    model: &Model<T>,
+    loss: &impl Loss<T>,
+    samples: &S,
+) -> Result<(), FitError> {
+    let outputs = model.outputs();
+    let misfit = |sample| FitError::of_target(loss, samples.target(sample), sample, outputs);
+    (0..samples.len()).find_map(misfit).map_or(Ok(()), Err)
+}
+
 /// What the last layer should put out for this loss.
 pub(crate) fn last_output<T: Scalar>(last: &LayerSlot<T>, loss: &impl Loss<T>) -> Output {
-    if loss.takes_logits() && last.layer.ends_in_softmax() { Output::Logits } else { Output::Activated }
+    let activation = loss.activation();
+    let leaves_out = activation.is_some() && activation == last.layer.output_activation();
+    if leaves_out { Output::Logits } else { Output::Activated }
 }
 
 impl<T: Scalar, O: Optimizer<T>> Training<T, O> {

@@ -8,9 +8,10 @@ use ziffer_nn::gradcheck::{GradCheck, GradientError};
 use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::team::Team;
 use ziffer_nn::{
-    Activation, BatchNormalization, Context, Dense, Dropout, Flatten, GradientSink, Input, Layer, LayerError,
-    Loss, MeanSquaredError, Rescaling, Samples, Sequential, Sgd, SparseCategoricalCrossentropy, Training,
-    WeightSpec, Weights, WithClasses, WithValues,
+    Activation, AnyLoss, BatchNormalization, BinaryCrossentropy, CategoricalCrossentropy, Context, Dense,
+    Dropout, Flatten, GradientSink, Input, Layer, LayerError, Loss, MeanAbsoluteError, MeanSquaredError,
+    Rescaling, Samples, Sequential, Sgd, SparseCategoricalCrossentropy, Training, WeightSpec, Weights,
+    WithClasses, WithValues,
 };
 
 fn activation() -> impl Strategy<Value = Activation> {
@@ -72,6 +73,7 @@ proptest! {
     fn random_stacks_with_cross_entropy(
         hidden in prop::collection::vec((1_usize..14, activation()), 0..4),
         inputs in 1_usize..16, classes in 1_usize..12, batch in 1_usize..7, seed: u64, from_logits: bool,
+        label_smoothing in prop_oneof![Just(0.0), 0.0..1.0],
     ) {
         let last = if from_logits { Activation::Linear } else { Activation::Softmax };
         let mut stack = Sequential::<f64>::with_input([inputs]);
@@ -82,7 +84,7 @@ proptest! {
         let mut stream = Stream::new(seed, Purpose::Other(0), 0);
         let x = normal(&mut stream, batch, inputs);
         let labels: Vec<usize> = (0..batch).map(|_| stream.below(classes as u64) as usize).collect();
-        let loss = SparseCategoricalCrossentropy { from_logits };
+        let loss = SparseCategoricalCrossentropy { from_logits, label_smoothing };
         passes(GradCheck::default().model(&mut model, &loss, &WithClasses::new(x.view(), &labels)))?;
     }
 
@@ -99,6 +101,38 @@ proptest! {
         let mut stream = Stream::new(seed, Purpose::Other(0), 0);
         let (x, t) = (normal(&mut stream, batch, inputs), normal(&mut stream, batch, model.outputs()));
         passes(GradCheck::default().model(&mut model, &MeanSquaredError, &WithValues::new(x.view(), t.view())))?;
+    }
+
+    #[test]
+    fn losses_of_target_values(
+        hidden in 1_usize..9, outputs in 1_usize..6, batch in 1_usize..7, seed: u64, from_logits: bool,
+        label_smoothing in prop_oneof![Just(0.0), 0.0..1.0],
+    ) {
+        let mut stream = Stream::new(seed, Purpose::Other(0), 0);
+        let (x, t) = (normal(&mut stream, batch, 5), normal(&mut stream, batch, outputs));
+        let probabilities = t.mapv(|t| 1.0 / (1.0 + t * t));
+        for (loss, last) in [
+            (AnyLoss::CategoricalCrossentropy(CategoricalCrossentropy { from_logits, label_smoothing }), Activation::Softmax),
+            (AnyLoss::BinaryCrossentropy(BinaryCrossentropy { from_logits, label_smoothing }), Activation::Sigmoid),
+            (AnyLoss::MeanAbsoluteError(MeanAbsoluteError), Activation::Tanh),
+        ] {
+            let last = if from_logits { Activation::Linear } else { last };
+            let stack = Sequential::<f64>::with_input([5]).dense(hidden, Activation::Tanh);
+            let mut model = stack.dense(outputs, last).build(seed).unwrap();
+            let samples = WithValues::new(x.view(), probabilities.view());
+            passes(GradCheck::default().model(&mut model, &loss, &samples))?;
+        }
+    }
+
+    #[test]
+    fn one_output_for_two_classes(batch in 1_usize..7, seed: u64) {
+        let mut stream = Stream::new(seed, Purpose::Other(0), 0);
+        let x = normal(&mut stream, batch, 5);
+        let labels: Vec<usize> = (0..batch).map(|_| stream.below(2) as usize).collect();
+        let mut model = Sequential::<f64>::with_input([5]).dense(1, Activation::Sigmoid).build(seed).unwrap();
+        let samples = WithClasses::new(x.view(), &labels);
+        passes(GradCheck::default().model(&mut model, &BinaryCrossentropy::default(), &samples))?;
+        passes(GradCheck::default().model(&mut model, &MeanSquaredError, &samples))?;
     }
 
     #[test]
@@ -194,8 +228,8 @@ impl Layer<f64> for Wrong {
     fn weights(&self) -> Vec<WeightSpec> {
         Layer::<f64>::weights(&self.0)
     }
-    fn ends_in_softmax(&self) -> bool {
-        Layer::<f64>::ends_in_softmax(&self.0)
+    fn output_activation(&self) -> Option<Activation> {
+        Layer::<f64>::output_activation(&self.0)
     }
     fn sharing(&self) -> ziffer_nn::layer::Sharing {
         Layer::<f64>::sharing(&self.0)

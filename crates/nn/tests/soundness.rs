@@ -869,7 +869,7 @@ fn targets_that_do_not_fit_are_errors() {
             classes[wrong] = CLASSES;
             let samples = WithClasses::new(x.view(), &classes);
             let mut training = Training::new(&model, Adam::default(), SAMPLES).unwrap();
-            let expected = FitError::Class { sample: wrong, class: CLASSES, outputs: CLASSES };
+            let expected = FitError::Class { sample: wrong, class: CLASSES, classes: CLASSES };
             let error = training.run(&mut model, &loss, &samples, &order, budget).unwrap_err();
             assert_eq!(error, StepError::Fit(expected.clone()), "{threads} threads");
             let error = training.gradients(&mut model, &loss, &samples, &order, budget).unwrap_err();
@@ -905,7 +905,7 @@ fn targets_that_do_not_fit_a_frozen_model_are_errors() {
         let mut model = Sequential::new([FEATURES]).dense(CLASSES, Activation::Softmax).build(0).unwrap();
         model.set_trainable("dense", false).unwrap();
         let mut training = Training::new(&model, Adam::default(), BATCH).unwrap();
-        let expected = FitError::Class { sample: 3, class: 99, outputs: CLASSES };
+        let expected = FitError::Class { sample: 3, class: 99, classes: CLASSES };
         let order: Vec<u32> = (0..SAMPLES as u32).collect();
         let error = training.run(&mut model, &loss, &samples, &order, (&team).into()).unwrap_err();
         assert_eq!(error, StepError::Fit(expected.clone()));
@@ -923,7 +923,7 @@ fn targets_that_do_not_fit_a_frozen_model_are_errors() {
 fn no_samples_cannot_be_evaluated() {
     let model = model(Fault::Nothing, InputType::Real);
     let nothing = Array2::<f32>::zeros((0, FEATURES));
-    let samples = WithClasses::new(nothing.view(), &[]);
+    let samples = WithClasses::new(nothing.view(), &[0_usize; 0]);
     let loss = SparseCategoricalCrossentropy::default();
     assert_eq!(model.evaluate_with(&loss, &samples), Err(FitError::NoSamples));
     assert_eq!(model.predict(nothing.view()).dim(), (0, CLASSES));

@@ -8,7 +8,7 @@ use std::time::Instant;
 use ziffer_augment::Distortion;
 use ziffer_nn::layer::{Feature, InputType};
 use ziffer_nn::team::Team;
-use ziffer_nn::training::{NotFinite, check as check_fit};
+use ziffer_nn::training::{NotFinite, check as check_fit, check_targets};
 use ziffer_nn::{Loss, Model, Optimizer, Samples, Slice, StepBudget, StepError, Training};
 
 use crate::callback::{BatchLog, Callback, CallbackError, Flow, Plan, TrainingContext};
@@ -73,6 +73,11 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
         }
         u32::try_from(train.len()).map_err(|_| setting("samples", train.len(), "at most 4,294,967,295"))?;
         check_fit(model, &self.loss, train)?;
+        check_targets(model, &self.loss, train)?;
+        if let Some(validation) = validation {
+            check_fit(model, &self.loss, validation)?;
+            check_targets(model, &self.loss, validation)?;
+        }
         // Also where a resumed training has no step to make.
         if <S::Value as Feature<f32>>::input_type() == InputType::Pixels {
             model.set_takes_pixels(true);

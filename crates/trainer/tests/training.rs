@@ -11,8 +11,8 @@ use ndarray::{Array2, Array3, ArrayView2};
 use ziffer_dataset::{Dataset, idx::write_idx};
 use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::{
-    Activation, Adam, AdamW, AnyOptimizer, Draw, Model, RmsProp, Samples, Sequential, Sgd,
-    SparseCategoricalCrossentropy, Target, WithClasses,
+    Activation, Adam, AdamW, AnyOptimizer, BinaryCrossentropy, Draw, Model, RmsProp, Samples, Sequential,
+    Sgd, SparseCategoricalCrossentropy, Target, WithClasses,
 };
 use ziffer_trainer::callback::{
     BatchLog, Callback, CallbackError, EarlyStopping, Flow, ModelCheckpoint, Monitor, Plan, TrainingContext,
@@ -148,7 +148,8 @@ fn every_epoch_uses_each_sample_once_in_an_order_of_its_own() {
     let mut model = Sequential::new([2]).dense(2, Activation::Softmax).build(0).unwrap();
     trainer().epochs(3).fit_samples(&mut model, &samples, None).unwrap();
     let targets = samples.targets.into_inner().unwrap();
-    let epochs: Vec<&[usize]> = targets.chunks(50).collect();
+    // First each target is checked.
+    let epochs: Vec<&[usize]> = targets[50..].chunks(50).collect();
     assert_eq!(epochs.len(), 3);
     for epoch in &epochs {
         let mut sorted = epoch.to_vec();
@@ -177,10 +178,10 @@ fn samples_are_split_at_the_end_and_the_last_part_is_never_trained_on() {
         let mut model = Sequential::new([2]).dense(2, Activation::Softmax).build(0).unwrap();
         let history =
             trainer().validation_split(split).epochs(2).fit_samples(&mut model, &samples, None).unwrap();
-        // Of each epoch first all of the training part, then the rest.
+        // First each target is checked; then of each epoch all of the training part, then the rest.
         let targets = samples.targets.into_inner().unwrap();
-        assert_eq!(targets.len(), 2 * count);
-        for epoch in targets.chunks(count) {
+        assert_eq!(targets.len(), 3 * count);
+        for epoch in targets[count..].chunks(count) {
             let (train, validation) = epoch.split_at(expected);
             let mut sorted = train.to_vec();
             sorted.sort_unstable();
@@ -459,10 +460,41 @@ fn data_and_model_must_fit_together() {
     let error = fit(Sequential::new([3, 5]).flatten().dense(4, Activation::Relu)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "sparse_categorical_crossentropy needs a model that ends in a softmax; the last layer is dense"
+        "sparse_categorical_crossentropy needs a model that ends in a softmax; the last layer is dense; for logits set from_logits"
     );
     // A batch as large as can be said is one batch of all samples.
     trainer().batch_size(usize::MAX).fit(&mut network(), &data).unwrap();
+}
+
+#[test]
+fn each_label_is_looked_at_before_the_first_step() {
+    let x = Array2::<f32>::ones((70, 4));
+    let stack = || Sequential::new([4]).dense(3, Activation::Softmax).build(0).unwrap();
+    for (wrong, line) in [
+        (3, "sample 69 has class 3, the model's outputs are for classes 0 to 2"),
+        (-1, "sample 69 has class -1, the model's outputs are for classes 0 to 2"),
+    ] {
+        let mut labels = [2_i32; 70];
+        labels[69] = wrong;
+        let samples = WithClasses::new(x.view(), &labels);
+        let good = WithClasses::new(x.view(), &[1; 70]);
+        for validation in [None, Some(&samples)] {
+            let train = if validation.is_some() { &good } else { &samples };
+            let mut model = stack();
+            let error =
+                trainer().validation_split(0.0).fit_samples(&mut model, train, validation).unwrap_err();
+            assert_eq!(error.to_string(), line);
+            assert_eq!(model.weights_sha256(), stack().weights_sha256(), "no step was made");
+        }
+    }
+    // Bytes, and one output for two classes.
+    let bytes = WithClasses::new(x.view(), &[1_u8; 70]);
+    trainer().validation_split(0.0).fit_samples(&mut stack(), &bytes, None).unwrap();
+    let mut model = Sequential::new([4]).dense(1, Activation::Sigmoid).build(0).unwrap();
+    let adam = Adam { learning_rate: 0.1, ..Adam::default() };
+    let mut trainer = Trainer::new(adam, BinaryCrossentropy::default()).epochs(20);
+    let history = trainer.fit_samples(&mut model, &bytes, None).unwrap();
+    assert_eq!(history.accuracy.last(), Some(&1.0));
 }
 
 #[test]

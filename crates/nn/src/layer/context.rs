@@ -11,12 +11,12 @@ pub enum Mode {
     Training,
 }
 
-/// What a layer that ends in a softmax puts out.
+/// What a layer with an output activation puts out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// The softmax.
+    /// The activation.
     Activated,
-    /// What goes into the softmax, for a loss that takes it from there. `backward` gets the gradient by the logits then.
+    /// What goes into the activation, for a loss that takes it from there. `backward` gets the gradient by the logits then.
     Logits,
 }
 
@@ -51,7 +51,7 @@ impl<'a, T> Context<'a, T> {
         self.mode == Mode::Training
     }
 
-    /// What the layer puts out, if it [ends in a softmax](crate::Layer::ends_in_softmax).
+    /// What the layer puts out, if it has an [output activation](crate::Layer::output_activation).
     pub fn output(&self) -> Output {
         self.output
     }

@@ -508,14 +508,14 @@ where
         let of_rows = y.chunks_exact(width).zip(d.chunks_exact_mut(width)).zip(&samples[rows]);
         for (((y, d), &sample), (loss, hit)) in of_rows.zip(losses.iter_mut().zip(hits)) {
             let target = self.samples.target(sample as usize);
-            if let Some(misfit) = FitError::of_target(target, sample as usize, width) {
+            if let Some(misfit) = FitError::of_target(self.loss, target, sample as usize, width) {
                 self.misfit.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(misfit);
                 // All threads see this after the barrier, and make no step.
                 *loss = f64::NAN;
                 continue;
             }
             *loss = self.loss.backward(y, target, scale, d).to_f64();
-            *hit = target.is_hit(y);
+            *hit = self.loss.is_hit(y, target);
         }
     }
 
