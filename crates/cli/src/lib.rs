@@ -82,6 +82,8 @@ mod guide {
     struct Crates;
     #[doc = include_str!("../../../docs/guide/layer.md")]
     struct Layer;
+    #[doc = include_str!("../../../docs/guide/training.md")]
+    struct Training;
     #[doc = include_str!("../../../docs/guide/report.md")]
     struct Report;
 }

@@ -302,7 +302,7 @@ impl<T: Scalar> Model<T> {
     }
 
     /// Copies the weights that another model has under the same name and in the same shape, of those that `wanted` says
-    /// yes to. Returns the names of the copied ones.
+    /// yes to. All others are left out and stay as they are. Returns the names of the copied ones.
     pub fn copy_weights(&mut self, from: &Self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
         let mut copied = Vec::new();
         for (name, shape, range) in self.layout.iter().filter(|(name, ..)| wanted(name)) {

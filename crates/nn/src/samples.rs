@@ -23,7 +23,8 @@ pub struct Draw {
 ///
 /// A sample is written into memory of the step's, so that it may lie in an array or a mapped file, or be made anew each time.
 pub trait Samples<T: Scalar>: Sync {
-    /// What a sample consists of: `u8` for pixels, which stand for byte / 255, or numbers.
+    /// What a sample consists of: `u8` for pixels, which stand for byte / 255 (a [`Rescaling`](crate::Rescaling) at the
+    /// beginning of a network takes the bytes themselves), or the network's numbers, `f32` say, which stay as they are.
     type Value: Feature<T>;
 
     /// The number of samples.
@@ -39,12 +40,14 @@ pub trait Samples<T: Scalar>: Sync {
 
     /// Writes sample `index` to `out`, as many values as there are [`features`](Self::features).
     ///
-    /// In a training step each sample of the batch is written once, by one of the threads, and `draw` says what is drawn
-    /// anew for it: a change that belongs to (seed, epoch, index) is the same on any number of threads. At an evaluation
-    /// `draw` is `None`, and the sample is as it is.
+    /// In a training step each sample of the batch is written once, by one of the threads, which call this at the same time.
+    /// `draw` says what is drawn anew for it: a change that belongs to (seed, epoch, index) is the same on any number of
+    /// threads. At an evaluation `draw` is `None`, and the sample is as it is.
     fn fill(&self, index: usize, draw: Option<Draw>, out: &mut [Self::Value]);
 
-    /// What the output for sample `index` should be.
+    /// What the output for sample `index` should be: a class, from 0, that the model has an output for, or a value for each
+    /// of the outputs. Another one is an error of the step or the evaluation that uses it,
+    /// [`FitError::Class`](crate::FitError::Class) or [`FitError::Targets`](crate::FitError::Targets).
     fn target(&self, index: usize) -> Target<'_, T>;
 
     /// Told of a sample that will be asked for soon, so that the processor can fetch it from memory. It returns at once.
@@ -83,7 +86,8 @@ pub struct Slice<'a, S> {
 }
 
 impl<'a, S> Slice<'a, S> {
-    /// Samples `range` of `samples`.
+    /// Samples `range` of `samples`. Of samples that are such for several types of numbers, as rows of bytes are, it must be
+    /// said for which: `Slice::new::<f32>(&samples, 0..10)`. Errors count samples from the range's first.
     ///
     /// # Panics
     /// If the range reaches beyond them.

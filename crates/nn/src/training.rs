@@ -265,13 +265,14 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
         self
     }
 
-    /// Bounds gradients before each update.
+    /// Bounds gradients before each update of [`run`](Self::run).
     pub fn clip(mut self, clip: impl Into<Option<Clip>>) -> Self {
         self.clip = clip.into();
         self
     }
 
-    /// Makes one update of the mean gradient of each `batches` batches, as `gradient_accumulation_steps` of Keras.
+    /// Has [`run`](Self::run) make one update of the mean gradient of each `batches` batches, as
+    /// `gradient_accumulation_steps` of Keras. Batches that are left at the end of a call count for the next one.
     ///
     /// # Panics
     /// If `batches` is 0.
@@ -315,7 +316,7 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
         self.iteration
     }
 
-    /// The number of batches that have been seen: as many as updates, unless gradients are accumulated.
+    /// The number of batches that have been seen, also by [`gradients`](Self::gradients). What layers draw depends on it.
     pub fn batches(&self) -> u64 {
         self.batches
     }
@@ -353,7 +354,7 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
     }
 
     /// Exchanges the trainable weights for their average and the average for them; nothing if no average is kept or no update
-    /// was made. Called twice, all is as before.
+    /// was made. Called twice, all is as before; it is to be called again before training goes on.
     ///
     /// # Errors
     /// If the training was made for another model.
@@ -380,7 +381,8 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
     ///
     /// # Errors
     /// If the training was made for another model, the model, the loss and the samples do not fit together, or a batch's
-    /// loss is not finite. That batch makes no step, and the weights are those before it.
+    /// loss is not finite. That batch makes no step, and the weights are those before it. Targets are looked at when they are
+    /// used, so that the batches before one that does not fit have made their steps.
     ///
     /// # Panics
     /// If an index is out of range, or a layer, the loss or the samples panic; of a layer the message has the name.
@@ -521,8 +523,9 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
         (result, profilers)
     }
 
-    /// The gradients of the mean loss of one batch, `batch` being indices of samples, at most as many as the batch size. The
-    /// weights stay, but for moving averages. The numbers are those that [`run`](Self::run) updates weights with.
+    /// The gradients of the mean loss of one batch, `batch` being indices of samples, at most as many as the batch size. They
+    /// have memory of their own. The weights stay, but for the moving averages of a batch normalisation. The numbers are those
+    /// that [`run`](Self::run) updates weights with. The budget's time is no bound here.
     ///
     /// ```
     /// use ndarray::arr2;

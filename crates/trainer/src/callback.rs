@@ -60,7 +60,7 @@ pub struct BatchLog {
 /// What a callback may change after an epoch.
 #[derive(Debug)]
 pub struct TrainingContext<'a> {
-    /// The model: with the average of the weights, where one is kept.
+    /// The model: with the average of the weights, where one is kept. What is changed is then the average.
     pub model: &'a mut Model,
     /// The learning rate of the next update. A callback that sets it replaces a schedule.
     pub learning_rate: f64,

@@ -35,7 +35,8 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
     /// [`validation_split`](Self::validation_split) at the end of `train` is set aside, as for [`fit`](Self::fit).
     ///
     /// # Errors
-    /// As for [`fit`](Self::fit), and if [`augment`](Self::augment) was set.
+    /// As for [`fit`](Self::fit), and if [`augment`](Self::augment) was set. A sample's target is looked at when it is used;
+    /// one that does not fit the model's outputs is [`TrainError::Fit`].
     pub fn fit_samples<S: Samples<f32>>(
         &mut self,
         model: &mut Model,

@@ -107,13 +107,14 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
         self
     }
 
-    /// Makes one update of the mean gradient of each `batches` batches, as `gradient_accumulation_steps` of Keras.
+    /// Makes one update of the mean gradient of each `batches` batches, as `gradient_accumulation_steps` of Keras. Batches
+    /// that are left at the end of an epoch count for the first update of the next.
     pub fn accumulation(mut self, batches: u64) -> Self {
         self.accumulation = batches;
         self
     }
 
-    /// Has a schedule say the learning rate of each update.
+    /// Has a schedule say the learning rate of each update, in the place of the optimizer's setting, until a callback sets it.
     pub fn schedule(mut self, schedule: impl LearningRateSchedule + 'static) -> Self {
         self.schedule = Some(Arc::new(schedule));
         self
@@ -164,7 +165,8 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
         self
     }
 
-    /// Trains `model` on a data set, of which the last part is set aside for validation.
+    /// Trains `model` on a data set, of which the last part is set aside for validation. The weights go on from where they
+    /// are; the optimizer begins with its first step, in each call.
     ///
     /// # Errors
     /// A setting out of its range, data that do not fit the model or cannot be augmented, a loss that is not finite, or a

@@ -56,7 +56,7 @@ impl<T: Scalar> Gradients<T> {
         self.places().flat_map(|(.., range)| squares(&self.block[range])).sum::<f64>().sqrt()
     }
 
-    /// Bounds the gradients, as the setting of an optimizer does.
+    /// Bounds the gradients, as [`Training::clip`](super::Training::clip) does before an update.
     pub fn clip(&mut self, clip: Clip) {
         let global = self.global_norm();
         let ranges: Vec<_> = self.places().map(|(.., range)| range).collect();
@@ -73,14 +73,14 @@ impl<T: Scalar> Gradients<T> {
         }
     }
 
-    /// Multiplies every gradient by `factor`.
+    /// Multiplies every gradient by `factor`; [`result`](Self::result) stays.
     pub fn scale(&mut self, factor: f64) {
         let ranges: Vec<_> = self.places().map(|(.., range)| range).collect();
         ranges.into_iter().for_each(|range| scale(&mut self.block[range], factor));
     }
 
-    /// Adds the gradients of another batch, and its result. The sum of k batches' gradients times 1 / k is that of all of
-    /// their samples, if the batches are of one size.
+    /// Adds other gradients by the same weights, of another batch or another loss, and their result. The sum of k batches'
+    /// gradients times 1 / k is the gradient of the mean loss of all their samples, if the batches are of one size.
     ///
     /// # Panics
     /// If they are of another model, or of other weights of it.
