@@ -17,6 +17,7 @@ mod state;
 mod step;
 mod target;
 
+use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -61,6 +62,8 @@ pub struct Training<T: Scalar, O> {
     layout: Arc<Layout>,
     /// One block for each of the optimizer's slots, laid out as the model's weights are, and one for their average.
     state: Vec<Buffer<T>>,
+    /// The weights in whose place their average stands, while it does.
+    swapped: Option<Vec<Range<usize>>>,
     /// Gradients of all weights, laid out likewise, where they are stored.
     gradient: Option<Buffer<T>>,
     buffers: Buffers<T>,
@@ -253,6 +256,7 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
             batch_size,
             layout: Arc::clone(model.layout()),
             state: state.collect::<Result<_, _>>()?,
+            swapped: None,
             gradient: None,
             buffers: Buffers::new(&layers, batch_size)?,
             optimizer,
@@ -354,7 +358,8 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
     }
 
     /// Exchanges the trainable weights for their average and the average for them; nothing if no average is kept or no update
-    /// was made. Called twice, all is as before; it is to be called again before training goes on.
+    /// was made. Called twice, all is as before, also where layers were frozen or unfrozen meanwhile; it is to be called again
+    /// before training goes on. The average of a layer that was frozen begins with its weights.
     ///
     /// # Errors
     /// If the training was made for another model.
@@ -364,11 +369,27 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
             return Ok(());
         }
         let Some(average) = self.state.last_mut() else { return Ok(()) };
-        let trainable: Vec<bool> = model.trainable().collect();
-        for ((.., range), _) in self.layout.iter().zip(trainable).filter(|(_, trainable)| *trainable) {
+        let back = self.swapped.take();
+        let is_back = back.is_some();
+        let ranges = back.unwrap_or_else(|| {
+            let weights = self.layout.iter().zip(model.trainable());
+            weights.filter(|(_, trainable)| *trainable).map(|((.., range), _)| range.clone()).collect()
+        });
+        for range in &ranges {
             average[range.clone()].swap_with_slice(&mut model.block_mut()[range.clone()]);
         }
+        self.swapped = (!is_back).then_some(ranges);
         Ok(())
+    }
+
+    /// Has the average begin with the weights, so that it is right for layers that are unfrozen later.
+    fn begin_average(&mut self, model: &Model<T>) {
+        if self.ema_momentum.is_some()
+            && self.iteration == 0
+            && let Some(average) = self.state.last_mut()
+        {
+            average.copy_from_slice(model.block());
+        }
     }
 
     fn check_model(&self, model: &Model<T>) -> Result<(), FitError> {
@@ -454,6 +475,7 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
         if input == InputType::Pixels {
             model.set_takes_pixels(true);
         }
+        self.begin_average(model);
         let (layers, weights) = model.parts_mut(input);
         if !self.buffers.is_for(&layers) {
             match Buffers::new(&layers, self.batch_size) {
@@ -588,6 +610,7 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
         if *gradients.layout != *self.layout {
             return Err(FitError::OtherModel);
         }
+        self.begin_average(model);
         let step = self.optimizer.step(self.iteration + 1, self.learning_rate());
         let slots = self.optimizer.slots().len();
         let trainable: Vec<bool> = model.trainable().collect();

@@ -422,3 +422,33 @@ fn frozen_batch_normalization_uses_moving_averages() {
         assert_eq!(model.weight("batch_normalization.moving_mean").unwrap(), moved.view().into_dyn());
     }
 }
+
+/// A layer that is unfrozen on the way has an average of its own weights, not of zeros, and what is swapped in is swapped out
+/// again though layers were frozen or unfrozen meanwhile.
+#[test]
+fn the_average_of_a_layer_that_is_unfrozen_begins_with_its_weights() {
+    let x = numbers(32, FEATURES, 4);
+    let classes = classes(32, CLASSES);
+    let samples = WithClasses::new(x.view(), &classes);
+    let (loss, team) = (SparseCategoricalCrossentropy::default(), Team::new(1).unwrap());
+    let stack = Sequential::new([FEATURES]).dense(8, Activation::Tanh).dense(CLASSES, Activation::Softmax);
+    let mut model = stack.build(1).unwrap();
+    model.set_trainable("dense", false).unwrap();
+    let kernel = |model: &Model| model.weight("dense.kernel").unwrap().to_owned();
+    let initial = kernel(&model);
+    let mut training = Training::new(&model, Sgd::default(), 8).unwrap().ema(0.5).unwrap();
+    let order: Vec<u32> = (0..32).collect();
+    training.run(&mut model, &loss, &samples, &order, (&team).into()).unwrap();
+    // Swapped in with the layer frozen, swapped out with it unfrozen, as a callback may have it.
+    let raw = model.weights_sha256();
+    training.swap_average(&mut model).unwrap();
+    assert_eq!(kernel(&model), initial);
+    model.set_trainable("dense", true).unwrap();
+    training.swap_average(&mut model).unwrap();
+    assert_eq!(model.weights_sha256(), raw);
+    training.run(&mut model, &loss, &samples, &order[..8], (&team).into()).unwrap();
+    let moved = kernel(&model);
+    training.swap_average(&mut model).unwrap();
+    let middle = (&initial + &moved) * 0.5;
+    assert!(moved != initial && kernel(&model).iter().zip(&middle).all(|(a, b)| (a - b).abs() < 1e-7));
+}
