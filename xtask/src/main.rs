@@ -10,7 +10,9 @@ mod seeds;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ziffer::commands::{Data, Download, Evaluate, Export, Import, Predict, Report, Serve, Summary, Train};
+use ziffer::commands::{
+    Data, Download, Evaluate, Export, Import, Predict, Recipe, Report, Serve, Summary, Train,
+};
 
 /// The project's own commands: the whole evaluation in one, and what maintains the project.
 #[derive(Debug, Parser)]
@@ -30,6 +32,7 @@ enum Command {
     Export(Export),
     Import(Import),
     Summary(Summary),
+    Recipe(Recipe),
     Download(Download),
     Data(Data),
     Seeds(seeds::Seeds),
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Export(export) => export.run(),
         Command::Import(import) => import.run(),
         Command::Summary(summary) => summary.run(),
+        Command::Recipe(recipe) => recipe.run(),
         Command::Download(download) => download.run(),
         Command::Data(data) => data.run(),
         Command::Seeds(seeds) => seeds.run(),

@@ -132,15 +132,17 @@ const RESULTS: [(&str, &str); 4] = [
     ("parameters", "Parameters"),
     ("fit_seconds", "Training"),
 ];
-const SETTINGS: [(&str, &str); 11] = [
+const SETTINGS: [(&str, &str); 13] = [
     ("dataset", "Data set"),
     ("data_dir", "Its folder"),
     ("hidden", "Hidden layers"),
+    ("layers", "Layers"),
     ("epochs", "Epochs"),
     ("batch_size", "Batch size"),
     ("validation_split", "Validation split"),
     ("optimizer", "Optimizer"),
     ("learning_rate", "Learning rate"),
+    ("ema_momentum", "Momentum of the weights' average"),
     ("shuffle", "Shuffle"),
     ("init", "Initial weights"),
     ("seed", "Seed"),

@@ -49,8 +49,8 @@ pub use ziffer_trainer as trainer;
 
 pub use account::REPORT_FILE;
 pub use host::Host;
-pub use recipe::{OptimizerName, Recipe, RecipeError};
-pub use run_folder::{MODEL_FILE, RunSummary, SUMMARY_FILE};
+pub use recipe::{AugmentSettings, LayerSettings, OptimizerName, OptimizerSettings, Recipe, RecipeError};
+pub use run_folder::{MODEL_FILE, RECIPE_FILE, RunSummary, SUMMARY_FILE};
 pub use usage::{exit_code, parse};
 
 /// What most programs need: `use ziffer::prelude::*`.

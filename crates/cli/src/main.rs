@@ -4,7 +4,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ziffer::commands::{Data, Download, Evaluate, Export, Import, Predict, Report, Serve, Summary, Train};
+use ziffer::commands::{
+    Data, Download, Evaluate, Export, Import, Predict, Recipe, Report, Serve, Summary, Train,
+};
 
 /// Trains small dense networks on MNIST-style data, fast and repeatably.
 #[derive(Debug, Parser)]
@@ -29,6 +31,7 @@ enum Command {
     Export(Export),
     Import(Import),
     Summary(Summary),
+    Recipe(Recipe),
     Download(Download),
     Data(Data),
 }
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::Export(export) => export.run(),
         Command::Import(import) => import.run(),
         Command::Summary(summary) => summary.run(),
+        Command::Recipe(recipe) => recipe.run(),
         Command::Download(download) => download.run(),
         Command::Data(data) => data.run(),
     })

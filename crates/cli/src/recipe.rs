@@ -1,71 +1,100 @@
 //! Recipes: how a network is trained, as a TOML file or by a built-in name.
 
+mod augment;
+mod layers;
+mod loss;
+mod optimizer;
+mod reader;
+mod write;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use ziffer_dataset::catalogue::Name;
-use ziffer_nn::{Activation, Adam, AdamW, AnyOptimizer, OneLine, RmsProp, Sequential, Sgd};
+use ziffer_nn::{
+    Activation, AnyLoss, AnyOptimizer, BuildError, OneLine, Optimizer, Sequential,
+    SparseCategoricalCrossentropy,
+};
 use ziffer_trainer::Shuffle;
+
+pub use augment::AugmentSettings;
+pub use layers::LayerSettings;
+pub use optimizer::{OptimizerName, OptimizerSettings};
+
+use reader::{Document, Table};
+use write::Lines;
 
 /// Of a recipe's file: a device has no end.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// Everything that decides a run's result, but for the data themselves and initial weights from a file.
 ///
-/// As TOML, each key may be left out; what is not said is the tutorial's:
+/// As TOML, each key may be left out; what is not said is the tutorial's. Keys, class names and defaults are Keras's where Keras
+/// has them:
 ///
 /// ```toml
 /// dataset = "mnist"
-/// hidden = [128, 64]
 /// epochs = 5
 /// batch_size = 32
 /// validation_split = 0.1
-/// optimizer = "adam"
-/// learning_rate = 0.001
-/// shuffle = true
 /// seed = 0
+/// shuffle = true
+/// loss = { name = "sparse_categorical_crossentropy", label_smoothing = 0.05 }
+///
+/// [[layers]]               # in the place of hidden = [128, 64]
+/// type = "Dense"
+/// units = 128
+/// use_bias = false
+/// [[layers]]
+/// type = "BatchNormalization"
+/// momentum = 0.9
+/// [[layers]]
+/// type = "Dropout"
+/// rate = 0.2
+///
+/// [optimizer]              # or optimizer = "adam"
+/// name = "adamw"
+/// learning_rate = 0.001    # or at the top
+/// weight_decay = 0.02
+/// global_clipnorm = 1.0    # or clipnorm, clipvalue
+/// use_ema = true
+/// ema_momentum = 0.998
+///
+/// [augment]                # drawn anew for each sample of each epoch; 0 is off
+/// rotation = 10.0          # degrees
+/// zoom = 0.1
+/// shear = 0.1
+/// shift = 2.0              # pixels
+/// elastic = 1.1            # standard deviation of the displacement in pixels
+/// elastic_sigma = 5.0      # its correlation length in pixels
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
     /// The data set's name.
     pub dataset: String,
-    /// The units of each hidden layer, of which each has a relu.
+    /// The units of each hidden layer, of which each has a relu. Not looked at if there are `layers`.
     pub hidden: Vec<usize>,
-    /// How often each training sample is used.
+    /// The layers, if the network is not one of hidden layers with a relu.
+    pub layers: Vec<LayerSettings>,
+    /// Passes over the training data.
     pub epochs: usize,
-    /// Samples of a step.
+    /// Samples per batch.
     pub batch_size: usize,
     /// The share at the end of the training part that is set aside, 0 to below 1.
     pub validation_split: f64,
-    /// The optimizer.
-    pub optimizer: OptimizerName,
-    /// The step's size; if not given, the optimizer's default in Keras.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The loss.
+    pub loss: AnyLoss,
+    /// The optimizer with its settings.
+    pub optimizer: OptimizerSettings,
+    /// The learning rate, in the place of the optimizer's.
     pub learning_rate: Option<f64>,
+    /// How pictures are changed in training.
+    pub augment: AugmentSettings,
     /// Whether every epoch has an order of its own, and how it is drawn: `true`, `false`, `"full"` or `"blocks"`.
-    #[serde(with = "shuffle")]
     pub shuffle: Shuffle,
-    /// What all randomness is drawn from.
+    /// The random seed.
     pub seed: u64,
-}
-
-/// An optimizer, by Keras's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum OptimizerName {
-    /// Gradient descent; learning rate 0.01.
-    Sgd,
-    /// Adam; learning rate 0.001.
-    Adam,
-    /// Adam with weight decay 0.004; learning rate 0.001.
-    #[value(name = "adamw")]
-    AdamW,
-    /// RMSprop; learning rate 0.001.
-    #[value(name = "rmsprop")]
-    RmsProp,
 }
 
 /// The forms of `shuffle` in a file.
@@ -144,11 +173,14 @@ impl Default for Recipe {
         Self {
             dataset: "mnist".to_owned(),
             hidden: vec![128, 64],
+            layers: Vec::new(),
             epochs: 5,
             batch_size: 32,
             validation_split: 0.1,
-            optimizer: OptimizerName::Adam,
+            loss: AnyLoss::SparseCategoricalCrossentropy(SparseCategoricalCrossentropy::default()),
+            optimizer: OptimizerName::Adam.into(),
             learning_rate: None,
+            augment: AugmentSettings::default(),
             shuffle: Shuffle::Auto,
             seed: 0,
         }
@@ -156,6 +188,10 @@ impl Default for Recipe {
 }
 
 impl Recipe {
+    /// The built-in recipes: their names, and what they are.
+    pub const BUILT_IN: [(&'static str, &'static str); 1] =
+        [("tutorial", "the Keras tutorial: 128 and 64 relu, softmax, Adam, batches of 32, 5 epochs")];
+
     /// The built-in recipe of that name, or the file at that path.
     ///
     /// # Errors
@@ -173,16 +209,84 @@ impl Recipe {
             let problem = "found more than 1 MiB, expected a recipe".to_owned();
             return Err(RecipeError::Malformed { path, problem });
         }
-        let recipe: Self = toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count());
-            let message =
-                error.message().lines().collect::<Vec<_>>().join(" ").replace("usize", "a whole number");
-            let said = text.lines().nth(line).unwrap_or_default().trim();
-            let problem = format!("line {}: {message}, in `{said}`", line + 1);
-            RecipeError::Malformed { path: path.clone(), problem }
-        })?;
-        recipe.validate().map_err(|error| RecipeError::Malformed { path, problem: error.to_string() })?;
+        Self::parse(&text).map_err(|problem| RecipeError::Malformed { path, problem })
+    }
+
+    /// Reads TOML.
+    ///
+    /// # Errors
+    /// The first mistake, with its line.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let document = Document::parse(text)?;
+        let root = document.root();
+        let mut recipe = Self::default();
+        if let Some(dataset) = root.text("dataset", "a data set's name")? {
+            dataset.clone_into(&mut recipe.dataset);
+        }
+        recipe.dataset_name().or_else(|_| root.refuse("dataset", data_sets()))?;
+        for (key, value) in [("epochs", &mut recipe.epochs), ("batch_size", &mut recipe.batch_size)] {
+            if let Some(size) = root.size(key, 1)? {
+                *value = usize::try_from(size).or_else(|_| root.refuse(key, "a smaller number"))?;
+            }
+        }
+        let is_share = |share: f64| (0.0..1.0).contains(&share);
+        let split = root.number("validation_split", "a number from 0 to below 1", is_share)?;
+        recipe.validation_split = split.unwrap_or(recipe.validation_split);
+        recipe.seed = match root.any("seed") {
+            // TOML's numbers end at 2^63.
+            Some(toml::Value::String(text)) => {
+                text.parse().or_else(|_| root.refuse("seed", "a whole number"))?
+            }
+            _ => root.size("seed", 0)?.unwrap_or(recipe.seed),
+        };
+        recipe.shuffle = read_shuffle(&root)?.unwrap_or(recipe.shuffle);
+        recipe.loss = loss::read(&root)?.unwrap_or(recipe.loss);
+        recipe.optimizer = OptimizerSettings::read(&root)?.unwrap_or(recipe.optimizer);
+        let is_rate = |rate: f64| rate > 0.0 && rate.is_finite();
+        recipe.learning_rate = root.number("learning_rate", "a positive number", is_rate)?;
+        recipe.augment = AugmentSettings::read(&root)?;
+        let hidden = root.sizes("hidden", 1)?;
+        let layers = root.tables("layers")?;
+        if hidden.is_some() && root.has("layers") {
+            return Err(root.error("layers", "layers and hidden are both there, expected one of them"));
+        }
+        recipe.hidden = hidden.unwrap_or(recipe.hidden);
+        recipe.layers = layers.iter().map(LayerSettings::read).collect::<Result<_, _>>()?;
+        root.finish()?;
         Ok(recipe)
+    }
+
+    /// The recipe as TOML, with every default filled in. [`parse`](Self::parse) makes the same recipe of it.
+    pub fn to_toml(&self) -> String {
+        let mut lines = Lines::default();
+        lines.key("dataset", self.dataset.as_str());
+        lines.key("epochs", self.epochs as i64);
+        lines.key("batch_size", self.batch_size as i64);
+        lines.key("validation_split", self.validation_split);
+        lines.key(
+            "seed",
+            i64::try_from(self.seed).map_or_else(|_| self.seed.to_string().into(), toml::Value::from),
+        );
+        match self.shuffle {
+            Shuffle::None => lines.key("shuffle", false),
+            Shuffle::Auto => lines.key("shuffle", true),
+            Shuffle::Full => lines.key("shuffle", "full"),
+            Shuffle::Blocks => lines.key("shuffle", "blocks"),
+        }
+        loss::write(&self.loss, &mut lines);
+        if self.layers.is_empty() {
+            let hidden = self.hidden.iter().map(|&units| toml::Value::from(units as i64));
+            lines.key("hidden", toml::Value::Array(hidden.collect()));
+        }
+        for layer in &self.layers {
+            let LayerSettings { class, settings } = layer.whole();
+            lines.item("layers");
+            lines.key("type", class);
+            settings.iter().for_each(|(key, value)| lines.json(key, value));
+        }
+        OptimizerSettings { optimizer: self.optimizer(), ..self.optimizer }.write(&mut lines);
+        self.augment.write(&mut lines);
+        lines.finish()
     }
 
     /// Checks that each value is in its range.
@@ -222,64 +326,86 @@ impl Recipe {
     /// # Errors
     /// If there is none of that name.
     pub fn dataset_name(&self) -> Result<Name, RecipeError> {
-        self.dataset.parse().map_err(|_| RecipeError::Value {
-            key: "dataset",
-            value: self.dataset.clone(),
-            expected: Name::ALL.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", "),
-        })
+        let wrong =
+            |_| RecipeError::Value { key: "dataset", value: self.dataset.clone(), expected: data_sets() };
+        self.dataset.parse().map_err(wrong)
     }
 
     /// The optimizer with its settings.
     pub fn optimizer(&self) -> AnyOptimizer {
-        match self.optimizer {
-            OptimizerName::Sgd => {
-                let sgd = Sgd::default();
-                Sgd { learning_rate: self.learning_rate.unwrap_or(sgd.learning_rate), ..sgd }.into()
-            }
-            OptimizerName::RmsProp => {
-                let rmsprop = RmsProp::default();
-                RmsProp { learning_rate: self.learning_rate.unwrap_or(rmsprop.learning_rate), ..rmsprop }
-                    .into()
-            }
-            OptimizerName::Adam => self.adam().into(),
-            OptimizerName::AdamW => AdamW { adam: self.adam(), ..AdamW::default() }.into(),
+        let mut optimizer = self.optimizer.optimizer;
+        if let Some(rate) = self.learning_rate {
+            optimizer::set_learning_rate(&mut optimizer, rate);
         }
+        optimizer
     }
 
-    fn adam(&self) -> Adam {
-        let adam = Adam::default();
-        Adam { learning_rate: self.learning_rate.unwrap_or(adam.learning_rate), ..adam }
-    }
-
-    /// The step's size.
+    /// The learning rate.
     pub fn learning_rate(&self) -> f64 {
-        match self.optimizer() {
-            AnyOptimizer::Sgd(sgd) => sgd.learning_rate,
-            AnyOptimizer::Adam(adam) => adam.learning_rate,
-            AnyOptimizer::AdamW(adamw) => adamw.adam.learning_rate,
-            AnyOptimizer::RmsProp(rmsprop) => rmsprop.learning_rate,
-        }
+        Optimizer::<f32>::learning_rate(&self.optimizer())
     }
 
-    /// The network, for pictures of this shape and this many classes.
-    pub fn network(&self, picture: &[usize], classes: usize) -> Sequential {
+    /// The network, for pictures of this shape and this many classes. Where the recipe has layers, a Flatten goes in front of a
+    /// Dense that would not get a flat input, and a Dense with one output for each class comes last, unless the last layer is
+    /// that.
+    ///
+    /// # Errors
+    /// The first layer with a setting out of its range.
+    pub fn network(&self, picture: &[usize], classes: usize) -> Result<Sequential, BuildError> {
+        let activation = loss::output_activation(&self.loss);
+        if !self.layers.is_empty() {
+            return layers::network(&self.layers, picture, classes, activation);
+        }
         let start = Sequential::new(picture).flatten();
         let stack = self.hidden.iter().fold(start, |stack, &units| stack.dense(units, Activation::Relu));
-        stack.dense(classes, Activation::Softmax)
+        Ok(stack.dense(classes, activation))
+    }
+
+    /// The loss's label smoothing, if it has such a setting.
+    pub fn label_smoothing(&self) -> Option<f64> {
+        loss::label_smoothing(&self.loss)
+    }
+
+    /// What messages and checkpoints say of the network.
+    pub fn network_settings(&self) -> (&'static str, String) {
+        if self.layers.is_empty() {
+            return ("hidden", format!("{:?}", self.hidden));
+        }
+        let layer = |layer: &LayerSettings| {
+            let LayerSettings { class, settings } = layer.whole();
+            let settings = settings.iter().map(|(key, value)| format!("{key}={value}"));
+            format!("{class}({})", settings.collect::<Vec<_>>().join(", "))
+        };
+        ("layers", self.layers.iter().map(layer).collect::<Vec<_>>().join(" "))
     }
 
     /// Whether it is the tutorial, whatever the seed.
     pub fn is_tutorial(&self) -> bool {
         let seed = self.seed;
-        let tutorial = Self { seed, ..Self::default() };
-        Self { learning_rate: Some(self.learning_rate()), ..self.clone() }
-            == Self { learning_rate: Some(tutorial.learning_rate()), ..tutorial }
+        let with_rate = |recipe: Self| Self { learning_rate: Some(recipe.learning_rate()), ..recipe };
+        with_rate(self.clone()) == with_rate(Self { seed, ..Self::default() })
     }
+}
+
+/// The names of data sets, for messages.
+fn data_sets() -> String {
+    Name::ALL.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn read_shuffle(root: &Table<'_>) -> Result<Option<Shuffle>, String> {
+    Ok(Some(match root.any("shuffle") {
+        None => return Ok(None),
+        Some(toml::Value::Boolean(shuffle)) => (*shuffle).into(),
+        Some(toml::Value::String(how)) if how == "full" => Shuffle::Full,
+        Some(toml::Value::String(how)) if how == "blocks" => Shuffle::Blocks,
+        Some(_) => return root.refuse("shuffle", "true, false, \"full\" or \"blocks\""),
+    }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ziffer_nn::optimizer::Clip;
 
     fn from_file(text: &str) -> Result<Recipe, RecipeError> {
         let folder = tempfile::tempdir().unwrap();
@@ -297,27 +423,141 @@ mod tests {
         assert!(!recipe.is_tutorial());
         assert!(from_file("seed = 9\nlearning_rate = 0.001").unwrap().is_tutorial());
         for shuffle in [Shuffle::None, Shuffle::Auto, Shuffle::Full, Shuffle::Blocks] {
-            let recipe = Recipe { shuffle, ..recipe.clone() };
-            assert_eq!(from_file(&toml::to_string(&recipe).unwrap()).unwrap(), recipe);
+            let recipe = Recipe { shuffle, seed: u64::MAX, ..recipe.clone() };
+            assert_eq!(Recipe::parse(&recipe.to_toml()).unwrap().shuffle, shuffle);
+            assert_eq!(Recipe::parse(&recipe.to_toml()).unwrap().seed, u64::MAX);
         }
+    }
+
+    const WHOLE: &str = r#"
+        loss = { name = "categorical_crossentropy", label_smoothing = 0.05 }
+        learning_rate = 0.004
+        [[layers]]
+        type = "Rescaling"
+        scale = 0.00784313725490196
+        offset = -1
+        [[layers]]
+        type = "Dense"
+        units = 30
+        kernel_initializer = "he_normal"
+        use_bias = false
+        [[layers]]
+        type = "BatchNormalization"
+        momentum = 0.9
+        [[layers]]
+        type = "Dropout"
+        rate = 0.2
+        [optimizer]
+        name = "AdamW"
+        weight_decay = 0.02
+        global_clipnorm = 1
+        use_ema = true
+        ema_momentum = 0.998
+        [augment]
+        rotation = 10
+        elastic = 1.1
+        elastic_sigma = 5.0
+    "#;
+
+    #[test]
+    fn what_is_printed_is_the_same_recipe() {
+        let recipe = Recipe::parse(WHOLE).unwrap();
+        let text = recipe.to_toml();
+        let again = Recipe::parse(&text).unwrap();
+        assert_eq!(again.to_toml(), text);
+        assert_eq!((again.optimizer(), again.augment), (recipe.optimizer(), recipe.augment));
+        for part in [
+            "label_smoothing = 0.05",
+            "epsilon = 0.001\nmomentum = 0.9",
+            "use_bias = false",
+            "learning_rate = 0.004",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let AugmentSettings { rotation, zoom, elastic, .. } = again.augment;
+        assert_eq!((rotation, zoom, elastic), (10.0, 0.0, 1.1));
+        assert_eq!(
+            (again.optimizer.clip, again.optimizer.ema_momentum),
+            (Some(Clip::GlobalNorm(1.0)), Some(0.998))
+        );
+
+        let model = |recipe: &Recipe| recipe.network(&[28, 28], 10).unwrap().build(3).unwrap();
+        assert_eq!(model(&recipe).to_safetensors(), model(&again).to_safetensors());
+        let model = model(&recipe);
+        let classes: Vec<_> = model.layers().map(|layer| layer.class_name).collect();
+        assert_eq!(classes, ["Rescaling", "Flatten", "Dense", "BatchNormalization", "Dropout", "Dense"]);
+        let tutorial = Recipe::parse(&Recipe::default().to_toml()).unwrap();
+        assert!(tutorial.is_tutorial() && Recipe::default().is_tutorial());
+    }
+
+    #[test]
+    fn the_last_layer_is_added_unless_it_is_given() {
+        let classes = |text: &str, classes: usize| {
+            let model = Recipe::parse(text).unwrap().network(&[4, 4], classes).unwrap().build(0).unwrap();
+            let last = model.output_shape().to_vec();
+            (model.layers().map(|layer| layer.class_name).collect::<Vec<_>>().join(" "), last)
+        };
+        let dense = "[[layers]]\ntype = \"Dense\"\nunits = 3\n";
+        assert_eq!(classes(dense, 5), ("Flatten Dense Dense".to_owned(), vec![5]));
+        let last = format!("{dense}activation = \"softmax\"\n");
+        assert_eq!(classes(&last, 3), ("Flatten Dense".to_owned(), vec![3]));
+        assert_eq!(classes(&last, 4), ("Flatten Dense Dense".to_owned(), vec![4]));
+        let binary = format!("loss = \"binary_crossentropy\"\n{last}");
+        assert_eq!(classes(&binary, 3), ("Flatten Dense Dense".to_owned(), vec![3]));
+        assert_eq!(
+            classes("[[layers]]\ntype = \"BatchNormalization\"", 2).0,
+            "BatchNormalization Flatten Dense"
+        );
     }
 
     #[test]
     fn mistakes_say_where() {
         for (text, part) in [
-            ("epoch = 5", "line 1: unknown field `epoch`"),
+            ("epoch = 5", "line 1: unknown key epoch, expected one of augment, batch_size, dataset, epochs"),
             ("epochs = 5\nbatch_size = \"many\"", "line 2: "),
-            ("epochs = 0", "epochs is 0, expected at least 1"),
-            ("validation_split = nan", "validation_split is NaN"),
-            ("hidden = [10, 0]", "hidden is 0 at position 2"),
+            ("epochs = 0", "line 1: epochs is 0, expected a whole number of at least 1"),
+            (
+                "validation_split = nan",
+                "line 1: validation_split is nan, expected a number from 0 to below 1",
+            ),
+            ("hidden = [10, 0]", "line 1: hidden is [10, 0], expected a list of whole numbers of at least 1"),
             ("learning_rate = -1", "learning_rate is -1"),
-            ("dataset = \"cifar\"", "dataset is cifar, expected mnist"),
-            ("optimizer = \"lion\"", "line 1: unknown variant `lion`"),
+            ("dataset = \"cifar\"", "line 1: dataset is \"cifar\", expected mnist"),
+            (
+                "optimizer = \"lions\"",
+                "line 1: optimizer is \"lions\", expected one of sgd, adam, adamw, rmsprop",
+            ),
             (
                 "shuffle = \"some\"",
-                "line 1: invalid value: string \"some\", expected true, false, \"full\" or \"blocks\"",
+                "line 1: shuffle is \"some\", expected true, false, \"full\" or \"blocks\"",
             ),
-            ("shuffle = 1", "line 1: invalid type: integer `1`, expected true, false"),
+            ("shuffle = 1", "line 1: shuffle is 1, expected true, false"),
+            ("loss = \"hinge\"", "line 1: loss is \"hinge\", expected sparse_categorical_crossentropy, "),
+            (
+                "loss = { name = \"mse\", label_smoothing = 0.1 }",
+                "unknown key label_smoothing, expected one of name",
+            ),
+            (
+                "\n[optimizer]\nname = \"sgd\"\nbeta_1 = 0.9",
+                "line 4: unknown key beta_1, expected one of clipnorm, ",
+            ),
+            ("[optimizer]\nbeta_1 = 1", "line 2: beta_1 is 1, expected a number from 0 to below 1"),
+            ("[optimizer]\nclipnorm = 1\nclipvalue = 1", "clipnorm and clipvalue are both there"),
+            ("[augment]\nrotation = 100", "line 2: rotation is 100, expected degrees from 0 to 90"),
+            ("augment = true", "line 1: augment is true, expected a table [augment]"),
+            ("[[layers]]\nunits = 3", "line 1: no type, expected the class of a layer"),
+            (
+                "[[layers]]\ntype = \"Dens\"",
+                "line 2: type is \"Dens\", expected one of BatchNormalization, Dense, ",
+            ),
+            ("[[layers]]\ntype = \"Dense\"\nunits = -1", "line 3: units is -1, expected a whole number"),
+            ("[[layers]]\ntype = \"Dense\"\nunit = 3", "line 2: no units, expected a whole number"),
+            (
+                "[[layers]]\ntype = \"Dense\"\nunits = 3\n\n[[layers]]\ntype = \"Dropout\"\nrate = 0.1\nrates = 1",
+                "line 8: unknown key rates, expected one of rate, type",
+            ),
+            ("hidden = [3]\n[[layers]]\ntype = \"Dense\"\nunits = 3", "layers and hidden are both there"),
+            ("layers = 3", "line 1: layers is 3, expected tables, each under a line [[layers]]"),
             ("epochs = ", "line 1: "),
         ] {
             let message = from_file(text).unwrap_err().to_string();

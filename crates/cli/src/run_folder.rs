@@ -9,11 +9,14 @@ use ziffer_nn::{Model, Staged};
 use ziffer_trainer::{History, Shuffle};
 
 use crate::host::Host;
+use crate::recipe::Recipe;
 
 /// The model's file in a run's folder.
 pub const MODEL_FILE: &str = "model.safetensors";
 /// The summary's.
 pub const SUMMARY_FILE: &str = "summary.json";
+/// The recipe of a run with every default filled in.
+pub const RECIPE_FILE: &str = "recipe.toml";
 
 /// What `summary.json` says of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,8 +28,14 @@ pub struct RunSummary {
     /// The folder of the data set's files, if one was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_dir: Option<PathBuf>,
-    /// The units of each hidden layer.
+    /// The units of each hidden layer; none if the recipe has layers instead.
     pub hidden: Vec<usize>,
+    /// The layers with their settings, if the recipe has layers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers: Option<String>,
+    /// The momentum of the average of the weights that the model's weights are, if one was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ema_momentum: Option<f64>,
     /// What all randomness was drawn from.
     pub seed: u64,
     /// The upper bound on threads.
@@ -77,7 +86,7 @@ pub struct RunSummary {
 /// run alone until what is returned is dropped.
 pub(crate) fn prepare(folder: &Path, bytes: usize) -> anyhow::Result<File> {
     let lock = claim(folder, "wait for it to end, or choose another folder with --out")?;
-    for name in [MODEL_FILE, SUMMARY_FILE] {
+    for name in [MODEL_FILE, SUMMARY_FILE, RECIPE_FILE] {
         let path = folder.join(name);
         ensure!(!path.is_dir(), "{}: cannot write: it is a folder", path.display());
     }
@@ -107,17 +116,26 @@ pub(crate) fn claim(folder: &Path, advice: &str) -> anyhow::Result<File> {
     Ok(lock)
 }
 
-/// Writes both files: both are on the disk before either gets its name, so that a failure leaves an earlier run as it was.
-pub(crate) fn write(folder: &Path, model: &Model, summary: &RunSummary) -> anyhow::Result<()> {
+/// Writes the run's files: all are on the disk before one gets its name, so that a failure leaves an earlier run as it was.
+pub(crate) fn write(
+    folder: &Path,
+    model: &Model,
+    summary: &RunSummary,
+    recipe: &Recipe,
+) -> anyhow::Result<()> {
     let mut text = serde_json::to_string_pretty(summary).context("the summary as JSON")?;
     text.push('\n');
-    let [model_file, summary_file] = [MODEL_FILE, SUMMARY_FILE].map(|name| folder.join(name));
-    let staged_model =
-        Staged::write(&model_file, &model.to_safetensors()).with_context(|| cannot_write(&model_file))?;
-    let staged_summary =
-        Staged::write(&summary_file, text.as_bytes()).with_context(|| cannot_write(&summary_file))?;
-    staged_model.publish().with_context(|| cannot_write(&model_file))?;
-    staged_summary.publish().with_context(|| cannot_write(&summary_file))
+    let files = [
+        (RECIPE_FILE, recipe.to_toml().into_bytes()),
+        (MODEL_FILE, model.to_safetensors()),
+        (SUMMARY_FILE, text.into_bytes()),
+    ];
+    let mut staged = Vec::new();
+    for (name, bytes) in files {
+        let path = folder.join(name);
+        staged.push((Staged::write(&path, &bytes).with_context(|| cannot_write(&path))?, path));
+    }
+    staged.into_iter().try_for_each(|(file, path)| file.publish().with_context(|| cannot_write(&path)))
 }
 
 /// What is said of a file that cannot be written, before the cause.

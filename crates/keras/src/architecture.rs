@@ -2,7 +2,7 @@
 //! Activations that are layers of their own fold into the Dense layer before them.
 
 use serde_json::{Map, Value};
-use ziffer_nn::{Activation, Dense, Flatten, Layer, LayerError, is_built_in, layer_from_config};
+use ziffer_nn::{Activation, Config, Dense, Flatten, Layer, LayerError, is_built_in, layer_from_config};
 
 use crate::chain::{self, Described};
 use crate::error::{Label, shown};
@@ -62,7 +62,7 @@ impl Kind {
             }
             Self::Flatten => Ok(Box::new(Flatten)),
             Self::Registered { class, settings, .. } => {
-                Ok(layer_from_config(class, settings)?.expect("the class was looked up"))
+                Ok(layer_from_config(class, &Config::new(settings))?.expect("the class was looked up"))
             }
         }
     }
@@ -224,7 +224,7 @@ impl Architecture {
         let known = if is_namesake {
             None
         } else {
-            layer_from_config(layer.class, &settings).map_err(|problem| problem.to_string())?
+            layer_from_config(layer.class, &Config::new(&settings)).map_err(|problem| problem.to_string())?
         };
         if known.is_none() {
             return Err(

@@ -87,9 +87,7 @@ impl<T: Scalar> Layer<T> for Dense {
         let mut config = Map::new();
         config.insert("units".to_owned(), self.units.into());
         config.insert("activation".to_owned(), self.activation.name().into());
-        if !self.use_bias {
-            config.insert("use_bias".to_owned(), false.into());
-        }
+        config.insert("use_bias".to_owned(), self.use_bias.into());
         config.insert("kernel_initializer".to_owned(), self.kernel_initializer.name().into());
         config
     }

@@ -277,7 +277,7 @@ fn from_architecture(text: &str) -> Result<(Sequential, Described), String> {
         let class = layer["class_name"].as_str().ok_or("a layer without a class_name")?;
         let nothing = Map::new();
         let config = layer["config"].as_object().unwrap_or(&nothing);
-        let made = registry::layer_from_config(class, config);
+        let made = registry::layer_from_config(class, &registry::Config::new(config));
         sequential = match made.map_err(|problem| format!("a layer of class {class:?}: {problem}"))? {
             Some(layer) => sequential.add_boxed(layer),
             None => {

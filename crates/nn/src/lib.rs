@@ -78,7 +78,7 @@ pub use model::{LayerInfo, Model, Snapshot, WeightError};
 pub use one_line::OneLine;
 pub use onnx::{OnnxError, PixelType};
 pub use optimizer::{Adam, AdamW, AnyOptimizer, Optimizer, RmsProp, Sgd};
-pub use registry::{Config, RegisterError, is_built_in, layer_from_config, register_layer};
+pub use registry::{Config, RegisterError, is_built_in, known_classes, layer_from_config, register_layer};
 pub use rescaling::Rescaling;
 pub use samples::{Draw, Label, Samples, SamplesError, Slice, WithClasses, WithValues};
 pub use sequential::{BuildError, MAX_PARAMETERS, Sequential, snake_case};

@@ -1,5 +1,6 @@
 //! The classes of layers that can be made from their settings, as a model's file has them.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
@@ -12,19 +13,37 @@ use crate::{BatchNormalization, Dense, Dropout, Flatten, Initializer, Rescaling}
 /// Makes a layer of its settings.
 type Constructor = Arc<dyn Fn(&Config<'_>) -> Result<Box<dyn Layer<f32>>, LayerError> + Send + Sync>;
 
-/// A layer's settings by name, as [`Layer::config`] gives them and Keras writes them.
-#[derive(Clone, Copy, Debug)]
-pub struct Config<'a>(&'a Map<String, Value>);
+/// A layer's settings by name, as [`Layer::config`] gives them and Keras writes them. It knows which were asked for.
+#[derive(Clone, Debug)]
+pub struct Config<'a> {
+    settings: &'a Map<String, Value>,
+    asked: RefCell<Vec<String>>,
+}
 
 impl<'a> Config<'a> {
     /// Settings in JSON.
     pub fn new(settings: &'a Map<String, Value>) -> Self {
-        Self(settings)
+        Self { settings, asked: RefCell::default() }
+    }
+
+    /// The first setting that nobody asked for: in a file that a person wrote, a mistake.
+    pub fn unknown(&self) -> Option<&'a str> {
+        let asked = self.asked.borrow();
+        self.settings.keys().map(String::as_str).find(|&name| !asked.iter().any(|asked| asked == name))
+    }
+
+    /// The settings that were asked for, in the order in which they were.
+    pub fn known(&self) -> Vec<String> {
+        self.asked.borrow().clone()
     }
 
     /// A setting as it is; `null` if there is none.
     pub fn value(&self, name: &str) -> &'a Value {
-        self.0.get(name).unwrap_or(&Value::Null)
+        let mut asked = self.asked.borrow_mut();
+        if !asked.iter().any(|asked| asked == name) {
+            asked.push(name.to_owned());
+        }
+        self.settings.get(name).unwrap_or(&Value::Null)
     }
 
     /// A number, or the default if there is none.
@@ -143,9 +162,8 @@ pub fn register_layer<L: Layer<f32> + 'static>(
 /// What is wrong with the settings.
 pub fn layer_from_config(
     class: &str,
-    settings: &Map<String, Value>,
+    config: &Config<'_>,
 ) -> Result<Option<Box<dyn Layer<f32>>>, LayerError> {
-    let config = &Config(settings);
     Ok(Some(match class {
         "Dense" => Box::new(dense(config)?),
         "Flatten" => Box::new(Flatten),
@@ -161,8 +179,8 @@ pub fn layer_from_config(
     }))
 }
 
-/// The known classes, for messages.
-pub(crate) fn known_classes() -> String {
+/// The known classes in alphabetical order, for messages.
+pub fn known_classes() -> String {
     let registered = registered().read().unwrap_or_else(PoisonError::into_inner);
     let mut known: Vec<&str> = BUILT_IN.into_iter().chain(registered.keys().map(String::as_str)).collect();
     known.sort_unstable();

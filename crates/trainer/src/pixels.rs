@@ -5,7 +5,7 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayView2};
 use ziffer_dataset::{DatasetError, View};
 use ziffer_nn::{
-    Draw, Evaluation, Model, Samples, SamplesError, Scalar, SparseCategoricalCrossentropy, Target,
+    Draw, Evaluation, Loss, Model, Samples, SamplesError, Scalar, SparseCategoricalCrossentropy, Target,
 };
 use ziffer_tensor::prefetch;
 
@@ -75,7 +75,19 @@ pub trait Evaluate {
     ///
     /// # Errors
     /// If the set is empty or has other pictures or more classes than the model.
-    fn evaluate<'a>(&self, data: impl Into<View<'a>>) -> Result<Evaluation, TrainError>;
+    fn evaluate<'a>(&self, data: impl Into<View<'a>>) -> Result<Evaluation, TrainError> {
+        self.evaluate_by(&SparseCategoricalCrossentropy::default(), data)
+    }
+
+    /// As `evaluate`, by another loss.
+    ///
+    /// # Errors
+    /// As for `evaluate`, and if the model and the loss do not fit together.
+    fn evaluate_by<'a>(
+        &self,
+        loss: &impl Loss<f32>,
+        data: impl Into<View<'a>>,
+    ) -> Result<Evaluation, TrainError>;
 
     /// The outputs for all samples, \[N, O\].
     ///
@@ -85,10 +97,14 @@ pub trait Evaluate {
 }
 
 impl Evaluate for Model {
-    fn evaluate<'a>(&self, data: impl Into<View<'a>>) -> Result<Evaluation, TrainError> {
+    fn evaluate_by<'a>(
+        &self,
+        loss: &impl Loss<f32>,
+        data: impl Into<View<'a>>,
+    ) -> Result<Evaluation, TrainError> {
         let data = data.into();
         check(self, data)?;
-        let evaluation = self.evaluate_with(&SparseCategoricalCrossentropy::default(), &Pixels(data))?;
+        let evaluation = self.evaluate_with(loss, &Pixels(data))?;
         data.check_unchanged().map_err(DatasetError::from)?;
         if evaluation.loss.is_finite() {
             Ok(evaluation)

@@ -21,8 +21,16 @@ pub fn recipe(folder: &Path, bytes: &[u8]) -> bool {
     recipe.dataset_name().expect("checked when it was read");
     assert!(recipe.learning_rate() > 0.0 && recipe.learning_rate().is_finite());
     assert!(recipe.epochs > 0 && recipe.batch_size > 0 && recipe.validation_split < 1.0);
-    let text = toml::to_string(&recipe).expect("a recipe as TOML");
+    let text = recipe.to_toml();
     fs::write(&path, &text).expect("a folder that can be written");
-    assert_eq!(Recipe::open(&path).expect("what was written"), recipe, "{text}");
+    let again = Recipe::open(&path).unwrap_or_else(|error| panic!("{error}: {text}"));
+    assert_eq!(again.to_toml(), text);
+    assert_eq!(
+        (again.optimizer(), again.loss, again.augment),
+        (recipe.optimizer(), recipe.loss, recipe.augment)
+    );
+    assert_eq!(again.network_settings(), recipe.network_settings());
+    // What does not fit is told by the layer; nothing is allocated before.
+    assert_eq!(again.network(&[28, 28], 10).is_ok(), recipe.network(&[28, 28], 10).is_ok());
     true
 }

@@ -48,7 +48,7 @@ impl Summary {
             let (picture, classes) = picture.zip(name.classes()).ok_or_else(|| {
                 anyhow!("the pictures of a {name} set are not known beforehand; train, then summarise the run's folder")
             })?;
-            recipe.network(picture, classes).build_zeroed()?
+            recipe.network(picture, classes)?.build_zeroed()?
         };
         let mut text = model.summary();
         if self.plan {

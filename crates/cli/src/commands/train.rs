@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::SystemTime;
 
-use anyhow::Context;
-use ziffer_nn::SparseCategoricalCrossentropy;
+use anyhow::{Context, ensure};
 use ziffer_nn::team::Team;
 use ziffer_report::confusion_table;
 use ziffer_tensor::InstructionSet;
@@ -18,7 +17,7 @@ use super::watched::Watched;
 use crate::account::{Account, REPORT_FILE};
 use crate::host::{Host, rfc3339};
 use crate::interrupt;
-use crate::recipe::{OptimizerName, Recipe};
+use crate::recipe::{OptimizerName, OptimizerSettings, Recipe};
 use crate::run_folder::{self, RunSummary};
 use crate::usage::{chain, complain, print, whole_numbers};
 
@@ -140,13 +139,17 @@ impl Train {
             name.as_str().clone_into(&mut recipe.dataset);
         }
         if let Some(Hidden(units)) = &self.hidden {
+            ensure!(
+                recipe.layers.is_empty(),
+                "--hidden and the recipe's layers are both there, expected one of them"
+            );
             recipe.hidden.clone_from(units);
         }
         recipe.epochs = self.epochs.unwrap_or(recipe.epochs);
         recipe.batch_size = self.batch_size.unwrap_or(recipe.batch_size);
         recipe.validation_split = self.validation_split.unwrap_or(recipe.validation_split);
         recipe.learning_rate = self.learning_rate.or(recipe.learning_rate);
-        recipe.optimizer = self.optimizer.unwrap_or(recipe.optimizer);
+        recipe.optimizer = self.optimizer.map_or(recipe.optimizer, OptimizerSettings::from);
         recipe.seed = self.seed.unwrap_or(recipe.seed);
         recipe.shuffle = match self.shuffle {
             _ if self.no_shuffle => Shuffle::None,
@@ -175,10 +178,11 @@ impl Train {
 
         let name = recipe.dataset_name()?;
         let data = data::open(name, &self.data.places)?;
+        let (network, settings) = recipe.network_settings();
         let mut model = recipe
             .network(data.train.image_shape(), data.train.classes())
-            .build(recipe.seed)
-            .with_context(|| format!("hidden layers {:?}", recipe.hidden))?;
+            .and_then(|network| network.build(recipe.seed))
+            .with_context(|| format!("{network} {settings}"))?;
         if let Some(init) = &self.init {
             model.load_weights(init)?;
         }
@@ -187,13 +191,16 @@ impl Train {
         let slots = ziffer_nn::Optimizer::<f32>::slots(&recipe.optimizer()).len();
         let lock = run_folder::prepare(&folder, model.parameters() * (1 + slots) * size_of::<f32>())?;
 
-        let checkpoints = Checkpoints::new(&folder)
+        let mut checkpoints = Checkpoints::new(&folder)
             .every(self.checkpoint_every.unwrap_or_default())
             .resume(self.resume)
             .setting("dataset", &recipe.dataset)
             .setting("data", data::identity(&data))
-            .setting("hidden", format!("{:?}", recipe.hidden));
-        let mut trainer = Trainer::new(recipe.optimizer(), SparseCategoricalCrossentropy::default())
+            .setting(network, settings);
+        if let Some(smoothing) = recipe.label_smoothing().filter(|&smoothing| smoothing > 0.0) {
+            checkpoints = checkpoints.setting("label_smoothing", smoothing.to_string());
+        }
+        let mut trainer = Trainer::new(recipe.optimizer(), recipe.loss)
             .epochs(recipe.epochs)
             .batch_size(recipe.batch_size)
             .validation_split(recipe.validation_split)
@@ -203,19 +210,30 @@ impl Train {
             .checkpoints(checkpoints)
             .stop_when(&stop)
             .callback(Progress::default());
+        if let Some(clip) = recipe.optimizer.clip {
+            trainer = trainer.clip(clip);
+        }
+        if let Some(momentum) = recipe.optimizer.ema_momentum {
+            trainer = trainer.ema(momentum);
+        }
+        if let Some(distortion) = recipe.augment.distortion() {
+            trainer = trainer.augment(distortion);
+        }
         if let Some(page) = &page {
             trainer = trainer.callback(page.callback());
         }
         let history = trainer.fit(&mut model, &data.train)?;
         let team = Team::new(threads_used).with_context(|| format!("cannot start {threads_used} threads"))?;
-        let test = team.install(|| model.evaluate(&data.test))?;
+        let test = team.install(|| model.evaluate_by(&recipe.loss, &data.test))?;
 
         let summary = RunSummary {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             dataset: recipe.dataset.clone(),
             // Wherever the run is looked at from.
             data_dir: self.data.places.data_dir.as_ref().and_then(|folder| std::path::absolute(folder).ok()),
-            hidden: recipe.hidden.clone(),
+            hidden: if recipe.layers.is_empty() { recipe.hidden.clone() } else { Vec::new() },
+            layers: (!recipe.layers.is_empty()).then(|| recipe.network_settings().1),
+            ema_momentum: recipe.optimizer.ema_momentum,
             seed: recipe.seed,
             threads,
             threads_used,
@@ -237,7 +255,7 @@ impl Train {
             compiler: Some(env!("ZIFFER_COMPILER").to_owned()),
             host: Some(Host::current()),
         };
-        run_folder::write(&folder, &model, &summary)?;
+        run_folder::write(&folder, &model, &summary, &recipe)?;
         let account = team.install(|| {
             let account = Account::of(&folder, &summary, &model, &data)?;
             account.write(&folder).map(|()| account)

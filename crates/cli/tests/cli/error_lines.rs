@@ -45,7 +45,10 @@ fn recipes() {
             ("train --recipe nowhere.toml", &(no_recipe("nowhere.toml") + ABSENT)),
             ("train --recipe set", &(no_recipe("set") + "Is a directory")),
             ("train --recipe broken.toml", "error: broken.toml: line 1: "),
-            ("train --recipe zero.toml", "error: zero.toml: epochs is 0, expected at least 1"),
+            (
+                "train --recipe zero.toml",
+                "error: zero.toml: line 1: epochs is 0, expected a whole number of at least 1, in `epochs = 0`",
+            ),
         ],
     );
 }

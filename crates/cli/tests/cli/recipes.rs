@@ -111,7 +111,7 @@ fn recipes_with_unknown_keys_or_bad_values() {
         ("validation_split = 0.25", "validation_split = nan", "validation_split"),
         ("learning_rate = 0.003", "learning_rate = -0.003", "learning_rate"),
         ("learning_rate = 0.003", "learning_rate = inf", "learning_rate"),
-        ("optimizer = \"rmsprop\"", "optimizer = \"lion\"", "lion"),
+        ("optimizer = \"rmsprop\"", "optimizer = \"lions\"", "lions"),
         ("dataset = \"custom\"", "dataset = \"cifar\"", "cifar"),
         ("hidden = [7, 5]", "hidden = [7, 0]", "hidden"),
         ("hidden = [7, 5]", "hidden = 7", "line 2"),
@@ -126,4 +126,95 @@ fn recipes_with_unknown_keys_or_bad_values() {
 fn a_recipe_for_a_network_that_no_memory_holds() {
     let sandbox = with_recipe(&RECIPE.replace("[7, 5]", "[1000000000000]"));
     sandbox.refuse("train --recipe recipe.toml --data-dir set --out run", &["hidden"]);
+}
+
+/// A network with everything at once on the tiny set's pictures.
+const EVERYTHING: &str = r#"
+dataset = "custom"
+epochs = 3
+batch_size = 11
+validation_split = 0.25
+loss = { name = "sparse_categorical_crossentropy", label_smoothing = 0.1 }
+
+[[layers]]
+type = "Rescaling"
+scale = 0.00784313725490196
+offset = -1
+[[layers]]
+type = "Dense"
+units = 20
+kernel_initializer = "he_normal"
+use_bias = false
+[[layers]]
+type = "BatchNormalization"
+momentum = 0.9
+[[layers]]
+type = "Dropout"
+rate = 0.2
+[[layers]]
+type = "Dense"
+units = 9
+activation = "tanh"
+
+[optimizer]
+name = "adamw"
+weight_decay = 0.02
+learning_rate = 0.01
+global_clipnorm = 0.5
+use_ema = true
+ema_momentum = 0.9
+
+[augment]
+rotation = 10
+zoom = 0.1
+shift = 0.5
+elastic = 0.5
+"#;
+
+#[test]
+fn a_recipe_of_layers_is_the_same_for_any_threads_and_set() {
+    let sandbox = with_recipe(EVERYTHING);
+    let train = "train --recipe recipe.toml --data-dir set";
+    sandbox.succeed(&format!("{train} --out a --threads 1"));
+    let expected = weights_sha256(&sandbox.path("a"));
+    for threads in [2, 3, 4, 8] {
+        sandbox.succeed(&format!("{train} --out b --threads {threads}"));
+        assert_eq!(weights_sha256(&sandbox.path("b")), expected, "{threads} threads");
+    }
+    // What it prints in full is the same recipe, and so is what a run keeps.
+    let shown = sandbox.succeed("recipe show recipe.toml").stdout;
+    fs::write(sandbox.path("shown.toml"), &shown).unwrap();
+    sandbox.succeed("train --recipe shown.toml --data-dir set --out c");
+    assert_eq!(weights_sha256(&sandbox.path("c")), expected);
+    assert_eq!(fs::read_to_string(sandbox.path("c/recipe.toml")).unwrap(), shown);
+    let summary = summary(&sandbox.path("c"));
+    assert_eq!(summary["ema_momentum"], 0.9);
+    assert!(
+        summary["layers"]
+            .as_str()
+            .unwrap()
+            .contains("BatchNormalization(center=true, epsilon=0.001, momentum=0.9")
+    );
+    assert_eq!(sandbox.succeed("recipe show shown.toml").stdout, shown);
+    // All weights, moving averages too, start another training.
+    sandbox.succeed("train --recipe shown.toml --data-dir set --out d --init c/model.safetensors");
+    assert!(sandbox.succeed("summary c").stdout.contains("Non-trainable params: 40"));
+    sandbox.refuse(&format!("{train} --out e --hidden 3"), &["--hidden", "layers"]);
+    for part in ["rate = 0.2", "weight_decay = 0.02", "label_smoothing = 0.1", "elastic = 0.5"] {
+        fs::write(sandbox.path("other.toml"), EVERYTHING.replace(part, &part.replace(" = 0.", " = 0.0")))
+            .unwrap();
+        let other = "train --recipe other.toml --data-dir set --out c --resume";
+        sandbox.refuse(other, &[part.split(' ').next().unwrap()]);
+    }
+}
+
+#[test]
+fn built_in_recipes_are_listed_and_shown() {
+    let sandbox = Sandbox::with_tiny_set();
+    assert!(sandbox.succeed("recipe list").stdout.starts_with("tutorial "));
+    let shown = sandbox.succeed("recipe show tutorial").stdout;
+    for line in ["dataset = \"mnist\"", "hidden = [128, 64]", "seed = 0", "beta_1 = 0.9", "rotation = 0.0"] {
+        assert!(shown.lines().any(|found| found == line), "{line}: {shown}");
+    }
+    sandbox.refuse("recipe show nowhere", &["nowhere", "tutorial"]);
 }

@@ -111,7 +111,10 @@ fn nothing_but_the_last_two_checkpoints_is_left_by_kills() {
     names.sort();
     assert!(names[..2].iter().all(|name| name.starts_with("checkpoint-")), "{names:?}");
     let report = ["confusion.svg", "curves.png", "curves.svg", "history.csv"];
-    assert_eq!(names[2..], [&report[..], &["model.safetensors", "report.html", "summary.json"]].concat());
+    assert_eq!(
+        names[2..],
+        [&report[..], &["model.safetensors", "recipe.toml", "report.html", "summary.json"]].concat()
+    );
 }
 
 #[test]

@@ -1,0 +1,88 @@
+//! The table `[augment]` of a recipe.
+
+use ziffer_augment::Distortion;
+
+use super::reader::Table;
+use super::write::Lines;
+
+/// How far pictures are changed in training, each anew in every epoch; 0 is off.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AugmentSettings {
+    /// Degrees, uniform in +-.
+    pub rotation: f64,
+    /// A share, uniform in +-, rows and columns each by their own.
+    pub zoom: f64,
+    /// A share, uniform in +-.
+    pub shear: f64,
+    /// Pixels, uniform in +-, along rows and along columns.
+    pub shift: f64,
+    /// The standard deviation of a smooth displacement, in pixels.
+    pub elastic: f64,
+    /// Its correlation length, in pixels.
+    pub elastic_sigma: f64,
+}
+
+impl Default for AugmentSettings {
+    /// Nothing.
+    fn default() -> Self {
+        Self { rotation: 0.0, zoom: 0.0, shear: 0.0, shift: 0.0, elastic: 0.0, elastic_sigma: 4.0 }
+    }
+}
+
+impl AugmentSettings {
+    /// Reads the table, if there is one.
+    pub(super) fn read(root: &Table<'_>) -> Result<Self, String> {
+        let Some(table) = root.table("augment") else {
+            return if root.has("augment") {
+                root.refuse("augment", "a table [augment]")
+            } else {
+                Ok(Self::default())
+            };
+        };
+        let mut augment = Self::default();
+        let Self { rotation, zoom, shear, shift, elastic, elastic_sigma } = &mut augment;
+        for (key, value, least, largest, expected) in [
+            ("rotation", rotation, 0.0, 90.0, "degrees from 0 to 90"),
+            ("zoom", zoom, 0.0, 0.9, "a share from 0 to 0.9"),
+            ("shear", shear, 0.0, 1.0, "a share from 0 to 1"),
+            ("shift", shift, 0.0, 1000.0, "pixels from 0 to 1000"),
+            ("elastic", elastic, 0.0, 1000.0, "pixels from 0 to 1000"),
+            ("elastic_sigma", elastic_sigma, 1.0, 500.0, "pixels from 1 to 500"),
+        ] {
+            let found = table.number(key, expected, |value| (least..=largest).contains(&value))?;
+            *value = found.unwrap_or(*value);
+        }
+        table.finish()?;
+        Ok(augment)
+    }
+
+    /// The changes; none if all are off.
+    pub fn distortion(&self) -> Option<Distortion> {
+        let distortion = Distortion {
+            rotation_degrees: self.rotation as f32,
+            scale: self.zoom as f32,
+            shear: self.shear as f32,
+            shift_pixels: self.shift as f32,
+            elastic_pixels: self.elastic as f32,
+            // A cubic B-spline of spacing h has the standard deviation h / sqrt(3).
+            elastic_spacing_pixels: (self.elastic_sigma * 3_f64.sqrt()) as f32,
+        };
+        (distortion.times(0.0) != distortion).then_some(distortion)
+    }
+
+    /// Writes the table.
+    pub(super) fn write(&self, lines: &mut Lines) {
+        let Self { rotation, zoom, shear, shift, elastic, elastic_sigma } = *self;
+        lines.table("augment");
+        for (key, value) in [
+            ("rotation", rotation),
+            ("zoom", zoom),
+            ("shear", shear),
+            ("shift", shift),
+            ("elastic", elastic),
+            ("elastic_sigma", elastic_sigma),
+        ] {
+            lines.key(key, value);
+        }
+    }
+}

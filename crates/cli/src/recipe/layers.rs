@@ -1,0 +1,97 @@
+//! The layers of a recipe.
+
+use serde_json::{Map, Value};
+use ziffer_nn::{
+    Activation, BuildError, Config, Dense, Flatten, Layer, LayerError, Sequential, known_classes,
+    layer_from_config,
+};
+
+use super::reader::Table;
+
+/// A layer: Keras's class and its arguments.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerSettings {
+    /// The class, such as `"Dense"`.
+    pub class: String,
+    /// The arguments by Keras's names. What is left out has Keras's default.
+    pub settings: Map<String, Value>,
+}
+
+impl LayerSettings {
+    /// Reads a table `[[layers]]`.
+    pub(super) fn read(table: &Table<'_>) -> Result<Self, String> {
+        let expected = "the class of a layer, such as \"Dense\"";
+        let Some(class) = table.text("type", expected)? else {
+            return Err(table.error("type", format!("no type, expected {expected}")));
+        };
+        let layer = Self { class: class.to_owned(), settings: table.others(&["type"]) };
+        let config = Config::new(&layer.settings);
+        match layer_from_config(class, &config) {
+            Ok(Some(_)) => match config.unknown() {
+                None => Ok(layer),
+                Some(key) => {
+                    let known: Vec<String> = config.known().into_iter().chain(["type".to_owned()]).collect();
+                    Err(table.unknown(key, &known))
+                }
+            },
+            Ok(None) => table.refuse("type", format!("one of {}", known_classes())),
+            Err(problem) => {
+                let problem = problem.to_string();
+                let key = layer.settings.keys().find(|key| problem.starts_with(&format!("{key} ")));
+                Err(table.error(key.map_or("type", |key| key.as_str()), problem))
+            }
+        }
+    }
+
+    /// Makes the layer.
+    pub(super) fn layer(&self) -> Result<Box<dyn Layer<f32>>, LayerError> {
+        let class = &self.class;
+        layer_from_config(class, &Config::new(&self.settings))?
+            .ok_or_else(|| format!("no class {class}, expected one of {}", known_classes()).into())
+    }
+
+    /// The same with all defaults filled in.
+    pub(super) fn whole(&self) -> Self {
+        let settings = self.layer().map_or_else(|_| self.settings.clone(), |layer| layer.config());
+        Self { class: self.class.clone(), settings }
+    }
+}
+
+/// The network of these layers for pictures of this shape. A Flatten goes in front of a Dense where the shape is not flat, and a
+/// Dense of `classes` outputs with `activation` comes last, unless the last layer gives that.
+///
+/// # Errors
+/// The first layer with a setting out of its range.
+pub(super) fn network(
+    layers: &[LayerSettings],
+    picture: &[usize],
+    classes: usize,
+    activation: Activation,
+) -> Result<Sequential, BuildError> {
+    let mut sequential = Sequential::new(picture);
+    let mut shape = Some(picture.to_vec());
+    let mut last = None;
+    for layer in layers {
+        let made =
+            || layer.layer().map_err(|problem| BuildError::Layer { layer: layer.class.clone(), problem });
+        if layer.class == "Dense"
+            && let Some(sizes) = shape.as_mut().filter(|sizes| sizes.len() > 1)
+        {
+            sequential = sequential.add(Flatten);
+            *sizes = vec![sizes.iter().product()];
+        }
+        // What does not fit is told when the model is built, by the layer's name.
+        let mut probe = made()?;
+        shape = shape.and_then(|shape| probe.build(&shape).ok());
+        last = probe.output_activation();
+        sequential = sequential.add_boxed(made()?);
+    }
+    let is_given = last == Some(activation) && shape.as_deref() == Some(&[classes]);
+    if is_given {
+        return Ok(sequential);
+    }
+    if shape.is_some_and(|shape| shape.len() > 1) {
+        sequential = sequential.add(Flatten);
+    }
+    Ok(sequential.add(Dense::new(classes, activation)))
+}

@@ -1,0 +1,170 @@
+//! The optimizer of a recipe, with what Keras has as its arguments: clipping and the average of the weights.
+
+use serde::{Deserialize, Serialize};
+use ziffer_nn::optimizer::Clip;
+use ziffer_nn::{Adam, AdamW, AnyOptimizer, Optimizer, RmsProp, Sgd};
+
+use super::reader::Table;
+use super::write::Lines;
+
+/// An optimizer, by Keras's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimizerName {
+    /// Gradient descent; learning rate 0.01.
+    Sgd,
+    /// Adam; learning rate 0.001.
+    Adam,
+    /// Adam with weight decay 0.004; learning rate 0.001.
+    #[value(name = "adamw")]
+    AdamW,
+    /// RMSprop; learning rate 0.001.
+    #[value(name = "rmsprop")]
+    RmsProp,
+}
+
+impl OptimizerName {
+    const ALL: [(&'static str, Self); 4] =
+        [("sgd", Self::Sgd), ("adam", Self::Adam), ("adamw", Self::AdamW), ("rmsprop", Self::RmsProp)];
+
+    fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, name)| name)
+    }
+
+    fn expected() -> String {
+        Self::ALL.map(|(name, _)| name).join(", ")
+    }
+
+    /// The optimizer with Keras's defaults.
+    pub fn with_defaults(self) -> AnyOptimizer {
+        match self {
+            Self::Sgd => Sgd::default().into(),
+            Self::Adam => Adam::default().into(),
+            Self::AdamW => AdamW::default().into(),
+            Self::RmsProp => RmsProp::default().into(),
+        }
+    }
+}
+
+/// An optimizer and its settings.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OptimizerSettings {
+    /// The optimizer.
+    pub optimizer: AnyOptimizer,
+    /// A bound on gradients.
+    pub clip: Option<Clip>,
+    /// The momentum of an average of the weights, if one is kept.
+    pub ema_momentum: Option<f64>,
+}
+
+impl From<OptimizerName> for OptimizerSettings {
+    fn from(name: OptimizerName) -> Self {
+        Self { optimizer: name.with_defaults(), clip: None, ema_momentum: None }
+    }
+}
+
+/// Settings of one type by their keys.
+type Keyed<'a, T> = Vec<(&'static str, &'a mut T)>;
+
+/// The settings of an optimizer as numbers and flags, by Keras's names; its rate first.
+fn settings(optimizer: &mut AnyOptimizer) -> (Keyed<'_, f64>, Keyed<'_, bool>) {
+    fn adam(adam: &mut Adam) -> Keyed<'_, f64> {
+        let Adam { learning_rate, beta_1, beta_2, epsilon } = adam;
+        vec![("learning_rate", learning_rate), ("beta_1", beta_1), ("beta_2", beta_2), ("epsilon", epsilon)]
+    }
+    match optimizer {
+        AnyOptimizer::Sgd(Sgd { learning_rate, momentum, nesterov }) => {
+            (vec![("learning_rate", learning_rate), ("momentum", momentum)], vec![("nesterov", nesterov)])
+        }
+        AnyOptimizer::Adam(settings) => (adam(settings), Vec::new()),
+        AnyOptimizer::AdamW(settings) => {
+            let mut numbers = adam(&mut settings.adam);
+            numbers.push(("weight_decay", &mut settings.weight_decay));
+            (numbers, Vec::new())
+        }
+        AnyOptimizer::RmsProp(RmsProp { learning_rate, rho, epsilon }) => {
+            (vec![("learning_rate", learning_rate), ("rho", rho), ("epsilon", epsilon)], Vec::new())
+        }
+    }
+}
+
+/// Sets the rate of an optimizer.
+pub(super) fn set_learning_rate(optimizer: &mut AnyOptimizer, rate: f64) {
+    *settings(optimizer).0[0].1 = rate;
+}
+
+impl OptimizerSettings {
+    /// Reads `optimizer = "NAME"` or the table `[optimizer]`.
+    pub(super) fn read(root: &Table<'_>) -> Result<Option<Self>, String> {
+        let expected = OptimizerName::expected();
+        let table = match root.any("optimizer") {
+            None => return Ok(None),
+            Some(toml::Value::String(name)) => match OptimizerName::of(name) {
+                Some(name) => return Ok(Some(name.into())),
+                None => return root.refuse("optimizer", format!("one of {expected}")),
+            },
+            Some(_) => root.table("optimizer"),
+        };
+        let Some(table) = table else {
+            return root.refuse("optimizer", format!("one of {expected}, or a table [optimizer]"));
+        };
+        let name = table.text("name", &expected)?.unwrap_or("adam");
+        let Some(name) = OptimizerName::of(name) else {
+            return table.refuse("name", format!("one of {expected}"));
+        };
+        let mut optimizer = name.with_defaults();
+        let (numbers, flags) = settings(&mut optimizer);
+        for (key, value) in numbers {
+            // Its range is the optimizer's own.
+            *value = table.number(key, "a number", |_| true)?.unwrap_or(*value);
+        }
+        for (key, value) in flags {
+            *value = table.flag(key)?.unwrap_or(*value);
+        }
+        let mut clip = None;
+        for (key, of) in [
+            ("clipvalue", Clip::Value as fn(f64) -> Clip),
+            ("clipnorm", Clip::Norm),
+            ("global_clipnorm", Clip::GlobalNorm),
+        ] {
+            let is_right = |bound: f64| bound > 0.0 && bound.is_finite();
+            let bound = table.number(key, "a positive number", is_right)?;
+            if let Some(bound) = bound
+                && let Some(other) = clip.replace(of(bound))
+            {
+                let problem = format!("{key} and {} are both there, expected one of them", other.name());
+                return Err(table.error(key, problem));
+            }
+        }
+        let momentum = table.number("ema_momentum", "a number from 0 to 1", |m| (0.0..=1.0).contains(&m))?;
+        let uses_ema = table.flag("use_ema")?.unwrap_or(false);
+        table.finish()?;
+        Optimizer::<f32>::validate(&optimizer).map_err(|error| {
+            let problem = format!("{} is {}, expected {}", error.setting, error.value, error.expected);
+            table.error(error.setting, problem)
+        })?;
+        let ema_momentum = uses_ema.then_some(momentum.unwrap_or(0.99));
+        Ok(Some(Self { optimizer, clip, ema_momentum }))
+    }
+
+    /// Writes the table `[optimizer]`.
+    pub(super) fn write(&self, lines: &mut Lines) {
+        let mut optimizer = self.optimizer;
+        lines.table("optimizer");
+        lines.key("name", Optimizer::<f32>::name(&self.optimizer));
+        let (numbers, flags) = settings(&mut optimizer);
+        for (key, value) in numbers {
+            lines.key(key, *value);
+        }
+        for (key, value) in flags {
+            lines.key(key, *value);
+        }
+        if let Some(clip) = self.clip {
+            lines.key(clip.name(), clip.bound());
+        }
+        lines.key("use_ema", self.ema_momentum.is_some());
+        if let Some(momentum) = self.ema_momentum {
+            lines.key("ema_momentum", momentum);
+        }
+    }
+}
