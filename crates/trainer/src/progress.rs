@@ -34,6 +34,10 @@ impl Default for Progress {
     }
 }
 
+/// What is said of a build without optimisation.
+const UNOPTIMIZED: &str = "Unoptimised build: steps take some 200 times as long. Run with --release, or add to Cargo.toml: \
+                           [profile.dev.package.\"*\"] opt-level = 3";
+
 /// Keras's bar: 20 cells of a heavy line, green where done.
 fn style() -> ProgressStyle {
     ProgressStyle::with_template("{pos}/{len} {bar:20.green/white} {msg}")
@@ -48,6 +52,9 @@ impl Callback for Progress {
 
     fn on_train_begin(&mut self, plan: &Plan, _: &mut Model) -> Result<(), CallbackError> {
         self.plan = *plan;
+        if !ziffer_tensor::IS_OPTIMIZED {
+            let _ = writeln!(io::stderr(), "{UNOPTIMIZED}");
+        }
         // For data that fit into the buffer, all ways of shuffling are alike.
         if plan.bytes > BUFFER_BYTES || matches!(plan.shuffling, Shuffling::Blocks { .. }) {
             let _ = writeln!(io::stderr(), "Shuffle: {}", plan.shuffling);
