@@ -89,12 +89,13 @@ impl Model<f32> {
             .map_err(|source| FormatError::Io { path: path.to_owned(), action: "write", source })
     }
 
-    /// Reads a model from a file that [`save`](Self::save) wrote.
+    /// Reads a model from a file that [`save`](Self::save) wrote, or from a folder with such a file named
+    /// `model.safetensors`, as a run of the command line leaves it.
     ///
     /// # Errors
     /// If it cannot be read, is damaged, or says nothing of its architecture.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, FormatError> {
-        let path = path.as_ref();
+        let path = &file(path.as_ref());
         Self::parse(&read(path)?, path)
     }
 
@@ -139,12 +140,13 @@ impl Model<f32> {
         Ok(model)
     }
 
-    /// Sets all weights from a safetensors file that has tensors of their names and shapes; metadata do not matter.
+    /// Sets all weights from a safetensors file, or a folder as for [`load`](Self::load), that has tensors of their names and
+    /// shapes; metadata do not matter.
     ///
     /// # Errors
     /// If the file cannot be read, is damaged, or has other tensors. The model is then as it was.
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<(), FormatError> {
-        let path = path.as_ref();
+        let path = &file(path.as_ref());
         let bytes = read(path)?;
         let file = SafeTensors::deserialize(&bytes)
             .map_err(|error| FormatError::Damaged { path: path.to_owned(), source: OneLine(error) })?;
@@ -164,7 +166,7 @@ impl Model<f32> {
         path: impl AsRef<Path>,
         wanted: impl Fn(&str) -> bool,
     ) -> Result<Vec<String>, FormatError> {
-        let path = path.as_ref();
+        let path = &file(path.as_ref());
         let bytes = read(path)?;
         let file = SafeTensors::deserialize(&bytes)
             .map_err(|error| FormatError::Damaged { path: path.to_owned(), source: OneLine(error) })?;
@@ -296,6 +298,11 @@ fn as_size(value: &Value) -> Option<usize> {
     value.as_u64().and_then(|size| size.try_into().ok())
 }
 
+/// The file itself, or the model's in a folder.
+fn file(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join("model.safetensors") } else { path.to_owned() }
+}
+
 /// The file's bytes. Of one that has others than its header speaks of, no more than the header is read.
 fn read(path: &Path) -> Result<Vec<u8>, FormatError> {
     let failed = |source| FormatError::Io { path: path.to_owned(), action: "read", source };
@@ -346,6 +353,7 @@ mod tests {
         saved.save(&path).unwrap();
         let loaded = Model::load(&path).unwrap();
         assert_eq!(loaded.weights_sha256(), saved.weights_sha256());
+        assert_eq!(Model::load(folder.path()).unwrap().weights_sha256(), saved.weights_sha256());
         assert_eq!(loaded.summary(), saved.summary());
         assert_eq!(loaded.architecture(), saved.architecture());
         assert_eq!(loaded.to_safetensors(), fs::read(&path).unwrap());

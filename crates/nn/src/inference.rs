@@ -2,7 +2,7 @@
 
 use ndarray::Array2;
 use rayon::prelude::*;
-use ziffer_tensor::Scalar;
+use ziffer_tensor::{Scalar, reduce};
 
 use crate::layer::{Context, Feature, Input, InputType, Mode, Output};
 use crate::loss::Loss;
@@ -56,6 +56,47 @@ impl<T: Scalar> Model<T> {
             y.copy_from_slice(passes.forward(self, &V::input(matrix(x, self.inputs())), Output::Activated));
         });
         y
+    }
+
+    /// The outputs for one sample: \[O\].
+    ///
+    /// ```
+    /// use ziffer_nn::{Activation, Sequential};
+    /// let model = Sequential::new([4]).dense(3, Activation::Softmax).build(0)?;
+    /// let p = model.predict_one(&[0.0_f32, 1.0, 0.0, 1.0]);
+    /// assert_eq!(p.len(), 3);
+    /// # Ok::<(), ziffer_nn::BuildError>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If the sample is not as long as the model's input.
+    pub fn predict_one<V: Feature<T>>(&self, x: &[V]) -> Vec<T> {
+        self.predict(ndarray::ArrayView2::from_shape((1, x.len()), x).expect("one row"))
+            .into_raw_vec_and_offset()
+            .0
+    }
+
+    /// The class of each row of samples: the number of its largest output; of a single output whether it is above 1/2, as a
+    /// sigmoid's is for class 1.
+    ///
+    /// ```
+    /// use ndarray::arr2;
+    /// use ziffer_nn::{Activation, Sequential};
+    /// let mut model = Sequential::new([2]).dense(2, Activation::Softmax).build(0)?;
+    /// model.set_weight("dense.kernel", arr2(&[[1.0, 0.0], [0.0, 1.0]]).view()).expect("its shape");
+    /// assert_eq!(model.classify(arr2(&[[3.0_f32, 1.0], [0.0, 2.0]]).view()), [0, 1]);
+    /// # Ok::<(), ziffer_nn::BuildError>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If a row is not as long as the model's input.
+    pub fn classify<V: Feature<T>>(&self, x: ndarray::ArrayView2<'_, V>) -> Vec<usize> {
+        let y = self.predict(x);
+        let class = |row: ndarray::ArrayView1<'_, T>| match row.as_slice().expect("rows in order") {
+            [y] => usize::from(*y > T::from_f64(0.5)),
+            row => reduce::argmax(row),
+        };
+        y.rows().into_iter().map(class).collect()
     }
 
     /// What each layer that computes puts out for rows of samples: its name and \[B, O\] of that layer, in order. The last one's

@@ -52,8 +52,8 @@ pub struct Train {
     /// An upper bound on threads; the result does not depend on it [default: the CPUs that the process may use]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     threads: Option<usize>,
-    /// Start from the weights of this safetensors file [default: Glorot uniform]
-    #[arg(long, value_name = "FILE")]
+    /// Start from the weights of this safetensors file, or of this run's folder [default: drawn by the seed]
+    #[arg(long, value_name = "FILE or DIR")]
     init: Option<PathBuf>,
     /// How each epoch's order is drawn [default: full for pictures of up to 1 GiB, blocks for more]
     #[arg(long, value_name = "HOW")]
