@@ -221,9 +221,9 @@ fn built_in_classes_stay() {
     // Another one may be replaced.
     register("Twice");
     register_layer("Twice", |_| Ok(Gain::new("Twice", 3.0, 0.0))).unwrap();
-    let layer = ziffer_nn::layer_from_config("Twice", &Config::new(&Map::new())).unwrap().unwrap();
+    let layer = ziffer_nn::layer_from_config("Twice", &ziffer_nn::Config::new(&Map::new())).unwrap().unwrap();
     assert_eq!(layer.config()["strength"], 3.0);
-    assert!(ziffer_nn::layer_from_config("Thrice", &Config::new(&Map::new())).unwrap().is_none());
+    assert!(ziffer_nn::layer_from_config("Thrice", &ziffer_nn::Config::new(&Map::new())).unwrap().is_none());
 }
 
 /// A model's file of this architecture: a gain of two numbers and a layer of one unit.
