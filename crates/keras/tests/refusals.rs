@@ -127,8 +127,9 @@ fn layers_without_an_equal_are_named_with_their_place() {
 #[test]
 fn settings_without_an_equal() {
     digits(
-        |layers| layers[2]["config"]["activation"] = json!("gelu"),
-        "layer 3, dense (Dense): unknown activation \"gelu\", expected linear, relu, sigmoid, tanh or softmax",
+        |layers| layers[2]["config"]["activation"] = json!("glu"),
+        "layer 3, dense (Dense): unknown activation \"glu\", expected linear, relu, sigmoid, tanh, softmax, elu, selu, gelu, \
+         gelu_tanh, silu, softplus, softsign, leaky_relu, relu6, hard_sigmoid, mish or exponential",
     );
     digits(
         |layers| layers[2]["config"]["activation"] = json!({ "class_name": "function", "config": "mine" }),

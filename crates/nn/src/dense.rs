@@ -1,6 +1,6 @@
 //! Dense: y = f(x W + b).
 
-use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, s};
 use serde_json::{Map, Value};
 use ziffer_tensor::{Activation, Scalar, matmul, pixels};
 
@@ -17,7 +17,8 @@ use crate::onnx;
 /// | use_bias | whether there is a b | true |
 /// | kernel_initializer | how W starts | Glorot uniform |
 ///
-/// The bias starts at zero.
+/// The bias starts at zero. In training, an activation whose derivative is formed from z = x W + b
+/// ([`Activation::needs_input`]) takes memory for another O numbers a row.
 #[derive(Clone, Debug)]
 pub struct Dense {
     units: usize,
@@ -45,6 +46,52 @@ impl Dense {
     pub fn kernel_initializer(mut self, initializer: Initializer) -> Self {
         self.kernel_initializer = initializer;
         self
+    }
+}
+
+impl Dense {
+    /// f(x W + b), with the beginning of `scratch` for zeros in the place of a bias.
+    fn affine<T: Scalar>(
+        &self,
+        weights: Weights<'_, T>,
+        x: Input<'_, T>,
+        activation: Activation,
+        scratch: &mut [T],
+        y: ArrayViewMut2<'_, T>,
+    ) {
+        let kernel = weights.matrix(KERNEL, self.inputs);
+        let bias = if self.use_bias {
+            weights.vector(BIAS)
+        } else {
+            let zeros = &mut scratch[..kernel.ncols()];
+            zeros.fill(T::zero());
+            ArrayView1::from(&*zeros)
+        };
+        match x {
+            Input::Real(x) => matmul::serial::affine(x, kernel, Some(bias), activation, y),
+            Input::Pixels(x) => pixels::affine(x, kernel, bias, activation, y),
+        }
+    }
+
+    /// The gradient by z from that by y, where z was not saved: it is formed anew, row by row.
+    fn backward_of_frozen<T: Scalar>(
+        &self,
+        context: &mut Context<'_, T>,
+        weights: Weights<'_, T>,
+        x: Input<'_, T>,
+        d: &mut [T],
+    ) {
+        let scratch = context.scratch();
+        let (zeros, z) = scratch.split_at_mut(scratch.len() - self.units);
+        for (row, d) in d.chunks_exact_mut(self.units).enumerate() {
+            let x = match &x {
+                Input::Real(x) => Input::Real(x.slice(s![row..=row, ..])),
+                Input::Pixels(x) => Input::Pixels(x.slice(s![row..=row, ..])),
+            };
+            let of_row = ArrayViewMut2::from_shape((1, self.units), &mut *z).expect("a row of outputs");
+            self.affine(weights, x, Activation::Linear, zeros, of_row);
+            self.activation.backward(z, d, self.units);
+        }
     }
 }
 
@@ -97,12 +144,19 @@ impl<T: Scalar> Layer<T> for Dense {
     }
 
     fn sharing(&self) -> Sharing {
-        if self.activation == Activation::Softmax { Sharing::Rows } else { Sharing::RowsOrOutputs }
+        let by_rows = self.activation == Activation::Softmax || self.activation.needs_input();
+        if by_rows { Sharing::Rows } else { Sharing::RowsOrOutputs }
     }
 
-    /// Zeros in the place of a bias.
+    /// z, if the activation's derivative is formed from it.
+    fn saved(&self) -> usize {
+        if self.activation.needs_input() { self.units } else { 0 }
+    }
+
+    /// Zeros in the place of a bias, then z of one row, where none is saved.
     fn scratch(&self) -> usize {
-        if self.use_bias { 0 } else { self.units }
+        let zeros = if self.use_bias { 0 } else { self.units };
+        zeros + if self.activation.needs_input() { self.units } else { 0 }
     }
 
     fn forward(
@@ -112,27 +166,26 @@ impl<T: Scalar> Layer<T> for Dense {
         x: Input<'_, T>,
         y: ArrayViewMut2<'_, T>,
     ) {
-        let kernel = weights.matrix(KERNEL, self.inputs);
         let activation =
             if context.output() == Output::Logits { Activation::Linear } else { self.activation };
-        let bias = if self.use_bias {
-            weights.vector(BIAS)
-        } else {
-            let zeros = &mut context.scratch()[..kernel.ncols()];
-            zeros.fill(T::zero());
-            ArrayView1::from(&*zeros)
-        };
-        match x {
-            Input::Real(x) => matmul::serial::affine(x, kernel, Some(bias), activation, y),
-            Input::Pixels(x) => pixels::affine(x, kernel, bias, activation, y),
+        let keeps_z = activation.needs_input() && context.is_training();
+        let (saved, scratch) = context.memory();
+        if !keeps_z {
+            self.affine(weights, x, activation, scratch, y);
+            return;
         }
+        let mut y = y;
+        self.affine(weights, x, Activation::Linear, scratch, y.view_mut());
+        let y = y.as_slice_mut().expect("outputs in C order");
+        saved.copy_from_slice(y);
+        activation.apply(y, self.units);
     }
 
     fn backward(
         &self,
         context: &mut Context<'_, T>,
         weights: Weights<'_, T>,
-        _: Input<'_, T>,
+        x: Input<'_, T>,
         y: ArrayView2<'_, T>,
         mut d: ArrayViewMut2<'_, T>,
         d_x: Option<ArrayViewMut2<'_, T>>,
@@ -140,7 +193,13 @@ impl<T: Scalar> Layer<T> for Dense {
         if context.output() == Output::Activated {
             let y = y.to_slice().expect("outputs in C order");
             let d = d.as_slice_mut().expect("gradients in C order");
-            self.activation.backward(y, d, self.units);
+            if !self.activation.needs_input() {
+                self.activation.backward(y, d, self.units);
+            } else if context.is_training() {
+                self.activation.backward(context.saved(), d, self.units);
+            } else {
+                self.backward_of_frozen(context, weights, x, d);
+            }
         }
         if let Some(d_x) = d_x {
             matmul::serial::matmul_nt(d.view(), weights.matrix(KERNEL, self.inputs), d_x);

@@ -428,8 +428,8 @@ mod tests {
                 "activation is 7, expected the name of an activation",
             ),
             (
-                r#"{"input_shape":[2],"layers":[{"class_name":"Dense","config":{"units":2,"activation":"gelu"}}]}"#,
-                "gelu",
+                r#"{"input_shape":[2],"layers":[{"class_name":"Dense","config":{"units":2,"activation":"glu"}}]}"#,
+                "unknown activation \"glu\"",
             ),
         ] {
             let problem = from_architecture(text).unwrap_err();

@@ -7,8 +7,6 @@
 mod graph;
 mod protobuf;
 
-use ziffer_tensor::Activation;
-
 use crate::Model;
 use crate::layer::{InputType, Mode};
 
@@ -70,16 +68,5 @@ impl Model<f32> {
         let output = if is_softmax { "probabilities" } else { "outputs" };
         graph.node("Identity", &[&value], output);
         Ok(graph.finish(bytes, self.input_shape(), output, self.output_shape()))
-    }
-}
-
-/// ONNX's operator for an activation; none for the linear one.
-fn operator(activation: Activation) -> Option<&'static str> {
-    match activation {
-        Activation::Linear => None,
-        Activation::Relu => Some("Relu"),
-        Activation::Sigmoid => Some("Sigmoid"),
-        Activation::Tanh => Some("Tanh"),
-        Activation::Softmax => Some("Softmax"),
     }
 }

@@ -18,6 +18,15 @@ fn activation() -> impl Strategy<Value = Activation> {
     prop::sample::select(Activation::ALL.to_vec())
 }
 
+/// For layers on top of each other: exponentials of exponentials are infinite, and a sum of outputs that a relu has made 0 is
+/// exactly 0, where the second derivatives of elu and softsign jump and central differences are off by h times that.
+fn stackable() -> impl Strategy<Value = Activation> {
+    let others = [Activation::Exponential, Activation::Elu, Activation::Softsign];
+    prop::sample::select(
+        Activation::ALL.into_iter().filter(|activation| !others.contains(activation)).collect::<Vec<_>>(),
+    )
+}
+
 fn normal(stream: &mut Stream, rows: usize, columns: usize) -> Array2<f64> {
     Array2::from_shape_simple_fn((rows, columns), || stream.normal())
 }
@@ -40,6 +49,18 @@ proptest! {
     ) {
         let dense = Dense::new(units, activation).use_bias(seed % 3 > 0);
         passes(GradCheck::default().layer(dense, &[inputs], batch, seed))?;
+    }
+
+    /// Not by chance: each of them, with and without a bias.
+    #[test]
+    fn dense_with_every_activation(inputs in 1_usize..8, units in 1_usize..8, batch in 1_usize..4, seed: u64) {
+        for activation in Activation::ALL {
+            let dense = Dense::new(units, activation).use_bias(seed % 2 > 0);
+            match GradCheck::default().layer(dense, &[inputs], batch, seed) {
+                Ok(_) | Err(GradientError::Kinks { .. }) => {}
+                Err(error) => return Err(TestCaseError::fail(format!("{activation}: {error}"))),
+            }
+        }
     }
 
     #[test]
@@ -71,7 +92,7 @@ proptest! {
 
     #[test]
     fn random_stacks_with_cross_entropy(
-        hidden in prop::collection::vec((1_usize..14, activation()), 0..4),
+        hidden in prop::collection::vec((1_usize..14, stackable()), 0..4),
         inputs in 1_usize..16, classes in 1_usize..12, batch in 1_usize..7, seed: u64, from_logits: bool,
         label_smoothing in prop_oneof![Just(0.0), 0.0..1.0],
     ) {
@@ -90,7 +111,7 @@ proptest! {
 
     #[test]
     fn random_stacks_with_mean_squared_error(
-        layers in prop::collection::vec((1_usize..14, activation()), 1..4),
+        layers in prop::collection::vec((1_usize..14, stackable()), 1..4),
         inputs in 1_usize..16, batch in 1_usize..7, seed: u64,
     ) {
         let mut stack = Sequential::<f64>::with_input([inputs]);
@@ -152,7 +173,7 @@ proptest! {
     /// number of threads, to the one that the checks above look at.
     #[test]
     fn the_step_uses_these_gradients(
-        hidden in 1_usize..20, activation in activation(), inputs in 1_usize..20, batch in 1_usize..9,
+        hidden in 1_usize..20, activation in stackable(), inputs in 1_usize..20, batch in 1_usize..9,
         threads in 1_usize..5, seed: u64,
     ) {
         let stack = || Sequential::<f64>::with_input([inputs]).dense(hidden, activation).dense(4, Activation::Softmax);

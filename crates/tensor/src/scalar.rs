@@ -55,6 +55,12 @@ pub trait Scalar:
     fn exp_with(self, fma: impl Fn(Self, Self, Self) -> Self) -> Self;
     /// The hyperbolic tangent of `self`, with `fma` as the fused multiply-add.
     fn tanh_with(self, fma: impl Fn(Self, Self, Self) -> Self) -> Self;
+    /// e to the power of `self`, less 1, for `self` at most 0, with `fma` as the fused multiply-add.
+    fn exp_m1_with(self, fma: impl Fn(Self, Self, Self) -> Self) -> Self;
+    /// ln(1 + `self`), for `self` from 0 to 1, with `fma` as the fused multiply-add.
+    fn ln_1p_with(self, fma: impl Fn(Self, Self, Self) -> Self) -> Self;
+    /// The normal distribution function at `self`, and e to the power of -`self`^2 / 2, with `fma` as the fused multiply-add.
+    fn normal_cdf_with(self, fma: impl Fn(Self, Self, Self) -> Self) -> (Self, Self);
     /// Numbers smaller than this in magnitude are taken for zero where a state decays for ever (see [`crate::update`]).
     const TINY: Self;
     /// The natural logarithm of epsilon squared, epsilon being the distance from 1 to the next larger number.
@@ -131,6 +137,18 @@ impl Scalar for f32 {
     fn tanh_with(self, fma: impl Fn(f32, f32, f32) -> f32) -> f32 {
         elementary::tanh_f32(self, fma)
     }
+    #[inline(always)]
+    fn exp_m1_with(self, fma: impl Fn(f32, f32, f32) -> f32) -> f32 {
+        elementary::exp_m1_f32(self, fma)
+    }
+    #[inline(always)]
+    fn ln_1p_with(self, fma: impl Fn(f32, f32, f32) -> f32) -> f32 {
+        elementary::ln_1p_f32(self, fma)
+    }
+    #[inline(always)]
+    fn normal_cdf_with(self, fma: impl Fn(f32, f32, f32) -> f32) -> (f32, f32) {
+        elementary::normal_cdf_f32(self, fma)
+    }
     const TINY: f32 = 1e-30;
     const LN_EPSILON_SQUARED: f32 = -46.0 * std::f32::consts::LN_2;
     #[inline(always)]
@@ -189,6 +207,18 @@ impl Scalar for f64 {
     #[inline(always)]
     fn tanh_with(self, _fma: impl Fn(f64, f64, f64) -> f64) -> f64 {
         f64::tanh(self)
+    }
+    #[inline(always)]
+    fn exp_m1_with(self, _fma: impl Fn(f64, f64, f64) -> f64) -> f64 {
+        f64::exp_m1(self)
+    }
+    #[inline(always)]
+    fn ln_1p_with(self, _fma: impl Fn(f64, f64, f64) -> f64) -> f64 {
+        f64::ln_1p(self)
+    }
+    #[inline(always)]
+    fn normal_cdf_with(self, _fma: impl Fn(f64, f64, f64) -> f64) -> (f64, f64) {
+        elementary::normal_cdf_f64(self)
     }
     const TINY: f64 = 1e-300;
     const LN_EPSILON_SQUARED: f64 = -104.0 * std::f64::consts::LN_2;
