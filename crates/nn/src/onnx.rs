@@ -7,6 +7,8 @@
 mod graph;
 mod protobuf;
 
+use ziffer_tensor::Activation;
+
 use crate::Model;
 use crate::layer::{InputType, Mode};
 
