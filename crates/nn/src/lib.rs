@@ -23,8 +23,10 @@
 //!
 //! # Modules
 //! * [`Sequential`] is an architecture, [`Model`] a network with its weights: prediction, evaluation, `summary()`, files.
-//! * [`layer`] says what a layer is; [`Dense`], [`Dropout`], [`BatchNormalization`], [`Rescaling`] and [`Flatten`] are here,
-//!   others can be written outside and made known by [`register_layer`].
+//! * [`layer`] says what a layer is. [`Dense`], [`Dropout`], [`GaussianNoise`], [`BatchNormalization`], [`LayerNormalization`],
+//!   [`Rescaling`], [`Flatten`] and [`Reshape`] are here, and activations that are layers: [`ActivationLayer`] (Keras's
+//!   `Activation`), [`Relu`], [`LeakyRelu`], [`PRelu`], [`Elu`] and [`Softmax`]. Others can be written outside and made known by
+//!   [`register_layer`].
 //! * [`loss`] and [`optimizer`] likewise; [`Initializer`] and [`Activation`] are closed lists.
 //! * [`training`] is the step: a plan of stages compiled from the layers, the same bits for any number of threads.
 //! * `gradcheck` (a feature) holds gradients to central differences.
@@ -33,23 +35,28 @@
 //! B samples of a batch, I inputs, O outputs; a kernel is \[I, O\]. Gradients are called `d_` and what they are by.
 #![deny(unsafe_code)]
 
+mod activation_layers;
 mod batch_normalization;
 mod dense;
 mod dropout;
 mod flatten;
 mod format;
+mod gaussian_noise;
 #[cfg(feature = "gradcheck")]
 pub mod gradcheck;
 mod inference;
 mod initializer;
 pub mod layer;
+mod layer_normalization;
 pub mod loss;
 mod model;
 mod one_line;
 pub mod onnx;
 pub mod optimizer;
+mod p_relu;
 mod registry;
 mod rescaling;
+mod reshape;
 mod samples;
 mod sequential;
 mod staged;
@@ -60,16 +67,19 @@ mod summary;
 )]
 pub mod training;
 
+pub use activation_layers::{ActivationLayer, Elu, LeakyRelu, Relu, Softmax};
 pub use batch_normalization::BatchNormalization;
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use flatten::Flatten;
 pub use format::FormatError;
+pub use gaussian_noise::GaussianNoise;
 pub use inference::Evaluation;
 pub use initializer::Initializer;
 pub use layer::{
     Context, Feature, GradientSink, Input, Layer, LayerError, Mode, Output, WeightSpec, Weights,
 };
+pub use layer_normalization::LayerNormalization;
 pub use loss::{
     AnyLoss, BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanAbsoluteError, MeanSquaredError,
     SparseCategoricalCrossentropy, Target,
@@ -78,8 +88,10 @@ pub use model::{LayerInfo, Model, Snapshot, WeightError};
 pub use one_line::OneLine;
 pub use onnx::{OnnxError, PixelType};
 pub use optimizer::{Adam, AdamW, AnyOptimizer, Optimizer, RmsProp, Sgd};
+pub use p_relu::PRelu;
 pub use registry::{Config, RegisterError, is_built_in, known_classes, layer_from_config, register_layer};
 pub use rescaling::Rescaling;
+pub use reshape::Reshape;
 pub use samples::{Draw, Label, Samples, SamplesError, Slice, WithClasses, WithValues};
 pub use sequential::{BuildError, MAX_PARAMETERS, Sequential, snake_case};
 pub use staged::Staged;

@@ -8,7 +8,10 @@ use serde_json::{Map, Value};
 use ziffer_tensor::Activation;
 
 use crate::layer::{Layer, LayerError};
-use crate::{BatchNormalization, Dense, Dropout, Flatten, Initializer, Rescaling};
+use crate::{
+    ActivationLayer, BatchNormalization, Dense, Dropout, Elu, Flatten, GaussianNoise, Initializer,
+    LayerNormalization, LeakyRelu, PRelu, Relu, Rescaling, Reshape, Softmax,
+};
 
 /// Makes a layer of its settings.
 type Constructor = Arc<dyn Fn(&Config<'_>) -> Result<Box<dyn Layer<f32>>, LayerError> + Send + Sync>;
@@ -94,6 +97,37 @@ impl<'a> Config<'a> {
         }
     }
 
+    /// Whole numbers, negative ones too, in a list.
+    fn whole_numbers(&self, name: &str) -> Result<Vec<i64>, LayerError> {
+        let read = |value: &Value| value.as_array()?.iter().map(Value::as_i64).collect();
+        self.get(name, None, "a list of whole numbers", read)
+    }
+
+    /// The number of one axis, perhaps in a list, as Keras writes it of a layer that is built; -1, the last, if there is none.
+    fn axis(&self, name: &str) -> Result<i64, LayerError> {
+        self.get(name, Some(-1), "one axis", |value| match value.as_array() {
+            Some(axes) if axes.len() == 1 => axes[0].as_i64(),
+            _ => value.as_i64(),
+        })
+    }
+
+    /// Checks that a setting is there.
+    fn required(&self, name: &str, expected: &str) -> Result<(), LayerError> {
+        if self.value(name).is_null() {
+            Err(format!("no {name}, expected {expected}").into())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Checks that a setting that is not understood is not there.
+    fn none(&self, name: &str) -> Result<(), LayerError> {
+        match self.value(name) {
+            Value::Null => Ok(()),
+            value => Err(format!("{name} is {}, expected none", shown(value)).into()),
+        }
+    }
+
     fn get<T>(
         &self,
         name: &str,
@@ -115,7 +149,22 @@ fn shown(value: &Value) -> String {
 }
 
 /// The classes that the crate has.
-const BUILT_IN: [&str; 5] = ["BatchNormalization", "Dense", "Dropout", "Flatten", "Rescaling"];
+const BUILT_IN: [&str; 14] = [
+    "Activation",
+    "BatchNormalization",
+    "Dense",
+    "Dropout",
+    "ELU",
+    "Flatten",
+    "GaussianNoise",
+    "LayerNormalization",
+    "LeakyReLU",
+    "PReLU",
+    "ReLU",
+    "Rescaling",
+    "Reshape",
+    "Softmax",
+];
 
 /// Whether the crate itself has a layer of this class, so that it cannot be registered.
 pub fn is_built_in(class: &str) -> bool {
@@ -172,6 +221,21 @@ pub fn layer_from_config(
             Box::new(Rescaling::new(config.number("scale", None)?, config.number("offset", Some(0.0))?))
         }
         "BatchNormalization" => Box::new(batch_normalization(config)?),
+        "Activation" => {
+            config.required("activation", "the name of an activation")?;
+            Box::new(ActivationLayer::new(config.activation("activation")?))
+        }
+        "LeakyReLU" => Box::new(LeakyRelu::new(config.number("negative_slope", Some(0.3))?)),
+        "ReLU" => Box::new(relu(config)?),
+        "ELU" => Box::new(Elu::new(config.number("alpha", Some(1.0))?)),
+        "Softmax" => Box::new(Softmax::new().axis(config.axis("axis")?)),
+        "PReLU" => {
+            config.none("shared_axes")?;
+            Box::new(PRelu::new())
+        }
+        "Reshape" => Box::new(Reshape::new(config.whole_numbers("target_shape")?)),
+        "GaussianNoise" => Box::new(GaussianNoise::new(config.number("stddev", None)?)),
+        "LayerNormalization" => Box::new(layer_normalization(config)?),
         _ => {
             let registered = registered().read().unwrap_or_else(PoisonError::into_inner).get(class).cloned();
             return registered.map(|from_config| from_config(config)).transpose();
@@ -192,6 +256,27 @@ fn dense(config: &Config<'_>) -> Result<Dense, LayerError> {
     Ok(Dense::new(config.size("units", None)?, config.activation("activation")?)
         .use_bias(config.flag("use_bias", true)?)
         .kernel_initializer(initializer))
+}
+
+fn relu(config: &Config<'_>) -> Result<Relu, LayerError> {
+    let relu = Relu::new()
+        .negative_slope(config.number("negative_slope", Some(0.0))?)
+        .threshold(config.number("threshold", Some(0.0))?);
+    if config.value("max_value").is_null() {
+        return Ok(relu);
+    }
+    Ok(relu.max_value(config.number("max_value", None)?))
+}
+
+fn layer_normalization(config: &Config<'_>) -> Result<LayerNormalization, LayerError> {
+    if config.flag("rms_scaling", false)? {
+        return Err("rms_scaling is true, expected false".into());
+    }
+    Ok(LayerNormalization::new()
+        .axis(config.axis("axis")?)
+        .epsilon(config.number("epsilon", Some(1e-3))?)
+        .center(config.flag("center", true)?)
+        .scale(config.flag("scale", true)?))
 }
 
 fn batch_normalization(config: &Config<'_>) -> Result<BatchNormalization, LayerError> {

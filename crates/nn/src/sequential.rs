@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use crate::layer::{InputType, Layer, LayerError, Mode, Sharing, WeightSpec};
 use crate::model::{LayerSlot, Model};
-use crate::{BatchNormalization, Dense, Dropout, Flatten, Rescaling};
+use crate::{
+    ActivationLayer, BatchNormalization, Dense, Dropout, Elu, Flatten, GaussianNoise, LayerNormalization,
+    LeakyRelu, PRelu, Relu, Rescaling, Reshape, Softmax,
+};
 
 /// A stack of layers, written down from the input on as Keras's `Sequential`.
 ///
@@ -107,6 +110,51 @@ impl<T: Scalar> Sequential<T> {
     /// Adds a [`Dropout`] of this rate.
     pub fn dropout(self, rate: f64) -> Self {
         self.add(Dropout::new(rate))
+    }
+
+    /// Adds a [`GaussianNoise`] of this standard deviation.
+    pub fn gaussian_noise(self, stddev: f64) -> Self {
+        self.add(GaussianNoise::new(stddev))
+    }
+
+    /// Adds a [`LayerNormalization`] with Keras's defaults.
+    pub fn layer_normalization(self) -> Self {
+        self.add(LayerNormalization::default())
+    }
+
+    /// Adds an [`ActivationLayer`]: f as a layer of its own, as after a BatchNormalization.
+    pub fn activation(self, activation: Activation) -> Self {
+        self.add(ActivationLayer::new(activation))
+    }
+
+    /// Adds a [`Relu`]: y = max(x, 0).
+    pub fn relu(self) -> Self {
+        self.add(Relu::default())
+    }
+
+    /// Adds a [`LeakyRelu`] of this slope below 0; Keras's default is 0.3.
+    pub fn leaky_relu(self, negative_slope: f64) -> Self {
+        self.add(LeakyRelu::new(negative_slope))
+    }
+
+    /// Adds a [`PRelu`], whose slopes below 0 are learned.
+    pub fn p_relu(self) -> Self {
+        self.add(PRelu::new())
+    }
+
+    /// Adds an [`Elu`] of this alpha; Keras's default is 1.
+    pub fn elu(self, alpha: f64) -> Self {
+        self.add(Elu::new(alpha))
+    }
+
+    /// Adds a [`Softmax`] over the last axis.
+    pub fn softmax(self) -> Self {
+        self.add(Softmax::default())
+    }
+
+    /// Adds a [`Reshape`]; one size may be -1.
+    pub fn reshape(self, target_shape: impl Into<Vec<i64>>) -> Self {
+        self.add(Reshape::new(target_shape))
     }
 
     /// Adds a [`Flatten`].

@@ -76,7 +76,9 @@ fn model(pixels: bool) -> Model {
     };
     stack
         .dropout(0.3)
-        .dense(35, Activation::Relu)
+        .gaussian_noise(0.05)
+        .dense(35, Activation::Gelu)
+        .activation(Activation::Mish)
         .batch_normalization()
         .dropout(0.1)
         .dense(CLASSES, Activation::Softmax)
@@ -301,6 +303,44 @@ fn gradients_as_a_value_make_no_difference() {
             }
         }
     }
+}
+
+/// Layers with weights of their own, and such as need what went in.
+#[test]
+fn other_layers_give_the_same_bits_on_any_number_of_threads() {
+    let stack = || {
+        Sequential::new([FEATURES])
+            .dense(36, Activation::Silu)
+            .reshape([-1, 9])
+            .layer_normalization()
+            .p_relu()
+            .gaussian_noise(0.3)
+            .flatten()
+            .dense(20, Activation::Linear)
+            .elu(0.7)
+            .layer_normalization()
+            .leaky_relu(0.1)
+            .dense(CLASSES, Activation::Linear)
+            .softmax()
+    };
+    let x = numbers(SAMPLES, FEATURES, 1);
+    let classes = classes(SAMPLES, CLASSES);
+    let samples = WithClasses::new(x.view(), &classes);
+    let loss = SparseCategoricalCrossentropy::default();
+    let mut digests = Vec::new();
+    for threads in THREADS {
+        let mut model = stack().build(3).unwrap();
+        let before: Vec<_> = model.weights().map(|(name, weight)| (name, weight.to_owned())).collect();
+        let mut training = Training::new(&model, Adam::default(), BATCH).unwrap().seed(5);
+        let team = Team::new(threads).unwrap();
+        training.run(&mut model, &loss, &samples, &order(), (&team).into()).unwrap();
+        for ((name, before), (_, after)) in before.iter().zip(model.weights()) {
+            assert!(before.iter().zip(after).all(|(before, after)| before != after), "{name} is trained");
+        }
+        digests.push(model.weights_sha256());
+    }
+    digests.dedup();
+    assert_eq!(digests.len(), 1);
 }
 
 #[test]

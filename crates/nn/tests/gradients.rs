@@ -8,9 +8,10 @@ use ziffer_nn::gradcheck::{GradCheck, GradientError};
 use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::team::Team;
 use ziffer_nn::{
-    Activation, AnyLoss, BatchNormalization, BinaryCrossentropy, CategoricalCrossentropy, Context, Dense,
-    Dropout, Flatten, GradientSink, Input, Layer, LayerError, Loss, MeanAbsoluteError, MeanSquaredError,
-    Rescaling, Samples, Sequential, Sgd, SparseCategoricalCrossentropy, Training, WeightSpec, Weights,
+    Activation, ActivationLayer, AnyLoss, BatchNormalization, BinaryCrossentropy, CategoricalCrossentropy,
+    Context, Dense, Dropout, Elu, Flatten, GaussianNoise, GradientSink, Input, Layer, LayerError,
+    LayerNormalization, LeakyRelu, Loss, MeanAbsoluteError, MeanSquaredError, PRelu, Relu, Rescaling,
+    Reshape, Samples, Sequential, Sgd, Softmax, SparseCategoricalCrossentropy, Training, WeightSpec, Weights,
     WithClasses, WithValues,
 };
 
@@ -76,6 +77,42 @@ proptest! {
         passes(GradCheck::default().layer(Dropout::new(rate), &[inputs], batch, seed))?;
         passes(GradCheck::default().layer(Rescaling::new(1.0 / 127.5, -1.0), &[inputs], batch, seed))?;
         passes(GradCheck::default().layer(Rescaling::new(1.0 / 255.0, 0.0), &[inputs], batch, seed))?;
+    }
+
+    #[test]
+    fn activations_as_layers(
+        rows in 1_usize..4, columns in 1_usize..9, batch in 1_usize..5, alpha in 0.0_f64..1.5, seed: u64,
+    ) {
+        let shape = &[rows, columns];
+        let check = |outcome| match outcome {
+            Ok(_) | Err(GradientError::Kinks { .. }) => Ok(()),
+            Err(error) => Err(TestCaseError::fail(format!("{error}"))),
+        };
+        let checks = GradCheck::default();
+        for activation in Activation::ALL {
+            check(checks.layer(ActivationLayer::new(activation), shape, batch, seed))?;
+            // A softmax over a flat sample takes logits.
+            check(checks.layer(ActivationLayer::new(activation), &[columns], batch, seed))?;
+        }
+        check(checks.layer(Softmax::new(), shape, batch, seed))?;
+        check(checks.layer(Elu::new(alpha), shape, batch, seed))?;
+        check(checks.layer(LeakyRelu::new(alpha), shape, batch, seed))?;
+        check(checks.layer(Relu::new().max_value(1.0).negative_slope(alpha).threshold(0.3), shape, batch, seed))?;
+        check(checks.layer(PRelu::new(), shape, batch, seed))?;
+    }
+
+    #[test]
+    fn layer_normalization(
+        rows in 1_usize..4, columns in 1_usize..40, batch in 1_usize..5, center: bool, scale: bool, seed: u64,
+    ) {
+        let layer = LayerNormalization::new().center(center).scale(scale).epsilon(0.1);
+        passes(GradCheck::default().layer(layer, &[rows, columns], batch, seed))?;
+    }
+
+    #[test]
+    fn noise_and_reshape(rows in 1_usize..4, columns in 1_usize..9, batch in 1_usize..5, seed: u64) {
+        passes(GradCheck::default().layer(GaussianNoise::new(0.5), &[rows, columns], batch, seed))?;
+        passes(GradCheck::default().layer(Reshape::new([-1, rows as i64]), &[rows, columns], batch, seed))?;
     }
 
     #[test]
@@ -217,6 +254,30 @@ proptest! {
             stack = stack.dense(units, Activation::Tanh).batch_normalization().dropout(0.3);
         }
         let mut model = stack.dense(3, Activation::Softmax).build(seed).unwrap();
+        let mut stream = Stream::new(seed, Purpose::Other(0), 0);
+        let x = normal(&mut stream, batch, inputs);
+        let labels: Vec<usize> = (0..batch).map(|i| i % 3).collect();
+        let loss = SparseCategoricalCrossentropy::default();
+        passes(GradCheck::default().model(&mut model, &loss, &WithClasses::new(x.view(), &labels)))?;
+    }
+
+    /// Keras's usual block, with an epsilon that keeps the third derivative, which central differences are off by, small.
+    #[test]
+    fn stacks_of_normalizations_and_activations(
+        units in 1_usize..20, activation in stackable(), inputs in 1_usize..16, batch in 3_usize..6, seed: u64,
+    ) {
+        let mut model = Sequential::<f64>::with_input([inputs])
+            .dense(units, Activation::Linear)
+            .add(BatchNormalization::new().epsilon(0.1))
+            .activation(activation)
+            .gaussian_noise(0.2)
+            .dense(units + 1, Activation::Gelu)
+            .add(LayerNormalization::new().epsilon(0.1))
+            .p_relu()
+            .dense(3, Activation::Linear)
+            .softmax()
+            .build(seed)
+            .unwrap();
         let mut stream = Stream::new(seed, Purpose::Other(0), 0);
         let x = normal(&mut stream, batch, inputs);
         let labels: Vec<usize> = (0..batch).map(|i| i % 3).collect();

@@ -7,8 +7,9 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use serde_json::Value;
 use ziffer_nn::team::Team;
 use ziffer_nn::{
-    Activation, BatchNormalization, Context, GradientSink, Initializer, Input, Layer, LayerError, Loss,
-    Model, Sequential, Sgd, Target, Training, WeightSpec, Weights, WithValues,
+    Activation, ActivationLayer, BatchNormalization, Context, GradientSink, Initializer, Input, Layer,
+    LayerError, Loss, Model, Sequential, Sgd, Target, Training, WeightSpec, Weights, WithValues,
+    layer_from_config,
 };
 
 /// The largest difference, of numbers of size 1 or less, or relative to larger ones.
@@ -191,6 +192,75 @@ fn batch_normalization_is_keras_s() {
                 }
             }
         }
+    }
+}
+
+/// Holds a layer to a case, on one thread and on three: its outputs, and the gradients by its input and by its weights.
+fn check_layer(case: &Value, of: &str, layer: impl Fn() -> Box<dyn Layer<f32>>) {
+    const WEIGHTS: [&str; 3] = ["alpha", "gamma", "beta"];
+    let shape: Vec<usize> =
+        case["shape"].as_array().unwrap().iter().map(|size| size.as_u64().unwrap() as usize).collect();
+    let samples = shape[0];
+    for threads in [1, 3] {
+        let stack = Sequential::new(&shape[1..]).add(Probe { samples, inputs: 0 }).add_boxed(layer());
+        let mut model = stack.build(0).unwrap();
+        let name = model.layers().last().unwrap().name.to_owned();
+        let (inputs, outputs) = (model.inputs(), model.outputs());
+        let x = Array2::from_shape_vec((samples, inputs), numbers(&case["x"])).unwrap();
+        model.set_weight("probe.x", x.view()).unwrap();
+        for part in WEIGHTS {
+            let weight = format!("{name}.{part}");
+            assert_eq!(case[part].is_null(), model.weight(&weight).is_none(), "{weight}");
+            if let Some(shape) = model.weight(&weight).map(|weight| weight.shape().to_vec()) {
+                let values = ndarray::Array::from_shape_vec(shape, numbers(&case[part])).unwrap();
+                model.set_weight(&weight, values.view()).unwrap();
+            }
+        }
+        let c = Array2::from_shape_vec((samples, outputs), numbers(&case["c"])).unwrap();
+        let nothing = Array2::<f32>::zeros((samples, inputs));
+        let rows = WithValues::new(nothing.view(), c.view());
+        let loss = WeightedSum::default();
+        let order: Vec<u32> = (0..samples as u32).collect();
+        let team = Team::new(threads).unwrap();
+        let mut training = Training::new(&model, Sgd::default(), samples).unwrap();
+        let mut gradients = training.gradients(&mut model, &loss, &rows, &order, (&team).into()).unwrap();
+        assert!(samples.is_power_of_two());
+        gradients.scale(samples as f64);
+        let seen = loss.outputs.into_inner().unwrap();
+        let row = |c: &[f32]| seen.iter().find(|(of, _)| of[..] == *c).unwrap().1.clone();
+        let y: Vec<f32> = c.axis_iter(Axis(0)).flat_map(|c| row(c.to_slice().unwrap())).collect();
+        let of = |part: &str| format!("{of} {part}, {threads} threads");
+        close(&y, &case["y"], &of("y"));
+        close(gradients.get("probe.x").unwrap(), &case["d_x"], &of("d_x"));
+        for part in WEIGHTS.into_iter().filter(|part| !case[*part].is_null()) {
+            let gradient = gradients.get(&format!("{name}.{part}")).unwrap();
+            close(gradient, &case[format!("d_{part}")], &of(part));
+        }
+    }
+}
+
+#[test]
+fn activations_are_keras_s() {
+    let record = record();
+    let cases = record["activations"].as_array().unwrap();
+    assert_eq!(cases.len(), Activation::ALL.len());
+    for case in cases {
+        let name = case["name"].as_str().unwrap();
+        check_layer(case, name, || Box::new(ActivationLayer::new(name.parse().unwrap())));
+    }
+}
+
+#[test]
+fn layers_made_of_keras_s_settings_are_keras_s() {
+    let record = record();
+    let cases = record["layers"].as_array().unwrap();
+    assert_eq!(cases.len(), 21);
+    for case in cases {
+        let (class, config) = (case["class"].as_str().unwrap(), case["config"].as_object().unwrap());
+        let of = format!("{class} {}", case["config"]);
+        check_layer(case, &of, || {
+            layer_from_config(class, &ziffer_nn::Config::new(config)).unwrap().unwrap()
+        });
     }
 }
 

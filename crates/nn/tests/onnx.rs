@@ -4,7 +4,7 @@
 use ndarray::{Array2, Array3};
 use rten::Value;
 use ziffer_nn::random::{Purpose, Stream};
-use ziffer_nn::{Activation, Model, PixelType, Sequential};
+use ziffer_nn::{Activation, LayerNormalization, Model, PixelType, Relu, Sequential};
 
 const SAMPLES: usize = 1000;
 
@@ -54,6 +54,30 @@ fn every_activation_has_its_operators() {
         // Exponentials here are up to a hundred, all others up to ten.
         let tolerance = if activation == Activation::Exponential { 3e-5 } else { 3e-6 };
         assert!(apart <= tolerance, "{activation}: {apart} apart");
+    }
+}
+
+#[test]
+fn every_layer_has_its_operators() {
+    let start = || Sequential::new([7, 5]).rescaling(1.0 / 63.0, -1.5);
+    for stack in [
+        start().layer_normalization().leaky_relu(0.3).flatten().dense(10, Activation::Linear),
+        start().reshape([5, 7]).softmax().flatten().dense(10, Activation::Linear),
+        start()
+            .add(LayerNormalization::new().center(false).scale(false))
+            .activation(Activation::Softmax)
+            .p_relu(),
+        start().relu().elu(0.6).gaussian_noise(0.1).activation(Activation::GeluTanh).reshape([-1]),
+        start().add(Relu::new().max_value(0.9).negative_slope(0.25).threshold(0.5)),
+        start().add(Relu::new().max_value(0.9)).flatten().layer_normalization().softmax(),
+    ] {
+        let mut model = stack.build(8).unwrap();
+        // Not as they start, so that each has a part.
+        model.for_each_weight_mut(|_, weight| {
+            weight.iter_mut().zip(0..).for_each(|(w, place)| *w += 0.01 * (place % 50) as f32);
+        });
+        let apart = apart(&model, PixelType::U8);
+        assert!(apart <= 5e-6, "{apart} apart:\n{}", model.summary());
     }
 }
 

@@ -209,6 +209,23 @@ impl<'a> Graph<'a> {
         self.times(&product, 0.5, output)
     }
 
+    /// Adds a Reshape of samples to rows of the last axis of a layer's output, if samples have other axes. A layer calls it once.
+    pub(crate) fn by_last_axis(&mut self, layer: &ExportedLayer<'_>, input: &str) -> String {
+        let [_, .., columns] = layer.output_shape else { return input.to_owned() };
+        let shape = self.constant_i64(&layer.value("shape_of_rows"), &[-1, *columns as i64]);
+        self.node("Reshape", &[input, &shape], &layer.value("rows"))
+    }
+
+    /// Adds a Reshape of rows of the last axis to samples, after [`by_last_axis`](Self::by_last_axis).
+    pub(crate) fn by_sample(&mut self, layer: &ExportedLayer<'_>, input: &str) -> String {
+        if layer.output_shape.len() < 2 {
+            return input.to_owned();
+        }
+        let numbers = layer.output_shape.iter().product::<usize>() as i64;
+        let shape = self.constant_i64(&layer.value("shape_of_samples"), &[-1, numbers]);
+        self.node("Reshape", &[input, &shape], &layer.value("samples"))
+    }
+
     /// Adds a Flatten of each sample to a row.
     pub fn flatten(&mut self, input: &str, output: &str) -> String {
         self.node_with("Flatten", &[input], output, &[("axis", 1)], &[])

@@ -18,6 +18,12 @@ layers.json
     Keras then takes the moving averages, leaves them as they are, and does not list gamma and beta among the weights to
     train.
 
+    "activations": for each name of ziffer's, outputs "y" and the gradient "d_x" of the sum of c * y by the inputs "x", of shape
+    "shape". gelu_tanh is keras.activations.gelu(approximate=True), which has no name of its own in Keras.
+
+    "layers": layers by "class" and "config", their settings in Keras's words. From "x", "c" and the weights by name come "y",
+    "d_x" and the gradients "d_alpha" and the like. They compute the same in both modes.
+
     "rescaling": y = x * scale + offset, scale and offset rounded to float32, then the product, then the sum.
 
 summary.txt, summary_frozen.txt
@@ -59,6 +65,35 @@ NORMS = [
     ("one_sample", [1, 5], {}),
     ("frozen", MATRIX, {"trainable": False}),
 ]
+ACTIVATIONS = [
+    *["linear", "relu", "sigmoid", "tanh", "softmax", "elu", "selu", "gelu", "gelu_tanh", "silu", "softplus", "softsign"],
+    *["leaky_relu", "relu6", "hard_sigmoid", "mish", "exponential"],
+]
+# Class, shape, settings.
+LAYERS = [
+    ("Activation", PICTURES, {"activation": "softmax"}),
+    ("Activation", MATRIX, {"activation": "swish"}),
+    ("LeakyReLU", MATRIX, {}),
+    ("LeakyReLU", MATRIX, {"negative_slope": 0.1}),
+    ("ReLU", MATRIX, {}),
+    ("ReLU", MATRIX, {"max_value": 1.5}),
+    ("ReLU", MATRIX, {"negative_slope": 0.25, "threshold": 0.5}),
+    ("ReLU", MATRIX, {"max_value": 2.0, "negative_slope": 0.125, "threshold": 1.0}),
+    ("ELU", MATRIX, {}),
+    ("ELU", MATRIX, {"alpha": 0.4}),
+    ("Softmax", MATRIX, {}),
+    ("Softmax", PICTURES, {"axis": 3}),
+    ("PReLU", MATRIX, {}),
+    ("PReLU", PICTURES, {}),
+    ("Reshape", PICTURES, {"target_shape": [-1, 2]}),
+    ("GaussianNoise", MATRIX, {"stddev": 0.0}),
+    ("LayerNormalization", MATRIX, {}),
+    ("LayerNormalization", PICTURES, {"epsilon": 1e-2, "axis": 3}),
+    ("LayerNormalization", MATRIX, {"center": False}),
+    ("LayerNormalization", MATRIX, {"scale": False}),
+    ("LayerNormalization", MATRIX, {"center": False, "scale": False}),
+]
+WEIGHTS = ["alpha", "gamma", "beta"]
 RESCALINGS = [("pixels", 1 / 127.5, -1), ("numbers", 2.0, 0)]
 
 
@@ -73,13 +108,14 @@ def numbers(array):
 
 def gradients(layer, x, c, training):
     """Outputs, and the gradients of the sum of c * y."""
-    weights = {name: getattr(layer, name) for name in ("gamma", "beta")}
-    weights = {f"d_{name}": weight.value for name, weight in weights.items() if weight is not None}
+    weights = {name: getattr(layer, name, None) for name in WEIGHTS}
+    # An ELU's alpha is a number.
+    weights = {f"d_{name}": weight.value for name, weight in weights.items() if hasattr(weight, "value")}
     with tf.GradientTape() as tape:
         sources = {"d_x": tf.constant(x)} | weights
         tape.watch(list(sources.values()))
-        y = layer(sources["d_x"], training=training)
-        total = tf.reduce_sum(c * y)
+        y = layer(sources["d_x"]) if training is None else layer(sources["d_x"], training=training)
+        total = tf.reduce_sum(tf.reshape(c, tf.shape(y)) * y)
     return {"y": numbers(y)} | {name: numbers(g) for name, g in tape.gradient(total, sources).items()}
 
 
@@ -113,6 +149,31 @@ def batch_normalization(rng, name, shape, settings):
     return case
 
 
+def activation(rng, name):
+    """One activation, of numbers that are no kinks of any: 16 rows of 8."""
+    shape = [16, 8]
+    x = (rng.normal(0, 1, shape) * rng.choice([0.1, 1, 3, 8], shape)).astype(np.float32)
+    c = rng.normal(0, 1, shape).astype(np.float32)
+    function = keras.activations.get("gelu" if name == "gelu_tanh" else name)
+    arguments = {"approximate": True} if name == "gelu_tanh" else {"approximate": False} if name == "gelu" else {}
+    case = {"name": name, "shape": shape, "x": numbers(x), "c": numbers(c)}
+    return case | gradients(lambda x: function(x, **arguments), x, c, None)
+
+
+def layer(rng, name, shape, settings):
+    """One layer that computes the same in both modes."""
+    x, c = (rng.normal(0, 2, shape).astype(np.float32) for _ in range(2))
+    layer = getattr(keras.layers, name)(**settings)
+    layer.build([None, *shape[1:]])
+    case = {"class": name, "shape": shape, "config": settings, "x": numbers(x), "c": numbers(c)}
+    for part in WEIGHTS:
+        weight = getattr(layer, part, None)
+        if hasattr(weight, "assign"):
+            weight.assign(rng.normal(0, 1, weight.shape).astype(np.float32))
+            case[part] = numbers(weight)
+    return case | gradients(layer, x, c, None)
+
+
 def rescaling(rng, name, scale, offset):
     x = np.arange(256) if name == "pixels" else rng.normal(0, 100, 40)
     x = x.astype(np.float32)
@@ -143,9 +204,14 @@ def main():
     rng = np.random.default_rng(SEED)
     norms = [batch_normalization(rng, *case) for case in NORMS]
     rescalings = [rescaling(rng, *case) for case in RESCALINGS]
+    # Drawn on their own, so that the numbers above do not depend on them.
+    rng = np.random.default_rng(SEED + 1)
+    activations = [activation(rng, name) for name in ACTIVATIONS]
+    layers = [layer(rng, *case) for case in LAYERS]
     packages = ["keras", "tensorflow-cpu", "numpy"]
     versions = {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in packages}
     record = {"versions": versions, "seed": SEED, "batch_normalization": norms, "rescaling": rescalings}
+    record |= {"activations": activations, "layers": layers}
     text = json.dumps(record, indent=1)
     text = re.sub(r"\[[^][{}]*\]", lambda flat: " ".join(flat[0].split()), text)  # one list a line
     (HERE / "layers.json").write_text(text + "\n")
