@@ -189,7 +189,7 @@ impl<T: Scalar> Kernel for Apply<'_, T> {
             }
             Activation::Relu6 => z.for_each(|z| *z = clipped(*z, number(6.0))),
             Activation::HardSigmoid => {
-                z.for_each(|z| *z = clipped(*z + number(3.0), number(6.0)) / number(6.0))
+                z.for_each(|z| *z = clipped(*z + number(3.0), number(6.0)) / number(6.0));
             }
             Activation::Mish => z.for_each(|z| *z *= mish_factor::<T, I>(*z).0),
             Activation::Exponential => z.for_each(|z| *z = z.exp_with(I::fma)),

@@ -187,7 +187,7 @@ impl<'a> Graph<'a> {
                 let cube = self.node("Mul", &[&square, input], &part("cube"));
                 let small = self.times(&cube, 0.044_715, &part("small"));
                 let sum = self.node("Add", &[input, &small], &part("sum"));
-                let scaled = self.times(&sum, 0.797_884_56, &part("scaled"));
+                let scaled = self.times(&sum, 0.797_884_6, &part("scaled"));
                 let tanh = self.node("Tanh", &[&scaled], &part("tanh"));
                 return self.half_of_one_plus(input, &tanh, output);
             }
