@@ -1,5 +1,5 @@
 //! The architecture in a file's JSON, `config.json` or the attribute `model_config`: a stack of layers that ziffer has.
-//! Activations that are layers of their own fold into the Dense layer before them.
+//! Activations that are layers of their own fold into a Dense layer right before them; elsewhere they stay layers.
 
 use serde_json::{Map, Value};
 use ziffer_nn::{Activation, Config, Dense, Flatten, Layer, LayerError, is_built_in, layer_from_config};
@@ -102,17 +102,16 @@ impl Architecture {
         if !dense {
             return Err(ImportError::Model("has no Dense layer".to_owned()));
         }
-        let last = architecture
-            .layers
-            .iter()
-            .rev()
-            .find(|entry| !matches!(entry.kind.class(), "Dropout" | "Flatten"));
+        let last =
+            architecture.layers.iter().rev().find(|entry| {
+                !matches!(entry.kind.class(), "Dropout" | "Flatten" | "GaussianNoise" | "Reshape")
+            });
         if let Some(Entry { label, kind, .. }) = last {
             let gives_logits = match kind {
                 Kind::Dense { activation, .. } => *activation == Activation::Linear,
                 Kind::Flatten => true,
                 Kind::Registered { class, .. } => {
-                    matches!(class.as_str(), "BatchNormalization" | "Rescaling")
+                    matches!(class.as_str(), "BatchNormalization" | "LayerNormalization" | "Rescaling")
                 }
             };
             if gives_logits {
@@ -156,24 +155,38 @@ impl Architecture {
                 let bias = config["use_bias"].as_bool().unwrap_or(true);
                 self.push(layer, Kind::Dense { units, activation, bias });
             }
-            "Activation" => self.fold(activation(&config["activation"])?)?,
-            "ReLU" => {
-                for (setting, plain) in
-                    [("max_value", None), ("negative_slope", Some(0.0)), ("threshold", Some(0.0))]
-                {
-                    let found = &config[setting];
-                    if !found.is_null() && found.as_f64() != plain {
-                        return Err(format!("{setting} is {}, expected a plain ReLU", json(found)));
-                    }
+            "Activation" => {
+                let activation = activation(&config["activation"])?;
+                if !self.fold(activation) {
+                    let mut settings = settings(layer);
+                    settings.insert("activation".to_owned(), activation.name().into());
+                    self.push_settings(layer, settings, None)?;
                 }
-                self.fold(Activation::Relu)?;
+            }
+            "ReLU" => {
+                let is_zero =
+                    |setting: &str| config[setting].is_null() || config[setting].as_f64() == Some(0.0);
+                let plain =
+                    config["max_value"].is_null() && is_zero("negative_slope") && is_zero("threshold");
+                if !(plain && self.fold(Activation::Relu)) {
+                    self.push_registered(layer, None)?;
+                }
+            }
+            "LeakyReLU" => {
+                let mut settings = settings(layer);
+                // Its name before Keras 3.
+                if let Some(slope) = settings.remove("alpha") {
+                    settings.entry("negative_slope").or_insert(slope);
+                }
+                self.push_settings(layer, settings, None)?;
             }
             "Softmax" => {
                 let axis = &config["axis"];
-                if !axis.is_null() && !matches!(axis.as_i64(), Some(-1 | 1)) {
-                    return Err(format!("axis is {}, expected -1", json(axis)));
+                // A Dense layer's outputs are flat.
+                let is_last = axis.is_null() || matches!(axis.as_i64(), Some(-1 | 1));
+                if !(is_last && self.fold(Activation::Softmax)) {
+                    self.push_registered(layer, None)?;
                 }
-                self.fold(Activation::Softmax)?;
             }
             "Dropout" => {
                 let shape = &config["noise_shape"];
@@ -201,7 +214,7 @@ impl Architecture {
                 }
                 self.push_registered(layer, axis)?;
             }
-            "AlphaDropout" | "GaussianDropout" | "GaussianNoise" | "ActivityRegularization" => {
+            "AlphaDropout" | "GaussianDropout" | "ActivityRegularization" => {
                 let Label { name, class, .. } = layer.label();
                 self.assumptions.push(Assumption::TrainingOnly { layer: name, class });
             }
@@ -218,48 +231,54 @@ impl Architecture {
 
     /// Adds a layer that ziffer or the program can make of its settings.
     fn push_registered(&mut self, layer: &Described<'_>, axis: Option<i64>) -> Result<(), String> {
+        self.push_settings(layer, settings(layer), axis)
+    }
+
+    /// The same, of settings that are not quite the file's.
+    fn push_settings(
+        &mut self,
+        layer: &Described<'_>,
+        settings: Map<String, Value>,
+        axis: Option<i64>,
+    ) -> Result<(), String> {
         // A class of the user's may be called as one of ziffer's.
         let is_namesake = layer.module.is_some() && is_built_in(layer.class);
-        let settings = layer.config.as_object().cloned().unwrap_or_default();
         let known = if is_namesake {
             None
         } else {
             layer_from_config(layer.class, &Config::new(&settings)).map_err(|problem| problem.to_string())?
         };
         if known.is_none() {
-            return Err(
-                "ziffer has no equal of it; InputLayer, Rescaling, Flatten, Dense, Activation, ReLU, Softmax, Dropout, \
-                 BatchNormalization and registered classes are understood"
-                    .to_owned(),
-            );
+            return Err("ziffer has no equal of it; InputLayer, Rescaling, Flatten, Reshape, Dense, Activation, ReLU, LeakyReLU, \
+                        PReLU, ELU, Softmax, Dropout, GaussianNoise, BatchNormalization, LayerNormalization and registered \
+                        classes are understood"
+                .to_owned());
         }
         self.push(layer, Kind::Registered { class: layer.class.to_owned(), settings, axis });
         Ok(())
     }
 
-    /// Gives the last Dense layer the activation that a layer of its own applies to its outputs.
-    fn fold(&mut self, activation: Activation) -> Result<(), String> {
-        if activation == Activation::Linear {
-            return Ok(());
-        }
+    /// Gives a Dense layer right before it the activation that a layer of its own applies to its outputs, and says whether it
+    /// did. What is linear is nothing.
+    fn fold(&mut self, activation: Activation) -> bool {
         // A dropped number stays 0 and a kept one keeps its sign, so that relu may come first.
         let commutes = |entry: &&mut Entry| activation == Activation::Relu && entry.kind.class() == "Dropout";
         match self.layers.iter_mut().rev().find(|entry| !commutes(entry)) {
+            _ if activation == Activation::Linear => true,
             Some(Entry { kind: Kind::Dense { activation: before, .. }, .. })
                 if *before == Activation::Linear =>
             {
                 *before = activation;
-                Ok(())
+                true
             }
-            Some(Entry { kind: Kind::Dense { activation: before, .. }, label, .. }) => {
-                Err(format!("{activation} on top of {}'s {before}", label.name))
-            }
-            Some(Entry { label, .. }) => {
-                Err(format!("{activation} on top of {}, expected it behind a Dense layer", label.name))
-            }
-            None => Err(format!("{activation} without a Dense layer before it")),
+            _ => false,
         }
     }
+}
+
+/// A layer's settings.
+fn settings(layer: &Described<'_>) -> Map<String, Value> {
+    layer.config.as_object().cloned().unwrap_or_default()
 }
 
 /// The shape of a sample that a Sequential was built for, which it says if it has no input layer.
@@ -276,9 +295,30 @@ fn activation(value: &Value) -> Result<Activation, String> {
         Value::Object(object) => {
             let name = object.get("config").and_then(Value::as_str);
             let name = name.or(object.get("class_name").and_then(Value::as_str)).unwrap_or("without a name");
-            Err(format!("an activation of its own, {}; only Keras's by name are understood", shown(name)))
+            library_function(value).ok_or_else(|| {
+                format!("an activation of its own, {}; only Keras's by name are understood", shown(name))
+            })
         }
         other => Err(format!("activation {}, expected a name", json(other))),
+    }
+}
+
+/// The activation that a function of Keras's, TensorFlow's or jax.nn is. A function of the program's own, whose module Keras 3
+/// calls `builtins`, may have the same name and be another.
+fn library_function(value: &Value) -> Option<Activation> {
+    let (module, name) = (value["module"].as_str()?, value["config"].as_str()?);
+    let is_of =
+        |root: &str| module == root || module.strip_prefix(root).is_some_and(|rest| rest.starts_with('.'));
+    let is_jax = is_of("jax.nn") || is_of("jax._src.nn");
+    let is_known = is_jax || is_of("keras") || is_of("tf_keras") || is_of("tensorflow");
+    if value["class_name"] != "function" || !is_known {
+        return None;
+    }
+    match name.parse().ok()? {
+        // By jax's defaults, gelu is that of tanh, and leaky_relu has the slope 0.01.
+        Activation::Gelu if is_jax => Some(Activation::GeluTanh),
+        Activation::LeakyRelu if is_jax => None,
+        activation => Some(activation),
     }
 }
 

@@ -18,10 +18,11 @@
 //! | `.h5` | `model.save` in the form before Keras 3 | in the file |
 //! | `.h5` | `model.save_weights` in the form before Keras 3 | assumed |
 //!
-//! Which one it is, is told from the bytes. A network is a stack of InputLayer, Rescaling, Flatten, Dense with activations that
-//! [`Activation`] has, Activation, ReLU and Softmax behind a Dense, Dropout, BatchNormalization, and the program's own classes
-//! that [`register_layer`](ziffer_nn::register_layer) made known. GaussianNoise and its like, which act in training only, are
-//! left out with a word in [`Imported::assumptions`]. Everything else is refused by name.
+//! Which one it is, is told from the bytes. A network is a stack of InputLayer, Rescaling, Flatten, Reshape, Dense, Activation, ReLU,
+//! LeakyReLU, PReLU, ELU, Softmax, Dropout, GaussianNoise, BatchNormalization, LayerNormalization, with activations that
+//! [`ziffer_nn::Activation`] has, and of the program's own classes that [`register_layer`](ziffer_nn::register_layer) made known.
+//! An Activation, ReLU or Softmax right behind a Dense without an activation becomes that one's. GaussianDropout and its like,
+//! which act in training only, are left out with a word in [`Imported::assumptions`]. Everything else is refused by name.
 //!
 //! A model takes pixels 0 to 255 as bytes. A network that begins with a Rescaling makes numbers of them itself; of any other
 //! it is assumed that its pictures were divided by 255 before they reached it.

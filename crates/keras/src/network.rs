@@ -74,10 +74,23 @@ pub(crate) fn assemble(
     Ok(Imported { model, assumptions })
 }
 
+/// Layers that keep the number of values and need no weights of the file.
+const KEEP_SIZE: [&str; 10] = [
+    "Activation",
+    "Dropout",
+    "ELU",
+    "Flatten",
+    "GaussianNoise",
+    "LeakyReLU",
+    "ReLU",
+    "Rescaling",
+    "Reshape",
+    "Softmax",
+];
+
 /// The inputs of the Dense layer that the network begins with, but for layers that keep the number of values.
 fn first_inputs(layers: &[Entry], store: &Store<'_>) -> Result<Option<usize>, ImportError> {
-    let first =
-        layers.iter().find(|entry| !matches!(entry.kind.class(), "Flatten" | "Rescaling" | "Dropout"));
+    let first = layers.iter().find(|entry| !KEEP_SIZE.contains(&entry.kind.class()));
     match first {
         Some(entry @ Entry { kind: Kind::Dense { .. }, .. }) => store.kernel_inputs(entry).map(Some),
         _ => Ok(None),

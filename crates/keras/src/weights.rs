@@ -14,12 +14,15 @@ use crate::hdf5::Hdf5;
 /// Where Keras 3 and its predecessor's last versions keep layers.
 const CONTAINERS: [&str; 2] = ["layers", "_layer_checkpoint_dependencies"];
 /// What the groups of layers without weights are called: their class in snake case.
-const WITHOUT_WEIGHTS: [&str; 11] = [
+const WITHOUT_WEIGHTS: [&str; 14] = [
     "input_layer",
     "rescaling",
     "flatten",
+    "reshape",
     "activation",
     "re_lu",
+    "leaky_re_lu",
+    "elu",
     "softmax",
     "dropout",
     "alpha_dropout",

@@ -103,8 +103,8 @@ fn architectures_that_are_none() {
 
 #[test]
 fn layers_without_an_equal_are_named_with_their_place() {
-    let none = "ziffer has no equal of it; InputLayer, Rescaling, Flatten, Dense, Activation, ReLU, Softmax, \
-                Dropout, BatchNormalization and registered classes are understood";
+    let none = "ziffer has no equal of it; InputLayer, Rescaling, Flatten, Reshape, Dense, Activation, ReLU, LeakyReLU, PReLU, ELU, \
+                Softmax, Dropout, GaussianNoise, BatchNormalization, LayerNormalization and registered classes are understood";
     digits(
         |layers| layers.insert(2, layer("LSTM", json!({ "name": "cells" }))),
         &format!("layer 3, cells (LSTM): {none}"),
@@ -153,12 +153,12 @@ fn settings_without_an_equal() {
     );
     digits(|layers| layers[2]["config"]["units"] = json!(-1), "layer 3, dense (Dense): no number of units");
     functional(
-        |layers| layers[5]["config"]["max_value"] = json!(6),
-        "layer 6, re_lu (ReLU): max_value is 6, expected a plain ReLU",
+        |layers| layers[5]["config"]["max_value"] = json!(-6),
+        "layer 6, re_lu (ReLU): max_value is -6, expected a finite number of at least 0",
     );
     functional(
         |layers| layers[8]["config"]["axis"] = json!(2),
-        "layer 9, softmax (Softmax): axis is 2, expected -1",
+        "layer 9, softmax (Softmax): axis is 2, expected -1, the last one",
     );
 }
 
@@ -195,26 +195,26 @@ fn settings_of_other_layers() {
 }
 
 #[test]
-fn activations_that_do_not_fold() {
-    digits(
-        |layers| layers.push(layer("Softmax", json!({ "name": "softmax" }))),
-        "layer 5, softmax (Softmax): softmax on top of dense_1's softmax",
-    );
-    digits(
-        |layers| layers.insert(2, layer("Activation", json!({ "name": "early", "activation": "tanh" }))),
-        "layer 3, early (Activation): tanh on top of flatten, expected it behind a Dense layer",
-    );
-    let late = |activation: &str, line: &str| {
-        let config = json!({ "name": "late", "activation": activation });
-        let bytes = changed("norm.keras", |file| {
-            layers(file)[3]["config"]["activation"] = json!("linear");
-            layers(file).insert(6, layer("Activation", config));
-        });
-        refused(&bytes, line);
+fn settings_of_activations_that_are_layers() {
+    let last = |class: &str, config: Value, problem: &str| {
+        digits(|layers| layers.push(layer(class, config)), &format!("layer 5, late ({class}): {problem}"));
     };
-    late(
-        "relu",
-        "layer 7, late (Activation): relu on top of batch_normalization, expected it behind a Dense layer",
+    last("PReLU", json!({ "name": "late", "shared_axes": [1] }), "shared_axes is [1], expected none");
+    last("Softmax", json!({ "name": "late", "axis": [0, 1] }), "axis is [0,1], expected one axis");
+    last("Activation", json!({ "name": "late", "activation": "glu" }), &{
+        let expected = "linear, relu, sigmoid, tanh, softmax, elu, selu, gelu, gelu_tanh, silu, softplus, softsign, leaky_relu, \
+                        relu6, hard_sigmoid, mish or exponential";
+        format!("unknown activation \"glu\", expected {expected}")
+    });
+    last(
+        "Reshape",
+        json!({ "name": "late", "target_shape": [3, -1] }),
+        "target_shape is [3, -1], which does not fit [10]",
+    );
+    digits(
+        |layers| layers.push(layer("LayerNormalization", json!({ "name": "late" }))),
+        "the model ends in late without an activation, so that it gives logits; add a softmax in Keras, \
+         model.add(keras.layers.Softmax()), and save again",
     );
     digits(
         |layers| layers.push(layer("BatchNormalization", json!({ "name": "norm" }))),

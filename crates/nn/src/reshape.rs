@@ -42,7 +42,7 @@ impl<T: Scalar> Layer<T> for Reshape {
         let misfit =
             || LayerError::from(format!("target_shape is {target:?}, which does not fit {input_shape:?}"));
         let known = |&size: &i64| usize::try_from(size).unwrap_or(1);
-        let product = target.iter().map(known).try_fold(1_usize, usize::checked_mul).ok_or_else(misfit)?;
+        let product = target.iter().map(known).try_fold(1, usize::checked_mul).ok_or_else(misfit)?;
         if !numbers.is_multiple_of(product) || (unknown == 0 && numbers != product) {
             return Err(misfit());
         }

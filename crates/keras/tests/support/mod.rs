@@ -11,7 +11,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 /// All of them, but for the one that is to be refused.
-pub(crate) const FILES: [&str; 12] = [
+pub(crate) const FILES: [&str; 14] = [
     "digits.keras",
     "digits.weights.h5",
     "digits.h5",
@@ -19,6 +19,8 @@ pub(crate) const FILES: [&str; 12] = [
     "norm.keras",
     "norm.h5",
     "norm-plain.keras",
+    "block.keras",
+    "block.h5",
     "small-2.h5",
     "small-2-weights.h5",
     "small-2-functional.h5",
