@@ -548,7 +548,7 @@ mod tests {
             ("[[layers]]\nunits = 3", "line 1: no type, expected the class of a layer"),
             (
                 "[[layers]]\ntype = \"Dens\"",
-                "line 2: type is \"Dens\", expected one of BatchNormalization, Dense, ",
+                "line 2: type is \"Dens\", expected one of Activation, BatchNormalization, Dense, ",
             ),
             ("[[layers]]\ntype = \"Dense\"\nunits = -1", "line 3: units is -1, expected a whole number"),
             ("[[layers]]\ntype = \"Dense\"\nunit = 3", "line 2: no units, expected a whole number"),

@@ -285,7 +285,7 @@ fn from_architecture(text: &str) -> Result<(Sequential, Described), String> {
             None => {
                 let known = registry::known_classes();
                 return Err(format!(
-                    "a layer of class {class:?}, expected one of {known}; make another known with register_layer"
+                    "a layer of class {class:?}, which register_layer has not made known, expected one of {known}"
                 ));
             }
         };

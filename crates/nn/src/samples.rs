@@ -152,7 +152,7 @@ macro_rules! label {
         $(impl Label for $integer {
             fn class(self) -> usize {
                 // A negative number keeps its sign bit; one that is too large is beyond any number of classes anyway.
-                usize::try_from(self).unwrap_or(isize::try_from(self).map_or(usize::MAX >> 1, |n| n as usize))
+                isize::try_from(self).unwrap_or(isize::MAX) as usize
             }
         })*
     };

@@ -183,7 +183,10 @@ fn a_long_file_without_sense_is_not_read() {
         // The other tests' too.
         assert!(LARGEST.load(Ordering::Relaxed) < 1 << 20);
     }
-    let message = chain(&Model::load(folder.path()).unwrap_err());
+    // A folder in the place of a folder's model.
+    let other = tempfile::tempdir().unwrap();
+    std::fs::create_dir(other.path().join("model.safetensors")).unwrap();
+    let message = chain(&Model::load(other.path()).unwrap_err());
     assert!(message.contains("it is no file"), "{message}");
 }
 
