@@ -4,7 +4,7 @@ mod adam;
 mod choice;
 mod clip;
 mod rmsprop;
-mod schedule;
+pub mod schedule;
 mod sgd;
 
 use std::fmt::Debug;
@@ -15,7 +15,7 @@ pub use adam::{Adam, AdamW};
 pub use choice::AnyOptimizer;
 pub use clip::Clip;
 pub use rmsprop::RmsProp;
-pub use schedule::LearningRateSchedule;
+pub use schedule::{AnySchedule, LearningRateSchedule};
 pub use sgd::Sgd;
 
 /// An optimizer: how a gradient moves the weights.

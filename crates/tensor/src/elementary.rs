@@ -156,7 +156,7 @@ pub(crate) fn tanh_f32(x: f32, fma: impl Fn(f32, f32, f32) -> f32) -> f32 {
 ///
 /// x = 2^n m with m in [sqrt(1/2), sqrt(2)), and ln m = 2 artanh(s), s = (m - 1) / (m + 1), by its Taylor series:
 /// |s| < 0.1716, so that the first term left out, 2 s^23 / 23, is below 1e-18.
-pub(crate) fn ln(x: f64) -> f64 {
+pub fn ln(x: f64) -> f64 {
     /// 1 / (2 k + 1) for k = 10, 9, ..., 1: a division each would take most of the time.
     const TERMS: [f64; 10] = {
         let mut terms = [0.0; 10];

@@ -81,6 +81,7 @@ pub const IS_OPTIMIZED: bool = !cfg!(unoptimized);
 
 pub use activation::Activation;
 pub use buffer::{Buffer, NoMemory};
+pub use elementary::ln;
 pub use isa::InstructionSet;
 pub use prefetch::prefetch;
 pub use scalar::Scalar;

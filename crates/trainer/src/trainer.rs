@@ -208,6 +208,7 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
         if !(0.0..1.0).contains(&self.validation_split) {
             return Err(setting("validation_split", self.validation_split, "a number from 0 to below 1"));
         }
+        self.schedule.as_ref().map_or(Ok(()), |schedule| schedule.validate())?;
         Ok(self.optimizer.validate()?)
     }
 }
