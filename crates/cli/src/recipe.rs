@@ -5,6 +5,7 @@ mod layers;
 mod loss;
 mod optimizer;
 mod reader;
+mod schedule;
 mod write;
 
 use std::fs::File;
@@ -21,6 +22,7 @@ use ziffer_trainer::Shuffle;
 pub use augment::AugmentSettings;
 pub use layers::LayerSettings;
 pub use optimizer::{OptimizerName, OptimizerSettings};
+pub use schedule::ScheduleSettings;
 
 use reader::{Document, Table};
 use write::Lines;
@@ -55,11 +57,17 @@ const MAX_BYTES: u64 = 1 << 20;
 ///
 /// [optimizer]              # or optimizer = "adam"
 /// name = "adamw"
-/// learning_rate = 0.001    # or at the top
 /// weight_decay = 0.02
 /// global_clipnorm = 1.0    # or clipnorm, clipvalue
 /// use_ema = true
 /// ema_momentum = 0.998
+///
+/// [optimizer.learning_rate]   # or learning_rate = 0.001 in [optimizer]; either may stand at the top
+/// schedule = "CosineDecay"
+/// initial_learning_rate = 0.0
+/// warmup_target = 0.004
+/// warmup_epochs = 2        # or warmup_steps
+/// decay_epochs = 12        # or decay_steps
 ///
 /// [augment]                # drawn anew for each sample of each epoch; 0 is off
 /// rotation = 10.0          # degrees
@@ -87,7 +95,7 @@ pub struct Recipe {
     pub loss: AnyLoss,
     /// The optimizer with its settings.
     pub optimizer: OptimizerSettings,
-    /// The learning rate, in the place of the optimizer's.
+    /// The learning rate, in the place of the optimizer's and its schedule.
     pub learning_rate: Option<f64>,
     /// How pictures are changed in training.
     pub augment: AugmentSettings,
@@ -243,7 +251,13 @@ impl Recipe {
         recipe.loss = loss::read(&root)?.unwrap_or(recipe.loss);
         recipe.optimizer = OptimizerSettings::read(&root)?.unwrap_or(recipe.optimizer);
         let is_rate = |rate: f64| rate > 0.0 && rate.is_finite();
-        recipe.learning_rate = root.number("learning_rate", "a positive number", is_rate)?;
+        match root.table(optimizer::LEARNING_RATE) {
+            Some(table) => recipe.optimizer.schedule = Some(ScheduleSettings::read(&table)?),
+            None => {
+                let expected = "a positive number, or a table with a schedule";
+                recipe.learning_rate = root.number(optimizer::LEARNING_RATE, expected, is_rate)?;
+            }
+        }
         recipe.augment = AugmentSettings::read(&root)?;
         let hidden = root.sizes("hidden", 1)?;
         let layers = root.tables("layers")?;
@@ -284,7 +298,9 @@ impl Recipe {
             lines.key("type", class);
             settings.iter().for_each(|(key, value)| lines.json(key, value));
         }
-        OptimizerSettings { optimizer: self.optimizer(), ..self.optimizer }.write(&mut lines);
+        let schedule = self.schedule().cloned();
+        OptimizerSettings { optimizer: self.optimizer(), schedule, ..self.optimizer.clone() }
+            .write(&mut lines);
         self.augment.write(&mut lines);
         lines.finish()
     }
@@ -340,7 +356,12 @@ impl Recipe {
         optimizer
     }
 
-    /// The learning rate.
+    /// The schedule of the learning rate, if it is not one number.
+    pub fn schedule(&self) -> Option<&ScheduleSettings> {
+        self.optimizer.schedule.as_ref().filter(|_| self.learning_rate.is_none())
+    }
+
+    /// The learning rate without a schedule.
     pub fn learning_rate(&self) -> f64 {
         Optimizer::<f32>::learning_rate(&self.optimizer())
     }

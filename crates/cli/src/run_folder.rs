@@ -52,8 +52,11 @@ pub struct RunSummary {
     pub validation_split: f64,
     /// The optimizer's name.
     pub optimizer: String,
-    /// The step's size.
+    /// The learning rate of the first step.
     pub learning_rate: f64,
+    /// What says the learning rate of each step, if it is not the same in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learning_rate_schedule: Option<String>,
     /// Whether every epoch had an order of its own, and how it was drawn, as in the recipe.
     #[serde(with = "crate::recipe::shuffle")]
     pub shuffle: Shuffle,

@@ -87,7 +87,7 @@ pub use loss::{
 pub use model::{LayerInfo, Model, Snapshot, WeightError};
 pub use one_line::OneLine;
 pub use onnx::{OnnxError, PixelType};
-pub use optimizer::{Adam, AdamW, AnyOptimizer, Optimizer, RmsProp, Sgd};
+pub use optimizer::{Adam, AdamW, AnyOptimizer, Lion, Nadam, Optimizer, RmsProp, Sgd};
 pub use p_relu::PRelu;
 pub use registry::{Config, RegisterError, is_built_in, known_classes, layer_from_config, register_layer};
 pub use rescaling::Rescaling;

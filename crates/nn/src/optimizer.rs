@@ -1,8 +1,22 @@
 //! Optimizers, by Keras's names, formulas and defaults.
+//!
+//! What Keras's optimizers have as arguments besides is a setting of a training here, the same for every optimizer:
+//!
+//! | Keras | [`Training`](crate::Training) | `ziffer_trainer::Trainer` |
+//! |---|---|---|
+//! | `clipvalue=c` | `clip(Clip::Value(c))` | the same |
+//! | `clipnorm=c` | `clip(Clip::Norm(c))` | the same |
+//! | `global_clipnorm=c` | `clip(Clip::GlobalNorm(c))` | the same |
+//! | `use_ema=True, ema_momentum=m` (0.99) | `ema(m)`, `swap_average` | `ema(m)` |
+//! | `ema_overwrite_frequency=None` | the weights are not overwritten in training | the same |
+//! | `gradient_accumulation_steps=n` | `accumulation(n)` | the same |
+//! | `learning_rate=schedule` | `set_schedule` | `schedule(schedule)` |
 
 mod adam;
 mod choice;
 mod clip;
+mod lion;
+mod nadam;
 mod rmsprop;
 pub mod schedule;
 mod sgd;
@@ -14,6 +28,8 @@ use ziffer_tensor::{Scalar, update};
 pub use adam::{Adam, AdamW};
 pub use choice::AnyOptimizer;
 pub use clip::Clip;
+pub use lion::Lion;
+pub use nadam::Nadam;
 pub use rmsprop::RmsProp;
 pub use schedule::{AnySchedule, LearningRateSchedule};
 pub use sgd::Sgd;
@@ -90,6 +106,14 @@ fn require_learning_rate(optimizer: &'static str, value: f64) -> Result<(), Sett
 
 fn require_share(optimizer: &'static str, setting: &'static str, value: f64) -> Result<(), SettingError> {
     require(optimizer, setting, value, "a number from 0 to below 1", (0.0..1.0).contains(&value))
+}
+
+fn require_not_negative(
+    optimizer: &'static str,
+    setting: &'static str,
+    value: f64,
+) -> Result<(), SettingError> {
+    require(optimizer, setting, value, "a number of at least 0", value >= 0.0 && value.is_finite())
 }
 
 /// beta^n by repeated squaring: unlike `powi`, the same bits everywhere.

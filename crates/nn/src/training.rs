@@ -327,7 +327,12 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
 
     /// The learning rate of the next update.
     pub fn learning_rate(&self) -> f64 {
-        self.schedule.as_ref().map_or(self.learning_rate, |schedule| schedule.learning_rate(self.iteration))
+        self.learning_rate_at(self.iteration)
+    }
+
+    /// The learning rate of the update after `iteration` others, as long as it is not set anew.
+    pub fn learning_rate_at(&self, iteration: u64) -> f64 {
+        self.schedule.as_ref().map_or(self.learning_rate, |schedule| schedule.learning_rate(iteration))
     }
 
     /// Sets the learning rate from the next update on, in the place of a schedule.

@@ -14,8 +14,8 @@ use ziffer_nn::optimizer::Clip;
 use ziffer_nn::team::Team;
 use ziffer_nn::training::{Gradients, State};
 use ziffer_nn::{
-    Activation, Adam, AnyOptimizer, BatchNormalization, Feature, Model, RmsProp, Scalar, Sequential, Sgd,
-    SparseCategoricalCrossentropy, StepBudget, Training, WithClasses,
+    Activation, Adam, AnyOptimizer, BatchNormalization, Feature, Lion, Model, Nadam, RmsProp, Scalar,
+    Sequential, Sgd, SparseCategoricalCrossentropy, StepBudget, Training, WithClasses,
 };
 use ziffer_tensor::InstructionSet;
 
@@ -36,11 +36,13 @@ struct Settings {
     pixels: bool,
 }
 
-fn optimizers() -> [AnyOptimizer; 3] {
+fn optimizers() -> [AnyOptimizer; 5] {
     let adam = Adam { learning_rate: 0.01, ..Adam::default() };
-    let sgd = Sgd { learning_rate: 0.05, momentum: 0.9, nesterov: true };
-    let rmsprop = RmsProp { learning_rate: 0.002, ..RmsProp::default() };
-    [adam.into(), sgd.into(), rmsprop.into()]
+    let sgd = Sgd { learning_rate: 0.05, momentum: 0.9, nesterov: true, weight_decay: 0.1 };
+    let rmsprop = RmsProp { learning_rate: 0.002, momentum: 0.5, centered: true, ..RmsProp::default() };
+    let nadam = Nadam { learning_rate: 0.01, weight_decay: 0.1, ..Nadam::default() };
+    let lion = Lion { learning_rate: 0.002, ..Lion::default() };
+    [adam.into(), sgd.into(), rmsprop.into(), nadam.into(), lion.into()]
 }
 
 const CLIPS: [Option<Clip>; 4] =

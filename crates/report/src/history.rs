@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use crate::error::ReportError;
 
-/// One number per epoch of each; `val_loss` and `val_accuracy` are empty without a validation part.
+/// One number per epoch of each; `val_loss` and `val_accuracy` are empty without a validation part, `learning_rate` if it is not
+/// known.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct History<'a> {
     /// Mean training loss.
@@ -17,6 +18,8 @@ pub struct History<'a> {
     pub val_accuracy: &'a [f64],
     /// Seconds, validation included.
     pub seconds: &'a [f64],
+    /// The learning rate after the epoch.
+    pub learning_rate: &'a [f64],
 }
 
 impl<'a> History<'a> {
@@ -33,8 +36,10 @@ impl<'a> History<'a> {
             ("val_loss", self.val_loss),
             ("val_accuracy", self.val_accuracy),
             ("seconds", self.seconds),
+            ("learning_rate", self.learning_rate),
         ];
-        all.into_iter().filter(|(name, values)| !(name.starts_with("val_") && values.is_empty())).collect()
+        let may_be_left_out = |name: &str| name.starts_with("val_") || name == "learning_rate";
+        all.into_iter().filter(|(name, values)| !(may_be_left_out(name) && values.is_empty())).collect()
     }
 
     /// Checks that there are as many numbers of each as epochs.

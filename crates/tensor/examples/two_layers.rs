@@ -45,10 +45,10 @@ fn main() {
         matmul::matmul_tn(x.view(), d_y1.view(), d_w1.view_mut());
         // Update.
         for (w, g) in [(&mut w1, &d_w1), (&mut w2, &d_w2)] {
-            update::sgd(w.as_slice_mut().expect("C order"), g.as_slice().expect("C order"), 0.5);
+            update::sgd(w.as_slice_mut().expect("C order"), g.as_slice().expect("C order"), 0.5, 0.0);
         }
         for (b, g) in [(&mut b1, reduce::sum_rows(d_y1.view())), (&mut b2, reduce::sum_rows(y2.view()))] {
-            update::sgd(b.as_slice_mut().expect("C order"), g.as_slice().expect("C order"), 0.5);
+            update::sgd(b.as_slice_mut().expect("C order"), g.as_slice().expect("C order"), 0.5, 0.0);
         }
         if step % 50 == 0 {
             println!("step {step:3}: loss {loss:.4}");

@@ -9,7 +9,7 @@ use crate::isa;
 use crate::matmul::serial;
 use crate::pixels;
 use crate::softmax::{CrossEntropy, Exponentials, Row, Softmax};
-use crate::update::{MovingAverage, Sgd, WithAdam, WithMomentum, WithRmsProp};
+use crate::update::{Decay, MovingAverage, Sgd, WithAdam, WithLion, WithMomentum, WithNadam, WithRmsProp};
 
 /// A function for each generic kernel, which runs it with the instruction set in use.
 macro_rules! kernels {
@@ -51,9 +51,12 @@ kernels! {
     softmax: Softmax<'_, Self> => ();
     exponentials: Row<'_, Self> => Exponentials<Self>;
     cross_entropy: CrossEntropy<'_, Self> => Exponentials<Self>;
+    decay: Decay<'_, Self> => ();
     sgd: Sgd<'_, Self> => ();
     momentum: WithMomentum<'_, Self> => ();
     adam: WithAdam<'_, Self> => ();
+    nadam: WithNadam<'_, Self> => ();
+    lion: WithLion<'_, Self> => ();
     rmsprop: WithRmsProp<'_, Self> => ();
     moving_average: MovingAverage<'_, Self> => ();
     batch_moments: Moments<'_, Self> => ();

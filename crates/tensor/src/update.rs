@@ -9,12 +9,36 @@ use ndarray::ArrayViewMut2;
 use crate::Scalar;
 use crate::isa::{Isa, Kernel, LANES, Lanes, Vector};
 
-/// Stochastic gradient descent (`keras/src/optimizers/sgd.py`): w -= r g.
+/// Weight decay apart from the gradient (`_apply_weight_decay` in `keras/src/optimizers/base_optimizer.py`): w -= decay w,
+/// nothing if decay is 0. The updates below begin with it.
+fn take_off<T: Scalar>(w: &mut [T], decay: T) {
+    if decay != T::zero() {
+        T::decay(Decay { w, decay });
+    }
+}
+
+pub(crate) struct Decay<'a, T> {
+    w: &'a mut [T],
+    decay: T,
+}
+
+impl<T: Scalar> Kernel for Decay<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        for w in self.w {
+            *w = I::fma(-self.decay, *w, *w);
+        }
+    }
+}
+
+/// Stochastic gradient descent (`keras/src/optimizers/sgd.py`): w -= decay w; w -= r g.
 ///
 /// # Panics
 /// If the lengths differ; so do the other updates.
-pub fn sgd<T: Scalar>(w: &mut [T], g: &[T], learning_rate: T) {
+pub fn sgd<T: Scalar>(w: &mut [T], g: &[T], learning_rate: T, decay: T) {
     assert_eq!(w.len(), g.len(), "parameters and gradient");
+    take_off(w, decay);
     T::sgd(Sgd { w, g, learning_rate });
 }
 
@@ -43,11 +67,14 @@ pub struct Momentum<T> {
     pub momentum: T,
     /// Whether the step looks ahead as Nesterov's does.
     pub nesterov: bool,
+    /// What is taken off a parameter first, as a share of it: r times the weight decay.
+    pub decay: T,
 }
 
-/// Gradient descent with momentum: m = mu m - r g, then w += m, or with Nesterov's look ahead w += mu m - r g.
+/// Gradient descent with momentum: w -= decay w; m = mu m - r g, then w += m, or with Nesterov's look ahead w += mu m - r g.
 pub fn momentum<T: Scalar>(w: &mut [T], m: &mut [T], g: &[T], constants: Momentum<T>) {
     assert!(w.len() == g.len() && m.len() == g.len(), "parameters, state and gradient");
+    take_off(w, constants.decay);
     T::momentum(WithMomentum { w, m, g, constants });
 }
 
@@ -62,7 +89,7 @@ impl<T: Scalar> Kernel for WithMomentum<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Momentum { learning_rate, momentum, nesterov } = self.constants;
+        let Momentum { learning_rate, momentum, nesterov, decay: _ } = self.constants;
         for ((w, m), &g) in self.w.iter_mut().zip(self.m).zip(self.g) {
             let down = -(learning_rate * g);
             let next = flushed(I::fma(momentum, *m, down));
@@ -249,41 +276,217 @@ impl<T: Scalar, I: Isa> AdamStep<T, I> {
     }
 }
 
+/// What [`nadam`] needs beside the arrays.
+#[derive(Clone, Copy, Debug)]
+pub struct Nadam<T> {
+    /// What m is multiplied by in a step, the learning rate and the corrections of m and v among it.
+    pub of_momentum: T,
+    /// What g is multiplied by in a step.
+    pub of_gradient: T,
+    /// 1 - beta1.
+    pub one_minus_beta_1: T,
+    /// 1 - beta2.
+    pub one_minus_beta_2: T,
+    /// Added to the root, multiplied by the correction of the root.
+    pub epsilon: T,
+    /// What is taken off a parameter first, as a share of it: r times the weight decay.
+    pub decay: T,
+}
+
+/// Adam with Nesterov's look ahead (Dozat 2016, as `keras/src/optimizers/nadam.py`):
+/// w -= decay w; m += (g - m)(1 - beta1); v += (g^2 - v)(1 - beta2);
+/// w -= (of_momentum m + of_gradient g) / (sqrt(v) + epsilon).
+pub fn nadam<T: Scalar>(w: &mut [T], m: &mut [T], v: &mut [T], g: &[T], constants: Nadam<T>) {
+    assert!(w.len() == g.len() && m.len() == g.len() && v.len() == g.len(), "parameters, state and gradient");
+    take_off(w, constants.decay);
+    T::nadam(WithNadam { w, m, v, g, constants });
+}
+
+pub(crate) struct WithNadam<'a, T> {
+    w: &'a mut [T],
+    m: &'a mut [T],
+    v: &'a mut [T],
+    g: &'a [T],
+    constants: Nadam<T>,
+}
+
+impl<T: Scalar> Kernel for WithNadam<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Nadam { of_momentum, of_gradient, one_minus_beta_1, one_minus_beta_2, epsilon, decay: _ } =
+            self.constants;
+        for (((w, m), v), &g) in self.w.iter_mut().zip(self.m).zip(self.v).zip(self.g) {
+            let mean = flushed(I::fma(g - *m, one_minus_beta_1, *m));
+            let square = flushed(I::fma(I::fma(g, g, -*v), one_minus_beta_2, *v));
+            *m = mean;
+            *v = square;
+            *w -= I::fma(of_momentum, mean, of_gradient * g) / (square.sqrt() + epsilon);
+        }
+    }
+}
+
+/// What [`lion`] needs beside the arrays.
+#[derive(Clone, Copy, Debug)]
+pub struct Lion<T> {
+    /// r, the learning rate.
+    pub learning_rate: T,
+    /// How much of m is in a step's direction.
+    pub beta_1: T,
+    /// How much of m is kept.
+    pub beta_2: T,
+    /// What is taken off a parameter first, as a share of it: r times the weight decay.
+    pub decay: T,
+}
+
+/// Lion (Chen and others 2023, as `keras/src/optimizers/lion.py`):
+/// w -= decay w; w -= r sign(beta1 m + (1 - beta1) g); m = beta2 m + (1 - beta2) g. The sign of 0 is 0.
+pub fn lion<T: Scalar>(w: &mut [T], m: &mut [T], g: &[T], constants: Lion<T>) {
+    assert!(w.len() == g.len() && m.len() == g.len(), "parameters, state and gradient");
+    take_off(w, constants.decay);
+    T::lion(WithLion { w, m, g, constants });
+}
+
+pub(crate) struct WithLion<'a, T> {
+    w: &'a mut [T],
+    m: &'a mut [T],
+    g: &'a [T],
+    constants: Lion<T>,
+}
+
+impl<T: Scalar> Kernel for WithLion<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Lion { learning_rate, beta_1, beta_2, decay: _ } = self.constants;
+        let (share_1, share_2) = (T::one() - beta_1, T::one() - beta_2);
+        for ((w, m), &g) in self.w.iter_mut().zip(self.m).zip(self.g) {
+            let direction = I::fma(beta_1, *m, share_1 * g);
+            // Of zero it is zero, and of NaN it is NaN.
+            *w -= if direction > T::zero() {
+                learning_rate
+            } else if direction < T::zero() {
+                -learning_rate
+            } else {
+                direction
+            };
+            *m = flushed(I::fma(beta_2, *m, share_2 * g));
+        }
+    }
+}
+
 /// What [`rmsprop`] needs beside the arrays.
 #[derive(Clone, Copy, Debug)]
 pub struct RmsProp<T> {
     /// r, the learning rate.
     pub learning_rate: T,
-    /// How much of the average is kept.
+    /// How much of the averages is kept.
     pub rho: T,
+    /// mu, how much of the last step is kept. Without a state for it, it does not count.
+    pub momentum: T,
     /// Added under the root.
     pub epsilon: T,
+    /// Whether the root is of the variance.
+    pub centered: bool,
+    /// What is taken off a parameter first, as a share of it: r times the weight decay.
+    pub decay: T,
 }
 
-/// RMSprop (`keras/src/optimizers/rmsprop.py`, not centred, without momentum):
-/// v = rho v + (1 - rho) g^2; w -= r g / sqrt(v + epsilon).
-pub fn rmsprop<T: Scalar>(w: &mut [T], v: &mut [T], g: &[T], constants: RmsProp<T>) {
-    assert!(w.len() == g.len() && v.len() == g.len(), "parameters, state and gradient");
-    T::rmsprop(WithRmsProp { w, v, g, constants });
+/// The state of [`rmsprop`].
+#[derive(Debug)]
+pub struct RmsPropState<'a, T> {
+    /// v, the average of the gradients' squares.
+    pub velocity: &'a mut [T],
+    /// m, the last steps, if some of them is to be kept.
+    pub momentum: Option<&'a mut [T]>,
+    /// a, the average of the gradients, if the root is of the variance.
+    pub average_gradient: Option<&'a mut [T]>,
+}
+
+/// RMSprop (`keras/src/optimizers/rmsprop.py`):
+/// w -= decay w; v = rho v + (1 - rho) g^2; w -= s with s = r g / sqrt(v + epsilon).
+///
+/// Centred, a = rho a + (1 - rho) g and v - a^2 is in the root in the place of v; where rounding makes it negative, it is 0.
+/// With momentum, m = mu m + s and w -= m.
+pub fn rmsprop<T: Scalar>(w: &mut [T], state: RmsPropState<'_, T>, g: &[T], constants: RmsProp<T>) {
+    let RmsPropState { velocity: v, momentum: m, average_gradient: a } = state;
+    let fits = |state: &Option<&mut [T]>| state.as_ref().is_none_or(|state| state.len() == g.len());
+    assert!(
+        w.len() == g.len() && v.len() == g.len() && fits(&m) && fits(&a) && a.is_some() == constants.centered,
+        "parameters, state and gradient"
+    );
+    take_off(w, constants.decay);
+    T::rmsprop(WithRmsProp { w, v, m, a, g, constants });
 }
 
 pub(crate) struct WithRmsProp<'a, T> {
     w: &'a mut [T],
     v: &'a mut [T],
+    m: Option<&'a mut [T]>,
+    a: Option<&'a mut [T]>,
     g: &'a [T],
     constants: RmsProp<T>,
+}
+
+impl<T: Scalar> RmsProp<T> {
+    /// The average of the squares after g, which is also stored.
+    #[inline(always)]
+    fn square<I: Isa>(&self, v: &mut T, g: T) -> T {
+        *v = flushed(I::fma(self.rho, *v, (T::one() - self.rho) * (g * g)));
+        *v
+    }
+
+    /// The variance after g.
+    #[inline(always)]
+    fn variance<I: Isa>(&self, v: &mut T, a: &mut T, g: T) -> T {
+        let square = self.square::<I>(v, g);
+        *a = flushed(I::fma(self.rho, *a, (T::one() - self.rho) * g));
+        let variance = I::fma(-*a, *a, square);
+        if variance < T::zero() { T::zero() } else { variance }
+    }
+
+    #[inline(always)]
+    fn step(&self, under_root: T, g: T) -> T {
+        self.learning_rate * g / (under_root + self.epsilon).sqrt()
+    }
+
+    /// The step and what is kept of the last ones, which is also stored.
+    #[inline(always)]
+    fn kept<I: Isa>(&self, m: &mut T, step: T) -> T {
+        *m = flushed(I::fma(self.momentum, *m, step));
+        *m
+    }
 }
 
 impl<T: Scalar> Kernel for WithRmsProp<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let RmsProp { learning_rate, rho, epsilon } = self.constants;
-        let share = T::one() - rho;
-        for ((w, v), &g) in self.w.iter_mut().zip(self.v).zip(self.g) {
-            let square = flushed(I::fma(rho, *v, share * (g * g)));
-            *v = square;
-            *w -= learning_rate * g / (square + epsilon).sqrt();
+        let Self { w, v, m, a, g, constants } = self;
+        let all = w.iter_mut().zip(v).zip(g);
+        match (m, a) {
+            (None, None) => {
+                for ((w, v), &g) in all {
+                    *w -= constants.step(constants.square::<I>(v, g), g);
+                }
+            }
+            (Some(m), None) => {
+                for (((w, v), &g), m) in all.zip(m) {
+                    let step = constants.step(constants.square::<I>(v, g), g);
+                    *w -= constants.kept::<I>(m, step);
+                }
+            }
+            (None, Some(a)) => {
+                for (((w, v), &g), a) in all.zip(a) {
+                    *w -= constants.step(constants.variance::<I>(v, a, g), g);
+                }
+            }
+            (Some(m), Some(a)) => {
+                for ((((w, v), &g), m), a) in all.zip(m).zip(a) {
+                    let step = constants.step(constants.variance::<I>(v, a, g), g);
+                    *w -= constants.kept::<I>(m, step);
+                }
+            }
         }
     }
 }
@@ -320,14 +523,19 @@ fn flushed<T: Scalar>(x: T) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::isa::tests::with_each;
+    use crate::random::{Purpose, Stream};
 
     #[test]
     fn by_hand() {
         let mut w = [1.0_f64, -2.0];
-        sgd(&mut w, &[0.5, 1.0], 0.1);
+        sgd(&mut w, &[0.5, 1.0], 0.1, 0.0);
         assert!((w[0] - 0.95).abs() < 1e-15 && (w[1] + 2.1).abs() < 1e-15);
 
-        let constants = Momentum { learning_rate: 0.1, momentum: 0.9, nesterov: false };
+        sgd(&mut w, &[0.0, 0.0], 0.1, 0.5);
+        assert!((w[0] - 0.475).abs() < 1e-15 && (w[1] + 1.05).abs() < 1e-15);
+
+        let constants = Momentum { learning_rate: 0.1, momentum: 0.9, nesterov: false, decay: 0.0 };
         let (mut w, mut m) = ([1.0_f64], [0.2]);
         momentum(&mut w, &mut m, &[1.0], constants);
         assert!((m[0] - 0.08).abs() < 1e-15 && (w[0] - 1.08).abs() < 1e-15);
@@ -352,10 +560,170 @@ mod tests {
         moving_average(&mut average, &[3.0, 0.0], 0.75);
         assert_eq!(average, [1.5, -0.75]);
 
-        let (mut w, mut v) = ([1.0_f64], [0.5]);
-        rmsprop(&mut w, &mut v, &[2.0], RmsProp { learning_rate: 0.1, rho: 0.9, epsilon: 0.0 });
-        // v = 0.45 + 0.4
-        assert!((v[0] - 0.85).abs() < 1e-15 && (w[0] - (1.0 - 0.2 / 0.85_f64.sqrt())).abs() < 1e-15);
+        let step = |centered: bool, with_momentum: bool| {
+            let constants =
+                RmsProp { learning_rate: 0.1, rho: 0.9, momentum: 0.5, epsilon: 0.0, centered, decay: 0.0 };
+            let (mut w, mut v, mut m, mut a) = ([1.0_f64], [0.5], [0.25], [0.5]);
+            let state = RmsPropState {
+                velocity: &mut v,
+                momentum: with_momentum.then_some(&mut m[..]),
+                average_gradient: centered.then_some(&mut a[..]),
+            };
+            rmsprop(&mut w, state, &[2.0], constants);
+            // v = 0.45 + 0.4, a = 0.45 + 0.2
+            assert!((v[0] - 0.85).abs() < 1e-15 && (!centered || (a[0] - 0.65).abs() < 1e-15));
+            w[0]
+        };
+        let plain = 0.2 / 0.85_f64.sqrt();
+        let centered = 0.2 / (0.85 - 0.65 * 0.65_f64).sqrt();
+        assert!((step(false, false) - (1.0 - plain)).abs() < 1e-15);
+        assert!((step(false, true) - (1.0 - 0.125 - plain)).abs() < 1e-15);
+        assert!((step(true, false) - (1.0 - centered)).abs() < 1e-15);
+        assert!((step(true, true) - (1.0 - 0.125 - centered)).abs() < 1e-15);
+
+        let constants = Nadam {
+            of_momentum: 0.2,
+            of_gradient: 0.4,
+            one_minus_beta_1: 0.5,
+            one_minus_beta_2: 0.25,
+            epsilon: 0.5,
+            decay: 0.0,
+        };
+        let (mut w, mut m, mut v) = ([1.0_f64], [1.0], [0.0]);
+        nadam(&mut w, &mut m, &mut v, &[3.0], constants);
+        // m = 2, v = 2.25, and the step is (0.4 + 1.2) / (1.5 + 0.5).
+        assert!(m == [2.0] && v == [2.25] && (w[0] - 0.2).abs() < 1e-15);
+
+        let constants = Lion { learning_rate: 0.1, beta_1: 0.75, beta_2: 0.5, decay: 0.0 };
+        let (mut w, mut m) = ([1.0_f64, 1.0, 1.0], [1.0, -1.0, 0.0]);
+        lion(&mut w, &mut m, &[-2.0, 0.0, 0.0], constants);
+        assert_eq!((w, m), ([0.9, 1.1, 1.0], [-0.5, -0.5, 0.0]));
+    }
+
+    /// Each update beside its formula written out for one number, to the bit, with each instruction set.
+    #[test]
+    fn each_instruction_set_gives_the_formula_s_bits() {
+        const DECAY: f32 = 0.01;
+        let plain_kept = |w: f32| (-DECAY).mul_add(w, w);
+        for len in [0, 1, 15, 16, 17, 100] {
+            let mut stream = Stream::new(7, Purpose::Other(0), len as u64);
+            let mut numbers = |scale: f32| -> Vec<f32> {
+                (0..len).map(|i| if i % 7 == 3 { 0.0 } else { stream.normal() as f32 * scale }).collect()
+            };
+            let (w, g, m, a) = (numbers(1.0), numbers(0.1), numbers(0.1), numbers(0.01));
+            let v: Vec<f32> = numbers(0.1).iter().map(|x| x * x).collect();
+            // Each case returns parameters and state after a step, by the kernel or by the formula.
+            let check =
+                |name: &str, kernel: &dyn Fn() -> Vec<Vec<f32>>, plain: &dyn Fn(usize) -> Vec<f32>| {
+                    let columns: Vec<Vec<f32>> = (0..len).map(plain).collect();
+                    for (set, arrays) in with_each(kernel) {
+                        for (k, array) in arrays.iter().enumerate() {
+                            for (i, x) in array.iter().enumerate() {
+                                let expected = columns[i][k];
+                                assert_eq!(
+                                    x.to_bits(),
+                                    expected.to_bits(),
+                                    "{name} {set:?} {k} {i}: {x}, {expected}"
+                                );
+                            }
+                        }
+                    }
+                };
+            check(
+                "sgd",
+                &|| {
+                    let mut w = w.clone();
+                    sgd(&mut w, &g, 0.1, DECAY);
+                    vec![w]
+                },
+                &|i| vec![(-0.1_f32).mul_add(g[i], plain_kept(w[i]))],
+            );
+            for nesterov in [false, true] {
+                let constants = Momentum { learning_rate: 0.1, momentum: 0.9, nesterov, decay: DECAY };
+                check(
+                    "momentum",
+                    &|| {
+                        let (mut w, mut m) = (w.clone(), m.clone());
+                        momentum(&mut w, &mut m, &g, constants);
+                        vec![w, m]
+                    },
+                    &|i| {
+                        let down = -(0.1 * g[i]);
+                        let next = 0.9_f32.mul_add(m[i], down);
+                        let step = if nesterov { 0.9_f32.mul_add(next, down) } else { next };
+                        vec![plain_kept(w[i]) + step, next]
+                    },
+                );
+            }
+            let constants = Lion { learning_rate: 0.01, beta_1: 0.9, beta_2: 0.99, decay: DECAY };
+            check(
+                "lion",
+                &|| {
+                    let (mut w, mut m) = (w.clone(), m.clone());
+                    lion(&mut w, &mut m, &g, constants);
+                    vec![w, m]
+                },
+                &|i| {
+                    let direction = 0.9_f32.mul_add(m[i], (1.0 - 0.9_f32) * g[i]);
+                    let sign = if direction == 0.0 { 0.0 } else { direction.signum() };
+                    vec![plain_kept(w[i]) - 0.01 * sign, 0.99_f32.mul_add(m[i], (1.0 - 0.99_f32) * g[i])]
+                },
+            );
+            let constants = Nadam {
+                of_momentum: 0.002,
+                of_gradient: 0.0003,
+                one_minus_beta_1: 0.1,
+                one_minus_beta_2: 0.001,
+                epsilon: 1e-7,
+                decay: DECAY,
+            };
+            check(
+                "nadam",
+                &|| {
+                    let (mut w, mut m, mut v) = (w.clone(), m.clone(), v.clone());
+                    nadam(&mut w, &mut m, &mut v, &g, constants);
+                    vec![w, m, v]
+                },
+                &|i| {
+                    let m = (g[i] - m[i]).mul_add(0.1, m[i]);
+                    let v = g[i].mul_add(g[i], -v[i]).mul_add(0.001, v[i]);
+                    let step = 0.002_f32.mul_add(m, 0.0003 * g[i]) / (v.sqrt() + 1e-7);
+                    vec![plain_kept(w[i]) - step, m, v]
+                },
+            );
+            for (centered, with_momentum) in [(false, false), (false, true), (true, false), (true, true)] {
+                let constants = RmsProp {
+                    learning_rate: 0.01,
+                    rho: 0.9,
+                    momentum: 0.8,
+                    epsilon: 1e-7,
+                    centered,
+                    decay: DECAY,
+                };
+                check(
+                    "rmsprop",
+                    &|| {
+                        let (mut w, mut v, mut m, mut a) = (w.clone(), v.clone(), m.clone(), a.clone());
+                        let state = RmsPropState {
+                            velocity: &mut v,
+                            momentum: with_momentum.then_some(&mut m[..]),
+                            average_gradient: centered.then_some(&mut a[..]),
+                        };
+                        rmsprop(&mut w, state, &g, constants);
+                        vec![w, v, m, a]
+                    },
+                    &|i| {
+                        let share = 1.0 - 0.9_f32;
+                        let v = 0.9_f32.mul_add(v[i], share * (g[i] * g[i]));
+                        let a = if centered { 0.9_f32.mul_add(a[i], share * g[i]) } else { a[i] };
+                        let under_root = if centered { (-a).mul_add(a, v).max(0.0) } else { v };
+                        let step = 0.01 * g[i] / (under_root + 1e-7).sqrt();
+                        let m = if with_momentum { 0.8_f32.mul_add(m[i], step) } else { m[i] };
+                        vec![plain_kept(w[i]) - if with_momentum { m } else { step }, v, m, a]
+                    },
+                );
+            }
+        }
     }
 
     #[test]
@@ -382,5 +750,21 @@ mod tests {
         let (mut w, mut m, mut v) = ([0.5_f32], [0.0], [0.0]);
         adam(&mut w, &mut m, &mut v, &[f32::NAN], constants);
         assert!(w[0].is_nan() && m[0].is_nan() && v[0].is_nan());
+        let constants = Lion { learning_rate: 0.001, beta_1: 0.9, beta_2: 0.99, decay: 0.0 };
+        let (mut w, mut m) = ([0.5_f32], [0.0]);
+        lion(&mut w, &mut m, &[f32::NAN], constants);
+        assert!(w[0].is_nan() && m[0].is_nan());
+        let constants = RmsProp {
+            learning_rate: 0.1,
+            rho: 0.9,
+            momentum: 0.5,
+            epsilon: 1e-7,
+            centered: true,
+            decay: 0.0,
+        };
+        let (mut w, mut v, mut a) = ([0.5_f32], [0.0], [0.0]);
+        let state = RmsPropState { velocity: &mut v, momentum: None, average_gradient: Some(&mut a) };
+        rmsprop(&mut w, state, &[f32::NAN], constants);
+        assert!(w[0].is_nan() && v[0].is_nan() && a[0].is_nan());
     }
 }

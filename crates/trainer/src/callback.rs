@@ -26,7 +26,7 @@ pub enum Flow {
 }
 
 /// What training will be, as told at its beginning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plan {
     /// Epochs.
     pub epochs: usize,
@@ -40,6 +40,8 @@ pub struct Plan {
     pub bytes: usize,
     /// How they are ordered.
     pub shuffling: Shuffling,
+    /// The learning rate, if no schedule says it.
+    pub learning_rate: Option<f64>,
 }
 
 /// What a step tells.
@@ -55,6 +57,8 @@ pub struct BatchLog {
     pub mean_loss: f64,
     /// The accuracy over the epoch so far.
     pub mean_accuracy: f64,
+    /// The learning rate of the update that the batch is part of.
+    pub learning_rate: f64,
 }
 
 /// What a callback may change after an epoch.

@@ -100,6 +100,7 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
             samples: train.len(),
             bytes: train.len().saturating_mul(sample_bytes),
             shuffling,
+            learning_rate: self.schedule.is_none().then(|| self.optimizer.learning_rate()),
         };
         self.each_callback(|callback| callback.on_train_begin(&plan, model))?;
         let keeper = self.checkpoints.as_ref().map(|checkpoints| {
@@ -155,6 +156,7 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
                 val_loss: validated.map(|validated| validated.loss),
                 val_accuracy: validated.map(|validated| validated.accuracy),
                 seconds: seconds_before + start.elapsed().as_secs_f64(),
+                learning_rate: fit.training.learning_rate(),
             };
             let mut history = std::mem::take(&mut fit.standing.history);
             history.push(&log);
@@ -248,6 +250,9 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
         };
         let found = keeper.resume(fit.model, &mut fit.training, (self.epochs, epoch), pass_over)?;
         if let Some((path, standing)) = found {
+            let mut standing = standing;
+            // Before, the trainer's rates were constant.
+            standing.history.learning_rate.resize(standing.epoch, fit.training.learning_rate());
             let (epoch, step) = (standing.epoch, standing.step);
             let resumed = Resumed { path, epoch, step, history: standing.history.clone() };
             fit.standing = standing;
@@ -307,6 +312,7 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
             let (members, time) = fit.crew.next();
             let budget = StepBudget { team: &fit.team, threads: members, time: Some(time) };
             let began = Instant::now();
+            let first = fit.training.batches();
             let outcome = fit.training.run(fit.model, &self.loss, fit.train, batches, budget);
             let elapsed = began.elapsed();
             let (results, not_finite) = match outcome {
@@ -317,7 +323,7 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
             };
             fit.crew.report(results.len(), elapsed);
             fit.standing.seconds += elapsed.as_secs_f64();
-            for result in &results {
+            for (batch, result) in (first..).zip(&results) {
                 sum.loss_sum += result.loss_sum;
                 sum.hits += result.hits;
                 sum.samples += result.samples;
@@ -327,6 +333,7 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
                     loss: result.loss(),
                     mean_loss: sum.loss(),
                     mean_accuracy: sum.hits as f64 / sum.samples as f64,
+                    learning_rate: fit.training.learning_rate_at(batch / self.accumulation),
                 };
                 self.callbacks.iter_mut().for_each(|callback| callback.on_batch_end(&log));
                 fit.standing.step += 1;

@@ -18,6 +18,9 @@ pub struct History {
     pub val_accuracy: Vec<f64>,
     /// Seconds, validation included.
     pub seconds: Vec<f64>,
+    /// The learning rate after the epoch, see [`EpochLog::learning_rate`]. Older files do not have it.
+    #[serde(default)]
+    pub learning_rate: Vec<f64>,
 }
 
 /// What an epoch tells.
@@ -39,6 +42,8 @@ pub struct EpochLog {
     pub val_accuracy: Option<f64>,
     /// Seconds, validation included.
     pub seconds: f64,
+    /// The learning rate of the next update, before callbacks set it: without a schedule, the epoch's.
+    pub learning_rate: f64,
 }
 
 impl History {
@@ -54,6 +59,7 @@ impl History {
         self.val_loss.extend(log.val_loss);
         self.val_accuracy.extend(log.val_accuracy);
         self.seconds.push(log.seconds);
+        self.learning_rate.push(log.learning_rate);
     }
 
     /// Seconds of all epochs with their validation.

@@ -21,10 +21,24 @@ pub struct Progress {
     since: Instant,
 }
 
+impl Progress {
+    /// The learning rate, where it is not the same in all steps.
+    fn rate(&self, rate: f64) -> Option<f64> {
+        (self.plan.learning_rate != Some(rate)).then_some(rate)
+    }
+}
+
 impl Default for Progress {
     fn default() -> Self {
-        let plan =
-            Plan { epochs: 0, steps: 0, validates: false, samples: 0, bytes: 0, shuffling: Shuffling::None };
+        let plan = Plan {
+            epochs: 0,
+            steps: 0,
+            validates: false,
+            samples: 0,
+            bytes: 0,
+            shuffling: Shuffling::None,
+            learning_rate: None,
+        };
         Self {
             on_terminal: !ProgressDrawTarget::stderr().is_hidden(),
             plan,
@@ -91,14 +105,14 @@ impl Callback for Progress {
         self.bar.set_position(done as u64);
         let elapsed = self.since.elapsed().as_secs_f64();
         let left = elapsed / done as f64 * (self.plan.steps - done) as f64;
-        let metrics = metrics(log.mean_accuracy, log.mean_loss, None);
+        let metrics = metrics(log.mean_accuracy, log.mean_loss, None, self.rate(log.learning_rate));
         self.bar.set_message(format!("{} {} - {metrics}", seconds(left), per_step(elapsed / done as f64)));
     }
 
     fn on_epoch_end(&mut self, log: &EpochLog, _: &mut TrainingContext<'_>) -> Result<Flow, CallbackError> {
         let (steps, per_step) = (log.steps, per_step(log.seconds / log.steps as f64));
         let validation = log.val_accuracy.zip(log.val_loss);
-        let metrics = metrics(log.accuracy, log.loss, validation);
+        let metrics = metrics(log.accuracy, log.loss, validation, self.rate(log.learning_rate));
         let seconds = seconds(log.seconds);
         if self.on_terminal {
             self.bar.set_position(steps as u64);
@@ -112,11 +126,14 @@ impl Callback for Progress {
     }
 }
 
-/// Keras's order and form: `accuracy: 0.9123 - loss: 0.3012 - val_accuracy: 0.9601 - val_loss: 0.1301`.
-fn metrics(accuracy: f64, loss: f64, validation: Option<(f64, f64)>) -> String {
+/// Keras's order and form: `accuracy: 0.9123 - loss: 0.3012 - val_accuracy: 0.9601 - val_loss: 0.1301 - learning_rate: 0.0020`.
+fn metrics(accuracy: f64, loss: f64, validation: Option<(f64, f64)>, rate: Option<f64>) -> String {
     let mut text = format!("accuracy: {} - loss: {}", number(accuracy), number(loss));
     if let Some((accuracy, loss)) = validation {
         text += &format!(" - val_accuracy: {} - val_loss: {}", number(accuracy), number(loss));
+    }
+    if let Some(rate) = rate {
+        text += &format!(" - learning_rate: {}", number(rate));
     }
     text
 }
@@ -171,8 +188,8 @@ mod tests {
         );
         assert_eq!([seconds(0.214), seconds(12.3)], ["0.21s", "12s"]);
         assert_eq!(
-            metrics(0.9123, 0.3012, Some((0.9601, 0.1301))),
-            "accuracy: 0.9123 - loss: 0.3012 - val_accuracy: 0.9601 - val_loss: 0.1301"
+            metrics(0.9123, 0.3012, Some((0.9601, 0.1301)), Some(0.002)),
+            "accuracy: 0.9123 - loss: 0.3012 - val_accuracy: 0.9601 - val_loss: 0.1301 - learning_rate: 0.0020"
         );
     }
 }

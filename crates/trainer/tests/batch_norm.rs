@@ -43,6 +43,7 @@ fn trainer<'a>(recorded: &Value) -> Trainer<'a, Adam, SparseCategoricalCrossentr
         beta_1: get("beta_1"),
         beta_2: get("beta_2"),
         epsilon: get("epsilon"),
+        ..Adam::default()
     };
     Trainer::new(adam, SparseCategoricalCrossentropy::default())
         .batch_size(recorded["batch_size"].as_u64().unwrap() as usize)

@@ -9,9 +9,10 @@ mod support;
 use ndarray::ArrayView2;
 use serde_json::Value;
 use ziffer_dataset::View;
+use ziffer_nn::optimizer::schedule::ExponentialDecay;
 use ziffer_nn::{
-    Activation, Adam, AdamW, AnyOptimizer, Model, RmsProp, Sequential, Sgd, SparseCategoricalCrossentropy,
-    WithClasses,
+    Activation, Adam, AdamW, AnyOptimizer, Lion, Model, Nadam, RmsProp, Sequential, Sgd,
+    SparseCategoricalCrossentropy, WithClasses,
 };
 use ziffer_trainer::{Pixels, Trainer};
 
@@ -21,29 +22,52 @@ fn recorded() -> Value {
     serde_json::from_str(&std::fs::read_to_string(keras("parity.json")).unwrap()).unwrap()
 }
 
+fn number(settings: &Value, name: &str) -> f64 {
+    settings[name].as_f64().unwrap_or_else(|| panic!("no {name} in {settings}"))
+}
+
 fn optimizer(settings: &Value) -> AnyOptimizer {
-    let get = |name: &str| settings[name].as_f64().unwrap_or_else(|| panic!("no {name} in {settings}"));
-    let adam = || Adam {
-        learning_rate: get("learning_rate"),
-        beta_1: get("beta_1"),
-        beta_2: get("beta_2"),
-        epsilon: get("epsilon"),
-    };
+    let get = |name: &str| number(settings, name);
+    let flag = |name: &str| settings[name].as_bool().unwrap();
+    // In the place of a schedule it is of no account.
+    let learning_rate = settings["learning_rate"].as_f64().unwrap_or(1.0);
+    let weight_decay = settings["weight_decay"].as_f64().unwrap_or(0.0);
     match settings["kind"].as_str().unwrap() {
-        "adam" => adam().into(),
-        "adamw" => AdamW { adam: adam(), weight_decay: get("weight_decay") }.into(),
-        "sgd" => Sgd {
-            learning_rate: get("learning_rate"),
-            momentum: get("momentum"),
-            nesterov: settings["nesterov"].as_bool().unwrap(),
+        "adam" => {
+            let (beta_1, beta_2, epsilon) = (get("beta_1"), get("beta_2"), get("epsilon"));
+            Adam { learning_rate, beta_1, beta_2, epsilon, weight_decay }.into()
         }
-        .into(),
+        "adamw" => {
+            let (beta_1, beta_2, epsilon) = (get("beta_1"), get("beta_2"), get("epsilon"));
+            AdamW { learning_rate, beta_1, beta_2, epsilon, weight_decay }.into()
+        }
+        "nadam" => {
+            let (beta_1, beta_2, epsilon) = (get("beta_1"), get("beta_2"), get("epsilon"));
+            Nadam { learning_rate, beta_1, beta_2, epsilon, weight_decay }.into()
+        }
+        "lion" => {
+            let (beta_1, beta_2) = (get("beta_1"), get("beta_2"));
+            Lion { learning_rate, beta_1, beta_2, weight_decay }.into()
+        }
+        "sgd" => {
+            let (momentum, nesterov) = (get("momentum"), flag("nesterov"));
+            Sgd { learning_rate, momentum, nesterov, weight_decay }.into()
+        }
         "rmsprop" => {
-            assert_eq!(get("momentum"), 0.0);
-            RmsProp { learning_rate: get("learning_rate"), rho: get("rho"), epsilon: get("epsilon") }.into()
+            let (rho, momentum, epsilon) = (get("rho"), get("momentum"), get("epsilon"));
+            let centered = flag("centered");
+            RmsProp { learning_rate, rho, momentum, epsilon, centered, weight_decay }.into()
         }
         other => panic!("unknown optimizer {other}"),
     }
+}
+
+fn schedule(settings: &Value) -> Option<ExponentialDecay> {
+    let settings = settings["learning_rate"].as_object().map(|_| &settings["learning_rate"])?;
+    assert_eq!(settings["class"], "ExponentialDecay");
+    let steps = settings["decay_steps"].as_u64().unwrap();
+    let (initial, rate) = (number(settings, "initial_learning_rate"), number(settings, "decay_rate"));
+    Some(ExponentialDecay::new(initial, steps, rate))
 }
 
 fn initial_model() -> Model {
@@ -62,7 +86,11 @@ fn initial_model() -> Model {
 fn ours(run: &Value, data: View<'_>, threads: usize) -> Vec<f64> {
     let steps = run["steps"].as_u64().unwrap() as usize;
     let mut losses = Losses::default();
-    Trainer::new(optimizer(&run["optimizer"]), SparseCategoricalCrossentropy::default())
+    let mut trainer = Trainer::new(optimizer(&run["optimizer"]), SparseCategoricalCrossentropy::default());
+    if let Some(schedule) = schedule(&run["optimizer"]) {
+        trainer = trainer.schedule(schedule);
+    }
+    trainer
         .batch_size(32)
         .shuffle(false)
         .threads(threads)
@@ -81,7 +109,18 @@ fn every_step_is_as_close_to_the_reference_as_keras_is() {
         runs.iter().map(|run| (run["name"].as_str().unwrap(), run["steps"].as_u64().unwrap())).collect();
     assert_eq!(
         names,
-        [("adam", 200), ("sgd_momentum", 50), ("sgd_nesterov", 50), ("rmsprop", 50), ("adamw", 50)],
+        [
+            ("adam", 200),
+            ("sgd_momentum", 50),
+            ("sgd_nesterov", 50),
+            ("rmsprop", 50),
+            ("adamw", 50),
+            ("sgd_decay", 50),
+            ("rmsprop_centered", 50),
+            ("nadam", 50),
+            ("lion", 50),
+            ("adam_schedule", 50),
+        ],
         "the recorded runs"
     );
     for run in runs {
@@ -91,7 +130,7 @@ fn every_step_is_as_close_to_the_reference_as_keras_is() {
             backends.values().map(|losses| farthest(&numbers(losses), &reference)).fold(0.0, f64::max);
         let ours = ours(run, set.train.view(), 1);
         let distance = farthest(&ours, &reference);
-        println!("{:12} Keras's farthest {keras:.2e}, ours {distance:.2e}", run["name"].as_str().unwrap());
+        println!("{:16} Keras's farthest {keras:.2e}, ours {distance:.2e}", run["name"].as_str().unwrap());
         for (step, (ours, reference)) in ours.iter().zip(&reference).enumerate() {
             assert!(
                 (ours - reference).abs() <= 2.0 * keras,

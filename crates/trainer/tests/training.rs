@@ -74,8 +74,12 @@ fn bits_do_not_depend_on_who_has_which_outputs() {
     let (_folder, data) = pictures();
     let (adam, rmsprop) = (Adam { learning_rate: 0.01, ..Adam::default() }, RmsProp::default());
     let momentum = Sgd { momentum: 0.9, ..Sgd::default() };
-    let optimizers: [AnyOptimizer; 4] =
-        [adam.into(), AdamW { adam, weight_decay: 0.1 }.into(), momentum.into(), rmsprop.into()];
+    let optimizers: [AnyOptimizer; 4] = [
+        adam.into(),
+        AdamW { learning_rate: 0.01, weight_decay: 0.1, ..AdamW::default() }.into(),
+        momentum.into(),
+        rmsprop.into(),
+    ];
     for optimizer in optimizers {
         for activation in [Activation::Relu, Activation::Tanh] {
             let run = |threads| {

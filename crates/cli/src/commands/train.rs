@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::SystemTime;
 
 use anyhow::{Context, ensure};
+use ziffer_nn::optimizer::LearningRateSchedule;
 use ziffer_nn::team::Team;
 use ziffer_report::confusion_table;
 use ziffer_tensor::InstructionSet;
@@ -210,6 +211,14 @@ impl Train {
             .checkpoints(checkpoints)
             .stop_when(&stop)
             .callback(Progress::default());
+        let schedule = recipe.schedule().map(|schedule| {
+            let (train, _) = data.train.view().split(recipe.validation_split)?;
+            Ok(schedule.in_steps(train.len().div_ceil(recipe.batch_size)))
+        });
+        let schedule = schedule.transpose()?;
+        if let Some(schedule) = &schedule {
+            trainer = trainer.schedule(schedule.clone());
+        }
         if let Some(clip) = recipe.optimizer.clip {
             trainer = trainer.clip(clip);
         }
@@ -242,7 +251,10 @@ impl Train {
             batch_size: recipe.batch_size,
             validation_split: recipe.validation_split,
             optimizer: ziffer_nn::Optimizer::<f32>::name(&recipe.optimizer()).to_owned(),
-            learning_rate: recipe.learning_rate(),
+            learning_rate: schedule
+                .as_ref()
+                .map_or(recipe.learning_rate(), |schedule| schedule.learning_rate(0)),
+            learning_rate_schedule: recipe.schedule().map(ToString::to_string),
             shuffle: recipe.shuffle,
             init: self.init.clone(),
             parameters: model.parameters(),

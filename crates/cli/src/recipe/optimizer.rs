@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use ziffer_nn::optimizer::Clip;
-use ziffer_nn::{Adam, AdamW, AnyOptimizer, Optimizer, RmsProp, Sgd};
+use ziffer_nn::{Adam, AdamW, AnyOptimizer, Lion, Nadam, Optimizer, RmsProp, Sgd};
 
 use super::reader::Table;
+use super::schedule::ScheduleSettings;
 use super::write::Lines;
 
 /// An optimizer, by Keras's name.
@@ -21,11 +22,21 @@ pub enum OptimizerName {
     /// RMSprop; learning rate 0.001.
     #[value(name = "rmsprop")]
     RmsProp,
+    /// Adam with Nesterov's look ahead; learning rate 0.001.
+    Nadam,
+    /// Lion; learning rate 0.001.
+    Lion,
 }
 
 impl OptimizerName {
-    const ALL: [(&'static str, Self); 4] =
-        [("sgd", Self::Sgd), ("adam", Self::Adam), ("adamw", Self::AdamW), ("rmsprop", Self::RmsProp)];
+    const ALL: [(&'static str, Self); 6] = [
+        ("sgd", Self::Sgd),
+        ("adam", Self::Adam),
+        ("adamw", Self::AdamW),
+        ("rmsprop", Self::RmsProp),
+        ("nadam", Self::Nadam),
+        ("lion", Self::Lion),
+    ];
 
     fn of(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, name)| name)
@@ -42,15 +53,19 @@ impl OptimizerName {
             Self::Adam => Adam::default().into(),
             Self::AdamW => AdamW::default().into(),
             Self::RmsProp => RmsProp::default().into(),
+            Self::Nadam => Nadam::default().into(),
+            Self::Lion => Lion::default().into(),
         }
     }
 }
 
 /// An optimizer and its settings.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct OptimizerSettings {
     /// The optimizer.
     pub optimizer: AnyOptimizer,
+    /// The learning rate of each update, in the place of the optimizer's.
+    pub schedule: Option<ScheduleSettings>,
     /// A bound on gradients.
     pub clip: Option<Clip>,
     /// The momentum of an average of the weights, if one is kept.
@@ -59,8 +74,14 @@ pub struct OptimizerSettings {
 
 impl From<OptimizerName> for OptimizerSettings {
     fn from(name: OptimizerName) -> Self {
-        Self { optimizer: name.with_defaults(), clip: None, ema_momentum: None }
+        Self { optimizer: name.with_defaults(), schedule: None, clip: None, ema_momentum: None }
     }
+}
+
+pub(super) const LEARNING_RATE: &str = "learning_rate";
+
+fn expected_of(key: &str) -> &'static str {
+    if key == LEARNING_RATE { "a number, or a table with a schedule" } else { "a number" }
 }
 
 /// Settings of one type by their keys.
@@ -68,23 +89,28 @@ type Keyed<'a, T> = Vec<(&'static str, &'a mut T)>;
 
 /// The settings of an optimizer as numbers and flags, by Keras's names; its rate first.
 fn settings(optimizer: &mut AnyOptimizer) -> (Keyed<'_, f64>, Keyed<'_, bool>) {
-    fn adam(adam: &mut Adam) -> Keyed<'_, f64> {
-        let Adam { learning_rate, beta_1, beta_2, epsilon } = adam;
-        vec![("learning_rate", learning_rate), ("beta_1", beta_1), ("beta_2", beta_2), ("epsilon", epsilon)]
+    /// The fields of these names, which are all that there are.
+    macro_rules! keyed {
+        ($optimizer:expr, $class:ident { $($number:ident),* }, [$($flag:ident),*]) => {{
+            let $class { $($number,)* $($flag,)* } = $optimizer;
+            (vec![$((stringify!($number), $number)),*], vec![$((stringify!($flag), $flag)),*])
+        }};
     }
     match optimizer {
-        AnyOptimizer::Sgd(Sgd { learning_rate, momentum, nesterov }) => {
-            (vec![("learning_rate", learning_rate), ("momentum", momentum)], vec![("nesterov", nesterov)])
+        AnyOptimizer::Sgd(sgd) => keyed!(sgd, Sgd { learning_rate, momentum, weight_decay }, [nesterov]),
+        AnyOptimizer::Adam(adam) => {
+            keyed!(adam, Adam { learning_rate, beta_1, beta_2, epsilon, weight_decay }, [])
         }
-        AnyOptimizer::Adam(settings) => (adam(settings), Vec::new()),
-        AnyOptimizer::AdamW(settings) => {
-            let mut numbers = adam(&mut settings.adam);
-            numbers.push(("weight_decay", &mut settings.weight_decay));
-            (numbers, Vec::new())
+        AnyOptimizer::AdamW(adamw) => {
+            keyed!(adamw, AdamW { learning_rate, beta_1, beta_2, epsilon, weight_decay }, [])
         }
-        AnyOptimizer::RmsProp(RmsProp { learning_rate, rho, epsilon }) => {
-            (vec![("learning_rate", learning_rate), ("rho", rho), ("epsilon", epsilon)], Vec::new())
+        AnyOptimizer::RmsProp(rmsprop) => {
+            keyed!(rmsprop, RmsProp { learning_rate, rho, momentum, epsilon, weight_decay }, [centered])
         }
+        AnyOptimizer::Nadam(nadam) => {
+            keyed!(nadam, Nadam { learning_rate, beta_1, beta_2, epsilon, weight_decay }, [])
+        }
+        AnyOptimizer::Lion(lion) => keyed!(lion, Lion { learning_rate, beta_1, beta_2, weight_decay }, []),
     }
 }
 
@@ -113,10 +139,12 @@ impl OptimizerSettings {
             return table.refuse("name", format!("one of {expected}"));
         };
         let mut optimizer = name.with_defaults();
+        let schedule = table.table(LEARNING_RATE).map(|table| ScheduleSettings::read(&table)).transpose()?;
         let (numbers, flags) = settings(&mut optimizer);
-        for (key, value) in numbers {
+        for (key, value) in numbers.into_iter().filter(|(key, _)| schedule.is_none() || *key != LEARNING_RATE)
+        {
             // Its range is the optimizer's own.
-            *value = table.number(key, "a number", |_| true)?.unwrap_or(*value);
+            *value = table.number(key, expected_of(key), |_| true)?.unwrap_or(*value);
         }
         for (key, value) in flags {
             *value = table.flag(key)?.unwrap_or(*value);
@@ -144,7 +172,7 @@ impl OptimizerSettings {
             table.error(error.setting, problem)
         })?;
         let ema_momentum = uses_ema.then_some(momentum.unwrap_or(0.99));
-        Ok(Some(Self { optimizer, clip, ema_momentum }))
+        Ok(Some(Self { optimizer, schedule, clip, ema_momentum }))
     }
 
     /// Writes the table `[optimizer]`.
@@ -153,7 +181,8 @@ impl OptimizerSettings {
         lines.table("optimizer");
         lines.key("name", Optimizer::<f32>::name(&self.optimizer));
         let (numbers, flags) = settings(&mut optimizer);
-        for (key, value) in numbers {
+        let is_said = |key: &str| key != LEARNING_RATE || self.schedule.is_none();
+        for (key, value) in numbers.into_iter().filter(|(key, _)| is_said(key)) {
             lines.key(key, *value);
         }
         for (key, value) in flags {
@@ -165,6 +194,10 @@ impl OptimizerSettings {
         lines.key("use_ema", self.ema_momentum.is_some());
         if let Some(momentum) = self.ema_momentum {
             lines.key("ema_momentum", momentum);
+        }
+        if let Some(schedule) = &self.schedule {
+            lines.table("optimizer.learning_rate");
+            schedule.write(lines);
         }
     }
 }

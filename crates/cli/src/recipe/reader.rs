@@ -132,7 +132,6 @@ impl<'a> Table<'a> {
         expected: &str,
         is_right: impl Fn(f64) -> bool,
     ) -> Result<Option<f64>, String> {
-        let number = |value: &Value| value.as_float().or(value.as_integer().map(|value| value as f64));
         self.get(key, expected, |value| number(value).filter(|&value| is_right(value)))
     }
 
@@ -159,6 +158,17 @@ impl<'a> Table<'a> {
         };
         let expected = format!("a list of whole numbers of at least {least}, such as [128, 64]");
         self.get(key, &expected, |value| value.as_array()?.iter().map(whole).collect())
+    }
+
+    /// Numbers within a range of which the words are told.
+    pub(super) fn numbers(
+        &self,
+        key: &'static str,
+        is_right: impl Fn(f64) -> bool,
+        expected: &str,
+    ) -> Result<Option<Vec<f64>>, String> {
+        let right = |value: &Value| number(value).filter(|&value| is_right(value));
+        self.get(key, expected, |value| value.as_array()?.iter().map(right).collect())
     }
 
     /// What is there of any type.
@@ -207,6 +217,10 @@ impl<'a> Table<'a> {
         known.dedup();
         self.error(key, format!("unknown key {key}, expected one of {}", known.join(", ")))
     }
+}
+
+fn number(value: &Value) -> Option<f64> {
+    value.as_float().or(value.as_integer().map(|value| value as f64))
 }
 
 /// TOML as JSON; times as text.

@@ -2,7 +2,7 @@
 
 use ziffer_tensor::{Scalar, update};
 
-use super::{Optimizer, SettingError, power, require, require_learning_rate, require_share};
+use super::{Optimizer, SettingError, power, require_learning_rate, require_not_negative, require_share};
 
 /// Adam (Kingma and Ba 2015), as `keras/src/optimizers/adam.py`.
 ///
@@ -15,6 +15,10 @@ use super::{Optimizer, SettingError, power, require, require_learning_rate, requ
 /// | beta_1 | 0.9 | 0 to below 1 |
 /// | beta_2 | 0.999 | 0 to below 1 |
 /// | epsilon | 1e-7 | at least 0 |
+/// | weight_decay | 0 | at least 0 |
+///
+/// Weight decay is decoupled: before the update, w -= learning_rate weight_decay w, for every weight, biases included. With
+/// it this is [`AdamW`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Adam {
     /// The step's size.
@@ -25,23 +29,30 @@ pub struct Adam {
     pub beta_2: f64,
     /// Added to the root of the mean square.
     pub epsilon: f64,
+    /// The share of a weight that is taken off, in units of the learning rate.
+    pub weight_decay: f64,
 }
 
 impl Default for Adam {
     fn default() -> Self {
-        Self { learning_rate: 0.001, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7 }
+        Self { learning_rate: 0.001, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7, weight_decay: 0.0 }
     }
 }
 
 impl Adam {
-    fn constants<T: Scalar>(&self, iteration: u64, learning_rate: f64, weight_decay: f64) -> update::Adam<T> {
+    /// With this learning rate and the other settings' defaults.
+    pub fn new(learning_rate: f64) -> Self {
+        Self { learning_rate, ..Self::default() }
+    }
+
+    fn constants<T: Scalar>(&self, iteration: u64, learning_rate: f64) -> update::Adam<T> {
         let (beta_1, beta_2) = (power(self.beta_1, iteration), power(self.beta_2, iteration));
         update::Adam {
             alpha: T::from_f64(learning_rate * (1.0 - beta_2).sqrt() / (1.0 - beta_1)),
             one_minus_beta_1: T::from_f64(1.0 - self.beta_1),
             one_minus_beta_2: T::from_f64(1.0 - self.beta_2),
             epsilon: T::from_f64(self.epsilon),
-            decay: T::from_f64(learning_rate * weight_decay),
+            decay: T::from_f64(learning_rate * self.weight_decay),
         }
     }
 
@@ -49,8 +60,8 @@ impl Adam {
         require_learning_rate(name, self.learning_rate)?;
         require_share(name, "beta_1", self.beta_1)?;
         require_share(name, "beta_2", self.beta_2)?;
-        let holds = self.epsilon >= 0.0 && self.epsilon.is_finite();
-        require(name, "epsilon", self.epsilon, "a number of at least 0", holds)
+        require_not_negative(name, "epsilon", self.epsilon)?;
+        require_not_negative(name, "weight_decay", self.weight_decay)
     }
 }
 
@@ -74,7 +85,7 @@ impl<T: Scalar> Optimizer<T> for Adam {
     }
 
     fn step(&self, iteration: u64, learning_rate: f64) -> update::Adam<T> {
-        self.constants(iteration, learning_rate, 0.0)
+        self.constants(iteration, learning_rate)
     }
 
     fn update(step: &update::Adam<T>, w: &mut [T], slots: &mut [&mut [T]], g: &[T]) {
@@ -87,21 +98,39 @@ impl<T: Scalar> Optimizer<T> for Adam {
     }
 }
 
-/// Adam with decoupled weight decay (Loshchilov and Hutter 2019), as Keras's `AdamW`: before Adam's step,
-/// w -= learning_rate weight_decay w, for every weight, biases included.
+/// Adam with decoupled weight decay (Loshchilov and Hutter 2019), as Keras's `AdamW`: [`Adam`] with other defaults.
 ///
-/// The settings are those of [`Adam`], and weight_decay, at least 0, by default 0.004.
+/// The settings are those of [`Adam`], and weight_decay is 0.004 by default.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamW {
-    /// Adam's settings.
-    pub adam: Adam,
+    /// The step's size.
+    pub learning_rate: f64,
+    /// How much of the mean gradient is kept in a step.
+    pub beta_1: f64,
+    /// How much of the mean square is kept in a step.
+    pub beta_2: f64,
+    /// Added to the root of the mean square.
+    pub epsilon: f64,
     /// The share of a weight that is taken off, in units of the learning rate.
     pub weight_decay: f64,
 }
 
 impl Default for AdamW {
     fn default() -> Self {
-        Self { adam: Adam::default(), weight_decay: 0.004 }
+        let Adam { learning_rate, beta_1, beta_2, epsilon, .. } = Adam::default();
+        Self { learning_rate, beta_1, beta_2, epsilon, weight_decay: 0.004 }
+    }
+}
+
+impl AdamW {
+    /// With this learning rate and the other settings' defaults.
+    pub fn new(learning_rate: f64) -> Self {
+        Self { learning_rate, ..Self::default() }
+    }
+
+    fn adam(&self) -> Adam {
+        let Self { learning_rate, beta_1, beta_2, epsilon, weight_decay } = *self;
+        Adam { learning_rate, beta_1, beta_2, epsilon, weight_decay }
     }
 }
 
@@ -113,21 +142,19 @@ impl<T: Scalar> Optimizer<T> for AdamW {
     }
 
     fn slots(&self) -> &'static [&'static str] {
-        Optimizer::<T>::slots(&self.adam)
+        Optimizer::<T>::slots(&self.adam())
     }
 
     fn validate(&self) -> Result<(), SettingError> {
-        self.adam.validate_as("adamw")?;
-        let holds = self.weight_decay >= 0.0 && self.weight_decay.is_finite();
-        require("adamw", "weight_decay", self.weight_decay, "a number of at least 0", holds)
+        self.adam().validate_as("adamw")
     }
 
     fn learning_rate(&self) -> f64 {
-        self.adam.learning_rate
+        self.learning_rate
     }
 
     fn step(&self, iteration: u64, learning_rate: f64) -> update::Adam<T> {
-        self.adam.constants(iteration, learning_rate, self.weight_decay)
+        self.adam().constants(iteration, learning_rate)
     }
 
     fn update(step: &update::Adam<T>, w: &mut [T], slots: &mut [&mut [T]], g: &[T]) {

@@ -2,7 +2,7 @@
 
 use ziffer_tensor::{Scalar, update};
 
-use super::{Adam, AdamW, Optimizer, RmsProp, SettingError, Sgd};
+use super::{Adam, AdamW, Lion, Nadam, Optimizer, RmsProp, SettingError, Sgd};
 
 /// One of the optimizers of this crate.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,6 +15,10 @@ pub enum AnyOptimizer {
     AdamW(AdamW),
     /// [`RmsProp`].
     RmsProp(RmsProp),
+    /// [`Nadam`].
+    Nadam(Nadam),
+    /// [`Lion`].
+    Lion(Lion),
 }
 
 /// A step of one of them.
@@ -26,6 +30,10 @@ pub enum AnyStep<T> {
     Adam(update::Adam<T>),
     /// Of [`RmsProp`].
     RmsProp(update::RmsProp<T>),
+    /// Of [`Nadam`].
+    Nadam(update::Nadam<T>),
+    /// Of [`Lion`].
+    Lion(update::Lion<T>),
 }
 
 /// `$body` with `$inner` bound to the optimizer that it is.
@@ -36,6 +44,8 @@ macro_rules! inner {
             AnyOptimizer::Adam($inner) => $body,
             AnyOptimizer::AdamW($inner) => $body,
             AnyOptimizer::RmsProp($inner) => $body,
+            AnyOptimizer::Nadam($inner) => $body,
+            AnyOptimizer::Lion($inner) => $body,
         }
     };
 }
@@ -65,6 +75,8 @@ impl<T: Scalar> Optimizer<T> for AnyOptimizer {
             Self::Adam(optimizer) => AnyStep::Adam(optimizer.step(iteration, learning_rate)),
             Self::AdamW(optimizer) => AnyStep::Adam(optimizer.step(iteration, learning_rate)),
             Self::RmsProp(optimizer) => AnyStep::RmsProp(optimizer.step(iteration, learning_rate)),
+            Self::Nadam(optimizer) => AnyStep::Nadam(optimizer.step(iteration, learning_rate)),
+            Self::Lion(optimizer) => AnyStep::Lion(optimizer.step(iteration, learning_rate)),
         }
     }
 
@@ -73,37 +85,79 @@ impl<T: Scalar> Optimizer<T> for AnyOptimizer {
             AnyStep::Sgd(step) => Sgd::update(step, w, slots, g),
             AnyStep::Adam(step) => Adam::update(step, w, slots, g),
             AnyStep::RmsProp(step) => RmsProp::update(step, w, slots, g),
+            AnyStep::Nadam(step) => Nadam::update(step, w, slots, g),
+            AnyStep::Lion(step) => Lion::update(step, w, slots, g),
         }
     }
 
     fn as_adam(step: &AnyStep<T>) -> Option<update::Adam<T>> {
         match step {
             AnyStep::Adam(step) => Some(*step),
-            AnyStep::Sgd(_) | AnyStep::RmsProp(_) => None,
+            AnyStep::Sgd(_) | AnyStep::RmsProp(_) | AnyStep::Nadam(_) | AnyStep::Lion(_) => None,
         }
     }
 }
 
-impl From<Sgd> for AnyOptimizer {
-    fn from(optimizer: Sgd) -> Self {
-        Self::Sgd(optimizer)
-    }
+macro_rules! from {
+    ($($optimizer:ident),*) => {
+        $(
+            impl From<$optimizer> for AnyOptimizer {
+                fn from(optimizer: $optimizer) -> Self {
+                    Self::$optimizer(optimizer)
+                }
+            }
+        )*
+    };
 }
 
-impl From<Adam> for AnyOptimizer {
-    fn from(optimizer: Adam) -> Self {
-        Self::Adam(optimizer)
-    }
-}
+from!(Sgd, Adam, AdamW, RmsProp, Nadam, Lion);
 
-impl From<AdamW> for AnyOptimizer {
-    fn from(optimizer: AdamW) -> Self {
-        Self::AdamW(optimizer)
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl From<RmsProp> for AnyOptimizer {
-    fn from(optimizer: RmsProp) -> Self {
-        Self::RmsProp(optimizer)
+    #[test]
+    fn settings_out_of_range_are_refused() {
+        let refused: [(AnyOptimizer, &str); 9] = [
+            (
+                Sgd { weight_decay: -0.1, ..Sgd::default() }.into(),
+                "sgd: weight_decay is -0.1, expected a number of at least 0",
+            ),
+            (
+                Adam { weight_decay: f64::INFINITY, ..Adam::default() }.into(),
+                "adam: weight_decay is inf, expected a number of at least 0",
+            ),
+            (
+                AdamW { weight_decay: f64::NAN, ..AdamW::default() }.into(),
+                "adamw: weight_decay is NaN, expected a number of at least 0",
+            ),
+            (
+                RmsProp { momentum: 1.0, ..RmsProp::default() }.into(),
+                "rmsprop: momentum is 1, expected a number from 0 to below 1",
+            ),
+            (
+                Nadam { beta_1: 1.0, ..Nadam::default() }.into(),
+                "nadam: beta_1 is 1, expected a number from 0 to below 1",
+            ),
+            (
+                Nadam { epsilon: -1.0, ..Nadam::default() }.into(),
+                "nadam: epsilon is -1, expected a number of at least 0",
+            ),
+            (
+                Lion { beta_1: 0.0, ..Lion::default() }.into(),
+                "lion: beta_1 is 0, expected a number above 0, at most 1",
+            ),
+            (
+                Lion { beta_2: 1.0, ..Lion::default() }.into(),
+                "lion: beta_2 is 1, expected a number from 0 to below 1",
+            ),
+            (
+                Lion { learning_rate: 0.0, ..Lion::default() }.into(),
+                "lion: learning_rate is 0, expected a positive number",
+            ),
+        ];
+        for (optimizer, message) in refused {
+            assert_eq!(Optimizer::<f32>::validate(&optimizer).unwrap_err().to_string(), message);
+        }
     }
 }

@@ -12,7 +12,7 @@ use std::fmt::Debug;
 pub use cosine::{CosineDecay, CosineDecayRestarts, OneCycle};
 pub use decay::{ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay};
 
-use super::{SettingError, require};
+use super::{SettingError, require, require_not_negative};
 
 /// The learning rate of each update, as Keras's `LearningRateSchedule`.
 ///
@@ -100,14 +100,6 @@ from!(
 
 fn require_positive(schedule: &'static str, setting: &'static str, value: f64) -> Result<(), SettingError> {
     require(schedule, setting, value, "a positive number", value > 0.0 && value.is_finite())
-}
-
-fn require_not_negative(
-    schedule: &'static str,
-    setting: &'static str,
-    value: f64,
-) -> Result<(), SettingError> {
-    require(schedule, setting, value, "a number of at least 0", value >= 0.0 && value.is_finite())
 }
 
 fn require_from_0_to_1(

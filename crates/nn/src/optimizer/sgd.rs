@@ -2,7 +2,7 @@
 
 use ziffer_tensor::{Scalar, update};
 
-use super::{Optimizer, SettingError, require_learning_rate, require_share};
+use super::{Optimizer, SettingError, require_learning_rate, require_not_negative, require_share};
 
 /// Gradient descent, as `keras/src/optimizers/sgd.py`: w -= learning_rate g; with momentum,
 /// m = momentum m - learning_rate g and w += m, or with Nesterov's look ahead w += momentum m - learning_rate g.
@@ -12,6 +12,9 @@ use super::{Optimizer, SettingError, require_learning_rate, require_share};
 /// | learning_rate | 0.01 | above 0 |
 /// | momentum | 0 | 0 to below 1 |
 /// | nesterov | false | |
+/// | weight_decay | 0 | at least 0 |
+///
+/// Weight decay is decoupled: before the update, w -= learning_rate weight_decay w, for every weight, biases included.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sgd {
     /// The step's size.
@@ -20,11 +23,20 @@ pub struct Sgd {
     pub momentum: f64,
     /// Whether to look ahead. Without momentum it makes no difference.
     pub nesterov: bool,
+    /// The share of a weight that is taken off, in units of the learning rate.
+    pub weight_decay: f64,
 }
 
 impl Default for Sgd {
     fn default() -> Self {
-        Self { learning_rate: 0.01, momentum: 0.0, nesterov: false }
+        Self { learning_rate: 0.01, momentum: 0.0, nesterov: false, weight_decay: 0.0 }
+    }
+}
+
+impl Sgd {
+    /// With this learning rate and the other settings' defaults.
+    pub fn new(learning_rate: f64) -> Self {
+        Self { learning_rate, ..Self::default() }
     }
 }
 
@@ -41,7 +53,8 @@ impl<T: Scalar> Optimizer<T> for Sgd {
 
     fn validate(&self) -> Result<(), SettingError> {
         require_learning_rate("sgd", self.learning_rate)?;
-        require_share("sgd", "momentum", self.momentum)
+        require_share("sgd", "momentum", self.momentum)?;
+        require_not_negative("sgd", "weight_decay", self.weight_decay)
     }
 
     fn learning_rate(&self) -> f64 {
@@ -53,13 +66,14 @@ impl<T: Scalar> Optimizer<T> for Sgd {
             learning_rate: T::from_f64(learning_rate),
             momentum: T::from_f64(self.momentum),
             nesterov: self.nesterov,
+            decay: T::from_f64(learning_rate * self.weight_decay),
         }
     }
 
     fn update(step: &update::Momentum<T>, w: &mut [T], slots: &mut [&mut [T]], g: &[T]) {
         match slots {
             [m] => update::momentum(w, m, g, *step),
-            _ => update::sgd(w, g, step.learning_rate),
+            _ => update::sgd(w, g, step.learning_rate, step.decay),
         }
     }
 }

@@ -44,6 +44,7 @@ fn epochs(history: &History<'_>) -> String {
             "accuracy" => "Accuracy",
             "val_loss" => "Validation loss",
             "val_accuracy" => "Validation accuracy",
+            "learning_rate" => "Learning rate",
             _ => "Seconds",
         };
         // Writing to a string cannot fail.
@@ -58,6 +59,7 @@ fn epochs(history: &History<'_>) -> String {
             let shown = match *key {
                 "seconds" => format!("{value:.2}"),
                 key if key.ends_with("accuracy") => percent(value),
+                "learning_rate" => format!("{value:.3e}"),
                 _ if value.abs() >= 1e5 => format!("{value:.3e}"),
                 _ => format!("{value:.4}"),
             };

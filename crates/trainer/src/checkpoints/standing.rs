@@ -48,7 +48,7 @@ impl Epoch {
     /// Whether a training can stand so.
     pub(super) fn admits(&self, standing: &Standing, batches: u64) -> bool {
         let Standing { epoch, step, samples, hits, ref history, .. } = *standing;
-        let History { loss, accuracy, val_loss, val_accuracy, seconds } = history;
+        let History { loss, accuracy, val_loss, val_accuracy, seconds, learning_rate } = history;
         let steps = epoch.checked_mul(self.steps).and_then(|steps| steps.checked_add(step));
         let validated = if self.validates { epoch } else { 0 };
         let is_share = |share: &f64| (0.0..=1.0).contains(share);
@@ -58,6 +58,8 @@ impl Epoch {
             && hits <= samples
             && [loss, accuracy, seconds].iter().all(|list| list.len() == epoch)
             && [val_loss, val_accuracy].iter().all(|list| list.len() == validated)
+            // Older files do not have it.
+            && (learning_rate.is_empty() || learning_rate.len() == epoch)
             && accuracy.iter().chain(val_accuracy).all(is_share)
             && seconds.iter().chain([&standing.seconds]).all(|&seconds| seconds >= 0.0)
     }
@@ -75,12 +77,13 @@ mod tests {
             val_loss: vec![0.6, 0.5],
             val_accuracy: vec![0.0, 0.7],
             seconds: vec![0.1, 0.1],
+            learning_rate: vec![0.001, 0.001],
         };
         let good = Standing { epoch: 2, step: 1, hits: 3, samples: 4, history, ..Standing::default() };
         let epoch = Epoch { steps: 3, batch_size: 4, samples: 10, validates: true };
         assert!(epoch.admits(&good, 7));
         assert!(!epoch.admits(&good, 8));
-        let spoilt: [fn(&mut Standing); 11] = [
+        let spoilt: [fn(&mut Standing); 12] = [
             |s| s.epoch = 1,
             |s| s.epoch = usize::MAX,
             |s| s.step = 4,
@@ -92,6 +95,7 @@ mod tests {
             |s| s.history.accuracy[0] = 1.5,
             |s| s.history.val_accuracy[1] = -0.5,
             |s| s.history.seconds.push(0.1),
+            |s| s.history.learning_rate.truncate(1),
         ];
         for (index, spoil) in spoilt.into_iter().enumerate() {
             let mut standing = good.clone();

@@ -57,16 +57,24 @@ BATCH = 32
 LAYERS = ["dense", "dense_1", "dense_2"]
 BACKENDS = ["tensorflow", "jax"]
 
-# Name, Keras class, hyper-parameters (Keras's defaults but for SGD's momentum; all of them spelt out), steps.
+# Name, Keras class, hyper-parameters (all that count are spelt out; a learning rate may be a schedule), steps.
 ADAM = {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "amsgrad": False}
 SGD = {"learning_rate": 0.01, "momentum": 0.9, "nesterov": False}
 RMSPROP = {"learning_rate": 0.001, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False}
+NADAM = {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
+LION = {"learning_rate": 0.0003, "beta_1": 0.9, "beta_2": 0.99}
+DECAY = {"class": "ExponentialDecay", "initial_learning_rate": 0.001, "decay_steps": 10, "decay_rate": 0.8}
 RUNS = [
     ("adam", "Adam", ADAM, 200),
     ("sgd_momentum", "SGD", SGD, 50),
     ("sgd_nesterov", "SGD", SGD | {"nesterov": True}, 50),
     ("rmsprop", "RMSprop", RMSPROP, 50),
     ("adamw", "AdamW", ADAM | {"weight_decay": 0.004}, 50),
+    ("sgd_decay", "SGD", SGD | {"weight_decay": 0.1}, 50),
+    ("rmsprop_centered", "RMSprop", RMSPROP | {"learning_rate": 0.0001, "momentum": 0.9, "centered": True}, 50),
+    ("nadam", "Nadam", NADAM | {"learning_rate": 0.002, "weight_decay": 0.01}, 50),
+    ("lion", "Lion", LION | {"weight_decay": 0.04}, 50),
+    ("adam_schedule", "Adam", ADAM | {"learning_rate": DECAY}, 50),
 ]
 
 
@@ -135,9 +143,22 @@ def adam(h, t, w, g, slots):
     return w - alpha * slots["m"] / (np.sqrt(slots["v"]) + h["epsilon"])
 
 
-def adamw(h, t, w, g, slots):
-    """Decay first, of kernels and biases alike; the gradient is that of the weights before their decay."""
-    return adam(h, t, w - w * h["weight_decay"] * h["learning_rate"], g, slots)
+def nadam(h, t, w, g, slots):
+    """The momentum's schedule u has a product, which starts at 1; epsilon stands outside the corrected root."""
+    m, v, product = slots.get("m", 0), slots.get("v", 0), slots.get("product", 1.0)
+    u, next_u = (h["beta_1"] * (1 - 0.5 * 0.96**i) for i in (t, t + 1))
+    slots["m"] = m + (g - m) * (1 - h["beta_1"])
+    slots["v"] = v + (g * g - v) * (1 - h["beta_2"])
+    slots["product"] = product * u
+    ahead = next_u * slots["m"] / (1 - slots["product"] * next_u) + (1 - u) * g / (1 - slots["product"])
+    return w - h["learning_rate"] * ahead / (np.sqrt(slots["v"] / (1 - h["beta_2"] ** t)) + h["epsilon"])
+
+
+def lion(h, t, w, g, slots):
+    """The direction is the sign of one average, and what is kept is another."""
+    m = slots.get("m", 0)
+    slots["m"] = h["beta_2"] * m + (1 - h["beta_2"]) * g
+    return w - h["learning_rate"] * np.sign(h["beta_1"] * m + (1 - h["beta_1"]) * g)
 
 
 def sgd(h, t, w, g, slots):
@@ -148,12 +169,31 @@ def sgd(h, t, w, g, slots):
 
 
 def rmsprop(h, t, w, g, slots):
-    """Epsilon stands inside the root, unlike Adam's. The average starts at zero, uncorrected."""
+    """Epsilon stands inside the root, unlike Adam's. The averages start at zero, uncorrected."""
     slots["v"] = h["rho"] * slots.get("v", 0) + (1 - h["rho"]) * g * g
-    return w - h["learning_rate"] * g / np.sqrt(slots["v"] + h["epsilon"])
+    slots["a"] = h["rho"] * slots.get("a", 0) + (1 - h["rho"]) * g
+    variance = slots["v"] - slots["a"] ** 2 if h["centered"] else slots["v"]
+    step = h["learning_rate"] * g / np.sqrt(variance + h["epsilon"])
+    slots["m"] = h["momentum"] * slots.get("m", 0) + step
+    return w - slots["m"]
 
 
-UPDATES = {"Adam": adam, "AdamW": adamw, "SGD": sgd, "RMSprop": rmsprop}
+UPDATES = {"Adam": adam, "AdamW": adam, "SGD": sgd, "RMSprop": rmsprop, "Nadam": nadam, "Lion": lion}
+
+
+def at_step(hyper, step):
+    """The hyper-parameters of the update after `step` others."""
+    rate = hyper["learning_rate"]
+    if isinstance(rate, dict):
+        exponent = step / rate["decay_steps"]
+        rate = rate["initial_learning_rate"] * rate["decay_rate"] ** exponent
+    return hyper | {"learning_rate": rate}
+
+
+def update(kind, hyper, t, w, g, slots):
+    """Decay first, of kernels and biases alike; the gradient is that of the weights before their decay."""
+    h = at_step(hyper, t - 1)
+    return UPDATES[kind](h, t, w - w * h.get("weight_decay", 0) * h["learning_rate"], g, slots)
 
 
 def reference(kind, hyper, batches):
@@ -163,7 +203,7 @@ def reference(kind, hyper, batches):
     losses = []
     for t, (x, y) in enumerate(batches, 1):
         loss, gradients = loss_and_gradients(weights, x.astype(np.float64), y)
-        weights = [UPDATES[kind](hyper, t, w, g, s) for w, g, s in zip(weights, gradients, slots)]
+        weights = [update(kind, hyper, t, w, g, s) for w, g, s in zip(weights, gradients, slots)]
         losses.append(float(loss))
     return losses
 
@@ -185,6 +225,10 @@ def keras_losses(kind, hyper, batches):
         ]
     )
     model.set_weights(load_weights())
+    if isinstance(hyper["learning_rate"], dict):
+        settings = dict(hyper["learning_rate"])
+        rate = getattr(keras.optimizers.schedules, settings.pop("class"))(**settings)
+        hyper = hyper | {"learning_rate": rate}
     optimizer = getattr(keras.optimizers, kind)(**hyper)
     model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     losses = []

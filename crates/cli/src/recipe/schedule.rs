@@ -1,0 +1,309 @@
+//! A learning rate that depends on the step, in a recipe.
+
+use std::fmt;
+
+use ziffer_nn::optimizer::schedule::{
+    CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, OneCycle, PiecewiseConstantDecay,
+    PolynomialDecay,
+};
+use ziffer_nn::optimizer::{AnySchedule, LearningRateSchedule};
+
+use super::reader::Table;
+use super::write::Lines;
+
+/// A schedule whose steps may be given in epochs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScheduleSettings {
+    /// The schedule, in which steps that are given in epochs do not count.
+    schedule: AnySchedule,
+    /// Numbers of steps that are given in epochs: the key of the steps, and the epochs.
+    in_epochs: Vec<(&'static str, Vec<f64>)>,
+}
+
+/// A key and the value that belongs to it.
+enum Field<'a> {
+    /// A number; without a default it is NaN.
+    Number(&'static str, &'a mut f64),
+    /// A number that may be left out.
+    Option(&'static str, &'a mut Option<f64>),
+    /// Numbers without a default.
+    Numbers(&'static str, &'a mut Vec<f64>),
+    /// A number of steps; its key in steps and in epochs, and whether it has a default.
+    Steps([&'static str; 2], &'a mut u64, bool),
+    /// Numbers of steps without a default.
+    Boundaries([&'static str; 2], &'a mut Vec<u64>),
+    /// Yes or no.
+    Flag(&'static str, &'a mut bool),
+}
+
+/// Each schedule by its class name, with NaN and 0 for what has no default.
+fn templates() -> [(&'static str, AnySchedule); 7] {
+    const NONE: f64 = f64::NAN;
+    [
+        ("ExponentialDecay", ExponentialDecay::new(NONE, 0, NONE).into()),
+        ("PiecewiseConstantDecay", PiecewiseConstantDecay::new([], []).into()),
+        ("PolynomialDecay", PolynomialDecay::new(NONE, 0).into()),
+        ("InverseTimeDecay", InverseTimeDecay::new(NONE, 0, NONE).into()),
+        ("CosineDecay", CosineDecay::new(NONE, 0).into()),
+        ("CosineDecayRestarts", CosineDecayRestarts::new(NONE, 0).into()),
+        ("OneCycle", OneCycle::new(NONE, 0).into()),
+    ]
+}
+
+const DECAY_STEPS: [&str; 2] = ["decay_steps", "decay_epochs"];
+
+/// The class name of a schedule and its settings, by Keras's names.
+fn fields(schedule: &mut AnySchedule) -> (&'static str, Vec<Field<'_>>) {
+    use Field::{Boundaries, Flag, Number, Numbers, Steps};
+    match schedule {
+        AnySchedule::ExponentialDecay(ExponentialDecay {
+            initial_learning_rate,
+            decay_steps,
+            decay_rate,
+            staircase,
+        }) => (
+            "ExponentialDecay",
+            vec![
+                Number("initial_learning_rate", initial_learning_rate),
+                Steps(DECAY_STEPS, decay_steps, false),
+                Number("decay_rate", decay_rate),
+                Flag("staircase", staircase),
+            ],
+        ),
+        AnySchedule::InverseTimeDecay(InverseTimeDecay {
+            initial_learning_rate,
+            decay_steps,
+            decay_rate,
+            staircase,
+        }) => (
+            "InverseTimeDecay",
+            vec![
+                Number("initial_learning_rate", initial_learning_rate),
+                Steps(DECAY_STEPS, decay_steps, false),
+                Number("decay_rate", decay_rate),
+                Flag("staircase", staircase),
+            ],
+        ),
+        AnySchedule::PiecewiseConstantDecay(PiecewiseConstantDecay { boundaries, values }) => (
+            "PiecewiseConstantDecay",
+            vec![Boundaries(["boundaries", "boundaries_epochs"], boundaries), Numbers("values", values)],
+        ),
+        AnySchedule::PolynomialDecay(PolynomialDecay {
+            initial_learning_rate,
+            decay_steps,
+            end_learning_rate,
+            power,
+            cycle,
+        }) => (
+            "PolynomialDecay",
+            vec![
+                Number("initial_learning_rate", initial_learning_rate),
+                Steps(DECAY_STEPS, decay_steps, false),
+                Number("end_learning_rate", end_learning_rate),
+                Number("power", power),
+                Flag("cycle", cycle),
+            ],
+        ),
+        AnySchedule::CosineDecay(CosineDecay {
+            initial_learning_rate,
+            decay_steps,
+            alpha,
+            warmup_target,
+            warmup_steps,
+        }) => (
+            "CosineDecay",
+            vec![
+                Number("initial_learning_rate", initial_learning_rate),
+                Steps(DECAY_STEPS, decay_steps, false),
+                Number("alpha", alpha),
+                Field::Option("warmup_target", warmup_target),
+                Steps(["warmup_steps", "warmup_epochs"], warmup_steps, true),
+            ],
+        ),
+        AnySchedule::CosineDecayRestarts(CosineDecayRestarts {
+            initial_learning_rate,
+            first_decay_steps,
+            t_mul,
+            m_mul,
+            alpha,
+        }) => (
+            "CosineDecayRestarts",
+            vec![
+                Number("initial_learning_rate", initial_learning_rate),
+                Steps(["first_decay_steps", "first_decay_epochs"], first_decay_steps, false),
+                Number("t_mul", t_mul),
+                Number("m_mul", m_mul),
+                Number("alpha", alpha),
+            ],
+        ),
+        AnySchedule::OneCycle(OneCycle {
+            max_learning_rate,
+            total_steps,
+            pct_start,
+            div_factor,
+            final_div_factor,
+        }) => (
+            "OneCycle",
+            vec![
+                Number("max_learning_rate", max_learning_rate),
+                Steps(["total_steps", "total_epochs"], total_steps, false),
+                Number("pct_start", pct_start),
+                Number("div_factor", div_factor),
+                Number("final_div_factor", final_div_factor),
+            ],
+        ),
+    }
+}
+
+const NUMBER: &str = "a number";
+const EPOCHS: &str = "a number of epochs of at least 0";
+
+fn is_epochs(value: f64) -> bool {
+    (0.0..=1e9).contains(&value)
+}
+
+/// A number of epochs in steps.
+fn in_steps(epochs: f64, steps_per_epoch: usize) -> u64 {
+    (epochs * steps_per_epoch as f64).round() as u64
+}
+
+impl ScheduleSettings {
+    /// Reads a table that has the key `schedule`.
+    pub(super) fn read(table: &Table<'_>) -> Result<Self, String> {
+        let templates = templates();
+        let expected = format!("one of {}", templates.each_ref().map(|(name, _)| *name).join(", "));
+        let Some(name) = table.text("schedule", &expected)? else {
+            return Err(table.error("schedule", format!("no schedule, expected {expected}")));
+        };
+        let Some((_, mut schedule)) = templates.into_iter().find(|(class, _)| *class == name) else {
+            return table.refuse("schedule", expected);
+        };
+        let mut in_epochs = Vec::new();
+        for field in fields(&mut schedule).1 {
+            let missing =
+                |key: &str, expected: &str| Err(table.error(key, format!("no {key}, expected {expected}")));
+            match field {
+                Field::Number(key, value) => match table.number(key, NUMBER, |_| true)? {
+                    Some(number) => *value = number,
+                    None if value.is_nan() => return missing(key, NUMBER),
+                    None => {}
+                },
+                Field::Option(key, value) => *value = table.number(key, NUMBER, |_| true)?,
+                Field::Numbers(key, value) => match table.numbers(key, |_| true, "a list of numbers")? {
+                    Some(numbers) => *value = numbers,
+                    None => return missing(key, "a list of numbers"),
+                },
+                Field::Flag(key, value) => *value = table.flag(key)?.unwrap_or(*value),
+                Field::Steps([key, key_in_epochs], value, has_default) => {
+                    let steps = table.size(key, 0)?;
+                    let epochs = table.number(key_in_epochs, EPOCHS, is_epochs)?;
+                    match (steps, epochs) {
+                        (Some(_), Some(_)) => return Err(both(table, key, key_in_epochs)),
+                        (Some(steps), None) => *value = steps,
+                        (None, Some(epochs)) => in_epochs.push((key, vec![epochs])),
+                        (None, None) if has_default => {}
+                        (None, None) => {
+                            return missing(key, &format!("a number of steps, or {key_in_epochs}"));
+                        }
+                    }
+                }
+                Field::Boundaries([key, key_in_epochs], value) => {
+                    let steps = table.sizes(key, 0)?;
+                    let epochs = table.numbers(
+                        key_in_epochs,
+                        is_epochs,
+                        "a list of numbers of epochs of at least 0",
+                    )?;
+                    match (steps, epochs) {
+                        (Some(_), Some(_)) => return Err(both(table, key, key_in_epochs)),
+                        (Some(steps), None) => *value = steps.into_iter().map(|step| step as u64).collect(),
+                        (None, Some(epochs)) => in_epochs.push((key, epochs)),
+                        (None, None) => {
+                            return missing(key, &format!("a list of steps, or {key_in_epochs}"));
+                        }
+                    }
+                }
+            }
+        }
+        table.finish()?;
+        let settings = Self { schedule, in_epochs };
+        // With the longest epochs that there are, numbers of epochs do not become the same number of steps.
+        settings.in_steps(u32::MAX as usize).validate().map_err(|error| {
+            let problem = format!("{} is {}, expected {}", error.setting, error.value, error.expected);
+            table.error(error.setting, problem)
+        })?;
+        Ok(settings)
+    }
+
+    /// The schedule, for epochs of so many steps.
+    pub fn in_steps(&self, steps_per_epoch: usize) -> AnySchedule {
+        let mut schedule = self.schedule.clone();
+        for field in fields(&mut schedule).1 {
+            let epochs =
+                |key: &str| self.in_epochs.iter().find(|(name, _)| *name == key).map(|(_, epochs)| epochs);
+            match field {
+                Field::Steps([key, _], value, _) => {
+                    if let Some(&[epochs]) = epochs(key).map(Vec::as_slice) {
+                        *value = in_steps(epochs, steps_per_epoch);
+                    }
+                }
+                Field::Boundaries([key, _], value) => {
+                    if let Some(epochs) = epochs(key) {
+                        *value = epochs.iter().map(|&epochs| in_steps(epochs, steps_per_epoch)).collect();
+                    }
+                }
+                _ => {}
+            }
+        }
+        schedule
+    }
+
+    /// Writes the keys.
+    pub(super) fn write(&self, lines: &mut Lines) {
+        let mut schedule = self.schedule.clone();
+        let (class, fields) = fields(&mut schedule);
+        lines.key("schedule", class);
+        let list =
+            |numbers: &[f64]| toml::Value::Array(numbers.iter().map(|&number| number.into()).collect());
+        for field in fields {
+            let epochs =
+                |key: &str| self.in_epochs.iter().find(|(name, _)| *name == key).map(|(_, epochs)| epochs);
+            match field {
+                Field::Number(key, value) => lines.key(key, *value),
+                Field::Option(key, value) => {
+                    if let Some(value) = *value {
+                        lines.key(key, value);
+                    }
+                }
+                Field::Numbers(key, values) => lines.key(key, list(values)),
+                Field::Flag(key, value) => lines.key(key, *value),
+                Field::Steps([key, key_in_epochs], value, _) => match epochs(key).map(Vec::as_slice) {
+                    Some(&[epochs]) => lines.key(key_in_epochs, epochs),
+                    _ => lines.key(key, *value as i64),
+                },
+                Field::Boundaries([key, key_in_epochs], values) => match epochs(key) {
+                    Some(epochs) => lines.key(key_in_epochs, list(epochs)),
+                    None => {
+                        let steps = values.iter().map(|&step| toml::Value::from(step as i64)).collect();
+                        lines.key(key, toml::Value::Array(steps));
+                    }
+                },
+            }
+        }
+    }
+}
+
+/// One line: `CosineDecay(initial_learning_rate=0.001, decay_epochs=5.0, alpha=0.0, warmup_steps=0)`.
+impl fmt::Display for ScheduleSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines = Lines::default();
+        self.write(&mut lines);
+        let text = lines.finish().replace(" = ", "=").replace('"', "");
+        let (schedule, settings) = text.trim().split_once('\n').unwrap_or((&text, ""));
+        write!(f, "{}({})", schedule.trim_start_matches("schedule="), settings.replace('\n', ", "))
+    }
+}
+
+fn both(table: &Table<'_>, key: &str, other: &str) -> String {
+    table.error(other, format!("{key} and {other} are both there, expected one of them"))
+}

@@ -1,0 +1,136 @@
+//! Nadam.
+
+use ziffer_tensor::{Scalar, update};
+
+use super::{Optimizer, SettingError, power, require_learning_rate, require_not_negative, require_share};
+
+/// Adam with Nesterov's look ahead (Dozat 2016), as `keras/src/optimizers/nadam.py`.
+///
+/// With t = 1, 2, ..., u_t = beta_1 (1 - 0.96^t / 2) and U_t = u_1 u_2 ... u_t:
+/// m += (g - m)(1 - beta_1); v += (g^2 - v)(1 - beta_2);
+/// w -= learning_rate (u_(t+1) m / (1 - U_(t+1)) + (1 - u_t) g / (1 - U_t)) / (sqrt(v / (1 - beta_2^t)) + epsilon).
+///
+/// Keras keeps U_t among its variables; here it follows from t, so that a checkpoint has m, v and t only.
+///
+/// | setting | default | range |
+/// |---|---|---|
+/// | learning_rate | 0.001 | above 0 |
+/// | beta_1 | 0.9 | 0 to below 1 |
+/// | beta_2 | 0.999 | 0 to below 1 |
+/// | epsilon | 1e-7 | at least 0 |
+/// | weight_decay | 0 | at least 0 |
+///
+/// Weight decay is decoupled: before the update, w -= learning_rate weight_decay w, for every weight, biases included.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Nadam {
+    /// The step's size.
+    pub learning_rate: f64,
+    /// How much of the mean gradient is kept in a step.
+    pub beta_1: f64,
+    /// How much of the mean square is kept in a step.
+    pub beta_2: f64,
+    /// Added to the root of the mean square.
+    pub epsilon: f64,
+    /// The share of a weight that is taken off, in units of the learning rate.
+    pub weight_decay: f64,
+}
+
+impl Default for Nadam {
+    fn default() -> Self {
+        Self { learning_rate: 0.001, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7, weight_decay: 0.0 }
+    }
+}
+
+/// For t = 0, 1, ..., 1 - 0.96^t / 2 and the product of these numbers from t = 1 on. From the last t on, 0.96^t is below half
+/// of epsilon, so that the first is 1 and the second stays.
+const WARMING: [(f64, f64); 1024] = {
+    let mut table = [(0.5, 1.0); 1024];
+    let (mut power, mut t) = (1.0, 1);
+    while t < table.len() {
+        power *= 0.96;
+        let factor = 1.0 - 0.5 * power;
+        table[t] = (factor, table[t - 1].1 * factor);
+        t += 1;
+    }
+    table
+};
+
+impl Nadam {
+    /// With this learning rate and the other settings' defaults.
+    pub fn new(learning_rate: f64) -> Self {
+        Self { learning_rate, ..Self::default() }
+    }
+
+    /// u_t and U_t.
+    fn momentum(&self, t: u64) -> (f64, f64) {
+        let (factor, product) =
+            WARMING[usize::try_from(t).map_or(WARMING.len(), |t| t).min(WARMING.len() - 1)];
+        (self.beta_1 * factor, power(self.beta_1, t) * product)
+    }
+}
+
+impl<T: Scalar> Optimizer<T> for Nadam {
+    type Step = update::Nadam<T>;
+
+    fn name(&self) -> &'static str {
+        "nadam"
+    }
+
+    fn slots(&self) -> &'static [&'static str] {
+        &["momentum", "velocity"]
+    }
+
+    fn validate(&self) -> Result<(), SettingError> {
+        require_learning_rate("nadam", self.learning_rate)?;
+        require_share("nadam", "beta_1", self.beta_1)?;
+        require_share("nadam", "beta_2", self.beta_2)?;
+        require_not_negative("nadam", "epsilon", self.epsilon)?;
+        require_not_negative("nadam", "weight_decay", self.weight_decay)
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn step(&self, iteration: u64, learning_rate: f64) -> update::Nadam<T> {
+        let (u, product) = self.momentum(iteration);
+        let (next_u, next_product) = self.momentum(iteration + 1);
+        // Numerator and denominator of the step are multiplied by it, so that the root is of v itself.
+        let correction = (1.0 - power(self.beta_2, iteration)).sqrt();
+        update::Nadam {
+            of_momentum: T::from_f64(learning_rate * correction * next_u / (1.0 - next_product)),
+            of_gradient: T::from_f64(learning_rate * correction * (1.0 - u) / (1.0 - product)),
+            one_minus_beta_1: T::from_f64(1.0 - self.beta_1),
+            one_minus_beta_2: T::from_f64(1.0 - self.beta_2),
+            epsilon: T::from_f64(self.epsilon * correction),
+            decay: T::from_f64(learning_rate * self.weight_decay),
+        }
+    }
+
+    fn update(step: &update::Nadam<T>, w: &mut [T], slots: &mut [&mut [T]], g: &[T]) {
+        let [m, v] = slots else { unreachable!("nadam has two slots") };
+        update::nadam(w, m, v, g, *step);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keras's way, which multiplies a variable by u_t in each step.
+    #[test]
+    fn the_product_is_the_one_that_keras_keeps() {
+        for beta_1 in [0.0, 0.5, 0.9, 0.9999] {
+            let nadam = Nadam { beta_1, ..Nadam::default() };
+            let mut product = 1.0;
+            for t in 1..3000 {
+                let u = beta_1 * (1.0 - 0.5 * 0.96_f64.powi(t));
+                product *= u;
+                let ours = nadam.momentum(t as u64);
+                assert!((ours.0 - u).abs() <= 1e-13 && (ours.1 - product).abs() <= 1e-11 * product, "{t}");
+            }
+        }
+        assert_eq!(Nadam::default().momentum(1 << 62), (0.9, 0.0));
+        assert_eq!(WARMING[1023].0, 1.0);
+    }
+}
