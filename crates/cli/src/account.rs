@@ -133,7 +133,7 @@ const RESULTS: [(&str, &str); 4] = [
     ("parameters", "Parameters"),
     ("fit_seconds", "Training"),
 ];
-const SETTINGS: [(&str, &str); 13] = [
+const SETTINGS: [(&str, &str); 14] = [
     ("dataset", "Data set"),
     ("data_dir", "Its folder"),
     ("hidden", "Hidden layers"),

@@ -22,7 +22,7 @@ use ziffer_trainer::Shuffle;
 pub use augment::AugmentSettings;
 pub use layers::LayerSettings;
 pub use optimizer::{OptimizerName, OptimizerSettings};
-pub use schedule::ScheduleSettings;
+use schedule::ScheduleSettings;
 
 use reader::{Document, Table};
 use write::Lines;
@@ -427,6 +427,7 @@ fn read_shuffle(root: &Table<'_>) -> Result<Option<Shuffle>, String> {
 mod tests {
     use super::*;
     use ziffer_nn::optimizer::Clip;
+    use ziffer_nn::optimizer::schedule::{CosineDecay, ExponentialDecay, OneCycle, PiecewiseConstantDecay};
 
     fn from_file(text: &str) -> Result<Recipe, RecipeError> {
         let folder = tempfile::tempdir().unwrap();
@@ -512,6 +513,57 @@ mod tests {
     }
 
     #[test]
+    fn schedules_are_in_steps_or_in_epochs() {
+        let steps = |text: &str| {
+            let recipe = Recipe::parse(text).unwrap();
+            let again = Recipe::parse(&recipe.to_toml()).unwrap();
+            assert_eq!(again.schedule(), recipe.schedule(), "{}", recipe.to_toml());
+            recipe.schedule().map(|schedule| schedule.in_steps(100))
+        };
+        let cosine = "[optimizer.learning_rate]\nschedule = \"CosineDecay\"\ninitial_learning_rate = 0.0\n\
+                      warmup_target = 0.004\nwarmup_epochs = 2\ndecay_epochs = 12.5\n";
+        let expected =
+            CosineDecay { warmup_target: Some(0.004), warmup_steps: 200, ..CosineDecay::new(0.0, 1250) };
+        assert_eq!(steps(cosine), Some(expected.into()));
+        assert_eq!(
+            steps(
+                "learning_rate = { schedule = \"ExponentialDecay\", initial_learning_rate = 0.1, decay_steps = 7, decay_rate = 0.5 }"
+            ),
+            Some(ExponentialDecay::new(0.1, 7, 0.5).into())
+        );
+        assert_eq!(
+            steps(
+                "learning_rate = { schedule = \"PiecewiseConstantDecay\", boundaries_epochs = [1, 2.5], values = [1, 0.1, 0.01] }"
+            ),
+            Some(PiecewiseConstantDecay::new([100, 250], [1.0, 0.1, 0.01]).into())
+        );
+        assert_eq!(
+            steps(
+                "optimizer = { name = \"sgd\", learning_rate = { schedule = \"OneCycle\", max_learning_rate = 0.1, total_epochs = 5 } }"
+            ),
+            Some(OneCycle::new(0.1, 500).into())
+        );
+        for class in ["PolynomialDecay", "InverseTimeDecay", "CosineDecayRestarts"] {
+            let settings = match class {
+                "InverseTimeDecay" => "decay_epochs = 1, decay_rate = 0.5",
+                "CosineDecayRestarts" => "first_decay_epochs = 1",
+                _ => "decay_steps = 10",
+            };
+            let text = format!(
+                "learning_rate = {{ schedule = \"{class}\", initial_learning_rate = 0.1, {settings} }}"
+            );
+            assert!(format!("{:?}", steps(&text).unwrap()).starts_with(class));
+        }
+        let recipe = Recipe::parse(cosine).unwrap();
+        assert_eq!(
+            recipe.schedule().unwrap().to_string(),
+            "CosineDecay(initial_learning_rate=0.0, decay_epochs=12.5, alpha=0.0, warmup_target=0.004, warmup_epochs=2.0)"
+        );
+        assert!(!recipe.is_tutorial());
+        assert!(Recipe { learning_rate: Some(0.1), ..recipe }.schedule().is_none());
+    }
+
+    #[test]
     fn the_last_layer_is_added_unless_it_is_given() {
         let classes = |text: &str, classes: usize| {
             let model = Recipe::parse(text).unwrap().network(&[4, 4], classes).unwrap().build(0).unwrap();
@@ -546,7 +598,7 @@ mod tests {
             ("dataset = \"cifar\"", "line 1: dataset is \"cifar\", expected mnist"),
             (
                 "optimizer = \"lions\"",
-                "line 1: optimizer is \"lions\", expected one of sgd, adam, adamw, rmsprop",
+                "line 1: optimizer is \"lions\", expected one of sgd, adam, adamw, rmsprop, nadam, lion",
             ),
             (
                 "shuffle = \"some\"",
@@ -564,6 +616,41 @@ mod tests {
             ),
             ("[optimizer]\nbeta_1 = 1", "line 2: beta_1 is 1, expected a number from 0 to below 1"),
             ("[optimizer]\nclipnorm = 1\nclipvalue = 1", "clipnorm and clipvalue are both there"),
+            (
+                "learning_rate = \"fast\"",
+                "line 1: learning_rate is \"fast\", expected a positive number, or a table with a schedule",
+            ),
+            (
+                "\n[optimizer.learning_rate]\nschedule = \"Cosine\"",
+                "line 3: schedule is \"Cosine\", expected one of ExponentialDecay, PiecewiseConstantDecay, ",
+            ),
+            (
+                "[optimizer.learning_rate]\nalpha = 0.1",
+                "line 1: no schedule, expected one of ExponentialDecay, ",
+            ),
+            (
+                "[optimizer.learning_rate]\nschedule = \"CosineDecay\"\ninitial_learning_rate = 0.1",
+                "line 1: no decay_steps, expected a number of steps, or decay_epochs",
+            ),
+            (
+                "[optimizer.learning_rate]\nschedule = \"CosineDecay\"\ndecay_steps = 5",
+                "line 1: no initial_learning_rate, expected a number",
+            ),
+            (
+                "[optimizer.learning_rate]\nschedule = \"CosineDecay\"\ninitial_learning_rate = 0.1\ndecay_epochs = 5\n\
+                 alpha = 2",
+                "line 5: alpha is 2, expected a number from 0 to 1",
+            ),
+            (
+                "[optimizer.learning_rate]\nschedule = \"CosineDecay\"\ninitial_learning_rate = 0.1\ndecay_steps = 5\n\
+                 decay_epochs = 5",
+                "line 5: decay_steps and decay_epochs are both there, expected one of them",
+            ),
+            (
+                "[optimizer.learning_rate]\nschedule = \"CosineDecay\"\ninitial_learning_rate = 0.1\ndecay_steps = 5\n\
+                 decay_rate = 0.5",
+                "line 5: unknown key decay_rate, expected one of alpha, decay_epochs, decay_steps, ",
+            ),
             ("[augment]\nrotation = 100", "line 2: rotation is 100, expected degrees from 0 to 90"),
             ("augment = true", "line 1: augment is true, expected a table [augment]"),
             ("[[layers]]\nunits = 3", "line 1: no type, expected the class of a layer"),

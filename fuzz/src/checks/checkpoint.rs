@@ -97,9 +97,9 @@ fn resume(folder: &Path, bytes: &[u8]) {
     write(&folder, "checkpoint-000001.safetensors", bytes);
     match train(&folder, EPOCHS, Every::Epochs(NonZero::<usize>::MAX)) {
         Ok(history) => {
-            let History { loss, accuracy, val_loss, val_accuracy, seconds } = &history;
+            let History { loss, accuracy, val_loss, val_accuracy, seconds, learning_rate } = &history;
             assert!(history.epochs() <= EPOCHS);
-            for list in [loss, accuracy, val_loss, val_accuracy, seconds] {
+            for list in [loss, accuracy, val_loss, val_accuracy, seconds, learning_rate] {
                 assert_eq!(list.len(), history.epochs());
             }
             assert!(accuracy.iter().chain(val_accuracy).all(|share| (0.0..=1.0).contains(share)));

@@ -211,11 +211,9 @@ impl Train {
             .checkpoints(checkpoints)
             .stop_when(&stop)
             .callback(Progress::default());
-        let schedule = recipe.schedule().map(|schedule| {
-            let (train, _) = data.train.view().split(recipe.validation_split)?;
-            Ok(schedule.in_steps(train.len().div_ceil(recipe.batch_size)))
-        });
-        let schedule = schedule.transpose()?;
+        let (train, _) = data.train.view().split(recipe.validation_split)?;
+        let steps = train.len().div_ceil(recipe.batch_size);
+        let schedule = recipe.schedule().map(|schedule| schedule.in_steps(steps));
         if let Some(schedule) = &schedule {
             trainer = trainer.schedule(schedule.clone());
         }
