@@ -84,6 +84,9 @@ impl CSVLogger {
 
     /// Adds an epoch's line, the first time after the names.
     fn write(&mut self, epoch: usize, values: Values) -> Result<(), CallbackError> {
+        if self.file.is_none() {
+            self.open()?;
+        }
         let mut text = String::new();
         if std::mem::take(&mut self.needs_header) {
             text += &self.line("epoch".to_owned(), NAMES.map(str::to_owned));
