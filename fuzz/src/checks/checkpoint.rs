@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use ziffer_nn::team::Team;
 use ziffer_nn::training::State;
 use ziffer_nn::{Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy, Training, WithClasses};
-use ziffer_trainer::callback::{EarlyStopping, ModelCheckpoint, Monitor};
+use ziffer_trainer::callback::{EarlyStopping, ModelCheckpoint, Monitor, ReduceLROnPlateau};
 use ziffer_trainer::{Checkpoints, Every, History, TrainError, Trainer};
 
 use super::framed::framed;
@@ -90,6 +90,7 @@ pub fn train(folder: &Path, epochs: usize, every: Every) -> Result<History, Trai
         .threads(1)
         .callback(stopping)
         .callback(best)
+        .callback(ReduceLROnPlateau::new(Monitor::Loss))
         .checkpoints(Checkpoints::new(folder).every(every).resume(true))
         .fit_samples(&mut fresh().0, &samples(), Some(&samples()))
 }

@@ -20,7 +20,7 @@ use crate::error::chain;
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 
 /// Callbacks whose states a file may have, more than any training has.
-const MAX_CALLBACKS: u64 = 16;
+const MAX_CALLBACKS: u64 = 64;
 
 /// Bytes of a callback's state beside a copy of the weights.
 const MAX_STATE_BYTES: u64 = 1 << 20;
@@ -72,10 +72,7 @@ impl Keeper {
         (epochs, epoch): (usize, Epoch),
         mut pass_over: impl FnMut(&Path, &str),
     ) -> Result<Option<Found>, CheckpointError> {
-        // The weights, the optimizer's slots, their average, and accumulated gradients.
-        let limit = 4 * (3 + MAX_SLOTS) as u64 * model.parameters() as u64
-            + MAX_CALLBACKS * max_state_bytes(model)
-            + MAX_HEADER_BYTES;
+        let limit = max_bytes(model);
         for (_, path) in files(&self.folder)?.into_iter().rev() {
             // One that is damaged is passed over: the one before it is as good, but for the time.
             let bytes = match read(&path, limit) {
@@ -164,6 +161,11 @@ impl Keeper {
         self.wait()?;
         let number = self.next;
         let path = self.folder.join(format!("checkpoint-{number:06}.safetensors"));
+        if bytes.len() as u64 > max_bytes(model) {
+            // It would not be read.
+            let source = io::Error::other("there are more callbacks than a checkpoint has room for");
+            return Err(CheckpointError::Io { path, action: "write", source });
+        }
         self.next += 1;
         let folder = self.folder.clone();
         let before = self.whole.clone();
@@ -201,6 +203,14 @@ impl Drop for Keeper {
             let _ = writing.join();
         }
     }
+}
+
+/// The most that a checkpoint has: the weights, the optimizer's slots, their average, accumulated gradients, and what
+/// callbacks keep.
+fn max_bytes(model: &Model) -> u64 {
+    4 * (3 + MAX_SLOTS) as u64 * model.parameters() as u64
+        + MAX_CALLBACKS * max_state_bytes(model)
+        + MAX_HEADER_BYTES
 }
 
 /// The most that one callback may keep.
