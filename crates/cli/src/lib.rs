@@ -64,8 +64,8 @@ pub mod prelude {
         RmsProp, Sequential, Sgd, SparseCategoricalCrossentropy, WithClasses, WithValues,
     };
     pub use ziffer_trainer::callback::{
-        CSVLogger, Callback, EarlyStopping, LearningRateScheduler, ModelCheckpoint, Monitor, ReduceLROnPlateau,
-        TerminateOnNaN,
+        CSVLogger, Callback, EarlyStopping, LearningRateScheduler, ModelCheckpoint, Monitor,
+        ReduceLROnPlateau, TerminateOnNaN,
     };
     pub use ziffer_trainer::{Evaluate, History, Progress, Trainer};
 }
