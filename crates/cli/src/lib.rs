@@ -63,7 +63,10 @@ pub mod prelude {
         Activation, Adam, AdamW, Dense, Flatten, Initializer, Loss, MeanSquaredError, Model, Optimizer,
         RmsProp, Sequential, Sgd, SparseCategoricalCrossentropy, WithClasses, WithValues,
     };
-    pub use ziffer_trainer::callback::{Callback, EarlyStopping, ModelCheckpoint, Monitor};
+    pub use ziffer_trainer::callback::{
+        CSVLogger, Callback, EarlyStopping, LearningRateScheduler, ModelCheckpoint, Monitor,
+        ReduceLROnPlateau, TerminateOnNaN,
+    };
     pub use ziffer_trainer::{Evaluate, History, Progress, Trainer};
 }
 

@@ -64,7 +64,10 @@ pub enum FormatError {
 impl Model<f32> {
     /// The model as the bytes of a safetensors file. The same model gives the same bytes.
     pub fn to_safetensors(&self) -> Vec<u8> {
-        let metadata = HashMap::from([(ARCHITECTURE.to_owned(), self.architecture().to_string())]);
+        self.serialize(Some(HashMap::from([(ARCHITECTURE.to_owned(), self.architecture().to_string())])))
+    }
+
+    fn serialize(&self, metadata: Option<HashMap<String, String>>) -> Vec<u8> {
         let weights: Vec<(String, Vec<usize>, Vec<u8>)> = self
             .weights()
             .map(|(name, weight)| {
@@ -75,7 +78,16 @@ impl Model<f32> {
         let tensors = weights.iter().map(|(name, shape, bytes)| {
             (name, TensorView::new(Dtype::F32, shape.clone(), bytes).expect("bytes that fill the shape"))
         });
-        safetensors::serialize(tensors, Some(metadata)).expect("names and shapes that fit into a header")
+        safetensors::serialize(tensors, metadata).expect("names and shapes that fit into a header")
+    }
+
+    /// Writes the weights alone to a safetensors file, which [`load_weights`](Self::load_weights) reads. The file appears
+    /// whole or not at all.
+    ///
+    /// # Errors
+    /// If the file cannot be written. What was there before is then still there.
+    pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<(), FormatError> {
+        write(path.as_ref(), &self.serialize(None))
     }
 
     /// Writes the model to a safetensors file, which appears whole or not at all.
@@ -83,10 +95,7 @@ impl Model<f32> {
     /// # Errors
     /// If the file cannot be written. What was there before is then still there.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), FormatError> {
-        let path = path.as_ref();
-        Staged::write(path, &self.to_safetensors())
-            .and_then(Staged::publish)
-            .map_err(|source| FormatError::Io { path: path.to_owned(), action: "write", source })
+        write(path.as_ref(), &self.to_safetensors())
     }
 
     /// Reads a model from a file that [`save`](Self::save) wrote, or from a folder with such a file named
@@ -298,6 +307,14 @@ fn as_size(value: &Value) -> Option<usize> {
     value.as_u64().and_then(|size| size.try_into().ok())
 }
 
+fn write(path: &Path, bytes: &[u8]) -> Result<(), FormatError> {
+    Staged::write(path, bytes).and_then(Staged::publish).map_err(|source| FormatError::Io {
+        path: path.to_owned(),
+        action: "write",
+        source,
+    })
+}
+
 /// The file itself, or the model's in a folder.
 fn file(path: &Path) -> PathBuf {
     if path.is_dir() { path.join("model.safetensors") } else { path.to_owned() }
@@ -362,6 +379,14 @@ mod tests {
         let mut other = model(2);
         other.load_weights(&path).unwrap();
         assert_eq!(other.weights_sha256(), saved.weights_sha256());
+
+        let path = folder.path().join("weights.safetensors");
+        saved.save_weights(&path).unwrap();
+        let mut other = model(3);
+        other.load_weights(&path).unwrap();
+        assert_eq!(other.weights_sha256(), saved.weights_sha256());
+        let error = Model::load(&path).unwrap_err().to_string();
+        assert!(error.contains("no \"architecture\" in its metadata"), "{error}");
     }
 
     #[test]

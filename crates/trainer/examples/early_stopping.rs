@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .dense(10, Activation::Softmax)
         .build(0)?;
 
-    let mut stopping = EarlyStopping::new(Monitor::ValLoss, 2);
+    let mut stopping = EarlyStopping::new(Monitor::ValLoss, 2).restore_best_weights(true);
     let history = Trainer::new(Adam::default(), SparseCategoricalCrossentropy::default())
         .epochs(30)
         .validation_split(0.1)

@@ -1,17 +1,28 @@
 //! What is called while a model trains.
 
-mod checkpoint;
+mod csv_logger;
 mod early_stopping;
+mod filepath;
+mod learning_rate_scheduler;
+mod model_checkpoint;
+mod monitor;
+mod reduce_lr_on_plateau;
+mod states;
+mod terminate_on_nan;
 
-use std::fmt;
 use std::path::Path;
 
 use ziffer_nn::Model;
 
-use crate::{EpochLog, History, Resumed, Shuffling};
+use crate::{EpochLog, Resumed, Shuffling};
 
-pub use checkpoint::ModelCheckpoint;
+pub use csv_logger::CSVLogger;
 pub use early_stopping::EarlyStopping;
+pub use learning_rate_scheduler::LearningRateScheduler;
+pub use model_checkpoint::{ModelCheckpoint, SaveFreq};
+pub use monitor::{Mode, Monitor, ParseModeError, ParseMonitorError};
+pub use reduce_lr_on_plateau::ReduceLROnPlateau;
+pub use terminate_on_nan::TerminateOnNaN;
 
 /// Why a callback failed.
 pub type CallbackError = Box<dyn std::error::Error + Send + Sync>;
@@ -70,6 +81,43 @@ pub struct TrainingContext<'a> {
     pub learning_rate: f64,
 }
 
+/// What a callback may change before an epoch.
+#[derive(Clone, Copy, Debug)]
+pub struct EpochContext {
+    step: usize,
+    learning_rate: f64,
+    is_set: bool,
+}
+
+impl EpochContext {
+    pub(crate) fn new(step: usize, learning_rate: f64) -> Self {
+        Self { step, learning_rate, is_set: false }
+    }
+
+    /// Steps of the epoch that were made before, where training goes on from a checkpoint.
+    pub fn step(&self) -> usize {
+        self.step
+    }
+
+    /// The learning rate of the next update.
+    pub fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    /// Sets the learning rate from the next update on, in the place of a schedule. In the middle of an epoch, where training
+    /// goes on from a checkpoint, nothing is set: the rate that was set when the epoch began is in the checkpoint.
+    pub fn set_learning_rate(&mut self, learning_rate: f64) {
+        if self.step == 0 {
+            (self.learning_rate, self.is_set) = (learning_rate, true);
+        }
+    }
+
+    /// The rate, if a callback has set it.
+    pub(crate) fn learning_rate_set(&self) -> Option<f64> {
+        self.is_set.then_some(self.learning_rate)
+    }
+}
+
 /// Called by [`Trainer::fit`](crate::Trainer::fit), on the thread that called it. An error ends training.
 ///
 /// The steps of a stretch run without interruption, some 50 ms long; `on_batch_end` is called for each of them after the
@@ -87,10 +135,18 @@ pub trait Callback {
         Ok(())
     }
 
-    /// After [`on_train_begin`](Self::on_train_begin), if training goes on from a checkpoint.
+    /// What the callback must know to go on from a checkpoint, beside what is in the history; it is kept in each checkpoint.
+    /// It may be as long as the weights and 1 MiB more; a longer one is an error.
+    fn state(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// After [`on_train_begin`](Self::on_train_begin), if training goes on from a checkpoint. The
+    /// [`state`](Resumed::state) is what a callback of the same name kept in it; of several of one name, the one in the same
+    /// place among them. It was read from a file, where it may be anything.
     ///
     /// # Errors
-    /// If the callback cannot go on, since what it knew is not in the history.
+    /// If the callback cannot go on, since what it knew is not in the history, or the state is none of its own.
     fn on_resume(&mut self, resumed: &Resumed) -> Result<(), CallbackError> {
         let _ = resumed;
         Ok(())
@@ -101,14 +157,41 @@ pub trait Callback {
         let _ = (path, reason);
     }
 
-    /// Before an epoch, counted from 0.
-    fn on_epoch_begin(&mut self, epoch: usize) {
-        let _ = epoch;
+    /// Before an epoch, counted from 0, and before what is left of one, where training goes on from a checkpoint.
+    ///
+    /// # Errors
+    /// Whatever went wrong in it.
+    fn on_epoch_begin(&mut self, epoch: usize, context: &mut EpochContext) -> Result<(), CallbackError> {
+        let _ = (epoch, context);
+        Ok(())
     }
 
     /// After a step.
     fn on_batch_end(&mut self, log: &BatchLog) {
         let _ = log;
+    }
+
+    /// After how many more steps [`on_model`](Self::on_model) is to be called: a stretch ends there. 0 after
+    /// [`on_batch_end`](Self::on_batch_end) calls it at once.
+    fn steps_until_model(&self) -> Option<usize> {
+        None
+    }
+
+    /// After a step that [`steps_until_model`](Self::steps_until_model) asked for, with the weights that are trained, not
+    /// their average.
+    ///
+    /// # Errors
+    /// Whatever went wrong in it.
+    fn on_model(&mut self, log: &BatchLog, model: &Model) -> Result<(), CallbackError> {
+        let _ = (log, model);
+        Ok(())
+    }
+
+    /// When a batch's loss, or without a step the validation loss, is NaN or infinite: whether training ends without an error.
+    /// Epoch and step are counted from 0.
+    fn ends_on_not_finite(&mut self, epoch: usize, step: Option<usize>, loss: f64) -> bool {
+        let _ = (epoch, step, loss);
+        false
     }
 
     /// After an epoch and its validation.
@@ -132,6 +215,17 @@ pub trait Callback {
         let _ = model;
         Ok(())
     }
+
+    /// Messages for people, each a line, since the last time that it was called; asked for after each of the calls above but
+    /// those for single steps.
+    fn take_messages(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// A message of any callback. [`Progress`](crate::Progress) shows it.
+    fn on_message(&mut self, message: &str) {
+        let _ = message;
+    }
 }
 
 /// A borrowed callback can be read after training.
@@ -142,17 +236,29 @@ impl<C: Callback + ?Sized> Callback for &mut C {
     fn on_train_begin(&mut self, plan: &Plan, model: &mut Model) -> Result<(), CallbackError> {
         (**self).on_train_begin(plan, model)
     }
+    fn state(&self) -> Option<Vec<u8>> {
+        (**self).state()
+    }
     fn on_resume(&mut self, resumed: &Resumed) -> Result<(), CallbackError> {
         (**self).on_resume(resumed)
     }
     fn on_checkpoint_passed_over(&mut self, path: &Path, reason: &str) {
         (**self).on_checkpoint_passed_over(path, reason);
     }
-    fn on_epoch_begin(&mut self, epoch: usize) {
-        (**self).on_epoch_begin(epoch);
+    fn on_epoch_begin(&mut self, epoch: usize, context: &mut EpochContext) -> Result<(), CallbackError> {
+        (**self).on_epoch_begin(epoch, context)
     }
     fn on_batch_end(&mut self, log: &BatchLog) {
         (**self).on_batch_end(log);
+    }
+    fn steps_until_model(&self) -> Option<usize> {
+        (**self).steps_until_model()
+    }
+    fn on_model(&mut self, log: &BatchLog, model: &Model) -> Result<(), CallbackError> {
+        (**self).on_model(log, model)
+    }
+    fn ends_on_not_finite(&mut self, epoch: usize, step: Option<usize>, loss: f64) -> bool {
+        (**self).ends_on_not_finite(epoch, step, loss)
     }
     fn on_epoch_end(
         &mut self,
@@ -164,74 +270,10 @@ impl<C: Callback + ?Sized> Callback for &mut C {
     fn on_train_end(&mut self, model: &mut Model) -> Result<(), CallbackError> {
         (**self).on_train_end(model)
     }
-}
-
-/// A number that callbacks watch, by Keras's name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Monitor {
-    /// `loss`: lower is better.
-    Loss,
-    /// `accuracy`: higher is better.
-    Accuracy,
-    /// `val_loss`, Keras's default: lower is better.
-    #[default]
-    ValLoss,
-    /// `val_accuracy`: higher is better.
-    ValAccuracy,
-}
-
-impl Monitor {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Loss => "loss",
-            Self::Accuracy => "accuracy",
-            Self::ValLoss => "val_loss",
-            Self::ValAccuracy => "val_accuracy",
-        }
+    fn take_messages(&mut self) -> Vec<String> {
+        (**self).take_messages()
     }
-
-    /// Fails if the plan does not have it.
-    fn check(self, plan: &Plan) -> Result<(), CallbackError> {
-        if plan.validates || matches!(self, Self::Loss | Self::Accuracy) {
-            Ok(())
-        } else {
-            Err(format!("{self} is watched but there is no validation part; set a validation split above 0")
-                .into())
-        }
-    }
-
-    /// What it was in each epoch of a history.
-    fn over(self, history: &History) -> &[f64] {
-        match self {
-            Self::Loss => &history.loss,
-            Self::Accuracy => &history.accuracy,
-            Self::ValLoss => &history.val_loss,
-            Self::ValAccuracy => &history.val_accuracy,
-        }
-    }
-
-    fn of(self, log: &EpochLog) -> f64 {
-        let value = match self {
-            Self::Loss => Some(log.loss),
-            Self::Accuracy => Some(log.accuracy),
-            Self::ValLoss => log.val_loss,
-            Self::ValAccuracy => log.val_accuracy,
-        };
-        value.unwrap_or(f64::NAN)
-    }
-
-    /// Whether `value` is better than `best` by more than `by`. The first value always is.
-    fn is_better(self, value: f64, best: Option<f64>, by: f64) -> bool {
-        match (self, best) {
-            (_, None) => true,
-            (Self::Loss | Self::ValLoss, Some(best)) => value + by < best,
-            (Self::Accuracy | Self::ValAccuracy, Some(best)) => value - by > best,
-        }
-    }
-}
-
-impl fmt::Display for Monitor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+    fn on_message(&mut self, message: &str) {
+        (**self).on_message(message);
     }
 }

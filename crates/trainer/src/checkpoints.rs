@@ -1,7 +1,7 @@
 //! Checkpoints: a training's whole state in files, from which a run that was killed goes on to the very same end.
 //!
 //! A checkpoint is a safetensors file `checkpoint-N.safetensors`, N counting up: the weights, the optimizer's state, and in the
-//! metadata where the training stands. Orders and weights are drawn by seed and epoch, so the state of a random stream is the
+//! metadata where the training stands; what a callback must know besides is a tensor of bytes, `callback/early stopping/0`. Orders and weights are drawn by seed and epoch, so the state of a random stream is the
 //! epoch's number.
 
 mod keeper;
@@ -17,8 +17,9 @@ use std::str::FromStr;
 use ziffer_nn::training::StateError;
 
 use crate::History;
+use crate::callback::CallbackError;
 
-pub(crate) use keeper::Keeper;
+pub(crate) use keeper::{Found, Keeper};
 pub(crate) use settings::{INITIAL_WEIGHTS, Settings};
 pub(crate) use standing::{Epoch, Standing};
 
@@ -123,6 +124,8 @@ pub struct Resumed {
     pub step: usize,
     /// What the done epochs told.
     pub history: History,
+    /// What the callback that is told this kept in the checkpoint, see [`Callback::state`](crate::callback::Callback::state).
+    pub state: Option<Vec<u8>>,
 }
 
 /// A checkpoint that cannot be written, or not be gone on from. The message does not repeat the cause, which
@@ -155,6 +158,26 @@ pub enum CheckpointError {
         path: PathBuf,
         /// Why.
         source: StateError,
+    },
+    /// A callback cannot go on from it.
+    #[error("{}: cannot resume the callback {callback}", path.display())]
+    Callback {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The callback's name.
+        callback: &'static str,
+        /// Why.
+        source: CallbackError,
+    },
+    /// A callback keeps more than a checkpoint takes.
+    #[error("the callback {callback} keeps {bytes} bytes, expected at most {most}")]
+    Large {
+        /// The callback's name, and its place among those of that name.
+        callback: String,
+        /// How many bytes it keeps.
+        bytes: usize,
+        /// How many it may keep.
+        most: u64,
     },
     /// Trained further than it should be.
     #[error("{}: cannot resume: {done} epochs and {steps} steps are done, more than the {epochs} epochs asked for", path.display())]

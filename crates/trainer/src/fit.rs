@@ -11,12 +11,12 @@ use ziffer_nn::team::Team;
 use ziffer_nn::training::{NotFinite, check as check_fit, check_targets};
 use ziffer_nn::{Loss, Model, Optimizer, Samples, Slice, StepBudget, StepError, Training};
 
-use crate::callback::{BatchLog, Callback, CallbackError, Flow, Plan, TrainingContext};
-use crate::checkpoints::{Epoch, INITIAL_WEIGHTS, Keeper, Resumed, Settings, Standing};
+use crate::callback::{BatchLog, Callback, CallbackError, EpochContext, Flow, Plan, TrainingContext};
+use crate::checkpoints::{Epoch, Found, INITIAL_WEIGHTS, Keeper, Resumed, Settings, Standing};
 use crate::crew::Crew;
 use crate::order::{Orders, Shuffle, Shuffling};
 use crate::trainer::setting;
-use crate::{Checkpoints, EpochLog, History, TrainError, Trainer};
+use crate::{CheckpointError, Checkpoints, EpochLog, History, TrainError, Trainer};
 
 /// What the epochs of a training work with.
 struct Fit<'m, S, O> {
@@ -127,11 +127,20 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
             if fit.standing.stopped {
                 break;
             }
-            self.callbacks.iter_mut().for_each(|callback| callback.on_epoch_begin(epoch));
+            let mut context = EpochContext::new(fit.standing.step, fit.training.learning_rate());
+            self.each_callback(|callback| callback.on_epoch_begin(epoch, &mut context))?;
+            if let Some(rate) = context.learning_rate_set() {
+                fit.training.set_learning_rate(checked_rate(rate)?);
+                fit.standing.rate_is_set = true;
+            }
             let start = Instant::now();
             let seconds_before = fit.standing.seconds;
             fit.training.set_epoch(epoch as u64);
             self.windows(&mut fit, &mut orders)?;
+            if fit.standing.stopped {
+                fit.save(&self.callbacks)?;
+                break;
+            }
             // What is validated and shown is the average of the weights, where one is kept.
             fit.training.swap_average(fit.model)?;
             let validated = validation
@@ -144,7 +153,13 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
                 }
             }
             if let Some(validated) = validated.filter(|validated| !validated.loss.is_finite()) {
-                return Err(TrainError::ValidationNotFinite { epoch: epoch + 1, loss: validated.loss });
+                if !self.ends_on_not_finite(epoch, None, validated.loss) {
+                    return Err(TrainError::ValidationNotFinite { epoch: epoch + 1, loss: validated.loss });
+                }
+                fit.training.swap_average(fit.model)?;
+                fit.standing.stopped = true;
+                fit.save(&self.callbacks)?;
+                break;
             }
             let mean = fit.standing.sum();
             let log = EpochLog {
@@ -172,17 +187,14 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
             let asked = context.learning_rate;
             let sets_rate = asked.to_bits() != rate.to_bits();
             if sets_rate {
-                if !(asked > 0.0 && asked.is_finite()) {
-                    return Err(setting("learning_rate", asked, "a positive number"));
-                }
-                fit.training.set_learning_rate(asked);
+                fit.training.set_learning_rate(checked_rate(asked)?);
             }
             fit.training.swap_average(fit.model)?;
             let stopped = flow == Flow::Stop;
             let rate_is_set = fit.standing.rate_is_set || sets_rate;
             fit.standing =
                 Standing { epoch: epoch + 1, stopped, rate_is_set, history, ..Standing::default() };
-            fit.save_after_epoch(stopped || epoch + 1 == self.epochs)?;
+            fit.save_after_epoch(stopped || epoch + 1 == self.epochs, &self.callbacks)?;
         }
         fit.wait()?;
         fit.training.swap_average(fit.model)?;
@@ -242,22 +254,27 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
         let wanted = self.checkpoints.as_ref().is_some_and(|checkpoints| checkpoints.resume);
         let Some(keeper) = &mut fit.keeper else { return Ok(()) };
         if !wanted {
-            return Ok(keeper.start_over(fit.model, &fit.training)?);
+            return Ok(keeper.start_over(fit.model, &fit.training, &states(&self.callbacks))?);
         }
         let callbacks = &mut self.callbacks;
         let pass_over = |path: &Path, reason: &str| {
             callbacks.iter_mut().for_each(|callback| callback.on_checkpoint_passed_over(path, reason));
         };
         let found = keeper.resume(fit.model, &mut fit.training, (self.epochs, epoch), pass_over)?;
-        if let Some((path, standing)) = found {
-            let mut standing = standing;
-            // Before, the trainer's rates were constant.
-            standing.history.learning_rate.resize(standing.epoch, fit.training.learning_rate());
-            let (epoch, step) = (standing.epoch, standing.step);
-            let resumed = Resumed { path, epoch, step, history: standing.history.clone() };
-            fit.standing = standing;
-            self.each_callback(|callback| callback.on_resume(&resumed))?;
+        let Some(Found { path, mut standing, mut states }) = found else { return Ok(()) };
+        // Older files do not say the rates, which were constant.
+        standing.history.learning_rate.resize(standing.epoch, fit.training.learning_rate());
+        let (epoch, step) = (standing.epoch, standing.step);
+        let mut resumed = Resumed { path, epoch, step, history: standing.history.clone(), state: None };
+        fit.standing = standing;
+        for (name, callback) in names(&self.callbacks).into_iter().zip(&mut self.callbacks) {
+            resumed.state = states.remove(&name);
+            callback.on_resume(&resumed).map_err(|source| {
+                let (path, callback) = (resumed.path.clone(), callback.name());
+                CheckpointError::Callback { path, callback, source }
+            })?;
         }
+        self.pass_messages_on();
         Ok(())
     }
 
@@ -291,6 +308,9 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
                 self.steps(fit, start, &order)
             })?;
             here.into_iter().for_each(|range| train.release(range));
+            if fit.standing.stopped {
+                break;
+            }
         }
         Ok(())
     }
@@ -308,7 +328,9 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
             let rest = &order[fit.standing.step * fit.batch_size - start..];
             let due = fit.keeper.as_ref().and_then(|keeper| keeper.steps_left(fit.training.batches()));
             let due = due.map_or(usize::MAX, |steps| usize::try_from(steps).unwrap_or(usize::MAX));
-            let batches = &rest[..due.saturating_mul(fit.batch_size).min(rest.len())];
+            let asked = self.callbacks.iter().filter_map(|callback| callback.steps_until_model()).min();
+            let most = due.min(asked.map_or(usize::MAX, |steps| steps.max(1)));
+            let batches = &rest[..most.saturating_mul(fit.batch_size).min(rest.len())];
             let (members, time) = fit.crew.next();
             let budget = StepBudget { team: &fit.team, threads: members, time: Some(time) };
             let began = Instant::now();
@@ -323,6 +345,7 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
             };
             fit.crew.report(results.len(), elapsed);
             fit.standing.seconds += elapsed.as_secs_f64();
+            let mut last = None;
             for (batch, result) in (first..).zip(&results) {
                 sum.loss_sum += result.loss_sum;
                 sum.hits += result.hits;
@@ -336,17 +359,30 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
                     learning_rate: fit.training.learning_rate_at(batch / self.accumulation),
                 };
                 self.callbacks.iter_mut().for_each(|callback| callback.on_batch_end(&log));
+                last = Some(log);
                 fit.standing.step += 1;
             }
             fit.standing.set_sum(sum);
             // Before anything of it is kept.
             fit.train.check().map_err(TrainError::Samples)?;
+            if let Some(log) = last
+                && self.callbacks.iter().any(|callback| callback.steps_until_model() == Some(0))
+            {
+                self.each_callback(|callback| match callback.steps_until_model() {
+                    Some(0) => callback.on_model(&log, fit.model),
+                    _ => Ok(()),
+                })?;
+            }
             if let Some(loss) = not_finite {
+                if self.ends_on_not_finite(epoch, Some(fit.standing.step), loss) {
+                    fit.standing.stopped = true;
+                    return Ok(());
+                }
                 return Err(TrainError::NotFinite { epoch: epoch + 1, step: fit.standing.step + 1, loss });
             }
             let interrupted = self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed));
             if interrupted || results.len() == due {
-                fit.save()?;
+                fit.save(&self.callbacks)?;
             }
             if interrupted {
                 let checkpoint = fit.wait()?;
@@ -368,21 +404,67 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
             call(callback.as_mut())
                 .map_err(|source| TrainError::Callback { callback: callback.name(), source })?;
         }
+        self.pass_messages_on();
         Ok(())
+    }
+
+    /// Whether a callback has a loss that is not finite end training without an error.
+    fn ends_on_not_finite(&mut self, epoch: usize, step: Option<usize>, loss: f64) -> bool {
+        // Each is asked.
+        let ends = |ends: bool, callback: &mut Box<dyn Callback + '_>| {
+            callback.ends_on_not_finite(epoch, step, loss) || ends
+        };
+        let ends = self.callbacks.iter_mut().fold(false, ends);
+        self.pass_messages_on();
+        ends
+    }
+
+    /// Hands what callbacks have to say to all of them.
+    fn pass_messages_on(&mut self) {
+        let messages: Vec<String> =
+            self.callbacks.iter_mut().flat_map(|callback| callback.take_messages()).collect();
+        for message in &messages {
+            self.callbacks.iter_mut().for_each(|callback| callback.on_message(message));
+        }
     }
 }
 
+fn checked_rate(rate: f64) -> Result<f64, TrainError> {
+    let is_good = rate > 0.0 && rate.is_finite();
+    is_good.then_some(rate).ok_or_else(|| setting("learning_rate", rate, "a positive number"))
+}
+
+/// The names under which callbacks' states are kept: by their own, so that others may come and go.
+fn names(callbacks: &[Box<dyn Callback + '_>]) -> Vec<String> {
+    let mut names = Vec::with_capacity(callbacks.len());
+    for (index, callback) in callbacks.iter().enumerate() {
+        let name = callback.name();
+        let before = callbacks[..index].iter().filter(|other| other.name() == name).count();
+        names.push(format!("callback/{name}/{before}"));
+    }
+    names
+}
+
+fn states(callbacks: &[Box<dyn Callback + '_>]) -> Vec<(String, Vec<u8>)> {
+    let states = names(callbacks).into_iter().zip(callbacks);
+    states.filter_map(|(name, callback)| Some((name, callback.state()?))).collect()
+}
+
 impl<S, O: Optimizer<f32>> Fit<'_, S, O> {
-    fn save(&mut self) -> Result<(), TrainError> {
+    fn save(&mut self, callbacks: &[Box<dyn Callback + '_>]) -> Result<(), TrainError> {
         if let Some(keeper) = &mut self.keeper {
-            keeper.save(self.model, &self.training, &self.standing)?;
+            keeper.save(self.model, &self.training, &self.standing, &states(callbacks))?;
         }
         Ok(())
     }
 
-    fn save_after_epoch(&mut self, is_last: bool) -> Result<(), TrainError> {
+    fn save_after_epoch(
+        &mut self,
+        is_last: bool,
+        callbacks: &[Box<dyn Callback + '_>],
+    ) -> Result<(), TrainError> {
         let due = self.keeper.as_ref().is_some_and(|keeper| keeper.is_due(self.standing.epoch));
-        if due || is_last { self.save() } else { Ok(()) }
+        if due || is_last { self.save(callbacks) } else { Ok(()) }
     }
 
     fn wait(&mut self) -> Result<Option<PathBuf>, TrainError> {

@@ -33,8 +33,8 @@
 //! accuracy mean. One thing is not: the result is the same, to the bit, for any number of threads.
 //!
 //! * [`Trainer`] is `fit`; [`Evaluate`] adds `evaluate` and `predict_set` to a model.
-//! * [`callback`] is what is called meanwhile: [`EarlyStopping`](callback::EarlyStopping),
-//!   [`ModelCheckpoint`](callback::ModelCheckpoint), [`Progress`], or your own.
+//! * [`callback`] is what is called meanwhile: Keras's [`EarlyStopping`], [`ModelCheckpoint`], [`ReduceLROnPlateau`],
+//!   [`LearningRateScheduler`], [`CSVLogger`] and [`TerminateOnNaN`], [`Progress`], or your own.
 //! * [`Checkpoints`] save a training on its way; one that was killed goes on from there to the very same weights.
 //! * [`Pixels`] makes a data set's view the network's samples; arrays are samples by themselves (`fit_samples`).
 //!   [`Augmented`] distorts pictures anew in each epoch, as [`Trainer::augment`] does with a data set.
@@ -50,9 +50,14 @@ mod history;
 mod order;
 mod pixels;
 mod progress;
+mod python;
 mod trainer;
 
 pub use augmented::Augmented;
+pub use callback::{
+    CSVLogger, EarlyStopping, LearningRateScheduler, Mode, ModelCheckpoint, Monitor, ReduceLROnPlateau,
+    SaveFreq, TerminateOnNaN,
+};
 pub use checkpoints::{CheckpointError, Checkpoints, Every, ParseEveryError, Resumed};
 pub use error::TrainError;
 pub use history::{EpochLog, History};

@@ -7,9 +7,9 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ziffer_nn::Model;
 
-use crate::callback::{BatchLog, Callback, CallbackError, Flow, Plan, TrainingContext};
+use crate::callback::{BatchLog, Callback, CallbackError, EpochContext, Flow, Plan, TrainingContext};
 use crate::order::BUFFER_BYTES;
-use crate::{EpochLog, Resumed, Shuffling};
+use crate::{EpochLog, Resumed, Shuffling, python};
 
 /// Shows a bar for each epoch on a terminal that can draw one, which by `TERM` a dumb one cannot, and prints one plain line for each
 /// epoch anywhere else, to standard error.
@@ -87,13 +87,14 @@ impl Callback for Progress {
         let _ = writeln!(io::stderr(), "Passing over {}: {reason}", path.display());
     }
 
-    fn on_epoch_begin(&mut self, epoch: usize) {
+    fn on_epoch_begin(&mut self, epoch: usize, _: &mut EpochContext) -> Result<(), CallbackError> {
         self.since = Instant::now();
         if self.on_terminal {
             // A closed standard error is no reason to stop training.
             let _ = writeln!(io::stderr(), "Epoch {}/{}", epoch + 1, self.plan.epochs);
             self.bar = ProgressBar::new(self.plan.steps as u64).with_style(style());
         }
+        Ok(())
     }
 
     fn on_batch_end(&mut self, log: &BatchLog) {
@@ -124,6 +125,12 @@ impl Callback for Progress {
         }
         Ok(Flow::Continue)
     }
+
+    fn on_message(&mut self, message: &str) {
+        let show = || drop(writeln!(io::stderr(), "{message}"));
+        // Above a bar that moves, below one that is left standing.
+        if self.bar.is_finished() { show() } else { self.bar.suspend(show) }
+    }
 }
 
 /// Keras's order and form: `accuracy: 0.9123 - loss: 0.3012 - val_accuracy: 0.9601 - val_loss: 0.1301 - learning_rate: 0.0020`.
@@ -143,14 +150,7 @@ fn number(value: f64) -> String {
     if value.abs() > 1e-3 || !value.is_finite() {
         return format!("{value:.4}");
     }
-    let text = format!("{value:.4e}");
-    match text.split_once('e') {
-        Some((mantissa, exponent)) => {
-            let exponent: i32 = exponent.parse().unwrap_or(0);
-            format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
-        }
-        None => text,
-    }
+    python::exponent(value, 4)
 }
 
 /// `12s`, or `0.21s` where whole seconds would say nothing.

@@ -98,7 +98,7 @@ fn without_checkpoints_it_stops_as_well() {
 
 #[test]
 fn early_stopping_goes_on_counting() {
-    let early = |patience| EarlyStopping::new(Monitor::ValLoss, patience).restore_best_weights(false);
+    let early = |patience| EarlyStopping::new(Monitor::ValLoss, patience);
     let mut whole = network();
     let history = fit(trainer().epochs(100).callback(early(3)), &mut whole).unwrap();
     assert!((4..100).contains(&history.epochs()), "{} epochs", history.epochs());
@@ -115,11 +115,12 @@ fn early_stopping_goes_on_counting() {
         assert_eq!(without_seconds(fit(second, &mut model).unwrap()), without_seconds(history.clone()));
         assert_eq!(model.weights_sha256(), whole.weights_sha256());
     }
-    let best = EarlyStopping::new(Monitor::ValLoss, 3);
-    let error =
-        fit(trainer().callback(best).checkpoints(checkpoints(folder.path())), &mut network()).unwrap_err();
+    let best = EarlyStopping::new(Monitor::ValLoss, 3).restore_best_weights(true);
+    let again = trainer().epochs(100).callback(best).checkpoints(checkpoints(folder.path()));
+    let error = fit(again, &mut network()).unwrap_err();
+    assert!(error.to_string().ends_with(": cannot resume the callback early stopping"), "{error}");
     let cause = error.source().unwrap().to_string();
-    assert!(error.to_string() == "the callback early stopping failed" && cause.starts_with("cannot resume"));
+    assert!(cause.starts_with("the best epoch's weights are not in the checkpoint"), "{cause}");
 }
 
 #[test]

@@ -387,7 +387,10 @@ fn validation_callbacks_and_the_model_have_the_average_of_the_weights() {
     let best = folder.path().join("best.safetensors");
     let mut averaged = Epochs::default();
     let (model, history) = fit_noise(
-        steps().ema(MOMENTUM).callback(&mut averaged).callback(ModelCheckpoint::new(&best, Monitor::Loss)),
+        steps()
+            .ema(MOMENTUM)
+            .callback(&mut averaged)
+            .callback(ModelCheckpoint::new(&best).monitor(Monitor::Loss).save_best_only(true)),
     );
     assert_eq!(history.loss, plain_history.loss, "the weights that are trained are the same");
     assert_ne!(history.val_loss, plain_history.val_loss);

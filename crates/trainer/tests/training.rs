@@ -15,7 +15,8 @@ use ziffer_nn::{
     Sgd, SparseCategoricalCrossentropy, Target, WithClasses,
 };
 use ziffer_trainer::callback::{
-    BatchLog, Callback, CallbackError, EarlyStopping, Flow, ModelCheckpoint, Monitor, Plan, TrainingContext,
+    BatchLog, Callback, CallbackError, EarlyStopping, EpochContext, Flow, ModelCheckpoint, Monitor, Plan,
+    TrainingContext,
 };
 use ziffer_trainer::{EpochLog, Evaluate, History, TrainError, Trainer};
 
@@ -274,8 +275,9 @@ impl Callback for Diary {
         self.0.get_mut().push(format!("begin {} {} {}", plan.epochs, plan.steps, plan.validates));
         Ok(())
     }
-    fn on_epoch_begin(&mut self, epoch: usize) {
+    fn on_epoch_begin(&mut self, epoch: usize, _: &mut EpochContext) -> Result<(), CallbackError> {
         self.0.get_mut().push(format!("epoch {epoch}"));
+        Ok(())
     }
     fn on_batch_end(&mut self, log: &BatchLog) {
         self.0.get_mut().push(format!("step {}", log.step));
@@ -342,14 +344,15 @@ fn early_stopping_stops_and_goes_back_as_keras_does() {
         // Training ends by itself before patience does: the best weights come back all the same.
         (&[5.0, 1.0, 2.0, 2.0, 2.0, 2.0], 9, 0.0, 6, 1),
     ] {
-        let stopping = EarlyStopping::new(Monitor::ValLoss, patience).min_delta(min_delta);
+        let stopping =
+            EarlyStopping::new(Monitor::ValLoss, patience).min_delta(min_delta).restore_best_weights(true);
         let mut scripted = Scripted { script, weights: Vec::new(), stopping };
         let mut model = network();
         let history = trainer().epochs(script.len()).callback(&mut scripted).fit(&mut model, &data).unwrap();
         assert_eq!((history.epochs(), scripted.stopping.best_epoch()), (epochs, Some(best)), "{script:?}");
         assert_eq!(model.weights_sha256(), scripted.weights[best], "{script:?}");
     }
-    let stopping = EarlyStopping::new(Monitor::ValLoss, 1).restore_best_weights(false);
+    let stopping = EarlyStopping::new(Monitor::ValLoss, 1);
     let mut scripted = Scripted { script: &[1.0, 2.0, 3.0, 4.0], weights: Vec::new(), stopping };
     let mut model = network();
     trainer().callback(&mut scripted).fit(&mut model, &data).unwrap();
@@ -363,7 +366,7 @@ fn a_checkpoint_is_the_best_model() {
     let path = out.path().join("best.safetensors");
     let history = trainer()
         .epochs(8)
-        .callback(ModelCheckpoint::new(&path, Monitor::ValLoss))
+        .callback(ModelCheckpoint::new(&path).save_best_only(true))
         .fit(&mut network(), &data)
         .unwrap();
     let best = history.val_loss.iter().copied().fold(f64::INFINITY, f64::min);
@@ -371,14 +374,12 @@ fn a_checkpoint_is_the_best_model() {
     assert_eq!(Model::load(&path).unwrap().evaluate(validation).unwrap().loss, best);
     assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 1);
 
-    let nowhere = out.path().join("none/best.safetensors");
-    let outcome = trainer()
-        .callback(ModelCheckpoint::new(nowhere, Monitor::Loss))
-        .fit(&mut network(), &data)
-        .unwrap_err();
+    // Where a folder is, no file can be.
+    let outcome =
+        trainer().callback(ModelCheckpoint::new(out.path())).fit(&mut network(), &data).unwrap_err();
     assert_eq!(outcome.to_string(), "the callback model checkpoint failed");
     let cause = outcome.source().unwrap().to_string();
-    assert!(cause.contains("none/best.safetensors: cannot write"), "{cause}");
+    assert!(cause.ends_with(": cannot write"), "{cause}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use ziffer_nn::team::Team;
 use ziffer_nn::training::State;
 use ziffer_nn::{Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy, Training, WithClasses};
-use ziffer_trainer::callback::{EarlyStopping, ModelCheckpoint, Monitor};
+use ziffer_trainer::callback::{EarlyStopping, ModelCheckpoint, Monitor, ReduceLROnPlateau};
 use ziffer_trainer::{Checkpoints, Every, History, TrainError, Trainer};
 
 use super::framed::framed;
@@ -54,7 +54,9 @@ fn check_state(state: &State<'_>, bytes: &[u8]) -> bool {
         assert_eq!(training.to_safetensors(&model, ""), before);
         return false;
     }
-    let saved = training.to_safetensors(&model, state.text());
+    let attachments: Vec<_> =
+        state.attachments().into_iter().map(|(name, bytes)| (name, bytes.to_vec())).collect();
+    let saved = training.to_safetensors_with(&model, state.text(), &attachments);
     let read = |bytes| SafeTensors::deserialize(bytes).expect("a whole file");
     let (ours, theirs) = (read(saved.as_slice()), read(bytes));
     assert_eq!(ours.len(), theirs.len());
@@ -65,7 +67,7 @@ fn check_state(state: &State<'_>, bytes: &[u8]) -> bool {
     assert_eq!((saved_state.iteration(), saved_state.text()), (state.iteration(), state.text()));
     let (mut other_model, mut other) = fresh();
     other.restore(&mut other_model, &saved_state).expect("what was saved");
-    assert_eq!(other.to_safetensors(&other_model, state.text()), saved);
+    assert_eq!(other.to_safetensors_with(&other_model, state.text(), &attachments), saved);
 
     // It goes on, unless the loss is no number.
     static ALONE: LazyLock<Team> = LazyLock::new(|| Team::new(1).expect("a thread"));
@@ -79,13 +81,16 @@ fn check_state(state: &State<'_>, bytes: &[u8]) -> bool {
 
 /// What the seeds of the corpus are made by, too: all but the epochs is part of a checkpoint.
 pub fn train(folder: &Path, epochs: usize, every: Every) -> Result<History, TrainError> {
-    let stopping = EarlyStopping::new(Monitor::ValLoss, 100).restore_best_weights(false);
+    let stopping = EarlyStopping::new(Monitor::ValLoss, 100);
+    let best = ModelCheckpoint::new(folder.join("best.safetensors")).monitor(Monitor::Accuracy);
+    let best = best.save_best_only(true);
     Trainer::new(Adam::default(), SparseCategoricalCrossentropy::default())
         .epochs(epochs)
         .batch_size(BATCH_SIZE)
         .threads(1)
         .callback(stopping)
-        .callback(ModelCheckpoint::new(folder.join("best.safetensors"), Monitor::Accuracy))
+        .callback(best)
+        .callback(ReduceLROnPlateau::new(Monitor::Loss))
         .checkpoints(Checkpoints::new(folder).every(every).resume(true))
         .fit_samples(&mut fresh().0, &samples(), Some(&samples()))
 }

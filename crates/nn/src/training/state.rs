@@ -2,7 +2,8 @@
 //!
 //! The file is safetensors. It has the model's weights by name, and for each weight that is updated by gradients the
 //! optimizer's slots as `adam.momentum/dense.kernel`, its average as `average/dense.kernel` if one is kept, and its
-//! accumulated gradient as `gradient/dense.kernel` between updates. The metadata's one entry, `training`, is JSON: the counts
+//! accumulated gradient as `gradient/dense.kernel` between updates. Bytes of the caller's are `U8` tensors of one dimension
+//! under the caller's names. The metadata's one entry, `training`, is JSON: the counts
 //! of updates and batches, the learning rate, a text of the caller's, and a digest of all the rest, so that a damaged file
 //! is not taken for a good one.
 
@@ -121,6 +122,16 @@ impl<'a> State<'a> {
         self.metadata.more.map_or(self.metadata.iteration, |more| more.batches)
     }
 
+    /// The caller's bytes by their names, as they were given to [`Training::to_safetensors_with`], in the names' order.
+    pub fn attachments(&self) -> Vec<(String, &'a [u8])> {
+        let mut attachments: Vec<_> = (self.tensors.tensors().into_iter())
+            .filter(|(_, tensor)| is_attachment(tensor))
+            .map(|(name, tensor)| (name, tensor.data()))
+            .collect();
+        attachments.sort();
+        attachments
+    }
+
     /// The numbers of a tensor of this name and shape.
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<&[u8], StateError> {
         let tensor = self.tensors.tensor(name).map_err(|_| {
@@ -135,6 +146,10 @@ impl<'a> State<'a> {
         }
         Ok(tensor.data())
     }
+}
+
+fn is_attachment(tensor: &TensorView<'_>) -> bool {
+    tensor.dtype() == Dtype::U8 && tensor.shape().len() == 1
 }
 
 /// SHA-256, in hex, of a state; the tensors in the order of their names.
@@ -185,6 +200,20 @@ impl<O: Optimizer<f32>> Training<f32, O> {
     /// # Panics
     /// If it is not this training's model.
     pub fn to_safetensors(&self, model: &Model, text: &str) -> Vec<u8> {
+        self.to_safetensors_with(model, text, &[])
+    }
+
+    /// As [`to_safetensors`](Self::to_safetensors), with bytes of the caller's by name. A `/` keeps a name apart from those
+    /// of weights.
+    ///
+    /// # Panics
+    /// If it is not this training's model, or two tensors have the same name.
+    pub fn to_safetensors_with(
+        &self,
+        model: &Model,
+        text: &str,
+        attachments: &[(String, Vec<u8>)],
+    ) -> Vec<u8> {
         assert!(self.check_model(model).is_ok(), "another model than the training's");
         let bytes = |numbers: &[f32]| numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
         let mut tensors = Vec::new();
@@ -194,14 +223,17 @@ impl<O: Optimizer<f32>> Training<f32, O> {
             }
             tensors.push((name.clone(), shape, bytes(&model.block()[range.clone()])));
         }
-        tensors.sort_by(|a, b| a.0.cmp(&b.0));
-        let views: Vec<_> = tensors
-            .iter()
-            .map(|(name, shape, bytes)| {
-                let view = TensorView::new(Dtype::F32, shape.to_vec(), bytes);
-                (name.as_str(), view.expect("bytes that fill the shape"))
-            })
-            .collect();
+        let numbers = tensors.iter().map(|(name, shape, bytes)| {
+            let view = TensorView::new(Dtype::F32, shape.to_vec(), bytes);
+            (name.as_str(), view.expect("bytes that fill the shape"))
+        });
+        let attached = attachments.iter().map(|(name, bytes)| {
+            let view = TensorView::new(Dtype::U8, vec![bytes.len()], bytes);
+            (name.as_str(), view.expect("bytes that fill the shape"))
+        });
+        let mut views: Vec<_> = numbers.chain(attached).collect();
+        views.sort_by_key(|(name, _)| *name);
+        assert!(views.windows(2).all(|pair| pair[0].0 != pair[1].0), "two tensors of the same name");
         let (batches, accumulated, learning_rate) = (self.batches, self.accumulated, self.learning_rate);
         let more = Some(More { batches, accumulated, learning_rate });
         let contents = views.iter().map(|(name, view)| (*name, view));
@@ -242,8 +274,8 @@ impl<O: Optimizer<f32>> Training<f32, O> {
                 expected += 1 + kept.len();
                 contents.push((state.tensor(name, shape)?, kept, range.clone()));
             }
-            if state.tensors.len() != expected {
-                let found = state.tensors.len();
+            let found = state.tensors.len() - state.attachments().len();
+            if found != expected {
                 return Err(StateError::Mismatch(format!("it has {found} tensors, expected {expected}")));
             }
             Ok(contents)
@@ -314,8 +346,24 @@ mod tests {
         assert_eq!(state.text(), "half");
         b.restore(&mut model_b, &state).unwrap();
         assert_eq!(b.iteration(), 5);
+        assert!(state.attachments().is_empty());
         train(&mut b, &mut model_b, 20..40);
         assert_eq!(b.to_safetensors(&model_b, ""), a.to_safetensors(&model_a, ""));
+    }
+
+    #[test]
+    fn bytes_of_the_callers_come_back_by_their_names() {
+        let mut model = model();
+        let mut training = Training::new(&model, Adam::default(), 4).unwrap();
+        let attachments =
+            [("callback/b/0".to_owned(), vec![1, 2, 3]), ("callback/a/0".to_owned(), Vec::new())];
+        let bytes = training.to_safetensors_with(&model, "", &attachments);
+        let state = State::parse(&bytes).unwrap();
+        let found: [(String, &[u8]); 2] =
+            [("callback/a/0".to_owned(), &[]), ("callback/b/0".to_owned(), &[1, 2, 3])];
+        assert_eq!(state.attachments(), found);
+        training.restore(&mut model, &state).unwrap();
+        assert_eq!(training.to_safetensors_with(&model, "", &attachments), bytes);
     }
 
     /// Gradients that are asked for between two updates are no part of the accumulated ones, whatever they count as.
@@ -347,7 +395,8 @@ mod tests {
         let mut model = model();
         let mut training = Training::new(&model, Adam::default(), 4).unwrap();
         train(&mut training, &mut model, 0..8);
-        let bytes = training.to_safetensors(&model, "text");
+        let attachments = [("callback/early stopping/0".to_owned(), vec![7, 0, 255])];
+        let bytes = training.to_safetensors_with(&model, "text", &attachments);
         for at in 0..bytes.len() {
             assert!(State::parse(&bytes[..at]).is_err(), "cut at {at}");
             for flip in [1, 0x80] {
@@ -358,11 +407,13 @@ mod tests {
                     let mut other = self::model();
                     let mut restored = Training::new(&other, Adam::default(), 4).unwrap();
                     if restored.restore(&mut other, &state).is_ok() {
-                        assert_eq!(
-                            restored.to_safetensors(&other, state.text()),
-                            bytes,
-                            "bit {flip} of {at}"
-                        );
+                        let attached: Vec<_> = state
+                            .attachments()
+                            .into_iter()
+                            .map(|(name, bytes)| (name, bytes.to_vec()))
+                            .collect();
+                        let again = restored.to_safetensors_with(&other, state.text(), &attached);
+                        assert_eq!(again, bytes, "bit {flip} of {at}");
                     }
                 }
             }

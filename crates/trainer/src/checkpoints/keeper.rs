@@ -1,5 +1,6 @@
 //! The checkpoints of a training that runs: writing, finding and reading them.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,12 @@ use crate::error::chain;
 /// Bytes of a checkpoint beside its tensors that are read at most; safetensors takes no header beyond.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 
+/// Callbacks whose states a file may have, more than any training has.
+const MAX_CALLBACKS: u64 = 64;
+
+/// Bytes of a callback's state beside a copy of the weights.
+const MAX_STATE_BYTES: u64 = 1 << 20;
+
 /// Numbers from here on are none of ours.
 const NUMBERS_END: u64 = 1_000_000_000_000;
 
@@ -26,6 +33,15 @@ const NUMBERS_END: u64 = 1_000_000_000_000;
 struct Text {
     standing: Standing,
     settings: Settings,
+}
+
+/// A checkpoint that a training goes on from.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) path: PathBuf,
+    pub(crate) standing: Standing,
+    /// What callbacks kept, by name.
+    pub(crate) states: BTreeMap<String, Vec<u8>>,
 }
 
 /// The checkpoints of a training that runs.
@@ -55,9 +71,8 @@ impl Keeper {
         training: &mut Training<f32, O>,
         (epochs, epoch): (usize, Epoch),
         mut pass_over: impl FnMut(&Path, &str),
-    ) -> Result<Option<(PathBuf, Standing)>, CheckpointError> {
-        // The weights, the optimizer's slots, their average, and accumulated gradients.
-        let limit = 4 * (3 + MAX_SLOTS) as u64 * model.parameters() as u64 + MAX_HEADER_BYTES;
+    ) -> Result<Option<Found>, CheckpointError> {
+        let limit = max_bytes(model);
         for (_, path) in files(&self.folder)?.into_iter().rev() {
             // One that is damaged is passed over: the one before it is as good, but for the time.
             let bytes = match read(&path, limit) {
@@ -93,7 +108,8 @@ impl Keeper {
                 return Err(CheckpointError::State { path, source });
             }
             self.whole = Some(path.clone());
-            return Ok(Some((path, standing)));
+            let states = state.attachments().into_iter().map(|(name, bytes)| (name, bytes.to_vec()));
+            return Ok(Some(Found { path, standing, states: states.collect() }));
         }
         Ok(None)
     }
@@ -104,9 +120,10 @@ impl Keeper {
         &mut self,
         model: &Model,
         training: &Training<f32, O>,
+        states: &[(String, Vec<u8>)],
     ) -> Result<(), CheckpointError> {
         if !files(&self.folder)?.is_empty() {
-            self.save(model, training, &Standing::default())?;
+            self.save(model, training, &Standing::default(), states)?;
             self.wait()?;
         }
         Ok(())
@@ -131,13 +148,24 @@ impl Keeper {
         model: &Model,
         training: &Training<f32, O>,
         standing: &Standing,
+        states: &[(String, Vec<u8>)],
     ) -> Result<(), CheckpointError> {
+        let most = max_state_bytes(model);
+        if let Some((name, state)) = states.iter().find(|(_, state)| state.len() as u64 > most) {
+            let callback = name.strip_prefix("callback/").unwrap_or(name).to_owned();
+            return Err(CheckpointError::Large { callback, bytes: state.len(), most });
+        }
         let text = Text { standing: standing.clone(), settings: self.settings.clone() };
         let text = serde_json::to_string(&text).expect("numbers and texts");
-        let bytes = training.to_safetensors(model, &text);
+        let bytes = training.to_safetensors_with(model, &text, states);
         self.wait()?;
         let number = self.next;
         let path = self.folder.join(format!("checkpoint-{number:06}.safetensors"));
+        if bytes.len() as u64 > max_bytes(model) {
+            // It would not be read.
+            let source = io::Error::other("there are more callbacks than a checkpoint has room for");
+            return Err(CheckpointError::Io { path, action: "write", source });
+        }
         self.next += 1;
         let folder = self.folder.clone();
         let before = self.whole.clone();
@@ -175,6 +203,19 @@ impl Drop for Keeper {
             let _ = writing.join();
         }
     }
+}
+
+/// The most that a checkpoint has: the weights, the optimizer's slots, their average, accumulated gradients, and what
+/// callbacks keep.
+fn max_bytes(model: &Model) -> u64 {
+    4 * (3 + MAX_SLOTS) as u64 * model.parameters() as u64
+        + MAX_CALLBACKS * max_state_bytes(model)
+        + MAX_HEADER_BYTES
+}
+
+/// The most that one callback may keep.
+fn max_state_bytes(model: &Model) -> u64 {
+    4 * model.parameters() as u64 + MAX_STATE_BYTES
 }
 
 /// The checkpoints of a folder with their numbers, in order.

@@ -1,0 +1,65 @@
+//! A learning rate for each epoch.
+
+use std::fmt;
+
+use super::{Callback, CallbackError, EpochContext};
+
+/// Sets the learning rate at the beginning of each epoch to what a function says, as Keras's `LearningRateScheduler`.
+///
+/// ```
+/// use ziffer_trainer::callback::LearningRateScheduler;
+///
+/// // A tenth less in each epoch from the sixth on.
+/// let scheduler = LearningRateScheduler::new(|epoch, rate| if epoch < 5 { rate } else { 0.9 * rate });
+/// # let _ = scheduler;
+/// ```
+///
+/// The function is given the epoch, counted from 0, and the rate so far. What it says replaces a schedule of the trainer's.
+/// A training that goes on from the middle of an epoch goes on at the epoch's rate; the function is asked again for the next.
+pub struct LearningRateScheduler<F> {
+    schedule: F,
+    verbose: bool,
+    messages: Vec<String>,
+}
+
+impl<F: FnMut(usize, f64) -> f64> LearningRateScheduler<F> {
+    /// Asks `schedule`, with an epoch and the rate so far.
+    pub fn new(schedule: F) -> Self {
+        Self { schedule, verbose: false, messages: Vec::new() }
+    }
+
+    /// Sets whether a message tells each epoch's rate.
+    pub fn verbose(mut self, verbose: bool) -> Self {
+        self.verbose = verbose;
+        self
+    }
+}
+
+impl<F: FnMut(usize, f64) -> f64> Callback for LearningRateScheduler<F> {
+    fn name(&self) -> &'static str {
+        "learning rate scheduler"
+    }
+
+    fn on_epoch_begin(&mut self, epoch: usize, context: &mut EpochContext) -> Result<(), CallbackError> {
+        if context.step() > 0 {
+            return Ok(());
+        }
+        let rate = (self.schedule)(epoch, context.learning_rate());
+        if self.verbose {
+            let does = "LearningRateScheduler setting learning rate to";
+            self.messages.push(format!("Epoch {}: {does} {}.", epoch + 1, crate::python::repr(rate)));
+        }
+        context.set_learning_rate(rate);
+        Ok(())
+    }
+
+    fn take_messages(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.messages)
+    }
+}
+
+impl<F> fmt::Debug for LearningRateScheduler<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LearningRateScheduler").field("verbose", &self.verbose).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,43 @@
+//! What callbacks keep in checkpoints, as bytes. Those of a file may be any.
+
+use super::CallbackError;
+
+pub(super) fn check_len(state: &[u8], expected: usize) -> Result<(), CallbackError> {
+    let found = state.len();
+    if found == expected {
+        return Ok(());
+    }
+    Err(format!("its state in the checkpoint has {found} bytes, expected {expected}").into())
+}
+
+/// Numbers, one after the other.
+pub(super) fn to_bytes(numbers: &[u64]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+}
+
+/// So many numbers.
+pub(super) fn from_bytes<const N: usize>(state: &[u8]) -> Result<[u64; N], CallbackError> {
+    check_len(state, 8 * N)?;
+    let mut numbers = [0; N];
+    for (number, bytes) in numbers.iter_mut().zip(state.as_chunks().0) {
+        *number = u64::from_le_bytes(*bytes);
+    }
+    Ok(numbers)
+}
+
+/// A count of the file's that is no larger than it can be.
+pub(super) fn count(name: &str, count: u64, most: usize) -> Result<usize, CallbackError> {
+    let within = usize::try_from(count).ok().filter(|&count| count <= most);
+    within.ok_or_else(|| {
+        format!("its state in the checkpoint has a {name} of {count}, expected at most {most}").into()
+    })
+}
+
+/// A number that may be none, as two numbers.
+pub(super) fn optional_to_numbers(value: Option<f64>) -> [u64; 2] {
+    value.map_or([0, 0], |value| [1, value.to_bits()])
+}
+
+pub(super) fn optional_from_numbers([is_some, bits]: [u64; 2]) -> Option<f64> {
+    (is_some != 0).then(|| f64::from_bits(bits))
+}
