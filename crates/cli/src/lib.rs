@@ -49,7 +49,10 @@ pub use ziffer_trainer as trainer;
 
 pub use account::REPORT_FILE;
 pub use host::Host;
-pub use recipe::{AugmentSettings, LayerSettings, OptimizerName, OptimizerSettings, Recipe, RecipeError};
+pub use recipe::{
+    AugmentSettings, CallbackSettings, LayerSettings, OptimizerName, OptimizerSettings, Recipe, RecipeError,
+    ScheduleSettings,
+};
 pub use run_folder::{MODEL_FILE, RECIPE_FILE, RunSummary, SUMMARY_FILE};
 pub use usage::{exit_code, parse};
 

@@ -1,6 +1,7 @@
 //! Recipes: how a network is trained, as a TOML file or by a built-in name.
 
 mod augment;
+mod callbacks;
 mod layers;
 mod loss;
 mod optimizer;
@@ -20,9 +21,10 @@ use ziffer_nn::{
 use ziffer_trainer::Shuffle;
 
 pub use augment::AugmentSettings;
+pub use callbacks::CallbackSettings;
 pub use layers::LayerSettings;
 pub use optimizer::{OptimizerName, OptimizerSettings};
-use schedule::ScheduleSettings;
+pub use schedule::ScheduleSettings;
 
 use reader::{Document, Table};
 use write::Lines;
@@ -76,6 +78,12 @@ const MAX_BYTES: u64 = 1 << 20;
 /// shift = 2.0              # pixels
 /// elastic = 1.1            # standard deviation of the displacement in pixels
 /// elastic_sigma = 5.0      # its correlation length in pixels
+///
+/// [[callbacks]]
+/// type = "EarlyStopping"
+/// monitor = "val_loss"
+/// patience = 3
+/// restore_best_weights = true
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
@@ -99,6 +107,8 @@ pub struct Recipe {
     pub learning_rate: Option<f64>,
     /// How pictures are changed in training.
     pub augment: AugmentSettings,
+    /// What is called while it trains, in this order.
+    pub callbacks: Vec<CallbackSettings>,
     /// Whether every epoch has an order of its own, and how it is drawn: `true`, `false`, `"full"` or `"blocks"`.
     pub shuffle: Shuffle,
     /// The random seed.
@@ -189,6 +199,7 @@ impl Default for Recipe {
             optimizer: OptimizerName::Adam.into(),
             learning_rate: None,
             augment: AugmentSettings::default(),
+            callbacks: Vec::new(),
             shuffle: Shuffle::Auto,
             seed: 0,
         }
@@ -266,6 +277,8 @@ impl Recipe {
         }
         recipe.hidden = hidden.unwrap_or(recipe.hidden);
         recipe.layers = layers.iter().map(LayerSettings::read).collect::<Result<_, _>>()?;
+        recipe.callbacks =
+            root.tables("callbacks")?.iter().map(CallbackSettings::read).collect::<Result<_, _>>()?;
         root.finish()?;
         Ok(recipe)
     }
@@ -302,6 +315,7 @@ impl Recipe {
         OptimizerSettings { optimizer: self.optimizer(), schedule, ..self.optimizer.clone() }
             .write(&mut lines);
         self.augment.write(&mut lines);
+        self.callbacks.iter().for_each(|callback| callback.write(&mut lines));
         lines.finish()
     }
 
@@ -586,7 +600,10 @@ mod tests {
     #[test]
     fn mistakes_say_where() {
         for (text, part) in [
-            ("epoch = 5", "line 1: unknown key epoch, expected one of augment, batch_size, dataset, epochs"),
+            (
+                "epoch = 5",
+                "line 1: unknown key epoch, expected one of augment, batch_size, callbacks, dataset, ",
+            ),
             ("epochs = 5\nbatch_size = \"many\"", "line 2: "),
             ("epochs = 0", "line 1: epochs is 0, expected a whole number of at least 1"),
             (
@@ -650,6 +667,31 @@ mod tests {
                 "[optimizer.learning_rate]\nschedule = \"CosineDecay\"\ninitial_learning_rate = 0.1\ndecay_steps = 5\n\
                  decay_rate = 0.5",
                 "line 5: unknown key decay_rate, expected one of alpha, decay_epochs, decay_steps, ",
+            ),
+            (
+                "[[callbacks]]\ntype = \"EarlyStop\"",
+                "line 2: type is \"EarlyStop\", expected one of EarlyStopping, ModelCheckpoint, ",
+            ),
+            (
+                "[[callbacks]]\ntype = \"EarlyStopping\"\n\npatience = -1",
+                "line 4: patience is -1, expected a whole number of at least 0",
+            ),
+            (
+                "[[callbacks]]\ntype = \"EarlyStopping\"\nmonitor = \"f1\"",
+                "line 3: monitor is \"f1\", expected loss, accuracy, val_loss or val_accuracy",
+            ),
+            (
+                "[[callbacks]]\ntype = \"ReduceLROnPlateau\"\nfactor = 1.5",
+                "line 3: factor is 1.5, expected a number above 0 and below 1",
+            ),
+            ("[[callbacks]]\ntype = \"CSVLogger\"", "line 1: no filename, expected a file's path"),
+            (
+                "[[callbacks]]\ntype = \"LearningRateScheduler\"\nschedule = { 0 = -1 }",
+                "line 3: schedule is { 0 = -1 }, expected a table of epochs, counted from 0, and learning rates",
+            ),
+            (
+                "[[callbacks]]\ntype = \"TerminateOnNaN\"\npatience = 1",
+                "line 3: unknown key patience, expected one of raise_error, type",
             ),
             ("[augment]\nrotation = 100", "line 2: rotation is 100, expected degrees from 0 to 90"),
             ("augment = true", "line 1: augment is true, expected a table [augment]"),

@@ -228,52 +228,64 @@ pub trait Callback {
     }
 }
 
-/// A borrowed callback can be read after training.
-impl<C: Callback + ?Sized> Callback for &mut C {
-    fn name(&self) -> &'static str {
-        (**self).name()
-    }
-    fn on_train_begin(&mut self, plan: &Plan, model: &mut Model) -> Result<(), CallbackError> {
-        (**self).on_train_begin(plan, model)
-    }
-    fn state(&self) -> Option<Vec<u8>> {
-        (**self).state()
-    }
-    fn on_resume(&mut self, resumed: &Resumed) -> Result<(), CallbackError> {
-        (**self).on_resume(resumed)
-    }
-    fn on_checkpoint_passed_over(&mut self, path: &Path, reason: &str) {
-        (**self).on_checkpoint_passed_over(path, reason);
-    }
-    fn on_epoch_begin(&mut self, epoch: usize, context: &mut EpochContext) -> Result<(), CallbackError> {
-        (**self).on_epoch_begin(epoch, context)
-    }
-    fn on_batch_end(&mut self, log: &BatchLog) {
-        (**self).on_batch_end(log);
-    }
-    fn steps_until_model(&self) -> Option<usize> {
-        (**self).steps_until_model()
-    }
-    fn on_model(&mut self, log: &BatchLog, model: &Model) -> Result<(), CallbackError> {
-        (**self).on_model(log, model)
-    }
-    fn ends_on_not_finite(&mut self, epoch: usize, step: Option<usize>, loss: f64) -> bool {
-        (**self).ends_on_not_finite(epoch, step, loss)
-    }
-    fn on_epoch_end(
-        &mut self,
-        log: &EpochLog,
-        context: &mut TrainingContext<'_>,
-    ) -> Result<Flow, CallbackError> {
-        (**self).on_epoch_end(log, context)
-    }
-    fn on_train_end(&mut self, model: &mut Model) -> Result<(), CallbackError> {
-        (**self).on_train_end(model)
-    }
-    fn take_messages(&mut self) -> Vec<String> {
-        (**self).take_messages()
-    }
-    fn on_message(&mut self, message: &str) {
-        (**self).on_message(message);
-    }
+/// Another callback's calls, for what points to one.
+macro_rules! forward {
+    ($pointer:ty) => {
+        impl<C: Callback + ?Sized> Callback for $pointer {
+            fn name(&self) -> &'static str {
+                (**self).name()
+            }
+            fn on_train_begin(&mut self, plan: &Plan, model: &mut Model) -> Result<(), CallbackError> {
+                (**self).on_train_begin(plan, model)
+            }
+            fn state(&self) -> Option<Vec<u8>> {
+                (**self).state()
+            }
+            fn on_resume(&mut self, resumed: &Resumed) -> Result<(), CallbackError> {
+                (**self).on_resume(resumed)
+            }
+            fn on_checkpoint_passed_over(&mut self, path: &Path, reason: &str) {
+                (**self).on_checkpoint_passed_over(path, reason);
+            }
+            fn on_epoch_begin(
+                &mut self,
+                epoch: usize,
+                context: &mut EpochContext,
+            ) -> Result<(), CallbackError> {
+                (**self).on_epoch_begin(epoch, context)
+            }
+            fn on_batch_end(&mut self, log: &BatchLog) {
+                (**self).on_batch_end(log);
+            }
+            fn steps_until_model(&self) -> Option<usize> {
+                (**self).steps_until_model()
+            }
+            fn on_model(&mut self, log: &BatchLog, model: &Model) -> Result<(), CallbackError> {
+                (**self).on_model(log, model)
+            }
+            fn ends_on_not_finite(&mut self, epoch: usize, step: Option<usize>, loss: f64) -> bool {
+                (**self).ends_on_not_finite(epoch, step, loss)
+            }
+            fn on_epoch_end(
+                &mut self,
+                log: &EpochLog,
+                context: &mut TrainingContext<'_>,
+            ) -> Result<Flow, CallbackError> {
+                (**self).on_epoch_end(log, context)
+            }
+            fn on_train_end(&mut self, model: &mut Model) -> Result<(), CallbackError> {
+                (**self).on_train_end(model)
+            }
+            fn take_messages(&mut self) -> Vec<String> {
+                (**self).take_messages()
+            }
+            fn on_message(&mut self, message: &str) {
+                (**self).on_message(message);
+            }
+        }
+    };
 }
+
+// A borrowed callback can be read after training, and a boxed one be chosen at run time.
+forward!(&mut C);
+forward!(Box<C>);

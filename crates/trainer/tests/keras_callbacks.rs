@@ -26,7 +26,15 @@ fn recorded(part: &str) -> Vec<Value> {
 }
 
 fn plan(validates: bool) -> Plan {
-    Plan { epochs: EPOCHS, steps: 5, validates, samples: 5, bytes: 5, shuffling: Shuffling::None }
+    Plan {
+        epochs: EPOCHS,
+        steps: 5,
+        validates,
+        samples: 5,
+        bytes: 5,
+        shuffling: Shuffling::None,
+        learning_rate: Some(0.1),
+    }
 }
 
 fn model() -> Model {
@@ -53,6 +61,7 @@ fn log(epoch: usize, numbers: &Value) -> EpochLog {
         val_loss: number("val_loss"),
         val_accuracy: number("val_accuracy"),
         seconds: 0.0,
+        learning_rate: 0.1,
     }
 }
 
@@ -195,7 +204,7 @@ fn model_checkpoint_is_keras_s() {
             if save_freq.is_some() {
                 let (epoch, step) = (index / 5, index % 5);
                 let (mean_loss, mean_accuracy) = (log.loss, log.accuracy);
-                let log = BatchLog { epoch, step, loss: -1.0, mean_loss, mean_accuracy };
+                let log = BatchLog { epoch, step, loss: -1.0, mean_loss, mean_accuracy, learning_rate: 0.1 };
                 assert_ne!(checkpoint.steps_until_model(), Some(0));
                 checkpoint.on_batch_end(&log);
                 if checkpoint.steps_until_model() == Some(0) {

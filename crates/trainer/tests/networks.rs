@@ -127,7 +127,7 @@ fn loss(class_and_settings: &Value) -> AnyLoss {
 fn with_layers(stack: Sequential, layers: &Value) -> Sequential {
     layers.as_array().unwrap().iter().fold(stack, |stack, layer| {
         let config = layer[1].as_object().unwrap();
-        stack.add_boxed(layer_from_config(layer[0].as_str().unwrap(), &Config::new(config)).unwrap())
+        stack.add_boxed(layer_from_config(layer[0].as_str().unwrap(), &Config::new(config)).unwrap().unwrap())
     })
 }
 

@@ -11,6 +11,7 @@ use ziffer_nn::optimizer::LearningRateSchedule;
 use ziffer_nn::team::Team;
 use ziffer_report::confusion_table;
 use ziffer_tensor::InstructionSet;
+use ziffer_trainer::callback::Monitor;
 use ziffer_trainer::{Checkpoints, Evaluate, Every, Progress, Shuffle, Trainer, available_threads};
 
 use super::data::{self, DataArgs};
@@ -18,7 +19,7 @@ use super::watched::Watched;
 use crate::account::{Account, REPORT_FILE};
 use crate::host::{Host, rfc3339};
 use crate::interrupt;
-use crate::recipe::{OptimizerName, OptimizerSettings, Recipe};
+use crate::recipe::{CallbackSettings, OptimizerName, OptimizerSettings, Recipe};
 use crate::run_folder::{self, RunSummary};
 use crate::usage::{chain, complain, print, whole_numbers};
 
@@ -77,6 +78,33 @@ pub struct Train {
     /// The page's port; 0 takes any that is free [default: 7878]
     #[arg(long, value_name = "N", requires = "serve")]
     port: Option<u16>,
+    /// Stop when this number has not become better for --patience epochs: loss, accuracy, val_loss or val_accuracy
+    #[arg(long, value_name = "MONITOR")]
+    early_stopping: Option<Monitor>,
+    /// Epochs without a better number after which --early-stopping stops [default: 0]
+    #[arg(long, value_name = "N", requires = "early_stopping")]
+    patience: Option<u32>,
+    /// By how much a number must become better to count for --early-stopping [default: 0]
+    #[arg(long, value_name = "DELTA", requires = "early_stopping", value_parser = finite)]
+    min_delta: Option<f64>,
+    /// End with the weights of the epoch that --early-stopping found best
+    #[arg(long, requires = "early_stopping")]
+    restore_best_weights: bool,
+    /// Multiply the learning rate by 0.1 when this number has not become better for 10 epochs
+    #[arg(long, value_name = "MONITOR")]
+    reduce_lr_on_plateau: Option<Monitor>,
+    /// Save the model to this file after each epoch; fields such as {epoch:02d} or {val_loss:.4f} are filled in
+    #[arg(long, value_name = "FILE")]
+    model_checkpoint: Option<String>,
+    /// With --model-checkpoint, save only where val_loss is better than ever before
+    #[arg(long, requires = "model_checkpoint")]
+    save_best_only: bool,
+    /// Write the numbers of each epoch to this file, separated by commas
+    #[arg(long, value_name = "FILE")]
+    csv_logger: Option<String>,
+    /// End training without an error when a loss is not finite
+    #[arg(long)]
+    terminate_on_nan: bool,
     /// A TOML file, or a built-in name
     #[arg(long, value_name = "FILE or NAME", default_value = "tutorial")]
     recipe: PathBuf,
@@ -123,6 +151,10 @@ fn learning_rate(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(is_right).ok_or("expected a positive number".to_owned())
 }
 
+fn finite(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|number: &f64| number.is_finite()).ok_or("expected a finite number".to_owned())
+}
+
 /// What came of a run.
 #[derive(Clone, Debug)]
 pub struct Trained {
@@ -158,8 +190,46 @@ impl Train {
             Some(How::Blocks) => Shuffle::Blocks,
             None => recipe.shuffle,
         };
+        for callback in self.callbacks() {
+            // One of the same class in the recipe gives way.
+            recipe.callbacks.retain(|other| other.class() != callback.class());
+            recipe.callbacks.push(callback);
+        }
         recipe.validate()?;
         Ok(recipe)
+    }
+
+    /// The callbacks that flags ask for.
+    fn callbacks(&self) -> Vec<CallbackSettings> {
+        let mut callbacks = Vec::new();
+        if let Some(monitor) = self.early_stopping {
+            callbacks.push(CallbackSettings::new(
+                "EarlyStopping",
+                &[
+                    ("monitor", monitor.name().into()),
+                    ("patience", i64::from(self.patience.unwrap_or(0)).into()),
+                    ("min_delta", self.min_delta.unwrap_or(0.0).into()),
+                    ("restore_best_weights", self.restore_best_weights.into()),
+                    ("verbose", true.into()),
+                ],
+            ));
+        }
+        if let Some(monitor) = self.reduce_lr_on_plateau {
+            let settings = [("monitor", monitor.name().into()), ("verbose", true.into())];
+            callbacks.push(CallbackSettings::new("ReduceLROnPlateau", &settings));
+        }
+        if let Some(filepath) = &self.model_checkpoint {
+            let settings =
+                [("filepath", filepath.as_str().into()), ("save_best_only", self.save_best_only.into())];
+            callbacks.push(CallbackSettings::new("ModelCheckpoint", &settings));
+        }
+        if let Some(filename) = &self.csv_logger {
+            callbacks.push(CallbackSettings::new("CSVLogger", &[("filename", filename.as_str().into())]));
+        }
+        if self.terminate_on_nan {
+            callbacks.push(CallbackSettings::new("TerminateOnNaN", &[]));
+        }
+        callbacks
     }
 
     /// Trains, evaluates, writes the run's folder, and prints the test accuracy.
@@ -228,6 +298,9 @@ impl Train {
         }
         if let Some(page) = &page {
             trainer = trainer.callback(page.callback());
+        }
+        for callback in &recipe.callbacks {
+            trainer = trainer.callback(callback.callback());
         }
         let history = trainer.fit(&mut model, &data.train)?;
         let team = Team::new(threads_used).with_context(|| format!("cannot start {threads_used} threads"))?;

@@ -295,6 +295,7 @@ mod tests {
             samples: 1,
             bytes: 1,
             shuffling: crate::Shuffling::None,
+            learning_rate: None,
         };
         let check = |text: &str, validates, is_by_batch| {
             let path = Filepath::parse(Path::new(text)).unwrap();

@@ -13,7 +13,8 @@ networks.json
     "runs": networks of Flatten, Dense with 24 units, the layers of the run, and a Dense, trained for 50 steps in batches
     of 32 as in parity.py, whose text says what "reference" and "keras" are. Here the reference is written with jax.numpy
     in float64, from the formulas in Keras's documentation, and its gradients are JAX's. All other weights begin as Keras
-    begins them: zeros, or ones for gamma.
+    begins them: zeros, or ones for gamma. In float64, Keras's largest distance from it, "float64_distance", is below
+    1e-12, or below 1e-7 where Keras rounds to float32 even then: on JAX in its mean, its smoothing and its schedules.
 
     "target" says what the network is to give: "class" the digit, "one_hot" ten numbers, "is_odd" whether the digit is odd.
 
@@ -85,6 +86,9 @@ RUNS = [activation(name) for name in NAMES] + [
     schedule("CosineDecayRestarts", initial_learning_rate=0.004, first_decay_steps=9, t_mul=2.0, m_mul=0.8, alpha=0.05),
     schedule("OneCycle", max_learning_rate=0.004, total_steps=50, pct_start=0.3, div_factor=25.0, final_div_factor=1e4),
 ]
+# What Keras on JAX rounds to float32 even in float64.
+ROUNDED = ["LayerNormalization", "Reshape", "label smoothing, one hot", "BinaryCrossentropy"]
+ROUNDED += ["MeanSquaredError", "MeanAbsoluteError"]
 
 EPOCHS = 4
 NADAM = {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
@@ -379,7 +383,8 @@ def main():
         for backend, values in (losses | {"jax, float64": keras_f64["runs"][case["name"]]}).items():
             largest, mean = distances(values, expected)
             print(f"{case['name']:<26}{backend:<16}{largest:>20.3e}{mean:>20.3e}")
-        if largest > 1e-9:
+        rounds = case["name"] in ROUNDED or isinstance(case["learning_rate"], dict)
+        if largest > (1e-7 if rounds else 1e-12):
             failures.append(f"{case['name']}: the reference is not what Keras computes in float64")
         if any(distances(values, expected)[0] > 1e-4 for values in losses.values()):
             failures.append(f"{case['name']}: a float32 run has met a kink: choose another seed")
