@@ -20,7 +20,7 @@ const BLOCK: usize = 64;
 pub struct Evaluation {
     /// The mean loss.
     pub loss: f64,
-    /// The share of hits, 0 to 1.
+    /// The share of hits, 0 to 1. It has a meaning only where targets name classes, see [`Target::is_class`](crate::Target::is_class).
     pub accuracy: f64,
     /// How many were hits.
     pub hits: usize,

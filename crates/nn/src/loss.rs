@@ -34,6 +34,18 @@ impl<T: Scalar> Target<'_, T> {
         }
     }
 
+    /// Whether it names a class, so that an accuracy has a meaning: it is a class, one-hot, or for a single output 0 or 1.
+    pub fn is_class(&self) -> bool {
+        let is_binary = |value: &T| *value == T::zero() || *value == T::one();
+        match self {
+            Self::Class(_) => true,
+            Self::Values([value]) => is_binary(value),
+            Self::Values(values) => {
+                values.iter().all(is_binary) && values.iter().filter(|value| **value == T::one()).count() == 1
+            }
+        }
+    }
+
     /// Whether the output counts as right, by the accuracy that Keras chooses for the shapes: the largest output is the
     /// class, or stands where the largest target does; a single output lies on the same side of 1/2 as its target.
     pub fn is_hit(&self, output: &[T]) -> bool {
@@ -105,6 +117,9 @@ mod tests {
     #[test]
     fn hits() {
         assert!(Target::Class(1).is_hit(&[0.1_f32, 0.9]));
+        assert!(Target::<f32>::Class(1).is_class() && Target::Values(&[0.0_f32, 1.0, 0.0]).is_class());
+        assert!(Target::Values(&[1.0_f32]).is_class() && !Target::Values(&[0.5_f32]).is_class());
+        assert!(!Target::Values(&[1.0_f32, 1.0]).is_class() && !Target::Values(&[0.0_f32, 0.0]).is_class());
         assert!(!Target::Class(1).is_hit(&[0.9_f32, 0.9]));
         assert!(Target::Values(&[0.0_f32, 2.0]).is_hit(&[0.1, 0.9]));
         assert!(Target::Values(&[1.0_f32]).is_hit(&[0.9]) && !Target::Values(&[1.0_f32]).is_hit(&[0.5]));

@@ -51,6 +51,8 @@ pub struct Plan {
     pub bytes: usize,
     /// How they are ordered.
     pub shuffling: Shuffling,
+    /// Whether targets name classes, so that there is an accuracy.
+    pub has_accuracy: bool,
     /// The learning rate, if no schedule says it.
     pub learning_rate: Option<f64>,
 }
@@ -66,8 +68,8 @@ pub struct BatchLog {
     pub loss: f64,
     /// The mean loss over the epoch so far.
     pub mean_loss: f64,
-    /// The accuracy over the epoch so far.
-    pub mean_accuracy: f64,
+    /// The accuracy over the epoch so far, if there is one.
+    pub mean_accuracy: Option<f64>,
     /// The learning rate of the update that the batch is part of.
     pub learning_rate: f64,
 }

@@ -28,6 +28,7 @@ struct Fit<'m, S, O> {
     crew: Crew,
     keeper: Option<Keeper>,
     standing: Standing,
+    has_accuracy: bool,
 }
 
 impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
@@ -100,6 +101,9 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
             samples: train.len(),
             bytes: train.len().saturating_mul(sample_bytes),
             shuffling,
+            // A loss that needs an activation is of probabilities.
+            has_accuracy: self.loss.activation().is_some()
+                || (0..train.len()).all(|sample| train.target(sample).is_class()),
             learning_rate: self.schedule.is_none().then(|| self.optimizer.learning_rate()),
         };
         self.each_callback(|callback| callback.on_train_begin(&plan, model))?;
@@ -110,9 +114,10 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
         let crew = Crew::new(team.size());
         let keeper = keeper.transpose()?;
         let standing = Standing::default();
-        let mut fit = Fit { model, training, train, batch_size, team, crew, keeper, standing };
-        let (steps, samples, validates) = (plan.steps, train.len(), plan.validates);
-        self.resume(&mut fit, Epoch { steps, batch_size, samples, validates })?;
+        let has_accuracy = plan.has_accuracy;
+        let mut fit = Fit { model, training, train, batch_size, team, crew, keeper, standing, has_accuracy };
+        let Plan { steps, samples, validates, has_accuracy, .. } = plan;
+        self.resume(&mut fit, Epoch { steps, batch_size, samples, validates, has_accuracy })?;
         if let Some(schedule) = self.schedule.as_ref().filter(|_| !fit.standing.rate_is_set) {
             fit.training.set_schedule(Arc::clone(schedule));
         }
@@ -167,9 +172,9 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
                 epochs: self.epochs,
                 steps: plan.steps,
                 loss: mean.loss(),
-                accuracy: mean.hits as f64 / mean.samples as f64,
+                accuracy: plan.has_accuracy.then(|| mean.hits as f64 / mean.samples as f64),
                 val_loss: validated.map(|validated| validated.loss),
-                val_accuracy: validated.map(|validated| validated.accuracy),
+                val_accuracy: validated.filter(|_| plan.has_accuracy).map(|validated| validated.accuracy),
                 seconds: seconds_before + start.elapsed().as_secs_f64(),
                 learning_rate: fit.training.learning_rate(),
             };
@@ -355,7 +360,7 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
                     step: fit.standing.step,
                     loss: result.loss(),
                     mean_loss: sum.loss(),
-                    mean_accuracy: sum.hits as f64 / sum.samples as f64,
+                    mean_accuracy: fit.has_accuracy.then(|| sum.hits as f64 / sum.samples as f64),
                     learning_rate: fit.training.learning_rate_at(batch / self.accumulation),
                 };
                 self.callbacks.iter_mut().for_each(|callback| callback.on_batch_end(&log));

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct History {
     /// Mean training loss.
     pub loss: Vec<f64>,
-    /// Training accuracy, 0 to 1.
+    /// Training accuracy, 0 to 1; like `val_accuracy` empty where targets name no classes.
     pub accuracy: Vec<f64>,
     /// Mean validation loss.
     pub val_loss: Vec<f64>,
@@ -34,11 +34,11 @@ pub struct EpochLog {
     pub steps: usize,
     /// Mean training loss.
     pub loss: f64,
-    /// Training accuracy, 0 to 1.
-    pub accuracy: f64,
+    /// Training accuracy, 0 to 1, if targets name classes.
+    pub accuracy: Option<f64>,
     /// Mean validation loss, if there is a validation part.
     pub val_loss: Option<f64>,
-    /// Validation accuracy.
+    /// Validation accuracy, if there is a validation part and targets name classes.
     pub val_accuracy: Option<f64>,
     /// Seconds, validation included.
     pub seconds: f64,
@@ -55,7 +55,7 @@ impl History {
     /// Adds an epoch.
     pub fn push(&mut self, log: &EpochLog) {
         self.loss.push(log.loss);
-        self.accuracy.push(log.accuracy);
+        self.accuracy.extend(log.accuracy);
         self.val_loss.extend(log.val_loss);
         self.val_accuracy.extend(log.val_accuracy);
         self.seconds.push(log.seconds);

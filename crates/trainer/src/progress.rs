@@ -37,6 +37,7 @@ impl Default for Progress {
             samples: 0,
             bytes: 0,
             shuffling: Shuffling::None,
+            has_accuracy: false,
             learning_rate: None,
         };
         Self {
@@ -106,14 +107,23 @@ impl Callback for Progress {
         self.bar.set_position(done as u64);
         let elapsed = self.since.elapsed().as_secs_f64();
         let left = elapsed / done as f64 * (self.plan.steps - done) as f64;
-        let metrics = metrics(log.mean_accuracy, log.mean_loss, None, self.rate(log.learning_rate));
+        let metrics = metrics(&[
+            ("accuracy", log.mean_accuracy),
+            ("loss", Some(log.mean_loss)),
+            ("learning_rate", self.rate(log.learning_rate)),
+        ]);
         self.bar.set_message(format!("{} {} - {metrics}", seconds(left), per_step(elapsed / done as f64)));
     }
 
     fn on_epoch_end(&mut self, log: &EpochLog, _: &mut TrainingContext<'_>) -> Result<Flow, CallbackError> {
         let (steps, per_step) = (log.steps, per_step(log.seconds / log.steps as f64));
-        let validation = log.val_accuracy.zip(log.val_loss);
-        let metrics = metrics(log.accuracy, log.loss, validation, self.rate(log.learning_rate));
+        let metrics = metrics(&[
+            ("accuracy", log.accuracy),
+            ("loss", Some(log.loss)),
+            ("val_accuracy", log.val_accuracy),
+            ("val_loss", log.val_loss),
+            ("learning_rate", self.rate(log.learning_rate)),
+        ]);
         let seconds = seconds(log.seconds);
         if self.on_terminal {
             self.bar.set_position(steps as u64);
@@ -133,16 +143,10 @@ impl Callback for Progress {
     }
 }
 
-/// Keras's order and form: `accuracy: 0.9123 - loss: 0.3012 - val_accuracy: 0.9601 - val_loss: 0.1301 - learning_rate: 0.0020`.
-fn metrics(accuracy: f64, loss: f64, validation: Option<(f64, f64)>, rate: Option<f64>) -> String {
-    let mut text = format!("accuracy: {} - loss: {}", number(accuracy), number(loss));
-    if let Some((accuracy, loss)) = validation {
-        text += &format!(" - val_accuracy: {} - val_loss: {}", number(accuracy), number(loss));
-    }
-    if let Some(rate) = rate {
-        text += &format!(" - learning_rate: {}", number(rate));
-    }
-    text
+/// Keras's form: `accuracy: 0.9123 - loss: 0.3012 - val_accuracy: 0.9601 - val_loss: 0.1301`, of what there is.
+fn metrics(metrics: &[(&str, Option<f64>)]) -> String {
+    let shown = metrics.iter().filter_map(|(name, value)| Some(format!("{name}: {}", number((*value)?))));
+    shown.collect::<Vec<_>>().join(" - ")
 }
 
 /// Four decimals, or the exponent's form at 1e-3 and below, as Keras writes it: `1.2346e-04`.
@@ -188,8 +192,8 @@ mod tests {
         );
         assert_eq!([seconds(0.214), seconds(12.3)], ["0.21s", "12s"]);
         assert_eq!(
-            metrics(0.9123, 0.3012, Some((0.9601, 0.1301)), Some(0.002)),
-            "accuracy: 0.9123 - loss: 0.3012 - val_accuracy: 0.9601 - val_loss: 0.1301 - learning_rate: 0.0020"
+            metrics(&[("loss", Some(0.3012)), ("val_loss", None), ("learning_rate", Some(0.002))]),
+            "loss: 0.3012 - learning_rate: 0.0020"
         );
     }
 }

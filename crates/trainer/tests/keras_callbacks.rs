@@ -33,6 +33,7 @@ fn plan(validates: bool) -> Plan {
         samples: 5,
         bytes: 5,
         shuffling: Shuffling::None,
+        has_accuracy: true,
         learning_rate: Some(0.1),
     }
 }
@@ -57,7 +58,7 @@ fn log(epoch: usize, numbers: &Value) -> EpochLog {
         epochs: EPOCHS,
         steps: 5,
         loss: number("loss").unwrap_or(0.0),
-        accuracy: number("accuracy").unwrap_or(0.0),
+        accuracy: number("accuracy").or(Some(0.0)),
         val_loss: number("val_loss"),
         val_accuracy: number("val_accuracy"),
         seconds: 0.0,

@@ -517,3 +517,26 @@ fn many_more_samples_than_memory_would_hold_as_numbers_are_not_copied() {
     let model = Sequential::new([28, 28]).flatten().dense(10, Activation::Softmax).build(0).unwrap();
     assert_eq!(model.predict(rows).row(0), model.predict_set(view.slice(59_999..)).unwrap().row(0));
 }
+
+#[test]
+fn an_accuracy_is_told_only_where_targets_name_classes() {
+    let x = Array2::from_shape_fn((20, 3), |(sample, feature)| (sample * 3 + feature) as f32 / 60.0);
+    let fit = |t: &Array2<f32>| {
+        let mut model = Sequential::new([3]).dense(2, Activation::Linear).build(0).unwrap();
+        let mut trainer = Trainer::new(Adam::default(), MeanSquaredError).validation_split(0.2);
+        trainer.fit_samples(&mut model, &WithValues::new(x.view(), t.view()), None).unwrap()
+    };
+    let history = fit(&Array2::from_elem((20, 2), 0.25));
+    assert_eq!((history.accuracy.len(), history.val_accuracy.len(), history.val_loss.len()), (0, 0, 1));
+    let history = fit(&Array2::from_shape_fn((20, 2), |(sample, output)| ((sample + output) % 2) as f32));
+    assert_eq!((history.accuracy.len(), history.val_accuracy.len()), (1, 1));
+
+    let mut model = Sequential::new([3]).dense(2, Activation::Linear).build(0).unwrap();
+    let t = Array2::from_elem((20, 2), 0.25);
+    let error = Trainer::new(Adam::default(), MeanSquaredError)
+        .callback(EarlyStopping::new(Monitor::Accuracy, 1))
+        .fit_samples(&mut model, &WithValues::new(x.view(), t.view()), None)
+        .unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(source, "accuracy is watched but the targets name no classes; watch a loss");
+}

@@ -91,11 +91,13 @@ impl Callback for Teller {
     }
 
     fn on_batch_end(&mut self, log: &BatchLog) {
-        self.0.step(log.epoch, log.step, log.mean_loss, log.mean_accuracy);
+        // A data set has classes.
+        self.0.step(log.epoch, log.step, log.mean_loss, log.mean_accuracy.unwrap_or(f64::NAN));
     }
 
     fn on_epoch_end(&mut self, log: &EpochLog, _: &mut TrainingContext<'_>) -> Result<Flow, CallbackError> {
         let &EpochLog { loss, accuracy, val_loss, val_accuracy, .. } = log;
+        let accuracy = accuracy.unwrap_or(f64::NAN);
         self.0.epoch(EpochResult { loss, accuracy, val_loss, val_accuracy });
         Ok(Flow::Continue)
     }

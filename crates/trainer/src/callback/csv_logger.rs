@@ -120,7 +120,7 @@ const NAMES: [&str; 4] = ["accuracy", "loss", "val_accuracy", "val_loss"];
 type Values = [Option<f64>; NAMES.len()];
 
 fn of_log(log: &EpochLog) -> Values {
-    [Some(log.accuracy), Some(log.loss), log.val_accuracy, log.val_loss]
+    [log.accuracy, Some(log.loss), log.val_accuracy, log.val_loss]
 }
 
 fn of_history(history: &History, epoch: usize) -> Values {

@@ -79,6 +79,11 @@ impl Filepath {
                         "the filepath has {{{number}}} but there is no validation part; set a validation split above 0"
                     )
                 }
+                Piece::Field(Field::Number(Monitor::Accuracy | Monitor::ValAccuracy), _)
+                    if !plan.has_accuracy =>
+                {
+                    "the filepath has an accuracy but the targets name no classes".to_owned()
+                }
                 _ => continue,
             };
             return Err(problem.into());
@@ -295,6 +300,7 @@ mod tests {
             samples: 1,
             bytes: 1,
             shuffling: crate::Shuffling::None,
+            has_accuracy: true,
             learning_rate: None,
         };
         let check = |text: &str, validates, is_by_batch| {

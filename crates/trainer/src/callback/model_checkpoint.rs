@@ -204,7 +204,7 @@ impl Callback for ModelCheckpoint {
         self.batches = 0;
         let number = |monitor| match monitor {
             Monitor::Loss => Some(log.mean_loss),
-            Monitor::Accuracy => Some(log.mean_accuracy),
+            Monitor::Accuracy => log.mean_accuracy,
             Monitor::ValLoss | Monitor::ValAccuracy => None,
         };
         self.save(model, &Values { epoch: log.epoch + 1, batch: Some(log.step + 1), number: &number })

@@ -67,12 +67,16 @@ impl Monitor {
 
     /// Fails if the plan does not have it.
     pub(super) fn check(self, plan: &Plan) -> Result<(), CallbackError> {
-        if plan.validates || !self.is_of_validation() {
-            Ok(())
-        } else {
-            Err(format!("{self} is watched but there is no validation part; set a validation split above 0")
-                .into())
-        }
+        let problem = match self {
+            Self::ValLoss | Self::ValAccuracy if !plan.validates => {
+                "there is no validation part; set a validation split above 0"
+            }
+            Self::Accuracy | Self::ValAccuracy if !plan.has_accuracy => {
+                "the targets name no classes; watch a loss"
+            }
+            _ => return Ok(()),
+        };
+        Err(format!("{self} is watched but {problem}").into())
     }
 
     /// What it was in each epoch of a history.
@@ -88,7 +92,7 @@ impl Monitor {
     pub(super) fn of(self, log: &EpochLog) -> Option<f64> {
         match self {
             Self::Loss => Some(log.loss),
-            Self::Accuracy => Some(log.accuracy),
+            Self::Accuracy => log.accuracy,
             Self::ValLoss => log.val_loss,
             Self::ValAccuracy => log.val_accuracy,
         }

@@ -35,13 +35,15 @@ impl Standing {
     }
 }
 
-/// What a standing is held against: the steps of an epoch, its samples, and whether it ends with a validation.
+/// What a standing is held against: the steps of an epoch, its samples, whether it ends with a validation, and whether there is
+/// an accuracy.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Epoch {
     pub(crate) steps: usize,
     pub(crate) batch_size: usize,
     pub(crate) samples: usize,
     pub(crate) validates: bool,
+    pub(crate) has_accuracy: bool,
 }
 
 impl Epoch {
@@ -50,14 +52,20 @@ impl Epoch {
         let Standing { epoch, step, samples, hits, ref history, .. } = *standing;
         let History { loss, accuracy, val_loss, val_accuracy, seconds, learning_rate } = history;
         let steps = epoch.checked_mul(self.steps).and_then(|steps| steps.checked_add(step));
-        let validated = if self.validates { epoch } else { 0 };
+        let len = |has: bool| if has { epoch } else { 0 };
+        let lists = [
+            (loss, true),
+            (accuracy, self.has_accuracy),
+            (seconds, true),
+            (val_loss, self.validates),
+            (val_accuracy, self.validates && self.has_accuracy),
+        ];
         let is_share = |share: &f64| (0.0..=1.0).contains(share);
         step <= self.steps
             && steps.is_some_and(|steps| steps as u64 == batches)
             && samples == (step * self.batch_size).min(self.samples)
             && hits <= samples
-            && [loss, accuracy, seconds].iter().all(|list| list.len() == epoch)
-            && [val_loss, val_accuracy].iter().all(|list| list.len() == validated)
+            && lists.iter().all(|&(list, has)| list.len() == len(has))
             // Older files do not have it.
             && (learning_rate.is_empty() || learning_rate.len() == epoch)
             && accuracy.iter().chain(val_accuracy).all(is_share)
@@ -80,7 +88,7 @@ mod tests {
             learning_rate: vec![0.001, 0.001],
         };
         let good = Standing { epoch: 2, step: 1, hits: 3, samples: 4, history, ..Standing::default() };
-        let epoch = Epoch { steps: 3, batch_size: 4, samples: 10, validates: true };
+        let epoch = Epoch { steps: 3, batch_size: 4, samples: 10, validates: true, has_accuracy: true };
         assert!(epoch.admits(&good, 7));
         assert!(!epoch.admits(&good, 8));
         let spoilt: [fn(&mut Standing); 12] = [
@@ -103,5 +111,6 @@ mod tests {
             assert!(!epoch.admits(&standing, 7), "{index}: {standing:?}");
         }
         assert!(!Epoch { validates: false, ..epoch }.admits(&good, 7));
+        assert!(!Epoch { has_accuracy: false, ..epoch }.admits(&good, 7));
     }
 }
