@@ -11,8 +11,8 @@ use ndarray::{Array2, Array3, ArrayView2};
 use ziffer_dataset::{Dataset, idx::write_idx};
 use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::{
-    Activation, Adam, AdamW, AnyOptimizer, BinaryCrossentropy, Draw, Model, RmsProp, Samples, Sequential,
-    Sgd, SparseCategoricalCrossentropy, Target, WithClasses,
+    Activation, Adam, AdamW, AnyOptimizer, BinaryCrossentropy, Draw, MeanSquaredError, Model, RmsProp,
+    Samples, Sequential, Sgd, SparseCategoricalCrossentropy, Target, WithClasses, WithValues,
 };
 use ziffer_trainer::callback::{
     BatchLog, Callback, CallbackError, EarlyStopping, EpochContext, Flow, ModelCheckpoint, Monitor, Plan,
@@ -537,6 +537,6 @@ fn an_accuracy_is_told_only_where_targets_name_classes() {
         .callback(EarlyStopping::new(Monitor::Accuracy, 1))
         .fit_samples(&mut model, &WithValues::new(x.view(), t.view()), None)
         .unwrap_err();
-    let source = std::error::Error::source(&error).unwrap().to_string();
+    let source = error.source().unwrap().to_string();
     assert_eq!(source, "accuracy is watched but the targets name no classes; watch a loss");
 }
