@@ -1,8 +1,8 @@
 //! Checkpoints: a training's whole state in files, from which a run that was killed goes on to the very same end.
 //!
 //! A checkpoint is a safetensors file `checkpoint-N.safetensors`, N counting up: the weights, the optimizer's state, and in the
-//! metadata where the training stands; what a callback must know besides is a tensor of bytes, `callback/early stopping/0`. Orders and weights are drawn by seed and epoch, so the state of a random stream is the
-//! epoch's number.
+//! metadata where the training stands; what a callback must know besides is a tensor of bytes, `callback/early stopping/0`.
+//! Orders and weights are drawn by seed and epoch, so the state of a random stream is the epoch's number.
 
 mod keeper;
 mod settings;

@@ -22,8 +22,8 @@ use crate::{EpochLog, History, Resumed, python};
 /// line is in the file when its epoch ends; lines end as Keras's do, with a carriage return and a line feed.
 ///
 /// A training that goes on from a [checkpoint](crate::Checkpoints) goes on with the file as well: lines of epochs after the
-/// checkpoint are dropped, those of the epochs before it written anew. One that was killed before its first checkpoint starts
-/// anew; where `append` is set, its lines stay.
+/// checkpoint are dropped, those of the epochs before it written anew. One that was killed before its first checkpoint
+/// starts anew; where `append` is set, its lines stay.
 #[derive(Debug)]
 pub struct CSVLogger {
     filename: PathBuf,

@@ -193,10 +193,9 @@ impl Callback for EarlyStopping {
         let epoch = u64::from_le_bytes(*epoch);
         if epoch != best.epoch as u64 {
             let (found, expected) = (epoch.saturating_add(1), best.epoch + 1);
-            return Err(format!(
-                "the weights in the checkpoint are of epoch {found}, the best one is {expected}; give the settings that they were kept with"
-            )
-            .into());
+            let problem =
+                format!("the weights in the checkpoint are of epoch {found}, the best one is {expected}");
+            return Err(format!("{problem}; give the settings that they were kept with").into());
         }
         best.weights = Some(weights.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect());
         Ok(())

@@ -10,8 +10,9 @@ use super::{Callback, CallbackError, Plan};
 /// |---|---|---|
 /// | raise_error | whether it is an error all the same | false |
 ///
-/// `fit` then returns the history of the epochs that were finished before. The weights are those before the step whose loss it was, or those after the
-/// epoch whose validation loss it was. In Keras they are spoilt by that step, and the epoch is in the history.
+/// `fit` then returns the history of the epochs that were finished before. The weights are those before the step whose loss
+/// it was, or those after the epoch whose validation loss it was. In Keras the step changes the weights, the epoch is in the
+/// history, and a validation loss ends nothing.
 #[derive(Clone, Debug, Default)]
 pub struct TerminateOnNaN {
     raise_error: bool,
