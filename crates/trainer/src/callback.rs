@@ -53,8 +53,9 @@ pub struct Plan {
     pub shuffling: Shuffling,
     /// Whether targets name classes, so that there is an accuracy.
     pub has_accuracy: bool,
-    /// The learning rate, if no schedule says it.
-    pub learning_rate: Option<f64>,
+    /// Whether a schedule or a callback sets the learning rate, see
+    /// [`sets_learning_rate`](Callback::sets_learning_rate).
+    pub sets_learning_rate: bool,
 }
 
 /// What a step tells.
@@ -127,6 +128,11 @@ impl EpochContext {
 pub trait Callback {
     /// For messages.
     fn name(&self) -> &'static str;
+
+    /// Whether it sets the learning rate. It may do so all the same; where this says so, others show the rate.
+    fn sets_learning_rate(&self) -> bool {
+        false
+    }
 
     /// Before the first epoch.
     ///
@@ -236,6 +242,9 @@ macro_rules! forward {
         impl<C: Callback + ?Sized> Callback for $pointer {
             fn name(&self) -> &'static str {
                 (**self).name()
+            }
+            fn sets_learning_rate(&self) -> bool {
+                (**self).sets_learning_rate()
             }
             fn on_train_begin(&mut self, plan: &Plan, model: &mut Model) -> Result<(), CallbackError> {
                 (**self).on_train_begin(plan, model)

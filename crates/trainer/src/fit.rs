@@ -104,7 +104,8 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
             // A loss that needs an activation is of probabilities.
             has_accuracy: self.loss.activation().is_some()
                 || (0..train.len()).all(|sample| train.target(sample).is_class()),
-            learning_rate: self.schedule.is_none().then(|| self.optimizer.learning_rate()),
+            sets_learning_rate: self.schedule.is_some()
+                || self.callbacks.iter().any(|callback| callback.sets_learning_rate()),
         };
         self.each_callback(|callback| callback.on_train_begin(&plan, model))?;
         let keeper = self.checkpoints.as_ref().map(|checkpoints| {

@@ -22,9 +22,9 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// The learning rate, where it is not the same in all steps.
+    /// The learning rate, where a schedule or a callback sets it.
     fn rate(&self, rate: f64) -> Option<f64> {
-        (self.plan.learning_rate != Some(rate)).then_some(rate)
+        self.plan.sets_learning_rate.then_some(rate)
     }
 }
 
@@ -38,7 +38,7 @@ impl Default for Progress {
             bytes: 0,
             shuffling: Shuffling::None,
             has_accuracy: false,
-            learning_rate: None,
+            sets_learning_rate: false,
         };
         Self {
             on_terminal: !ProgressDrawTarget::stderr().is_hidden(),

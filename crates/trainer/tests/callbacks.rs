@@ -275,6 +275,17 @@ fn a_csv_file_goes_on_after_a_kill() {
         (0..7).map(|i| vec![i as f64, accuracy[i], loss[i], val_accuracy[i], val_loss[i]]).collect();
     assert_eq!(rows, expected);
 
+    // The rate before the callback behind sets it anew, which is the epoch's.
+    let reducing = || {
+        let plateau = ReduceLROnPlateau::new(Monitor::ValAccuracy).min_delta(10.0).patience(2).factor(0.5);
+        trainer().callback(plateau)
+    };
+    let with_rate = goes_on(reducing, |out| CSVLogger::new(out.join("log.csv")));
+    let text_with_rate = String::from_utf8(with_rate.files["log.csv"].clone()).unwrap();
+    let columns: Vec<&str> =
+        text_with_rate.split_terminator("\r\n").map(|line| line.split(',').nth(2).unwrap()).collect();
+    assert_eq!(columns, ["learning_rate", "0.02", "0.02", "0.02", "0.01", "0.01", "0.005", "0.005"]);
+
     // Lines of others before. There must be a checkpoint for the lines behind it to go.
     let intervals = ["1step", "5steps", "1epoch"];
     let before = "epoch;accuracy\r\n0;0.5\r\n";
@@ -666,16 +677,16 @@ fn checkpoints_without_states_are_gone_on_from_by_the_history() {
     let out = tempfile::tempdir().unwrap();
     let (log, best) = (out.path().join("log.csv"), out.path().join("{epoch}"));
     let epochs = 40;
-    let callbacks = |rates: bool| {
-        let trainer = trainer()
+    let callbacks = || {
+        trainer()
             .epochs(epochs)
             .callback(CSVLogger::new(&log))
             .callback(ModelCheckpoint::new(&best).save_best_only(true))
-            .callback(EarlyStopping::new(Monitor::ValLoss, 5));
-        if rates { trainer.callback(ReduceLROnPlateau::new(Monitor::Loss).patience(40)) } else { trainer }
+            .callback(EarlyStopping::new(Monitor::ValLoss, 5))
+            .callback(ReduceLROnPlateau::new(Monitor::Loss).patience(40))
     };
     let mut whole = network();
-    let history = fit(callbacks(false), &mut whole).unwrap();
+    let history = fit(callbacks(), &mut whole).unwrap();
     assert!((6..epochs).contains(&history.epochs()), "{} epochs", history.epochs());
     let expected = files(out.path());
     let done = history.epochs() - 2;
@@ -685,7 +696,7 @@ fn checkpoints_without_states_are_gone_on_from_by_the_history() {
     fit(trainer().epochs(done).checkpoints(checkpoints()), &mut network()).unwrap();
     fs::remove_file(&log).unwrap();
     let mut model = network();
-    let resumed = fit(callbacks(true).checkpoints(checkpoints()), &mut model).unwrap();
+    let resumed = fit(callbacks().checkpoints(checkpoints()), &mut model).unwrap();
     assert_eq!(without_seconds(resumed), without_seconds(history));
     assert_eq!(model.weights_sha256(), whole.weights_sha256());
     assert_eq!(files(out.path()), expected);

@@ -17,8 +17,10 @@ use crate::{EpochLog, History, Resumed, python};
 /// | separator | what stands between values | `,` |
 /// | append | whether lines are added to a file that is there | false |
 ///
-/// The columns are `epoch`, counted from 0, and the names of the epoch's numbers in alphabetical order; without a
-/// validation part those that begin with `val_` have `NA`. Numbers are written so that they are read as the same ones. Each
+/// The columns are `epoch`, counted from 0, and the names of the epoch's numbers in alphabetical order: `accuracy`,
+/// `learning_rate`, `loss`, `val_accuracy` and `val_loss`. Without a validation part those that begin with `val_` have `NA`.
+/// The learning rate, as it is before callbacks set it at the epoch's end, has a column where a schedule or a callback such
+/// as [`ReduceLROnPlateau`](super::ReduceLROnPlateau) [sets it](Callback::sets_learning_rate). Numbers are written so that they are read as the same ones. Each
 /// line is in the file when its epoch ends; lines end as Keras's do, with a carriage return and a line feed.
 ///
 /// A training that goes on from a [checkpoint](crate::Checkpoints) goes on with the file as well: lines of epochs after the
@@ -32,6 +34,8 @@ pub struct CSVLogger {
     /// Where this training's lines begin in the file.
     start: u64,
     file: Option<File>,
+    /// Whether there is a column of the learning rate.
+    has_rate: bool,
     /// Whether the names are still to be written.
     needs_header: bool,
 }
@@ -40,7 +44,15 @@ impl CSVLogger {
     /// Writes to this file, over one that is there.
     pub fn new(filename: impl Into<PathBuf>) -> Self {
         let filename = filename.into();
-        Self { filename, separator: ',', append: false, start: 0, file: None, needs_header: false }
+        Self {
+            filename,
+            separator: ',',
+            append: false,
+            start: 0,
+            file: None,
+            has_rate: false,
+            needs_header: false,
+        }
     }
 
     /// Sets what stands between values.
@@ -98,9 +110,10 @@ impl CSVLogger {
         file.write_all(text.as_bytes()).map_err(|error| self.failed(&error))
     }
 
-    fn line<const N: usize>(&self, first: String, others: [String; N]) -> String {
+    fn line(&self, first: String, others: [String; NAMES.len()]) -> String {
         let mut line = self.quoted(first);
-        for value in others {
+        let columns = NAMES.iter().zip(others).filter(|(name, _)| self.has_rate || **name != RATE);
+        for (_, value) in columns {
             line.push(self.separator);
             line += &self.quoted(value);
         }
@@ -113,19 +126,22 @@ impl CSVLogger {
     }
 }
 
+/// The column that may not be there.
+const RATE: &str = "learning_rate";
+
 /// The columns after the epoch's, in alphabetical order.
-const NAMES: [&str; 4] = ["accuracy", "loss", "val_accuracy", "val_loss"];
+const NAMES: [&str; 5] = ["accuracy", RATE, "loss", "val_accuracy", "val_loss"];
 
 /// What stands in them.
 type Values = [Option<f64>; NAMES.len()];
 
 fn of_log(log: &EpochLog) -> Values {
-    [log.accuracy, Some(log.loss), log.val_accuracy, log.val_loss]
+    [log.accuracy, Some(log.learning_rate), Some(log.loss), log.val_accuracy, log.val_loss]
 }
 
 fn of_history(history: &History, epoch: usize) -> Values {
-    let History { loss, accuracy, val_loss, val_accuracy, .. } = history;
-    [accuracy, loss, val_accuracy, val_loss].map(|list| list.get(epoch).copied())
+    let History { loss, accuracy, val_loss, val_accuracy, learning_rate, .. } = history;
+    [accuracy, learning_rate, loss, val_accuracy, val_loss].map(|list| list.get(epoch).copied())
 }
 
 impl Callback for CSVLogger {
@@ -133,7 +149,7 @@ impl Callback for CSVLogger {
         "csv logger"
     }
 
-    fn on_train_begin(&mut self, _: &Plan, _: &mut Model) -> Result<(), CallbackError> {
+    fn on_train_begin(&mut self, plan: &Plan, _: &mut Model) -> Result<(), CallbackError> {
         if matches!(self.separator, '"' | '\r' | '\n') {
             let separator = self.separator;
             return Err(format!(
@@ -142,6 +158,7 @@ impl Callback for CSVLogger {
             .into());
         }
         self.file = None;
+        self.has_rate = plan.sets_learning_rate;
         // What is in the file is looked at when the first epoch begins: a training that goes on needs less of it gone.
         self.start = if self.append { fs::metadata(&self.filename).map_or(0, |file| file.len()) } else { 0 };
         Ok(())

@@ -301,7 +301,7 @@ mod tests {
             bytes: 1,
             shuffling: crate::Shuffling::None,
             has_accuracy: true,
-            learning_rate: None,
+            sets_learning_rate: false,
         };
         let check = |text: &str, validates, is_by_batch| {
             let path = Filepath::parse(Path::new(text)).unwrap();

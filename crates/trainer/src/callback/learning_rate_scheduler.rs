@@ -40,6 +40,10 @@ impl<F: FnMut(usize, f64) -> f64> Callback for LearningRateScheduler<F> {
         "learning rate scheduler"
     }
 
+    fn sets_learning_rate(&self) -> bool {
+        true
+    }
+
     fn on_epoch_begin(&mut self, epoch: usize, context: &mut EpochContext) -> Result<(), CallbackError> {
         if context.step() > 0 {
             return Ok(());

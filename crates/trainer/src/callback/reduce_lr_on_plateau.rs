@@ -132,6 +132,10 @@ impl Callback for ReduceLROnPlateau {
         "reduce lr on plateau"
     }
 
+    fn sets_learning_rate(&self) -> bool {
+        true
+    }
+
     fn on_train_begin(&mut self, plan: &Plan, _: &mut Model) -> Result<(), CallbackError> {
         (self.best, self.wait, self.cooldown_counter) = (None, 0, 0);
         self.messages.clear();

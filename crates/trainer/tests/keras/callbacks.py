@@ -230,6 +230,8 @@ def main():
     tables = [
         [{"loss": 1 / 3, "accuracy": 1.0, "val_loss": 1.25e-05, "val_accuracy": 0.1}] * 2,
         [{"loss": 123456.789, "accuracy": 0.0001}, {"loss": 1e-300, "accuracy": 0.5}],
+        # As where ReduceLROnPlateau or LearningRateScheduler is called before.
+        [{"val_loss": 2.5, "val_accuracy": 1.0, "accuracy": 0.75, "loss": 0.5, "learning_rate": 0.001}],
     ]
     befores = [None, "", "epoch,accuracy\r\n0,0.5\r\n", "0.5"]
     settings = [{}, {"append": True}, {"separator": ";"}, {"separator": "."}, {"separator": "a", "append": True}]
