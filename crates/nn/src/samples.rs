@@ -78,6 +78,42 @@ pub trait Samples<T: Scalar>: Sync {
 /// Why samples turned out to be wrong.
 pub type SamplesError = Box<dyn Error + Send + Sync>;
 
+impl<T: Scalar, S: Samples<T>> Samples<T> for &S {
+    type Value = S::Value;
+
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+
+    fn features(&self) -> usize {
+        (**self).features()
+    }
+
+    fn fill(&self, index: usize, draw: Option<Draw>, out: &mut [S::Value]) {
+        (**self).fill(index, draw, out);
+    }
+
+    fn target(&self, index: usize) -> Target<'_, T> {
+        (**self).target(index)
+    }
+
+    fn prefetch(&self, index: usize) {
+        (**self).prefetch(index);
+    }
+
+    fn will_need(&self, samples: Range<usize>) {
+        (**self).will_need(samples);
+    }
+
+    fn release(&self, samples: Range<usize>) {
+        (**self).release(samples);
+    }
+
+    fn check(&self) -> Result<(), SamplesError> {
+        (**self).check()
+    }
+}
+
 /// Some of another set's samples, from the first of a range to its last.
 #[derive(Clone, Debug)]
 pub struct Slice<'a, S> {

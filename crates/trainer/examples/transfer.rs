@@ -52,7 +52,7 @@ fn fit(model: &mut Model, digits: &Digits, epochs: usize) -> Result<(), TrainErr
         .epochs(epochs)
         .validation_split(0.1)
         .callback(Progress::default())
-        .fit_samples(model, &digits.samples(), None)?;
+        .fit(model, &digits.samples())?;
     Ok(())
 }
 

@@ -9,11 +9,12 @@ use ziffer_augment::Distortion;
 use ziffer_nn::layer::{Feature, InputType};
 use ziffer_nn::team::Team;
 use ziffer_nn::training::{NotFinite, check as check_fit, check_targets};
-use ziffer_nn::{Loss, Model, Optimizer, Samples, Slice, StepBudget, StepError, Training};
+use ziffer_nn::{Loss, Model, Optimizer, Samples, StepBudget, StepError, Training};
 
 use crate::callback::{BatchLog, Callback, CallbackError, EpochContext, Flow, Plan, TrainingContext};
 use crate::checkpoints::{Epoch, Found, INITIAL_WEIGHTS, Keeper, Resumed, Settings, Standing};
 use crate::crew::Crew;
+use crate::data::Validation;
 use crate::order::{Orders, Shuffle, Shuffling};
 use crate::trainer::setting;
 use crate::{CheckpointError, Checkpoints, EpochLog, History, TrainError, Trainer};
@@ -32,41 +33,31 @@ struct Fit<'m, S, O> {
 }
 
 impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
-    /// Trains `model` on any samples. `validation` is evaluated after each epoch; without it, the share
-    /// [`validation_split`](Self::validation_split) at the end of `train` is set aside, as for [`fit`](Self::fit).
-    ///
-    /// # Errors
-    /// As for [`fit`](Self::fit), and if [`augment`](Self::augment) was set. A sample's target is looked at when it is used;
-    /// one that does not fit the model's outputs is [`TrainError::Fit`].
-    pub fn fit_samples<S: Samples<f32>>(
-        &mut self,
-        model: &mut Model,
-        train: &S,
-        validation: Option<&S>,
-    ) -> Result<History, TrainError> {
-        self.validate()?;
-        if self.augmentation.is_some() {
-            // The samples may be no pictures, and their shape is not known.
-            return Err(setting("augment", "set", "none for fit_samples, which takes `Augmented` samples"));
-        }
-        if validation.is_some() || self.validation_split == 0.0 {
-            return self.fit_shuffled(model, train, validation, self.shuffle);
-        }
-        let samples = train.len();
-        let split = (samples as f64 * (1.0 - self.validation_split)).floor() as usize;
-        if split == 0 || split == samples {
-            let expected = "a share that leaves samples in both parts";
-            return Err(setting("validation_split", self.validation_split, expected));
-        }
-        let (train, validation) = (Slice::new(train, 0..split), Slice::new(train, split..samples));
-        self.fit_shuffled(model, &train, Some(&validation), self.shuffle)
+    /// The share to cut off for validation; none where there are data of its own.
+    pub(crate) fn split_to_cut_off(&self) -> f64 {
+        if self.validation.is_some() { 0.0 } else { self.validation_split }
     }
 
-    pub(crate) fn fit_shuffled<S: Samples<f32>, V: Samples<f32>>(
+    /// Trains on all samples of `train`, validating on `of_split` or the data of its own.
+    pub(crate) fn fit_shuffled<S: Samples<f32>>(
         &mut self,
         model: &mut Model,
         train: &S,
-        validation: Option<&V>,
+        of_split: Option<&dyn Validation<L>>,
+        shuffle: Shuffle,
+    ) -> Result<History, TrainError> {
+        // Taken out, for callbacks are called meanwhile.
+        let own = self.validation.take();
+        let result = self.fit_with(model, train, own.as_deref().or(of_split), shuffle);
+        self.validation = own;
+        result
+    }
+
+    fn fit_with<S: Samples<f32>>(
+        &mut self,
+        model: &mut Model,
+        train: &S,
+        validation: Option<&dyn Validation<L>>,
         shuffle: Shuffle,
     ) -> Result<History, TrainError> {
         self.validate()?;
@@ -77,8 +68,7 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
         check_fit(model, &self.loss, train)?;
         check_targets(model, &self.loss, train)?;
         if let Some(validation) = validation {
-            check_fit(model, &self.loss, validation)?;
-            check_targets(model, &self.loss, validation)?;
+            validation.check(model, &self.loss)?;
         }
         // Also where a resumed training has no step to make.
         if <S::Value as Feature<f32>>::input_type() == InputType::Pixels {
@@ -109,7 +99,8 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
         };
         self.each_callback(|callback| callback.on_train_begin(&plan, model))?;
         let keeper = self.checkpoints.as_ref().map(|checkpoints| {
-            let settings = self.settings(checkpoints, model, &plan, validation.map_or(0, V::len));
+            let settings =
+                self.settings(checkpoints, model, &plan, validation.map_or(0, |samples| samples.len()));
             Keeper::new(checkpoints, settings)
         });
         let crew = Crew::new(team.size());
@@ -150,14 +141,11 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
             // What is validated and shown is the average of the weights, where one is kept.
             fit.training.swap_average(fit.model)?;
             let validated = validation
-                .map(|samples| fit.team.install(|| fit.model.evaluate_with(&self.loss, samples)))
+                .map(|samples| {
+                    let evaluation = fit.team.install(|| samples.evaluate(fit.model, &self.loss))?;
+                    samples.finish(orders.windows() > 1).map(|()| evaluation)
+                })
                 .transpose()?;
-            if let Some(samples) = validation {
-                samples.check().map_err(TrainError::Samples)?;
-                if orders.windows() > 1 {
-                    samples.release(0..samples.len());
-                }
-            }
             if let Some(validated) = validated.filter(|validated| !validated.loss.is_finite()) {
                 if !self.ends_on_not_finite(epoch, None, validated.loss) {
                     return Err(TrainError::ValidationNotFinite { epoch: epoch + 1, loss: validated.loss });

@@ -36,7 +36,8 @@
 //! * [`callback`] is what is called meanwhile: Keras's [`EarlyStopping`], [`ModelCheckpoint`], [`ReduceLROnPlateau`],
 //!   [`LearningRateScheduler`], [`CSVLogger`] and [`TerminateOnNaN`], [`Progress`], or your own.
 //! * [`Checkpoints`] save a training on its way; one that was killed goes on from there to the very same weights.
-//! * [`Pixels`] makes a data set's view the network's samples; arrays are samples by themselves (`fit_samples`).
+//! * `fit` and `evaluate` take a data set, or rows of an array as [`WithClasses`](ziffer_nn::WithClasses) or
+//!   [`WithValues`](ziffer_nn::WithValues), or samples of your own: [`IntoSamples`].
 //!   [`Augmented`] distorts pictures anew in each epoch, as [`Trainer::augment`] does with a data set.
 #![forbid(unsafe_code)]
 
@@ -44,6 +45,7 @@ mod augmented;
 pub mod callback;
 mod checkpoints;
 mod crew;
+mod data;
 mod error;
 mod fit;
 mod history;
@@ -59,9 +61,10 @@ pub use callback::{
     SaveFreq, TerminateOnNaN,
 };
 pub use checkpoints::{CheckpointError, Checkpoints, Every, ParseEveryError, Resumed};
+pub use data::{Evaluate, IntoSamples};
 pub use error::TrainError;
 pub use history::{EpochLog, History};
 pub use order::{Shuffle, Shuffling};
-pub use pixels::{Evaluate, Pixels};
+pub use pixels::Pixels;
 pub use progress::Progress;
 pub use trainer::{Trainer, available_threads};

@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use ziffer_augment::Distortion;
-use ziffer_dataset::View;
 use ziffer_nn::optimizer::{Clip, LearningRateSchedule};
 use ziffer_nn::{Loss, Model, Optimizer};
 
 use crate::callback::Callback;
-use crate::pixels::{self, Pixels};
-use crate::{Augmented, Checkpoints, History, Shuffle, TrainError};
+use crate::data::Validation;
+use crate::{Checkpoints, History, IntoSamples, Shuffle, TrainError};
 
 /// How a model is trained.
 ///
@@ -19,12 +18,13 @@ use crate::{Augmented, Checkpoints, History, Shuffle, TrainError};
 /// | epochs | how often each sample is used, at least 1 | 1 |
 /// | batch_size | samples of a step, at least 1; the last batch of an epoch may be smaller | 32 |
 /// | validation_split | the share at the end of the data that is set aside and never shuffled, 0 to below 1 | 0 |
+/// | validation_data | data of their own to validate on, in the place of a split | none |
 /// | shuffle | a new order in every epoch, or the data's order in each; see [`Shuffle`] | true |
 /// | clip | a bound on gradients, see [`Clip`] | none |
 /// | ema | the momentum of an average of the weights, 0 to 1 | none |
 /// | accumulation | batches whose mean gradient makes one update, at least 1 | 1 |
 /// | schedule | the learning rate of each update, in the place of the optimizer's | none |
-/// | augment | how far pictures are distorted in training, see [`Augmented`] | not at all |
+/// | augment | how far pictures are distorted in training, see [`Augmented`](crate::Augmented) | not at all |
 /// | seed | what the orders, dropout and augmentation are drawn from | 0 |
 /// | threads | threads that share each step, at least 1; fewer do while the machine is busy | the CPUs that the process may use |
 ///
@@ -35,6 +35,7 @@ pub struct Trainer<'a, O, L> {
     pub(crate) epochs: usize,
     pub(crate) batch_size: usize,
     pub(crate) validation_split: f64,
+    pub(crate) validation: Option<Box<dyn Validation<L> + 'a>>,
     pub(crate) clip: Option<Clip>,
     pub(crate) ema_momentum: Option<f64>,
     pub(crate) accumulation: u64,
@@ -62,6 +63,7 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
             epochs: 1,
             batch_size: 32,
             validation_split: 0.0,
+            validation: None,
             clip: None,
             ema_momentum: None,
             accumulation: 1,
@@ -121,8 +123,8 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
     }
 
     /// Distorts the pictures of the training part, each in every epoch in another way; those of the validation part stay as
-    /// they are. It is for [`fit`](Self::fit): samples of other kinds are given to [`fit_samples`](Self::fit_samples) as
-    /// [`Augmented`] ones.
+    /// they are. It is for data sets: samples of other kinds are given to [`fit`](Self::fit) as [`Augmented`](crate::Augmented)
+    /// ones.
     pub fn augment(mut self, distortion: Distortion) -> Self {
         self.augmentation = Some(distortion);
         self
@@ -165,28 +167,24 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
         self
     }
 
-    /// Trains `model` on a data set, of which the last part is set aside for validation. The weights go on from where they
-    /// are; the optimizer begins with its first step, in each call.
+    /// Validates on these data after each epoch, in the place of a [`validation_split`](Self::validation_split).
+    pub fn validation_data<Kind, D: IntoSamples<Kind> + 'a>(mut self, data: D) -> Self {
+        self.validation = Some(data.validation());
+        self
+    }
+
+    /// Trains `model` on a data set, or on any samples. The weights go on from where they are; the optimizer begins with its
+    /// first step, in each call. Every target is looked at before the first step.
     ///
     /// # Errors
     /// A setting out of its range, data that do not fit the model or cannot be augmented, a loss that is not finite, or a
     /// callback's error.
-    pub fn fit<'d>(&mut self, model: &mut Model, data: impl Into<View<'d>>) -> Result<History, TrainError> {
-        let data = data.into();
-        self.validate()?;
-        pixels::check(model, data)?;
-        let (train, validation) = data.split(self.validation_split)?;
-        let shuffle = self.shuffle.of_file(train.len(), train.features());
-        let train = Pixels(train);
-        let train = match self.augmentation {
-            None => Augmented::plain(&train),
-            Some(distortion) => match *data.image_shape() {
-                [rows, columns] => Augmented::new(&train, [rows, columns], distortion)?,
-                ref shape => return Err(TrainError::NotFlat { found: shape.to_vec() }),
-            },
-        };
-        let validation = (!validation.is_empty()).then_some(Pixels(validation));
-        self.fit_shuffled(model, &train, validation.as_ref(), shuffle)
+    pub fn fit<Kind>(
+        &mut self,
+        model: &mut Model,
+        data: impl IntoSamples<Kind>,
+    ) -> Result<History, TrainError> {
+        data.fit(self, model)
     }
 
     pub(crate) fn validate(&self) -> Result<(), TrainError> {

@@ -101,7 +101,7 @@ fn an_epoch_is_one_on_pictures_distorted_beforehand() {
     let samples = WithClasses::new(rows(&copies), &train_classes);
     let plain = WithClasses::new(rows(validation.pixels()), &validation_classes);
     let mut expected = network();
-    let of_copies = trainer().epochs(1).fit_samples(&mut expected, &samples, Some(&plain)).unwrap();
+    let of_copies = trainer().epochs(1).validation_data(&plain).fit(&mut expected, &samples).unwrap();
     assert_eq!(model.weights_sha256(), expected.weights_sha256());
     assert_eq!((&history.loss, &history.val_loss), (&of_copies.loss, &of_copies.val_loss));
 
@@ -143,7 +143,7 @@ fn each_epoch_has_pictures_of_its_own() {
     assert!(copies.epochs[0] != copies.epochs[1] && copies.epochs[1] != copies.epochs[2]);
     let mut expected = network();
     // The validation part is the end of the same samples.
-    let of_copies = trainer().fit_samples(&mut expected, &copies, None).unwrap();
+    let of_copies = trainer().fit(&mut expected, &copies).unwrap();
 
     let mut model = network();
     let history = trainer().augment(Distortion::default()).fit(&mut model, &data).unwrap();
@@ -154,13 +154,13 @@ fn each_epoch_has_pictures_of_its_own() {
     let plain = WithClasses::new(rows(data.pixels()), &classes);
     let augmented = Augmented::new(&plain, SHAPE, Distortion::default()).unwrap();
     let mut model = network();
-    trainer().threads(3).fit_samples(&mut model, &augmented, None).unwrap();
+    trainer().threads(3).fit(&mut model, &augmented).unwrap();
     assert_eq!(model.weights_sha256(), expected.weights_sha256());
 
     // The first epoch's pictures in each epoch would be another training.
     let same = Copies { epochs: vec![copies.epochs[0].clone(); 3], ..copies };
     let mut model = network();
-    trainer().fit_samples(&mut model, &same, None).unwrap();
+    trainer().fit(&mut model, &same).unwrap();
     assert_ne!(model.weights_sha256(), expected.weights_sha256());
 }
 
@@ -374,10 +374,10 @@ fn what_cannot_be_distorted_is_refused() {
     let error = trainer().augment(broken).fit(&mut network(), &data).unwrap_err();
     assert_eq!(error.to_string(), expected);
 
-    let error = trainer().augment(Distortion::default()).fit_samples(&mut network(), &plain, None);
+    let error = trainer().augment(Distortion::default()).fit(&mut network(), &plain);
     assert_eq!(
         error.unwrap_err().to_string(),
-        "augment is set, expected none for fit_samples, which takes `Augmented` samples"
+        "augment is set, expected none for samples that are no data set; give them as `Augmented` ones"
     );
 
     let folder = tempfile::tempdir().unwrap();

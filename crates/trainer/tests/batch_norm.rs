@@ -58,7 +58,7 @@ fn steps(recorded: &Value, data: View<'_>, threads: usize) -> (Vec<f64>, Model) 
     trainer(recorded)
         .threads(threads)
         .callback(&mut losses)
-        .fit_samples(&mut model, &Pixels(data.slice(0..32 * steps)), None)
+        .fit(&mut model, &Pixels(data.slice(0..32 * steps)))
         .unwrap();
     (losses.0, model)
 }

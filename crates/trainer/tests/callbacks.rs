@@ -45,11 +45,11 @@ fn trainer<'a>() -> Training<'a> {
     Trainer::new(adam, SparseCategoricalCrossentropy::default()).epochs(7).batch_size(8).threads(1)
 }
 
-fn fit(mut trainer: Training<'_>, model: &mut Model) -> Result<History, TrainError> {
+fn fit(trainer: Training<'_>, model: &mut Model) -> Result<History, TrainError> {
     let (x, classes) = samples();
     let (train, validation) = x.view().split_at(ndarray::Axis(0), 90);
     let validation = WithClasses::new(validation, &classes[90..]);
-    trainer.fit_samples(model, &WithClasses::new(train, &classes[..90]), Some(&validation))
+    trainer.validation_data(&validation).fit(model, &WithClasses::new(train, &classes[..90]))
 }
 
 fn without_seconds(history: History) -> History {
@@ -434,17 +434,18 @@ fn a_validation_loss_that_is_no_number_ends_training() {
     let validation = WithClasses::new(validation, &classes[90..]);
     for ema in [None, Some(0.5)] {
         let with = || if let Some(momentum) = ema { trainer().ema(momentum) } else { trainer() };
-        let error = with().fit_samples(&mut network(), &train, Some(&validation)).unwrap_err();
+        let error = with().validation_data(&validation).fit(&mut network(), &train).unwrap_err();
         assert!(matches!(error, TrainError::ValidationNotFinite { epoch: 1, .. }), "{error:?}");
         let folder = tempfile::tempdir().unwrap();
         let mut expected = network();
-        with().epochs(1).fit_samples(&mut expected, &train, None).unwrap();
+        with().epochs(1).fit(&mut expected, &train).unwrap();
         for _ in 0..2 {
             let mut model = network();
             let mut with = with()
                 .callback(TerminateOnNaN::new())
+                .validation_data(&validation)
                 .checkpoints(Checkpoints::new(folder.path()).resume(true));
-            let history = with.fit_samples(&mut model, &train, Some(&validation)).unwrap();
+            let history = with.fit(&mut model, &train).unwrap();
             assert_eq!(history.epochs(), 0);
             assert_eq!(model.weights_sha256(), expected.weights_sha256());
         }
@@ -527,8 +528,7 @@ fn wrong_settings_are_told_in_a_line() {
     let refuse = |validates: bool, with: Training<'_>, line: &str| {
         let (x, classes) = samples();
         let mut with = with.validation_split(if validates { 0.2 } else { 0.0 });
-        let error =
-            with.fit_samples(&mut network(), &WithClasses::new(x.view(), &classes), None).unwrap_err();
+        let error = with.fit(&mut network(), &WithClasses::new(x.view(), &classes)).unwrap_err();
         assert!(error.to_string().starts_with("the callback "), "{error}");
         let cause = error.source().unwrap().to_string();
         assert_eq!(cause, line);

@@ -32,14 +32,14 @@ fn checkpoints(folder: &Path) -> Checkpoints {
 }
 
 fn fit(
-    mut trainer: Trainer<'_, Adam, SparseCategoricalCrossentropy>,
+    trainer: Trainer<'_, Adam, SparseCategoricalCrossentropy>,
     model: &mut Model,
 ) -> Result<History, TrainError> {
     let (x, classes) = samples();
     let x = x.view();
     let (train, validation) = x.split_at(ndarray::Axis(0), 90);
     let train = WithClasses::new(train, &classes[..90]);
-    trainer.fit_samples(model, &train, Some(&WithClasses::new(validation, &classes[90..])))
+    trainer.validation_data(&WithClasses::new(validation, &classes[90..])).fit(model, &train)
 }
 
 /// Sets a flag at a step.

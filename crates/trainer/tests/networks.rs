@@ -167,16 +167,16 @@ fn ours(run: &Value, adam: Adam, data: View<'_>) -> Vec<f64> {
         trainer = trainer.schedule(schedule(rate));
     }
     let history = match run["target"].as_str().unwrap() {
-        "class" => trainer.fit_samples(&mut network(run, 10), &WithClasses::new(x, &labels), None),
+        "class" => trainer.fit(&mut network(run, 10), &WithClasses::new(x, &labels)),
         "one_hot" => {
             let t = Array2::from_shape_fn((labels.len(), 10), |(sample, class)| {
                 f32::from(u8::from(labels[sample] == class))
             });
-            trainer.fit_samples(&mut network(run, 10), &WithValues::new(x, t.view()), None)
+            trainer.fit(&mut network(run, 10), &WithValues::new(x, t.view()))
         }
         "is_odd" => {
             let t = Array2::from_shape_fn((labels.len(), 1), |(sample, _)| (labels[sample] % 2) as f32);
-            trainer.fit_samples(&mut network(run, 1), &WithValues::new(x, t.view()), None)
+            trainer.fit(&mut network(run, 1), &WithValues::new(x, t.view()))
         }
         other => panic!("unknown target {other}"),
     };

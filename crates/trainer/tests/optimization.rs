@@ -39,7 +39,7 @@ fn fit_one_weight(
 ) -> Result<History, TrainError> {
     let (x, t) = (Array2::<f32>::zeros((steps, 1)), Array2::<f32>::zeros((steps, 1)));
     let mut trainer = trainer.batch_size(1).threads(1);
-    trainer.fit_samples(model, &WithValues::new(x.view(), t.view()), None)
+    trainer.fit(model, &WithValues::new(x.view(), t.view()))
 }
 
 fn sgd<'a>(learning_rate: f64) -> Trainer<'a, Sgd, MeanSquaredError> {
@@ -234,7 +234,7 @@ fn after_a_step(clip: Option<Clip>) -> (Vec<f32>, Vec<f32>) {
     if let Some(clip) = clip {
         trainer = trainer.clip(clip);
     }
-    trainer.fit_samples(&mut model, &WithValues::new(x.view(), t.view()), None).unwrap();
+    trainer.fit(&mut model, &WithValues::new(x.view(), t.view())).unwrap();
     let numbers = |name: &str| model.weight(name).unwrap().iter().copied().collect();
     (numbers("dense.kernel"), numbers("dense.bias"))
 }
@@ -278,7 +278,7 @@ fn an_update_is_of_the_mean_gradient_of_several_batches() {
     let mut losses = Losses::default();
     let mut model = one_weight(0.0);
     let with = || sgd(0.1).batch_size(1).shuffle(false).accumulation(3).threads(1);
-    with().callback(&mut losses).fit_samples(&mut model, &samples, None).unwrap();
+    with().callback(&mut losses).fit(&mut model, &samples).unwrap();
     assert_close(&losses.0, &expected_losses, 1e-4);
     assert_close(&[bias(&model)], &[b], 1e-6);
 
@@ -286,12 +286,12 @@ fn an_update_is_of_the_mean_gradient_of_several_batches() {
     let last = [9.0, 0.0, 1.0];
     let fourth = b - 0.1 * last.iter().map(|t| 2.0 * (b - t)).sum::<f64>() / 3.0;
     let mut losses = Losses::default();
-    with().epochs(2).callback(&mut losses).fit_samples(&mut one_weight(0.0), &samples, None).unwrap();
+    with().epochs(2).callback(&mut losses).fit(&mut one_weight(0.0), &samples).unwrap();
     assert_close(&[losses.0[10], losses.0[12]], &[b * b, (fourth - 2.0).powi(2)], 1e-4);
 
     // Accumulated gradients are in a checkpoint.
     let mut whole = one_weight(0.0);
-    with().epochs(3).fit_samples(&mut whole, &samples, None).unwrap();
+    with().epochs(3).fit(&mut whole, &samples).unwrap();
     for at in 0..10 {
         let folder = tempfile::tempdir().unwrap();
         let checkpoints = || Checkpoints::new(folder.path()).every("1step".parse().unwrap()).resume(true);
@@ -301,10 +301,10 @@ fn an_update_is_of_the_mean_gradient_of_several_batches() {
             .checkpoints(checkpoints())
             .callback(StopAt(&flag, (1, at)))
             .stop_when(&flag)
-            .fit_samples(&mut one_weight(0.0), &samples, None);
+            .fit(&mut one_weight(0.0), &samples);
         assert!(matches!(outcome, Err(TrainError::Interrupted { epoch: 2, .. })), "{outcome:?}");
         let mut model = one_weight(0.0);
-        with().epochs(3).checkpoints(checkpoints()).fit_samples(&mut model, &samples, None).unwrap();
+        with().epochs(3).checkpoints(checkpoints()).fit(&mut model, &samples).unwrap();
         assert_eq!(bias(&model), bias(&whole), "stopped at {at}");
     }
     let error = fit_one_weight(sgd(0.1).accumulation(0), &mut one_weight(1.0), 1).unwrap_err();
@@ -366,7 +366,7 @@ fn fit_noise(trainer: Trainer<'_, Adam, SparseCategoricalCrossentropy>) -> (Mode
     let history = trainer
         .validation_split(split)
         .threads(2)
-        .fit_samples(&mut model, &WithClasses::new(x.view(), &classes), None)
+        .fit(&mut model, &WithClasses::new(x.view(), &classes))
         .unwrap();
     (model, history)
 }
@@ -447,7 +447,6 @@ fn an_average_does_not_change_the_weights_beneath() {
             assert_eq!(kept(&format!("average/{name}")), average, "{name}");
         }
     }
-    let error =
-        adam().ema(1.5).fit_samples(&mut network(), &WithClasses::new(noise().0.view(), &noise().1), None);
+    let error = adam().ema(1.5).fit(&mut network(), &WithClasses::new(noise().0.view(), &noise().1));
     assert_eq!(error.unwrap_err().to_string(), "ema_momentum is 1.5, expected a number from 0 to 1");
 }

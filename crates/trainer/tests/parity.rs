@@ -95,7 +95,7 @@ fn ours(run: &Value, data: View<'_>, threads: usize) -> Vec<f64> {
         .shuffle(false)
         .threads(threads)
         .callback(&mut losses)
-        .fit_samples(&mut initial_model(), &Pixels(data.slice(0..32 * steps)), None)
+        .fit(&mut initial_model(), &Pixels(data.slice(0..32 * steps)))
         .unwrap();
     losses.0
 }
@@ -159,7 +159,7 @@ fn a_run_from_numbers_or_on_more_threads_is_the_same() {
         .shuffle(false)
         .threads(2)
         .callback(&mut losses)
-        .fit_samples(&mut initial_model(), &WithClasses::new(x, &classes), None)
+        .fit(&mut initial_model(), &WithClasses::new(x, &classes))
         .unwrap();
     assert_eq!(one, losses.0);
 }

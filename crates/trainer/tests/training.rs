@@ -151,7 +151,7 @@ fn every_epoch_uses_each_sample_once_in_an_order_of_its_own() {
     let classes = vec![0; 50];
     let samples = Noted { inner: WithClasses::new(x.view(), &classes), targets: Vec::new().into() };
     let mut model = Sequential::new([2]).dense(2, Activation::Softmax).build(0).unwrap();
-    trainer().epochs(3).fit_samples(&mut model, &samples, None).unwrap();
+    trainer().epochs(3).fit(&mut model, &samples).unwrap();
     let targets = samples.targets.into_inner().unwrap();
     // First each target is checked.
     let epochs: Vec<&[usize]> = targets[50..].chunks(50).collect();
@@ -181,8 +181,7 @@ fn samples_are_split_at_the_end_and_the_last_part_is_never_trained_on() {
         let inner = WithClasses::new(x.view(), &classes);
         let samples = Noted { inner, targets: Vec::new().into() };
         let mut model = Sequential::new([2]).dense(2, Activation::Softmax).build(0).unwrap();
-        let history =
-            trainer().validation_split(split).epochs(2).fit_samples(&mut model, &samples, None).unwrap();
+        let history = trainer().validation_split(split).epochs(2).fit(&mut model, &samples).unwrap();
         // First each target is checked; then of each epoch all of the training part, then the rest.
         let targets = samples.targets.into_inner().unwrap();
         assert_eq!(targets.len(), 3 * count);
@@ -199,13 +198,12 @@ fn samples_are_split_at_the_end_and_the_last_part_is_never_trained_on() {
         // As if the two parts were given.
         let (train, validation) = x.view().split_at(ndarray::Axis(0), expected);
         let mut of_parts = Sequential::new([2]).dense(2, Activation::Softmax).build(0).unwrap();
+        let validation = WithClasses::new(validation, &classes[expected..]);
         let parts = trainer()
             .epochs(2)
-            .fit_samples(
-                &mut of_parts,
-                &WithClasses::new(train, &classes[..expected]),
-                Some(&WithClasses::new(validation, &classes[expected..])),
-            )
+            .validation_split(0.5)
+            .validation_data(&validation)
+            .fit(&mut of_parts, &WithClasses::new(train, &classes[..expected]))
             .unwrap();
         assert_eq!(model.weights_sha256(), of_parts.weights_sha256());
         assert_eq!((history.loss, history.val_loss), (parts.loss, parts.val_loss));
@@ -219,7 +217,7 @@ fn a_split_of_samples_that_leaves_a_part_empty_is_refused() {
     for split in [0.95, 0.999, 1e-17] {
         let mut model = Sequential::new([2]).dense(2, Activation::Softmax).build(0).unwrap();
         let samples = WithClasses::new(x.view(), &classes);
-        let error = trainer().validation_split(split).fit_samples(&mut model, &samples, None).unwrap_err();
+        let error = trainer().validation_split(split).fit(&mut model, &samples).unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("validation_split is {split}, expected a share that leaves samples in both parts")
@@ -228,7 +226,7 @@ fn a_split_of_samples_that_leaves_a_part_empty_is_refused() {
     // Of one sample nothing can be set aside.
     let (x, mut model) = (x.slice(ndarray::s![..1, ..]), network());
     let samples = WithClasses::new(x, &classes[..1]);
-    let error = trainer().fit_samples(&mut model, &samples, None).unwrap_err();
+    let error = trainer().fit(&mut model, &samples).unwrap_err();
     assert!(error.to_string().starts_with("validation_split is 0.2"), "{error}");
 }
 
@@ -406,8 +404,7 @@ fn a_loss_that_is_no_number_stops_at_its_step() {
         // The first layer's tanh hides an infinity, but 0 * infinity is no number: take it out of the weights' way.
         let mut model = build();
         let samples = WithClasses::new(x.view(), &classes);
-        let outcome =
-            trainer().shuffle(false).batch_size(10).threads(threads).fit_samples(&mut model, &samples, None);
+        let outcome = trainer().shuffle(false).batch_size(10).threads(threads).fit(&mut model, &samples);
         // The infinite sample comes in step 4; it makes an infinite gradient, and step 5 sees what that has done.
         match outcome {
             Err(TrainError::NotFinite { epoch: 1, step, loss }) => {
@@ -424,7 +421,7 @@ fn a_loss_that_is_no_number_stops_at_its_step() {
     let error = trainer()
         .shuffle(false)
         .batch_size(10)
-        .fit_samples(&mut model, &WithClasses::new(x.view(), &classes), None)
+        .fit(&mut model, &WithClasses::new(x.view(), &classes))
         .unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -486,19 +483,22 @@ fn each_label_is_looked_at_before_the_first_step() {
         for validation in [None, Some(&samples)] {
             let train = if validation.is_some() { &good } else { &samples };
             let mut model = stack();
-            let error =
-                trainer().validation_split(0.0).fit_samples(&mut model, train, validation).unwrap_err();
+            let mut trainer = trainer().validation_split(0.0);
+            if let Some(validation) = validation {
+                trainer = trainer.validation_data(validation);
+            }
+            let error = trainer.fit(&mut model, train).unwrap_err();
             assert_eq!(error.to_string(), line);
             assert_eq!(model.weights_sha256(), stack().weights_sha256(), "no step was made");
         }
     }
     // Bytes, and one output for two classes.
     let bytes = WithClasses::new(x.view(), &[1_u8; 70]);
-    trainer().validation_split(0.0).fit_samples(&mut stack(), &bytes, None).unwrap();
+    trainer().validation_split(0.0).fit(&mut stack(), &bytes).unwrap();
     let mut model = Sequential::new([4]).dense(1, Activation::Sigmoid).build(0).unwrap();
     let adam = Adam { learning_rate: 0.1, ..Adam::default() };
     let mut trainer = Trainer::new(adam, BinaryCrossentropy::default()).epochs(20);
-    let history = trainer.fit_samples(&mut model, &bytes, None).unwrap();
+    let history = trainer.fit(&mut model, &bytes).unwrap();
     assert_eq!(history.accuracy.last(), Some(&1.0));
 }
 
@@ -524,7 +524,7 @@ fn an_accuracy_is_told_only_where_targets_name_classes() {
     let fit = |t: &Array2<f32>| {
         let mut model = Sequential::new([3]).dense(2, Activation::Linear).build(0).unwrap();
         let mut trainer = Trainer::new(Adam::default(), MeanSquaredError).validation_split(0.2);
-        trainer.fit_samples(&mut model, &WithValues::new(x.view(), t.view()), None).unwrap()
+        trainer.fit(&mut model, &WithValues::new(x.view(), t.view())).unwrap()
     };
     let history = fit(&Array2::from_elem((20, 2), 0.25));
     assert_eq!((history.accuracy.len(), history.val_accuracy.len(), history.val_loss.len()), (0, 0, 1));
@@ -535,7 +535,7 @@ fn an_accuracy_is_told_only_where_targets_name_classes() {
     let t = Array2::from_elem((20, 2), 0.25);
     let error = Trainer::new(Adam::default(), MeanSquaredError)
         .callback(EarlyStopping::new(Monitor::Accuracy, 1))
-        .fit_samples(&mut model, &WithValues::new(x.view(), t.view()), None)
+        .fit(&mut model, &WithValues::new(x.view(), t.view()))
         .unwrap_err();
     let source = error.source().unwrap().to_string();
     assert_eq!(source, "accuracy is watched but the targets name no classes; watch a loss");

@@ -93,7 +93,7 @@ fn trainer<'a>(shuffle: Shuffle) -> Trainer<'a, Sgd, SparseCategoricalCrossentro
 #[test]
 fn windows_come_ahead_and_two_are_in_memory_at_most() {
     let samples = Told::new(3 * WINDOW + 21, usize::MAX);
-    trainer(Shuffle::Blocks).fit_samples(&mut network(), &samples, None).unwrap();
+    trainer(Shuffle::Blocks).fit(&mut network(), &samples).unwrap();
     assert_eq!(samples.not_ahead.load(Ordering::Relaxed), 0);
     let (left, most) = samples.in_memory.into_inner().unwrap();
     assert!((WINDOW + 1..=2 * WINDOW).contains(&most), "{most}");
@@ -104,7 +104,7 @@ fn windows_come_ahead_and_two_are_in_memory_at_most() {
 fn what_fits_into_a_window_stays() {
     for shuffle in [Shuffle::Blocks, Shuffle::Full, Shuffle::None, Shuffle::Auto] {
         let samples = Told::new(WINDOW - 5, usize::MAX);
-        trainer(shuffle).fit_samples(&mut network(), &samples, None).unwrap();
+        trainer(shuffle).fit(&mut network(), &samples).unwrap();
         assert_eq!(samples.in_memory.into_inner().unwrap().1, 0, "nothing is told");
     }
 }
@@ -127,12 +127,12 @@ impl Callback for StopAt<'_> {
 fn threads_and_interruptions_change_nothing() {
     let samples = Told::new(2 * WINDOW + 21, usize::MAX);
     let mut whole = network();
-    let history = trainer(Shuffle::Blocks).fit_samples(&mut whole, &samples, None).unwrap();
+    let history = trainer(Shuffle::Blocks).fit(&mut whole, &samples).unwrap();
     let mut on_two = network();
-    trainer(Shuffle::Blocks).threads(2).fit_samples(&mut on_two, &samples, None).unwrap();
+    trainer(Shuffle::Blocks).threads(2).fit(&mut on_two, &samples).unwrap();
     assert_eq!(on_two.weights_sha256(), whole.weights_sha256());
     let mut full = network();
-    trainer(Shuffle::Full).fit_samples(&mut full, &samples, None).unwrap();
+    trainer(Shuffle::Full).fit(&mut full, &samples).unwrap();
     assert_ne!(full.weights_sha256(), whole.weights_sha256());
     // In the midst of a window, and at its end.
     for step in [3, 7, 10] {
@@ -143,16 +143,13 @@ fn threads_and_interruptions_change_nothing() {
             .checkpoints(checkpoints())
             .stop_when(&flag)
             .callback(StopAt(&flag, step))
-            .fit_samples(&mut network(), &samples, None);
+            .fit(&mut network(), &samples);
         let Err(TrainError::Interrupted { epoch: 2, step: stopped, .. }) = outcome else {
             panic!("{outcome:?}")
         };
         assert!((step + 1..18).contains(&stopped), "{stopped}");
         let mut model = network();
-        let resumed = trainer(Shuffle::Blocks)
-            .checkpoints(checkpoints())
-            .fit_samples(&mut model, &samples, None)
-            .unwrap();
+        let resumed = trainer(Shuffle::Blocks).checkpoints(checkpoints()).fit(&mut model, &samples).unwrap();
         assert_eq!(resumed.loss, history.loss);
         assert_eq!(model.weights_sha256(), whole.weights_sha256(), "{step}");
     }
@@ -164,7 +161,7 @@ fn wrong_samples_end_it_before_anything_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let error = trainer(Shuffle::Auto)
         .checkpoints(Checkpoints::new(folder.path()).every("1step".parse().unwrap()))
-        .fit_samples(&mut network(), &samples, None)
+        .fit(&mut network(), &samples)
         .unwrap_err();
     assert!(matches!(&error, TrainError::Samples(reason) if reason.to_string() == "spoilt"), "{error}");
     assert_eq!(error.to_string(), "the samples became invalid during training");

@@ -92,7 +92,8 @@ pub fn train(folder: &Path, epochs: usize, every: Every) -> Result<History, Trai
         .callback(best)
         .callback(ReduceLROnPlateau::new(Monitor::Loss))
         .checkpoints(Checkpoints::new(folder).every(every).resume(true))
-        .fit_samples(&mut fresh().0, &samples(), Some(&samples()))
+        .validation_data(&samples())
+        .fit(&mut fresh().0, &samples())
 }
 
 fn resume(folder: &Path, bytes: &[u8]) {
