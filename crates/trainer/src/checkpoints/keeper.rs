@@ -10,7 +10,7 @@ use ziffer_nn::optimizer::MAX_SLOTS;
 use ziffer_nn::training::State;
 use ziffer_nn::{Model, Optimizer, Staged, Training};
 
-use super::settings::{Settings, differences};
+use super::settings::{Settings, differences, is_layer, set_layers, without_layers};
 use super::standing::{Epoch, Standing};
 use super::{CheckpointError, Checkpoints, Every};
 use crate::error::chain;
@@ -56,6 +56,7 @@ impl Keeper {
         (epochs, epoch): (usize, Epoch),
         mut pass_over: impl FnMut(&Path, &str),
     ) -> Result<Option<(PathBuf, Standing)>, CheckpointError> {
+        set_layers(&mut self.settings, model);
         // The weights, the optimizer's slots, their average, and accumulated gradients.
         let limit = 4 * (3 + MAX_SLOTS) as u64 * model.parameters() as u64 + MAX_HEADER_BYTES;
         for (_, path) in files(&self.folder)?.into_iter().rev() {
@@ -78,7 +79,12 @@ impl Keeper {
                     continue;
                 }
             };
-            if let Some(differences) = differences(&settings, &self.settings) {
+            let is = match settings.keys().any(|name| is_layer(name)) {
+                true => &self.settings,
+                // Written when checkpoints did not say so.
+                false => &without_layers(&self.settings),
+            };
+            if let Some(differences) = differences(&settings, is) {
                 return Err(CheckpointError::Settings { path, differences });
             }
             if !epoch.admits(&standing, state.batches()) {
@@ -105,6 +111,7 @@ impl Keeper {
         model: &Model,
         training: &Training<f32, O>,
     ) -> Result<(), CheckpointError> {
+        set_layers(&mut self.settings, model);
         if !files(&self.folder)?.is_empty() {
             self.save(model, training, &Standing::default())?;
             self.wait()?;
