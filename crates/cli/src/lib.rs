@@ -60,11 +60,12 @@ pub mod prelude {
         FashionMnist, Kmnist, Mirror, Mnist, Qmnist, Source, TrainTest, View,
     };
     pub use ziffer_nn::{
-        Activation, Adam, AdamW, Dense, Flatten, Initializer, Loss, MeanSquaredError, Model, Optimizer,
-        RmsProp, Sequential, Sgd, SparseCategoricalCrossentropy, WithClasses, WithValues,
+        Activation, Adam, AdamW, BatchNormalization, BinaryCrossentropy, CategoricalCrossentropy, Dense,
+        Dropout, Flatten, Initializer, Loss, MeanAbsoluteError, MeanSquaredError, Model, Optimizer, RmsProp,
+        Sequential, Sgd, Slice, SparseCategoricalCrossentropy, WithClasses, WithValues,
     };
     pub use ziffer_trainer::callback::{Callback, EarlyStopping, ModelCheckpoint, Monitor};
-    pub use ziffer_trainer::{Evaluate, History, Progress, Trainer};
+    pub use ziffer_trainer::{Checkpoints, Evaluate, History, Progress, Trainer};
 }
 
 /// The README's and the guide's code, compiled.
