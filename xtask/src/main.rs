@@ -24,7 +24,7 @@ struct Xtask {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Train(Train),
+    Train(Box<Train>),
     Evaluate(Evaluate),
     Predict(Predict),
     Report(Report),

@@ -63,14 +63,16 @@ pub mod prelude {
         FashionMnist, Kmnist, Mirror, Mnist, Qmnist, Source, TrainTest, View,
     };
     pub use ziffer_nn::{
-        Activation, Adam, AdamW, Dense, Flatten, Initializer, Loss, MeanSquaredError, Model, Optimizer,
-        RmsProp, Sequential, Sgd, SparseCategoricalCrossentropy, WithClasses, WithValues,
+        Activation, ActivationLayer, Adam, AdamW, BatchNormalization, BinaryCrossentropy,
+        CategoricalCrossentropy, Dense, Dropout, Flatten, GaussianNoise, Initializer, LayerNormalization,
+        Lion, Loss, MeanAbsoluteError, MeanSquaredError, Model, Nadam, Optimizer, RmsProp, Samples,
+        Sequential, Sgd, Slice, SparseCategoricalCrossentropy, WithClasses, WithValues,
     };
     pub use ziffer_trainer::callback::{
         CSVLogger, Callback, EarlyStopping, LearningRateScheduler, ModelCheckpoint, Monitor,
         ReduceLROnPlateau, TerminateOnNaN,
     };
-    pub use ziffer_trainer::{Evaluate, History, Progress, Trainer};
+    pub use ziffer_trainer::{Checkpoints, Evaluate, History, Progress, Trainer};
 }
 
 /// The README's and the guide's code, compiled.

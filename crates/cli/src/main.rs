@@ -23,7 +23,7 @@ ZIFFER_MIRROR (an address or a folder) is a place where every command looks for 
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Train(Train),
+    Train(Box<Train>),
     Evaluate(Evaluate),
     Predict(Predict),
     Report(Report),

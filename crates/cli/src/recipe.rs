@@ -396,11 +396,6 @@ impl Recipe {
         Ok(stack.dense(classes, activation))
     }
 
-    /// The loss's label smoothing, if it has such a setting.
-    pub fn label_smoothing(&self) -> Option<f64> {
-        loss::label_smoothing(&self.loss)
-    }
-
     /// What messages and checkpoints say of the network.
     pub fn network_settings(&self) -> (&'static str, String) {
         if self.layers.is_empty() {

@@ -200,10 +200,9 @@ impl Model<f32> {
         });
     }
 
-    /// The network in JSON, in Keras's words.
-    fn architecture(&self) -> Value {
-        let layers: Vec<Value> = self
-            .slots()
+    /// What a file says of each layer, in JSON and in Keras's words: class, name and settings, and of a frozen one that it is.
+    pub fn described_layers(&self) -> Vec<Value> {
+        self.slots()
             .iter()
             .map(|slot| {
                 let layer = &slot.layer;
@@ -215,13 +214,17 @@ impl Model<f32> {
                 }
                 described
             })
-            .collect();
+            .collect()
+    }
+
+    /// The network in JSON, in Keras's words.
+    fn architecture(&self) -> Value {
         let input_type = if self.takes_pixels() { "pixels" } else { "numbers" };
         json!({
             "class_name": "Sequential",
             "input_shape": self.input_shape(),
             "input_type": input_type,
-            "layers": layers,
+            "layers": self.described_layers(),
         })
     }
 }

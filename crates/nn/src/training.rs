@@ -397,6 +397,13 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
         }
     }
 
+    fn assert_not_swapped(&self) {
+        assert!(
+            self.swapped.is_none(),
+            "the average stands in the place of the weights; call swap_average again before training goes on"
+        );
+    }
+
     fn check_model(&self, model: &Model<T>) -> Result<(), FitError> {
         let is_same = Arc::ptr_eq(&self.layout, model.layout()) || *self.layout == **model.layout();
         if is_same { Ok(()) } else { Err(FitError::OtherModel) }
@@ -411,7 +418,8 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
     /// used, so that the batches before one that does not fit have made their steps.
     ///
     /// # Panics
-    /// If an index is out of range, or a layer, the loss or the samples panic; of a layer the message has the name.
+    /// If an index is out of range, the average stands in the place of the weights, or a layer, the loss or the samples panic;
+    /// of a layer the message has the name.
     pub fn run<S: Samples<T>>(
         &mut self,
         model: &mut Model<T>,
@@ -473,9 +481,14 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
         if let Err(error) = self.check_model(model).and_then(|()| check(model, loss, samples)) {
             return (Err(error.into()), Vec::new());
         }
-        if order.is_empty() {
-            return (Ok(Vec::new()), Vec::new());
+        if kind != plan::Gradients::Returned {
+            self.assert_not_swapped();
         }
+        let Some(&largest) = order.iter().max() else {
+            return (Ok(Vec::new()), Vec::new());
+        };
+        let count = samples.len();
+        assert!((largest as usize) < count, "the order has sample {largest}, there are {count} samples");
         let input = S::Value::input_type();
         if input == InputType::Pixels {
             model.set_takes_pixels(true);
@@ -577,7 +590,8 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
     /// As `run`, and if there is no memory for the gradients.
     ///
     /// # Panics
-    /// As `run`, and if the batch is empty or larger than the batch size.
+    /// As `run`, but the average may stand in the place of the weights; and if the batch is empty or larger than the batch
+    /// size.
     pub fn gradients<S: Samples<T>>(
         &mut self,
         model: &mut Model<T>,
@@ -610,11 +624,15 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
     ///
     /// # Errors
     /// If the gradients or the training are of another model.
+    ///
+    /// # Panics
+    /// If the average stands in the place of the weights.
     pub fn apply(&mut self, model: &mut Model<T>, gradients: &Gradients<T>) -> Result<(), FitError> {
         self.check_model(model)?;
         if *gradients.layout != *self.layout {
             return Err(FitError::OtherModel);
         }
+        self.assert_not_swapped();
         self.begin_average(model);
         let step = self.optimizer.step(self.iteration + 1, self.learning_rate());
         let slots = self.optimizer.slots().len();

@@ -494,3 +494,34 @@ fn the_average_of_a_layer_that_is_unfrozen_begins_with_its_weights() {
     let middle = (&initial + &moved) * 0.5;
     assert!(moved != initial && kernel(&model).iter().zip(&middle).all(|(a, b)| (a - b).abs() < 1e-7));
 }
+
+fn average_of_a_step() -> (Training<f32, Sgd>, Model, Array2<f32>) {
+    let x = numbers(8, FEATURES, 4);
+    let mut model = Sequential::new([FEATURES]).dense(CLASSES, Activation::Softmax).build(1).unwrap();
+    let mut training = Training::new(&model, Sgd::default(), 8).unwrap().ema(0.5).unwrap();
+    let samples = WithClasses::new(x.view(), &[0; 8]);
+    let (loss, team) = (SparseCategoricalCrossentropy::default(), Team::new(1).unwrap());
+    training.run(&mut model, &loss, &samples, &[0, 1, 2, 3], (&team).into()).unwrap();
+    (training, model, x)
+}
+
+#[test]
+#[should_panic(expected = "call swap_average again before training goes on")]
+fn training_does_not_go_on_from_the_average() {
+    let (mut training, mut model, x) = average_of_a_step();
+    training.swap_average(&mut model).unwrap();
+    let samples = WithClasses::new(x.view(), &[0; 8]);
+    let (loss, team) = (SparseCategoricalCrossentropy::default(), Team::new(1).unwrap());
+    let gradients = training.gradients(&mut model, &loss, &samples, &[0, 1], (&team).into()).unwrap();
+    assert!(gradients.global_norm() > 0.0);
+    let _ = training.run(&mut model, &loss, &samples, &[0, 1], (&team).into());
+}
+
+#[test]
+#[should_panic(expected = "the order has sample 8, there are 8 samples")]
+fn an_order_beyond_the_samples_is_refused() {
+    let (mut training, mut model, x) = average_of_a_step();
+    let samples = WithClasses::new(x.view(), &[0; 8]);
+    let (loss, team) = (SparseCategoricalCrossentropy::default(), Team::new(2).unwrap());
+    let _ = training.run(&mut model, &loss, &samples, &[0, 8], (&team).into());
+}

@@ -45,6 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             val_loss: &[1.4, 1.0, 0.9, 0.9],
             val_accuracy: &[0.5, 0.65, 0.7, 0.71],
             seconds: &[0.1; 4],
+            ..History::default()
         },
         class_names: &names,
         assessment: &assessment,

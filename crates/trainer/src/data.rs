@@ -91,7 +91,7 @@ impl<S: Samples<f32>, L: Loss<f32>> Validation<L> for Held<S> {
     }
 }
 
-impl<'d> private::IntoSamples<Pictures> for View<'d> {
+impl private::IntoSamples<Pictures> for View<'_> {
     fn fit<O: Optimizer<f32>, L: Loss<f32>>(
         self,
         trainer: &mut Trainer<'_, O, L>,
@@ -130,7 +130,7 @@ impl<'d> private::IntoSamples<Pictures> for View<'d> {
     }
 }
 
-impl<'d> private::IntoSamples<Pictures> for &'d Dataset {
+impl private::IntoSamples<Pictures> for &Dataset {
     fn fit<O: Optimizer<f32>, L: Loss<f32>>(
         self,
         trainer: &mut Trainer<'_, O, L>,

@@ -95,12 +95,11 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
             has_accuracy: self.loss.activation().is_some()
                 || (0..train.len()).all(|sample| train.target(sample).is_class()),
             sets_learning_rate: self.schedule.is_some()
-                || self.callbacks.iter().any(|callback| callback.sets_learning_rate()),
+                || self.callbacks.iter().any(Callback::sets_learning_rate),
         };
         self.each_callback(|callback| callback.on_train_begin(&plan, model))?;
         let keeper = self.checkpoints.as_ref().map(|checkpoints| {
-            let settings =
-                self.settings(checkpoints, model, &plan, validation.map_or(0, |samples| samples.len()));
+            let settings = self.settings(checkpoints, model, &plan, validation.map_or(0, Validation::len));
             Keeper::new(checkpoints, settings)
         });
         let crew = Crew::new(team.size());
@@ -233,7 +232,7 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
                 set(name, value.to_string());
             }
         }
-        set("loss", self.loss.name().to_owned());
+        set("loss", format!("{:?}", self.loss));
         set("batch_size", self.batch_size.to_string());
         set("shuffle", plan.shuffling.to_string());
         set("seed", self.seed.to_string());
@@ -322,7 +321,7 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
             let rest = &order[fit.standing.step * fit.batch_size - start..];
             let due = fit.keeper.as_ref().and_then(|keeper| keeper.steps_left(fit.training.batches()));
             let due = due.map_or(usize::MAX, |steps| usize::try_from(steps).unwrap_or(usize::MAX));
-            let asked = self.callbacks.iter().filter_map(|callback| callback.steps_until_model()).min();
+            let asked = self.callbacks.iter().filter_map(Callback::steps_until_model).min();
             let most = due.min(asked.map_or(usize::MAX, |steps| steps.max(1)));
             let batches = &rest[..most.saturating_mul(fit.batch_size).min(rest.len())];
             let (members, time) = fit.crew.next();
@@ -415,8 +414,7 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
 
     /// Hands what callbacks have to say to all of them.
     fn pass_messages_on(&mut self) {
-        let messages: Vec<String> =
-            self.callbacks.iter_mut().flat_map(|callback| callback.take_messages()).collect();
+        let messages: Vec<String> = self.callbacks.iter_mut().flat_map(Callback::take_messages).collect();
         for message in &messages {
             self.callbacks.iter_mut().for_each(|callback| callback.on_message(message));
         }

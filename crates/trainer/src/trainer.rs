@@ -213,7 +213,7 @@ impl<'a, O: Optimizer<f32>, L: Loss<f32>> Trainer<'a, O, L> {
 
 impl<O: std::fmt::Debug, L: std::fmt::Debug> std::fmt::Debug for Trainer<'_, O, L> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let callbacks: Vec<_> = self.callbacks.iter().map(|callback| callback.name()).collect();
+        let callbacks: Vec<_> = self.callbacks.iter().map(Callback::name).collect();
         f.debug_struct("Trainer")
             .field("optimizer", &self.optimizer)
             .field("loss", &self.loss)

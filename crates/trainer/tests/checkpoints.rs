@@ -137,6 +137,39 @@ fn a_setting_of_the_callers_counts() {
 }
 
 #[test]
+fn the_layers_are_those_of_the_checkpoint() {
+    let of = |activation, rate| {
+        let stack = Sequential::new([9]).dense(11, activation).dropout(rate);
+        stack.dense(3, Activation::Softmax).build(2).unwrap()
+    };
+    let frozen = || {
+        let mut model = of(Activation::Relu, 0.1);
+        model.set_trainable("dense_1", false).unwrap();
+        model
+    };
+    let folder = tempfile::tempdir().unwrap();
+    fit(trainer().epochs(1).checkpoints(checkpoints(folder.path())), &mut of(Activation::Relu, 0.1)).unwrap();
+    for (mut other, place, was, is) in [
+        (of(Activation::Tanh, 0.1), "layer 0", "\"relu\"", "\"tanh\""),
+        (of(Activation::Relu, 0.2), "layer 1", "\"rate\":0.1", "\"rate\":0.2"),
+        (frozen(), "layer 2", "", "\"trainable\":false"),
+    ] {
+        match fit(trainer().epochs(2).checkpoints(checkpoints(folder.path())), &mut other) {
+            Err(TrainError::Checkpoint(CheckpointError::Settings { differences, .. })) => {
+                let (before, after) = differences.split_once(", is ").unwrap();
+                assert!(
+                    before.starts_with(&format!("{place} was ")) && before.contains(was),
+                    "{differences}"
+                );
+                assert!(after.contains(is) && !differences.contains(';'), "{differences}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    fit(trainer().epochs(2).checkpoints(checkpoints(folder.path())), &mut of(Activation::Relu, 0.1)).unwrap();
+}
+
+#[test]
 fn a_folder_that_is_not_there_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let error =

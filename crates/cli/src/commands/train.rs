@@ -262,15 +262,12 @@ impl Train {
         let slots = ziffer_nn::Optimizer::<f32>::slots(&recipe.optimizer()).len();
         let lock = run_folder::prepare(&folder, model.parameters() * (1 + slots) * size_of::<f32>())?;
 
-        let mut checkpoints = Checkpoints::new(&folder)
+        let checkpoints = Checkpoints::new(&folder)
             .every(self.checkpoint_every.unwrap_or_default())
             .resume(self.resume)
             .setting("dataset", &recipe.dataset)
             .setting("data", data::identity(&data))
             .setting(network, settings);
-        if let Some(smoothing) = recipe.label_smoothing().filter(|&smoothing| smoothing > 0.0) {
-            checkpoints = checkpoints.setting("label_smoothing", smoothing.to_string());
-        }
         let mut trainer = Trainer::new(recipe.optimizer(), recipe.loss)
             .epochs(recipe.epochs)
             .batch_size(recipe.batch_size)

@@ -78,6 +78,7 @@ impl<'a, T: Scalar> Weights<'a, T> {
     pub fn matrix(&self, index: usize, rows: usize) -> ArrayView2<'a, T> {
         let slice = self.slice(index);
         let columns = slice.len() / rows.max(1);
+        assert_eq!(rows * columns, slice.len(), "the elements of {rows} rows and of weight {index}");
         ArrayView2::from_shape((rows, columns), slice).expect("a weight of whole rows")
     }
 
@@ -87,5 +88,23 @@ impl<'a, T: Scalar> Weights<'a, T> {
     /// If there are fewer.
     pub fn skip(&self, from: usize) -> Self {
         Self { all: self.all, ranges: &self.ranges[from..] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_matrix_has_all_elements() {
+        let all = [0.0_f32, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0];
+        let weights = Weights::new(&all, &[0..2, 2..8]);
+        assert_eq!(weights.matrix(1, 2), ndarray::arr2(&[[2.0, 3.0, 4.0], [5.0, 6.0, 7.0]]));
+    }
+
+    #[test]
+    #[should_panic(expected = "the elements of 4 rows and of weight 0")]
+    fn a_matrix_of_some_elements_is_refused() {
+        Weights::new(&[0.0_f32; 6], std::slice::from_ref(&(0..6))).matrix(0, 4);
     }
 }

@@ -53,7 +53,7 @@ impl<T: Scalar> Gradients<T> {
     /// The Euclidean norm of all gradients together. Its bits do not depend on threads.
     pub fn global_norm(&self) -> f64 {
         // Piece after piece, whatever weight they belong to, as a step adds them up.
-        self.places().flat_map(|(.., range)| squares(&self.block[range])).sum::<f64>().sqrt()
+        self.places().flat_map(|(.., range)| squares(&self.block[range])).fold(0.0, |sum, g| sum + g).sqrt()
     }
 
     /// Bounds the gradients, as [`Training::clip`](super::Training::clip) does before an update.

@@ -11,7 +11,7 @@ use ziffer_nn::optimizer::MAX_SLOTS;
 use ziffer_nn::training::State;
 use ziffer_nn::{Model, Optimizer, Staged, Training};
 
-use super::settings::{Settings, differences};
+use super::settings::{Settings, differences, is_layer, set_layers, without_layers};
 use super::standing::{Epoch, Standing};
 use super::{CheckpointError, Checkpoints, Every};
 use crate::error::chain;
@@ -72,6 +72,7 @@ impl Keeper {
         (epochs, epoch): (usize, Epoch),
         mut pass_over: impl FnMut(&Path, &str),
     ) -> Result<Option<Found>, CheckpointError> {
+        set_layers(&mut self.settings, model);
         let limit = max_bytes(model);
         for (_, path) in files(&self.folder)?.into_iter().rev() {
             // One that is damaged is passed over: the one before it is as good, but for the time.
@@ -93,7 +94,12 @@ impl Keeper {
                     continue;
                 }
             };
-            if let Some(differences) = differences(&settings, &self.settings) {
+            let is = match settings.keys().any(|name| is_layer(name)) {
+                true => &self.settings,
+                // Written when checkpoints did not say so.
+                false => &without_layers(&self.settings),
+            };
+            if let Some(differences) = differences(&settings, is) {
                 return Err(CheckpointError::Settings { path, differences });
             }
             if !epoch.admits(&standing, state.batches()) {
@@ -122,6 +128,7 @@ impl Keeper {
         training: &Training<f32, O>,
         states: &[(String, Vec<u8>)],
     ) -> Result<(), CheckpointError> {
+        set_layers(&mut self.settings, model);
         if !files(&self.folder)?.is_empty() {
             self.save(model, training, &Standing::default(), states)?;
             self.wait()?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ziffer_nn::OneLine;
+use ziffer_nn::{Model, OneLine};
 
 /// Everything that must be the same when a training goes on, as `name: value`.
 pub(crate) type Settings = BTreeMap<String, String>;
@@ -25,6 +25,10 @@ pub(super) fn differences(was: &Settings, is: &Settings) -> Option<String> {
     if different.len() > 1 {
         different.retain(|(name, ..)| *name != INITIAL_WEIGHTS);
     }
+    // So do the layers from the settings of a recipe.
+    if different.iter().any(|(name, ..)| !is_layer(name)) {
+        different.retain(|(name, ..)| !is_layer(name));
+    }
     // A setting's own parts are not parts of the message.
     let shown = |value: &str| OneLine(value.replace(": ", " ")).to_string();
     let mut texts: Vec<_> = (different.iter().take(MOST_DIFFERENCES))
@@ -38,6 +42,25 @@ pub(super) fn differences(was: &Settings, is: &Settings) -> Option<String> {
 
 /// The setting that has the digest of the weights that training started from.
 pub(crate) const INITIAL_WEIGHTS: &str = "initial weights";
+
+/// How the settings begin that have the layers, by their places from 0.
+const LAYER: &str = "layer ";
+
+/// Sets a model's layers as they are before training: weights do not tell a relu from a tanh.
+pub(super) fn set_layers(settings: &mut Settings, model: &Model) {
+    for (place, layer) in model.described_layers().into_iter().enumerate() {
+        settings.insert(format!("{LAYER}{place}"), layer.to_string());
+    }
+}
+
+/// Leaves out the layers, for checkpoints that say nothing of them.
+pub(super) fn without_layers(settings: &Settings) -> Settings {
+    settings.iter().filter(|(name, _)| !is_layer(name)).map(|(name, is)| (name.clone(), is.clone())).collect()
+}
+
+pub(super) fn is_layer(name: &str) -> bool {
+    name.strip_prefix(LAYER).is_some_and(|place| place.bytes().all(|byte| byte.is_ascii_digit()))
+}
 
 #[cfg(test)]
 mod tests {
@@ -54,6 +77,16 @@ mod tests {
         assert_eq!(differences(&was, &is).unwrap(), "batch_size was 32, is 64; hidden was not set, is [3]");
         let is = settings(&[("batch_size", "32"), ("seed", "0"), (INITIAL_WEIGHTS, "cd")]);
         assert_eq!(differences(&was, &is).unwrap(), "initial weights was ab, is cd");
+        let with = |settings: &Settings, layer: &str| {
+            let mut settings = settings.clone();
+            settings.insert(format!("{LAYER}10"), layer.to_owned());
+            settings
+        };
+        let layers = differences(&with(&was, "relu"), &with(&is, "tanh"));
+        assert_eq!(layers.unwrap(), "layer 10 was relu, is tanh");
+        let seed = settings(&[("batch_size", "32"), ("seed", "1"), (INITIAL_WEIGHTS, "cd")]);
+        assert_eq!(differences(&with(&was, "relu"), &with(&seed, "tanh")).unwrap(), "seed was 0, is 1");
+        assert_eq!(without_layers(&with(&was, "relu")), was);
         let is = (0..MOST_DIFFERENCES + 1).map(|i| (format!("{i:02}\n"), "9".repeat(1000))).collect();
         let shown = differences(&Settings::new(), &is).unwrap();
         assert!(shown.ends_with("9...; and 1 more") && !shown.contains('\n'), "{shown}");
