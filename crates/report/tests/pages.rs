@@ -18,7 +18,7 @@ struct Case {
     names: Vec<String>,
     assessment: Assessment,
     kernel: Option<Array2<f32>>,
-    history: [Vec<f64>; 5],
+    history: [Vec<f64>; 6],
     settings: Vec<Fact>,
 }
 
@@ -48,20 +48,21 @@ impl Case {
                 vec![0.4, 0.35, 0.3],
                 vec![0.85, 0.9, 0.92],
                 vec![1.0; 3],
+                vec![0.001, 0.0005, 0.000_25],
             ],
             settings: Vec::new(),
         }
     }
 
     fn run(&self) -> Run<'_> {
-        let [loss, accuracy, val_loss, val_accuracy, seconds] = &self.history;
+        let [loss, accuracy, val_loss, val_accuracy, seconds, learning_rate] = &self.history;
         Run {
             name: &self.name,
             subject: "made up",
             results: Vec::new(),
             settings: self.settings.clone(),
             origin: Vec::new(),
-            history: History { loss, accuracy, val_loss, val_accuracy, seconds },
+            history: History { loss, accuracy, val_loss, val_accuracy, seconds, learning_rate },
             class_names: &self.names,
             assessment: &self.assessment,
             kernel: self.kernel.as_ref().map(|kernel| kernel.view()),
@@ -121,8 +122,8 @@ fn a_run_whose_numbers_are_known() {
     assert_eq!(number(&values, "precision.3"), 30.0 / 36.0);
     assert_eq!(number(&values, "f1.3"), 60.0 / 66.0);
     assert_eq!(number(&values, "recall.mean"), 0.9);
-    for (key, series) in ["loss", "accuracy", "val_loss", "val_accuracy", "seconds"].iter().zip(&case.history)
-    {
+    let keys = ["loss", "accuracy", "val_loss", "val_accuracy", "seconds", "learning_rate"];
+    for (key, series) in keys.iter().zip(&case.history) {
         for (epoch, &value) in series.iter().enumerate() {
             assert_eq!(number(&values, &format!("history.{key}.{epoch}")), value);
         }
@@ -179,7 +180,7 @@ fn a_run_without_mistakes() {
 #[test]
 fn a_run_of_one_epoch_without_validation() {
     let mut case = Case::new(10, &[6, 6], 11);
-    case.history = [vec![0.25], vec![0.9], vec![], vec![], vec![0.125]];
+    case.history = [vec![0.25], vec![0.9], vec![], vec![], vec![0.125], vec![]];
     case.kernel = None;
     let (report, elements) = case.report("one_epoch.html");
     assert!(report.html.contains("No validation part") && !report.curves_svg.contains("validation"));
@@ -206,7 +207,7 @@ fn a_run_that_diverged() {
 #[test]
 fn a_run_of_many_epochs() {
     let mut case = Case::new(10, &[6, 6], 11);
-    case.history = [0.5, 0.9, 0.6, 0.8, 1.0]
+    case.history = [0.5, 0.9, 0.6, 0.8, 1.0, 0.01]
         .map(|value| (0..20_000).map(|epoch| value / (1.0 + epoch as f64)).collect());
     let (_, elements) = case.report("long.html");
     let values = data(&elements);
@@ -252,7 +253,7 @@ fn runs_side_by_side() {
         case.history[2].iter_mut().for_each(|loss| *loss += index as f64 / 20.0);
     }
     // One of another length, without a validation part.
-    cases[4].history = [vec![0.3; 5], vec![0.9; 5], vec![], vec![], vec![1.0; 5]];
+    cases[4].history = [vec![0.3; 5], vec![0.9; 5], vec![], vec![], vec![1.0; 5], vec![]];
     let runs: Vec<Run<'_>> = cases.iter().map(Case::run).collect();
     let page = comparison(&runs).unwrap();
     assert!(!page.contains("<title></title>") && !page.contains("aria-label=\"\""), "nothing is said");

@@ -337,8 +337,7 @@ mod tests {
         let recipe = Recipe::parse(text).unwrap();
         let again = Recipe::parse(&recipe.to_toml()).unwrap();
         assert_eq!(again.callbacks, recipe.callbacks);
-        let shown: Vec<String> =
-            recipe.callbacks.iter().map(|c| format!("{}", c.callback().name())).collect();
+        let shown: Vec<String> = recipe.callbacks.iter().map(|c| c.callback().name().to_owned()).collect();
         assert_eq!(
             shown,
             ["early stopping", "learning rate scheduler", "model checkpoint", "terminate on nan"]
