@@ -51,6 +51,64 @@ pub trait Scalar:
     fn abs(self) -> Self;
     /// Whether the value is neither infinite nor NaN.
     fn is_finite(self) -> bool;
+    /// e to the power of `self`. This function and those down to [`powi`](Self::powi) have the same bits on every machine.
+    fn exp(self) -> Self {
+        self.exp_with(Self::mul_add)
+    }
+    /// e to the power of `self`, less 1, exact also where it is close to zero.
+    fn exp_m1(self) -> Self {
+        // Above ln 2 nothing cancels.
+        if self > Self::zero() { self.exp() - Self::one() } else { self.exp_m1_with(Self::mul_add) }
+    }
+    /// The natural logarithm: minus infinity of 0, NaN of a negative number.
+    fn ln(self) -> Self {
+        let x = self.to_f64();
+        if x > 0.0 && x.is_finite() {
+            // One below the normal range is multiplied into it.
+            let (x, less) =
+                if x < f64::MIN_POSITIVE { (x * 18_446_744_073_709_551_616.0, 64.0) } else { (x, 0.0) };
+            Self::from_f64(elementary::ln(x) - less * std::f64::consts::LN_2)
+        } else if x == 0.0 {
+            Self::from_f64(f64::NEG_INFINITY)
+        } else if x < 0.0 {
+            Self::from_f64(f64::NAN)
+        } else {
+            self
+        }
+    }
+    /// The hyperbolic tangent.
+    fn tanh(self) -> Self {
+        self.tanh_with(Self::mul_add)
+    }
+    /// 1 / (1 + e^-x), without overflow.
+    fn sigmoid(self) -> Self {
+        let e = (-self.abs()).exp();
+        if self < Self::zero() { e / (Self::one() + e) } else { Self::one() / (Self::one() + e) }
+    }
+    /// The larger of two numbers; NaN if one of them is.
+    fn max(self, other: Self) -> Self {
+        if self > other || self.is_nan() { self } else { other }
+    }
+    /// The smaller of two numbers; NaN if one of them is.
+    fn min(self, other: Self) -> Self {
+        if self < other || self.is_nan() { self } else { other }
+    }
+    /// `self` to the power of a whole number, by repeated squaring.
+    fn powi(self, n: i32) -> Self {
+        let (mut result, mut square, mut left) = (Self::one(), self, n.unsigned_abs());
+        while left > 0 {
+            if left & 1 == 1 {
+                result *= square;
+            }
+            square *= square;
+            left >>= 1;
+        }
+        if n < 0 { Self::one() / result } else { result }
+    }
+    /// Whether it is not a number.
+    fn is_nan(self) -> bool {
+        self.partial_cmp(&self).is_none()
+    }
     /// e to the power of `self`, with `fma` as the fused multiply-add.
     fn exp_with(self, fma: impl Fn(Self, Self, Self) -> Self) -> Self;
     /// The hyperbolic tangent of `self`, with `fma` as the fused multiply-add.
@@ -237,5 +295,52 @@ impl Scalar for f64 {
     }
     fn write_le(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.to_le_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each function beside the standard library's, in units of epsilon.
+    fn check<T: Scalar>(epsilon: f64) {
+        let close = |name: &str, x: f64, ours: T, expected: f64| {
+            let apart = (ours.to_f64() - expected).abs() / expected.abs().max(1e-30);
+            assert!(apart <= 4.0 * epsilon, "{name} of {x}: {ours}, {expected}");
+        };
+        for step in -80..=80 {
+            let x = f64::from(step) / 8.0 + 0.011;
+            let t = T::from_f64(x);
+            let x = t.to_f64();
+            close("exp", x, t.exp(), x.exp());
+            close("exp_m1", x, t.exp_m1(), x.exp_m1());
+            close("tanh", x, t.tanh(), x.tanh());
+            close("sigmoid", x, t.sigmoid(), 1.0 / (1.0 + (-x).exp()));
+            close("powi", x, t.powi(3), x * x * x);
+            close("powi", x, t.powi(-2), 1.0 / (x * x));
+            if x > 0.0 {
+                close("ln", x, t.ln(), x.ln());
+            }
+        }
+        let (zero, one) = (T::zero(), T::one());
+        let nan = T::from_f64(f64::NAN);
+        assert!(zero.ln().to_f64() == f64::NEG_INFINITY && (-one).ln().is_nan() && nan.ln().is_nan());
+        assert!(T::from_f64(f64::INFINITY).ln().to_f64() == f64::INFINITY && one.ln() == zero);
+        assert!(
+            one.max(zero) == one && zero.max(one) == one && one.min(zero) == zero && zero.min(one) == zero
+        );
+        assert!(
+            nan.max(one).is_nan() && one.max(nan).is_nan() && nan.min(one).is_nan() && one.min(nan).is_nan()
+        );
+        assert!(T::from_f64(-1000.0).sigmoid() == zero && T::from_f64(1000.0).sigmoid() == one);
+        assert!(one.powi(0) == one && zero.powi(0) == one);
+    }
+
+    #[test]
+    fn elementary_functions_are_close() {
+        check::<f32>(f64::from(f32::EPSILON));
+        check::<f64>(f64::EPSILON);
+        let tiny = f64::from_bits(1);
+        assert!((Scalar::ln(tiny) - tiny.ln()).abs() < 1e-12);
     }
 }
