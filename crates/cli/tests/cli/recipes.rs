@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use crate::sandbox::{Sandbox, summary, weights_sha256};
+use crate::repeatable::machine_has;
+use crate::sandbox::{Sandbox, finish, summary, weights_sha256};
 
 const RECIPE: &str = "\
 dataset = \"custom\"
@@ -68,7 +69,14 @@ fn what_a_recipe_leaves_out_is_the_tutorials() {
 
 #[test]
 fn every_optimizer_has_kerass_learning_rate_if_none_is_given() {
-    for (optimizer, rate) in [("sgd", "0.01"), ("adam", "0.001"), ("adamw", "0.001"), ("rmsprop", "0.001")] {
+    for (optimizer, rate) in [
+        ("sgd", "0.01"),
+        ("adam", "0.001"),
+        ("adamw", "0.001"),
+        ("rmsprop", "0.001"),
+        ("nadam", "0.001"),
+        ("lion", "0.001"),
+    ] {
         let sandbox = Sandbox::with_tiny_set();
         let train = format!("train --dataset custom --data-dir set --hidden 4 --optimizer {optimizer}");
         sandbox.succeed(&format!("{train} --out a"));
@@ -129,7 +137,7 @@ fn a_recipe_for_a_network_that_no_memory_holds() {
 }
 
 /// A network with everything at once on the tiny set's pictures.
-const EVERYTHING: &str = r#"
+pub(crate) const EVERYTHING: &str = r#"
 dataset = "custom"
 epochs = 3
 batch_size = 11
@@ -149,26 +157,50 @@ use_bias = false
 type = "BatchNormalization"
 momentum = 0.9
 [[layers]]
+type = "PReLU"
+[[layers]]
 type = "Dropout"
 rate = 0.2
 [[layers]]
 type = "Dense"
 units = 9
-activation = "tanh"
+activation = "gelu"
+[[layers]]
+type = "LayerNormalization"
+[[layers]]
+type = "GaussianNoise"
+stddev = 0.1
 
 [optimizer]
-name = "adamw"
+name = "nadam"
 weight_decay = 0.02
-learning_rate = 0.01
 global_clipnorm = 0.5
 use_ema = true
 ema_momentum = 0.9
+
+[optimizer.learning_rate]
+schedule = "CosineDecay"
+initial_learning_rate = 0.001
+warmup_target = 0.01
+warmup_epochs = 0.5
+decay_epochs = 2.5
 
 [augment]
 rotation = 10
 zoom = 0.1
 shift = 0.5
 elastic = 0.5
+
+[[callbacks]]
+type = "EarlyStopping"
+monitor = "val_loss"
+patience = 5
+restore_best_weights = true
+[[callbacks]]
+type = "ReduceLROnPlateau"
+monitor = "loss"
+patience = 1
+min_delta = 10
 "#;
 
 #[test]
@@ -181,6 +213,14 @@ fn a_recipe_of_layers_is_the_same_for_any_threads_and_set() {
         sandbox.succeed(&format!("{train} --out b --threads {threads}"));
         assert_eq!(weights_sha256(&sandbox.path("b")), expected, "{threads} threads");
     }
+    for set in ["portable", "avx2", "avx512"] {
+        let mut command = sandbox.command();
+        command.args(train.split_whitespace()).args(["--out", "b"]).env("ZIFFER_ISA", set);
+        if machine_has(set) == Some(true) {
+            finish(&mut command).succeeded();
+            assert_eq!(weights_sha256(&sandbox.path("b")), expected, "{set}");
+        }
+    }
     // What it prints in full is the same recipe, and so is what a run keeps.
     let shown = sandbox.succeed("recipe show recipe.toml").stdout;
     fs::write(sandbox.path("shown.toml"), &shown).unwrap();
@@ -189,6 +229,20 @@ fn a_recipe_of_layers_is_the_same_for_any_threads_and_set() {
     assert_eq!(fs::read_to_string(sandbox.path("c/recipe.toml")).unwrap(), shown);
     let summary = summary(&sandbox.path("c"));
     assert_eq!(summary["ema_momentum"], 0.9);
+    // The schedule's rate, and a tenth after the second epoch, since the loss never falls by 10.
+    let rates: Vec<f64> = summary["history"]["learning_rate"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|rate| rate.as_f64().unwrap())
+        .collect();
+    assert!(rates[0] > rates[1] && (rates[2] / rates[1] - 0.1).abs() < 1e-9, "{rates:?}");
+    assert!(
+        summary["learning_rate_schedule"]
+            .as_str()
+            .unwrap()
+            .starts_with("CosineDecay(initial_learning_rate=0.001")
+    );
     assert!(
         summary["layers"]
             .as_str()
@@ -200,11 +254,58 @@ fn a_recipe_of_layers_is_the_same_for_any_threads_and_set() {
     sandbox.succeed("train --recipe shown.toml --data-dir set --out d --init c/model.safetensors");
     assert!(sandbox.succeed("summary c").stdout.contains("Non-trainable params: 40"));
     sandbox.refuse(&format!("{train} --out e --hidden 3"), &["--hidden", "layers"]);
-    for part in ["rate = 0.2", "weight_decay = 0.02", "label_smoothing = 0.1", "elastic = 0.5"] {
+    for part in
+        ["rate = 0.2", "weight_decay = 0.02", "label_smoothing = 0.1", "elastic = 0.5", "warmup_epochs = 0.5"]
+    {
         fs::write(sandbox.path("other.toml"), EVERYTHING.replace(part, &part.replace(" = 0.", " = 0.0")))
             .unwrap();
         let other = "train --recipe other.toml --data-dir set --out c --resume";
-        sandbox.refuse(other, &[part.split(' ').next().unwrap()]);
+        let key = part.split(' ').next().unwrap();
+        sandbox.refuse(other, &[if key == "warmup_epochs" { "warmup_steps" } else { key }]);
+    }
+}
+
+#[test]
+fn callbacks_are_asked_for_by_flags_and_by_recipes() {
+    let sandbox = Sandbox::with_tiny_set();
+    let train =
+        "train --dataset custom --data-dir set --hidden 6 --epochs 8 --learning-rate 0.5 --optimizer sgd";
+    // A loss that never falls by 10 stops after the epoch that follows the first, and the best one is the first.
+    let stopped = sandbox.succeed(&format!(
+        "{train} --out a --early-stopping val_loss --patience 1 --min-delta 10 --restore-best-weights \
+         --csv-logger log.csv --model-checkpoint best-{{epoch:02d}}.safetensors --terminate-on-nan"
+    ));
+    assert!(stopped.stderr.contains("Epoch 2: early stopping"), "{stopped:?}");
+    let summary = summary(&sandbox.path("a"));
+    assert_eq!(summary["history"]["loss"].as_array().map(Vec::len), Some(2));
+    let log = fs::read_to_string(sandbox.path("log.csv")).unwrap();
+    assert!(
+        log.starts_with("epoch,accuracy,loss,val_accuracy,val_loss\r\n") && log.lines().count() == 3,
+        "{log}"
+    );
+    assert!(sandbox.path("best-02.safetensors").exists());
+    sandbox.succeed(&format!("{train} --out one --epochs=1").replace("--epochs 8 ", ""));
+    assert_eq!(weights_sha256(&sandbox.path("a")), weights_sha256(&sandbox.path("one")));
+
+    // The run's recipe has them, and gives the same.
+    let kept = fs::read_to_string(sandbox.path("a/recipe.toml")).unwrap();
+    assert!(kept.contains("type = \"EarlyStopping\"") && kept.contains("type = \"CSVLogger\""), "{kept}");
+    sandbox.succeed("train --recipe a/recipe.toml --data-dir set --out b");
+    assert_eq!(weights_sha256(&sandbox.path("b")), weights_sha256(&sandbox.path("a")));
+
+    let reduced = sandbox.succeed(&format!("{train} --out c --reduce-lr-on-plateau loss"));
+    assert!(reduced.stderr.contains(" - learning_rate: 0.5000"), "{reduced:?}");
+    for (flags, words) in [
+        ("--early-stopping f1", vec!["f1", "val_accuracy"]),
+        ("--patience 3", vec!["--early-stopping"]),
+        ("--early-stopping val_loss --patience -1", vec!["-1"]),
+        ("--save-best-only", vec!["--model-checkpoint"]),
+        ("--early-stopping val_loss --validation-split 0", vec!["val_loss", "validation"]),
+        ("--model-checkpoint {epcoh}.safetensors", vec!["epcoh"]),
+        ("--csv-logger nowhere/log.csv", vec!["nowhere/log.csv"]),
+    ] {
+        let outcome = sandbox.run(&format!("{train} --out d {flags}"));
+        outcome.refused(&words);
     }
 }
 

@@ -42,7 +42,7 @@ fn more_threads_than_samples_are_no_harm() {
 }
 
 /// Whether this machine has what an instruction set's name stands for; nothing if only parts of it.
-fn machine_has(name: &str) -> Option<bool> {
+pub(crate) fn machine_has(name: &str) -> Option<bool> {
     #[cfg(target_arch = "x86_64")]
     {
         let (all, any) = match name {

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::idx::{NAMES, mnist};
+use crate::recipes::EVERYTHING;
 use crate::sandbox::{Sandbox, TRAIN_TINY, end, finish, signal, summary, weights_sha256};
 
 /// What says that a run goes on from a checkpoint.
@@ -50,21 +51,41 @@ fn random(state: &mut u64) -> u64 {
 
 #[test]
 fn killed_at_any_moment_and_resumed_it_ends_with_the_same_bytes() {
-    const KILLS: usize = 60;
+    is_killed_and_resumed(60, train_for_a_while);
+}
+
+#[test]
+fn a_recipe_with_everything_ends_with_the_same_bytes_after_kills() {
+    let recipe = EVERYTHING
+        .replace("dataset = \"custom\"", "dataset = \"mnist\"")
+        .replace("batch_size = 11", "batch_size = 50")
+        .replace("epochs = 3\n", "epochs = 2\n");
+    is_killed_and_resumed(15, |sandbox, more| {
+        fs::write(sandbox.path("recipe.toml"), &recipe).unwrap();
+        let mut command = sandbox.command();
+        let train = "train --recipe recipe.toml --out run --threads 2";
+        command.args(train.split_whitespace()).args(more.split_whitespace()).arg("--data-dir").arg(mnist());
+        command
+    });
+}
+
+/// Kills trainings and has them go on, which must come to what one that was left alone comes to.
+#[track_caller]
+fn is_killed_and_resumed(most: usize, train: impl Fn(&Sandbox, &str) -> Command) {
     let whole = Sandbox::new();
     let start = Instant::now();
-    finish(&mut train_for_a_while(&whole, "")).succeeded();
+    finish(&mut train(&whole, "")).succeeded();
     let whole_run = start.elapsed();
 
     let killed = Sandbox::new();
     // Some 8,000 steps, so that each life of the run makes some way, but not all of it.
     let go_on = |stdio: fn() -> Stdio| {
-        let mut command = train_for_a_while(&killed, "--checkpoint-every 40steps --resume");
+        let mut command = train(&killed, "--checkpoint-every 40steps --resume");
         command.stdout(stdio()).stderr(stdio()).spawn().expect("the program can be started")
     };
     let mut seed = 0x1234_5678_9abc_def1;
     let (mut kills, mut ends) = (0, 0);
-    while kills < KILLS {
+    while kills < most {
         let mut child = go_on(Stdio::null);
         let life = whole_run.as_secs_f64() * (random(&mut seed) % 1000) as f64 / 3000.0;
         std::thread::sleep(Duration::from_secs_f64(life));
