@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use ziffer_dataset::idx::IdxError;
 
 /// An error of [`Distorter`](crate::Distorter) or [`Augmentation`](crate::Augmentation).
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum AugmentError {
     /// A setting is out of its range.
@@ -45,4 +45,13 @@ pub enum AugmentError {
         /// Pictures that were to be done.
         all: u64,
     },
+}
+
+impl std::fmt::Debug for AugmentError {
+    /// The message with its causes: it is what is printed of an error that `main` returns, or that is unwrapped.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")?;
+        let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
+        causes.into_iter().try_for_each(|cause| write!(f, ": {cause}"))
+    }
 }

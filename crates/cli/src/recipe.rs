@@ -155,7 +155,7 @@ pub(crate) mod shuffle {
 }
 
 /// A recipe that cannot be used. The message does not repeat the cause, which [`source`](std::error::Error::source) gives.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum RecipeError {
     /// Neither a built-in name nor a file that can be read.
     #[error("no recipe {}, expected a built-in one (tutorial) or a file: cannot read", path.display())]
@@ -184,6 +184,8 @@ pub enum RecipeError {
         expected: String,
     },
 }
+
+ziffer_nn::debug_as_message!(RecipeError);
 
 impl Default for Recipe {
     /// The tutorial.

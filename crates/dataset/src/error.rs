@@ -14,7 +14,7 @@ use crate::idx::{ElementType, FormatError, IdxError, magic_hint};
 /// Every message is one line, names the file, and says what was found, what was expected and, where that helps,
 /// what to do. It leaves out the operating system's or a decoder's reason, which
 /// [`source`](std::error::Error::source) gives: print the chain of sources, joined by `: `, as `anyhow`'s `{:#}` does.
-#[derive(Debug, Error)]
+#[derive(Error)]
 #[non_exhaustive]
 pub enum DatasetError {
     /// A file is not IDX, or not of the type that was needed, or cannot be opened.
@@ -287,6 +287,13 @@ fn attempts_text(attempts: &[Attempt]) -> String {
         text.push(')');
     }
     text
+}
+
+impl fmt::Debug for DatasetError {
+    /// The message with its causes: it is what is printed of an error that `main` returns, or that is unwrapped.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&chain_text(self))
+    }
 }
 
 /// An error and its causes as one line, for a message that has no cause of its own to name them.

@@ -6,7 +6,7 @@ use ziffer_nn::BuildError;
 
 /// A file that cannot be imported. The message does not name the file: only the caller knows where the bytes are from. It does not
 /// repeat the cause, which [`source`](Error::source) gives.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum ImportError {
     /// Neither of the two kinds of files.
     #[error(
@@ -74,6 +74,8 @@ pub enum ImportError {
     #[error(transparent)]
     Build(#[from] BuildError),
 }
+
+ziffer_nn::debug_as_message!(ImportError);
 
 /// What messages call a layer.
 #[derive(Clone, Debug)]

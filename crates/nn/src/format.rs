@@ -14,7 +14,10 @@ use serde_json::{Map, Value, json};
 
 use crate::model::LayerSlot;
 use crate::registry;
-use crate::{BuildError, Model, OneLine, Sequential, Staged};
+use crate::{BuildError, Config, Layer, LayerError, Model, OneLine, Sequential, Staged};
+
+/// Makes layers of classes that are not registered.
+type Custom<'a> = dyn Fn(&str, &Config<'_>) -> Result<Option<Box<dyn Layer<f32>>>, LayerError> + 'a;
 
 /// The most that a header may have, as the format has it.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
@@ -23,7 +26,7 @@ const MAX_HEADER_BYTES: u64 = 100_000_000;
 const ARCHITECTURE: &str = "architecture";
 
 /// A model's file that cannot be read or written.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum FormatError {
     /// The system said no.
     #[error("{}: cannot {action}", path.display())]
@@ -60,6 +63,8 @@ pub enum FormatError {
         source: OneLine<BuildError>,
     },
 }
+
+crate::debug_as_message!(FormatError);
 
 impl Model<f32> {
     /// The model as the bytes of a safetensors file. The same model gives the same bytes.
@@ -105,7 +110,31 @@ impl Model<f32> {
     /// If it cannot be read, is damaged, or says nothing of its architecture.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, FormatError> {
         let path = &file(path.as_ref());
-        Self::parse(&read(path)?, path)
+        Self::parse(&read(path)?, path, &|_, _| Ok(None))
+    }
+
+    /// As [`load`](Self::load), for a model with layers of classes that are not [registered](crate::register_layer).
+    ///
+    /// `custom` is asked for each layer first, with its class and its settings, as Keras's `custom_objects`. `None` leaves a
+    /// layer to the built-in and registered classes.
+    ///
+    /// ```no_run
+    /// use ziffer_nn::{Dropout, Layer, Model};
+    /// let model = Model::load_with("model.safetensors", |class, config| match class {
+    ///     "NoDropout" => Ok(Some(Box::new(Dropout::new(config.number("rate", None)?)) as Box<dyn Layer<f32>>)),
+    ///     _ => Ok(None),
+    /// })?;
+    /// # Ok::<(), ziffer_nn::FormatError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load), and those of `custom`.
+    pub fn load_with(
+        path: impl AsRef<Path>,
+        custom: impl Fn(&str, &Config<'_>) -> Result<Option<Box<dyn Layer<f32>>>, LayerError>,
+    ) -> Result<Self, FormatError> {
+        let path = &file(path.as_ref());
+        Self::parse(&read(path)?, path, &custom)
     }
 
     /// Reads a model from the bytes of a file that [`save`](Self::save) wrote, or from
@@ -122,10 +151,10 @@ impl Model<f32> {
     /// # Errors
     /// As for [`load`](Self::load).
     pub fn from_safetensors(bytes: &[u8]) -> Result<Self, FormatError> {
-        Self::parse(bytes, Path::new("the model's bytes"))
+        Self::parse(bytes, Path::new("the model's bytes"), &|_, _| Ok(None))
     }
 
-    fn parse(bytes: &[u8], path: &Path) -> Result<Self, FormatError> {
+    fn parse(bytes: &[u8], path: &Path, custom: &Custom<'_>) -> Result<Self, FormatError> {
         let mismatch = |problem| FormatError::Mismatch { path: path.to_owned(), problem };
         let damaged = |error| FormatError::Damaged { path: path.to_owned(), source: OneLine(error) };
         let misfit = |error| FormatError::Architecture { path: path.to_owned(), source: OneLine(error) };
@@ -135,7 +164,7 @@ impl Model<f32> {
             metadata.metadata().as_ref().and_then(|metadata| metadata.get(ARCHITECTURE)).ok_or_else(
                 || mismatch(format!("no \"{ARCHITECTURE}\" in its metadata; was it saved by ziffer?")),
             )?;
-        let (sequential, described) = from_architecture(architecture)
+        let (sequential, described) = from_architecture(architecture, custom)
             .map_err(|problem| mismatch(format!("the architecture in the metadata is wrong: {problem}")))?;
         let (input_shape, mut layers) = sequential.place().map_err(misfit)?;
         for (slot, trainable) in layers.iter_mut().zip(described.trainable) {
@@ -269,7 +298,7 @@ struct Described {
 }
 
 /// The network that the metadata describe, or what is wrong with them.
-fn from_architecture(text: &str) -> Result<(Sequential, Described), String> {
+fn from_architecture(text: &str, custom: &Custom<'_>) -> Result<(Sequential, Described), String> {
     let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let input_shape = value["input_shape"]
         .as_array()
@@ -291,7 +320,11 @@ fn from_architecture(text: &str) -> Result<(Sequential, Described), String> {
         let class = layer["class_name"].as_str().ok_or("a layer without a class_name")?;
         let nothing = Map::new();
         let config = layer["config"].as_object().unwrap_or(&nothing);
-        let made = registry::layer_from_config(class, &registry::Config::new(config));
+        let config = Config::new(config);
+        let made = match custom(class, &config) {
+            Ok(None) => registry::layer_from_config(class, &config),
+            made => made,
+        };
         sequential = match made.map_err(|problem| format!("a layer of class {class:?}: {problem}"))? {
             Some(layer) => sequential.add_boxed(layer),
             None => {
@@ -460,7 +493,7 @@ mod tests {
                 "unknown activation \"glu\"",
             ),
         ] {
-            let problem = from_architecture(text).unwrap_err();
+            let problem = from_architecture(text, &|_, _| Ok(None)).unwrap_err();
             assert!(problem.contains(part), "{text}: {problem}");
         }
     }

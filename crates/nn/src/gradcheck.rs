@@ -71,7 +71,7 @@ pub struct Report {
 }
 
 /// A gradient that is wrong, or could not be checked.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 pub enum GradientError {
     /// The layer cannot be built.
     #[error(transparent)]
@@ -122,6 +122,8 @@ pub enum GradientError {
         all: usize,
     },
 }
+
+crate::debug_as_message!(GradientError);
 
 impl GradCheck {
     /// Checks a layer's gradients by its weights and by its input, with random weights and `batch` random samples of

@@ -158,9 +158,11 @@ pub enum Sharing {
 }
 
 /// What is wrong with a layer's settings or its input's shape, as one line.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct LayerError(String);
+
+crate::debug_as_message!(LayerError);
 
 impl From<String> for LayerError {
     fn from(problem: String) -> Self {

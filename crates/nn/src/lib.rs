@@ -39,6 +39,7 @@ mod activation_layers;
 mod batch_normalization;
 mod dense;
 mod dropout;
+mod error;
 mod flatten;
 mod format;
 mod gaussian_noise;
@@ -71,6 +72,8 @@ pub use activation_layers::{ActivationLayer, Elu, LeakyRelu, Relu, Softmax};
 pub use batch_normalization::BatchNormalization;
 pub use dense::Dense;
 pub use dropout::Dropout;
+#[doc(hidden)]
+pub use error::chain;
 pub use flatten::Flatten;
 pub use format::FormatError;
 pub use gaussian_noise::GaussianNoise;

@@ -82,7 +82,7 @@ impl<T: Scalar> LayerSlot<T> {
 pub(crate) const ALIGNMENT: usize = 16;
 
 /// A name that a model does not have, or a weight of another shape.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WeightError {
     /// There is no such weight.
     #[error("no weight {name:?} in the model, expected one of {}", known.join(", "))]
@@ -111,6 +111,8 @@ pub enum WeightError {
         found: Vec<usize>,
     },
 }
+
+crate::debug_as_message!(WeightError);
 
 impl<T: Scalar> Model<T> {
     pub(crate) fn new(

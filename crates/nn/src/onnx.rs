@@ -25,7 +25,7 @@ pub enum PixelType {
 }
 
 /// A model with a layer that cannot be exported to ONNX.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("layer {layer} is a {class}, which cannot be exported to ONNX; implement export_onnx for it")]
 pub struct OnnxError {
     /// The layer's name.
@@ -33,6 +33,8 @@ pub struct OnnxError {
     /// Its class.
     pub class: String,
 }
+
+crate::debug_as_message!(OnnxError);
 
 impl Model<f32> {
     /// The model as the bytes of an ONNX file. The same model gives the same bytes.

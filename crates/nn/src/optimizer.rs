@@ -76,7 +76,7 @@ pub trait Optimizer<T: Scalar>: Clone + Debug + Send + Sync {
 pub const MAX_SLOTS: usize = 4;
 
 /// A setting that is out of its range.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[error("{optimizer}: {setting} is {value}, expected {expected}")]
 pub struct SettingError {
     /// The optimizer's name.
@@ -88,6 +88,8 @@ pub struct SettingError {
     /// What it may be.
     pub expected: &'static str,
 }
+
+crate::debug_as_message!(SettingError);
 
 /// Passes if `holds`, which must be written so that it does not for NaN.
 pub(crate) fn require(

@@ -178,12 +178,14 @@ fn registered() -> &'static RwLock<HashMap<String, Constructor>> {
 }
 
 /// A class name that cannot be registered.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{class} is the class of a built-in layer; choose another name")]
 pub struct RegisterError {
     /// The class.
     pub class: String,
 }
+
+crate::debug_as_message!(RegisterError);
 
 /// Makes a class of layers known to this process, so that models with such layers can be loaded, as
 /// `keras.saving.register_keras_serializable` does. A class that was registered before is replaced.

@@ -35,7 +35,7 @@ pub struct Sequential<T: Scalar = f32> {
 }
 
 /// An architecture that does not fit together.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BuildError {
     /// A layer cannot take what comes in, or has a setting out of range.
     #[error("layer {layer}: {problem}")]
@@ -68,6 +68,8 @@ pub enum BuildError {
     #[error(transparent)]
     Memory(#[from] NoMemory),
 }
+
+crate::debug_as_message!(BuildError);
 
 /// The most parameters that a model may have; with Adam's state they take 12 GiB.
 pub const MAX_PARAMETERS: usize = 1 << 30;

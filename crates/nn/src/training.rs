@@ -88,7 +88,7 @@ impl StepResult {
 }
 
 /// A model, a loss and samples that do not fit together.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FitError {
     /// The samples have another size than the model's input.
@@ -163,6 +163,8 @@ pub enum FitError {
     #[error("the training was made for a model with other weights")]
     OtherModel,
 }
+
+crate::debug_as_message!(FitError);
 
 impl FitError {
     /// What is wrong with a target for this loss and a model of so many outputs.
@@ -677,7 +679,7 @@ impl<'a> From<&'a Team> for StepBudget<'a> {
 }
 
 /// A batch's loss that is NaN or infinite.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[error("the loss is {loss}")]
 pub struct NotFinite {
     /// The results of the steps before.
@@ -686,8 +688,10 @@ pub struct NotFinite {
     pub loss: f64,
 }
 
+crate::debug_as_message!(NotFinite);
+
 /// Why steps could not be made, or not all of them.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 pub enum StepError {
     /// The training, the model, the loss and the samples do not fit together.
     #[error(transparent)]
@@ -699,6 +703,8 @@ pub enum StepError {
     #[error(transparent)]
     Memory(#[from] NoMemory),
 }
+
+crate::debug_as_message!(StepError);
 
 /// Rows of `width` elements.
 pub(crate) fn matrix<V>(slice: &[V], width: usize) -> ArrayView2<'_, V> {

@@ -12,7 +12,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Map, Value, json};
 use ziffer_nn::team::Team;
 use ziffer_nn::{
-    Activation, Adam, Context, GradientSink, Initializer, Input, Layer, LayerError, Model, PixelType,
+    Activation, Adam, Config, Context, GradientSink, Initializer, Input, Layer, LayerError, Model, PixelType,
     Sequential, SparseCategoricalCrossentropy, Training, WeightSpec, Weights, WithClasses, onnx,
     register_layer,
 };
@@ -109,11 +109,12 @@ impl Layer<f32> for Gain {
 
 /// Makes a class of gains known.
 fn register(class: &'static str) {
-    register_layer(class, move |config| {
-        let (strength, shift) = (config.number("strength", None)?, config.number("shift", Some(0.0))?);
-        Ok(Gain::new(class, strength as f32, shift as f32))
-    })
-    .unwrap();
+    register_layer(class, move |config| from_config(class, config)).unwrap();
+}
+
+fn from_config(class: &'static str, config: &Config<'_>) -> Result<Gain, LayerError> {
+    let (strength, shift) = (config.number("strength", None)?, config.number("shift", Some(0.0))?);
+    Ok(Gain::new(class, strength as f32, shift as f32))
 }
 
 const SAMPLES: usize = 60;
@@ -205,6 +206,18 @@ fn unknown_classes_are_one_clear_line() {
     let expected = "a layer of class \"NeverRegistered\", which register_layer has not made known, expected one of Activation, ";
     assert!(message.contains(expected), "{message}");
     assert!(!message.contains('\n'), "{message}");
+
+    // Who has the class at hand gives it with the file.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    std::fs::write(&path, &bytes).unwrap();
+    let model = Model::load_with(&path, |class, config| {
+        let gain = || Ok(Box::new(from_config("NeverRegistered", config)?) as Box<dyn Layer<f32>>);
+        (class == "NeverRegistered").then(gain).transpose()
+    });
+    assert_eq!(model.unwrap().to_safetensors(), bytes);
+    let refused = Model::load_with(&path, |_, _| Err("no gain today".into())).unwrap_err();
+    assert!(format!("{refused:?}").ends_with("no gain today"), "{refused:?}");
 }
 
 #[test]
@@ -219,9 +232,9 @@ fn built_in_classes_stay() {
     // Another one may be replaced.
     register("Twice");
     register_layer("Twice", |_| Ok(Gain::new("Twice", 3.0, 0.0))).unwrap();
-    let layer = ziffer_nn::layer_from_config("Twice", &ziffer_nn::Config::new(&Map::new())).unwrap().unwrap();
+    let layer = ziffer_nn::layer_from_config("Twice", &Config::new(&Map::new())).unwrap().unwrap();
     assert_eq!(layer.config()["strength"], 3.0);
-    assert!(ziffer_nn::layer_from_config("Thrice", &ziffer_nn::Config::new(&Map::new())).unwrap().is_none());
+    assert!(ziffer_nn::layer_from_config("Thrice", &Config::new(&Map::new())).unwrap().is_none());
 }
 
 /// A model's file of this architecture: a gain of two numbers and a layer of one unit.

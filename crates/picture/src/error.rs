@@ -7,7 +7,7 @@ use crate::file::{MAX_BYTES, MAX_FILE_BYTES, MAX_SIDE};
 
 /// An error of [`prepare`](crate::prepare) or [`prepare_file`](crate::prepare_file). The message does not repeat the cause, which
 /// [`source`](std::error::Error::source) gives.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum PictureError {
     /// A file could not be prepared.
@@ -67,4 +67,13 @@ pub enum PictureError {
         /// The shape.
         shape: Vec<usize>,
     },
+}
+
+impl std::fmt::Debug for PictureError {
+    /// The message with its causes: it is what is printed of an error that `main` returns, or that is unwrapped.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")?;
+        let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
+        causes.into_iter().try_for_each(|cause| write!(f, ": {cause}"))
+    }
 }

@@ -1,7 +1,7 @@
 //! What can go wrong: input that does not fit together.
 
 /// An error of [`Assessment::add`](crate::Assessment::add) or of making a report.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReportError {
     /// A label or a number of probabilities that is not of these classes.
@@ -57,4 +57,13 @@ pub enum ReportError {
         /// Epochs.
         expected: usize,
     },
+}
+
+impl std::fmt::Debug for ReportError {
+    /// The message with its causes: it is what is printed of an error that `main` returns, or that is unwrapped.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")?;
+        let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
+        causes.into_iter().try_for_each(|cause| write!(f, ": {cause}"))
+    }
 }

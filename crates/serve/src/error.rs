@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 /// An error of [`Server`](crate::Server) or [`Site`](crate::Site). The message does not repeat the cause, which
 /// [`source`](std::error::Error::source) gives.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
     /// The port is another program's.
@@ -35,3 +35,5 @@ pub enum ServeError {
     #[error("the model has no parameters, expected a network that has learned something")]
     NoParameters,
 }
+
+ziffer_nn::debug_as_message!(ServeError);

@@ -40,11 +40,13 @@ impl Default for Every {
 }
 
 /// A text that is no interval between checkpoints.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid interval {text:?}: expected e.g. 300steps or 2epochs")]
 pub struct ParseEveryError {
     text: String,
 }
+
+ziffer_nn::debug_as_message!(ParseEveryError);
 
 impl FromStr for Every {
     type Err = ParseEveryError;
@@ -130,7 +132,7 @@ pub struct Resumed {
 
 /// A checkpoint that cannot be written, or not be gone on from. The message does not repeat the cause, which
 /// [`source`](std::error::Error::source) gives.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
     /// The system said no.
@@ -192,6 +194,8 @@ pub enum CheckpointError {
         epochs: usize,
     },
 }
+
+ziffer_nn::debug_as_message!(CheckpointError);
 
 #[cfg(test)]
 mod tests {

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use ziffer_augment::AugmentError;
 use ziffer_dataset::DatasetError;
-use ziffer_nn::{FitError, NoMemory, OneLine, SamplesError};
+use ziffer_nn::{FitError, NoMemory, SamplesError};
 
 use crate::CheckpointError;
 
 /// An error of [`Trainer`](crate::Trainer) or [`Evaluate`](crate::Evaluate). The message does not repeat the cause, which
 /// [`source`](Error::source) gives.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
     /// A setting of the trainer is out of its range.
@@ -134,8 +134,4 @@ pub enum TrainError {
     },
 }
 
-/// An error of a file and its causes in one line, joined by ": ". They may quote the file.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |&error| error.source());
-    causes.map(|cause| OneLine(cause).to_string()).collect::<Vec<_>>().join(": ")
-}
+ziffer_nn::debug_as_message!(TrainError);

@@ -82,7 +82,7 @@ pub(crate) fn magic_hint(found: [u8; 2]) -> &'static str {
 
 /// An IDX file that cannot be read or written. Every message is one line and names the file. It leaves out the operating
 /// system's reason, which [`source`](std::error::Error::source) gives: print the chain of sources, joined by `: `.
-#[derive(Debug, Error)]
+#[derive(Error)]
 #[non_exhaustive]
 pub enum IdxError {
     /// The operating system refused.
@@ -131,6 +131,13 @@ pub enum IdxError {
         /// The type asked for.
         expected: ElementType,
     },
+}
+
+impl std::fmt::Debug for IdxError {
+    /// The message with its causes: it is what is printed of an error that `main` returns, or that is unwrapped.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&crate::error::chain_text(self))
+    }
 }
 
 /// How a length changed; nothing if it did not.

@@ -16,9 +16,11 @@ const UINT8: u64 = 2;
 const INT64: u64 = 7;
 
 /// A layer that says nothing of its export.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("cannot be exported to ONNX")]
 pub struct Unsupported;
+
+crate::debug_as_message!(Unsupported);
 
 /// An ONNX graph that is being built. Values are known by their names.
 #[derive(Debug)]

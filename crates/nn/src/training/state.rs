@@ -52,7 +52,7 @@ struct More {
 }
 
 /// Bytes that a training cannot go on from.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
     /// Not a safetensors file, or not a whole one.
@@ -74,6 +74,8 @@ pub enum StateError {
     #[error("{}", OneLine(.0))]
     Mismatch(String),
 }
+
+crate::debug_as_message!(StateError);
 
 /// A training's state, read and found whole.
 #[derive(Debug)]

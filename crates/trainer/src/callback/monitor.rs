@@ -33,18 +33,22 @@ pub enum Mode {
 }
 
 /// A text that is no name of a number to watch.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown monitor {text:?}: expected loss, accuracy, val_loss or val_accuracy")]
 pub struct ParseMonitorError {
     text: String,
 }
 
+ziffer_nn::debug_as_message!(ParseMonitorError);
+
 /// A text that is no mode.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown mode {text:?}: expected auto, min or max")]
 pub struct ParseModeError {
     text: String,
 }
+
+ziffer_nn::debug_as_message!(ParseModeError);
 
 impl Monitor {
     /// All of them.

@@ -9,12 +9,11 @@ use std::thread::JoinHandle;
 use serde::{Deserialize, Serialize};
 use ziffer_nn::optimizer::MAX_SLOTS;
 use ziffer_nn::training::State;
-use ziffer_nn::{Model, Optimizer, Staged, Training};
+use ziffer_nn::{Model, Optimizer, Staged, Training, chain};
 
 use super::settings::{Settings, differences, is_layer, set_layers, without_layers};
 use super::standing::{Epoch, Standing};
 use super::{CheckpointError, Checkpoints, Every};
-use crate::error::chain;
 
 /// Bytes of a checkpoint beside its tensors that are read at most; safetensors takes no header beyond.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
