@@ -25,10 +25,14 @@ fn number(output: &str, name: &str) -> f64 {
     line.unwrap_or_else(|| panic!("{name} in {output}")).trim().parse().unwrap()
 }
 
-/// The block of the guide that begins with this line, which is what a program prints.
+/// The guide's chapter.
+fn chapter() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../programs.md")).unwrap()
+}
+
+/// The block of the chapter that begins with this line, which is what a program prints.
 fn shown(first: &str) -> String {
-    let chapter = Path::new(env!("CARGO_MANIFEST_DIR")).join("../programs.md");
-    let text = fs::read_to_string(chapter).unwrap();
+    let text = chapter();
     let block = text.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("text\n"));
     block.into_iter().find(|block| block.starts_with(first)).unwrap_or_else(|| panic!("{first}")).to_owned()
 }
@@ -73,8 +77,8 @@ fn a_file_and_a_folder_are_loaded() {
     let folder = tempfile::tempdir().unwrap();
     let program = env!("CARGO_BIN_EXE_load_and_predict");
     let trained = run(program, folder.path(), &[]);
-    let predicted = |output: &str| output[output.find("0: ").unwrap()..].to_owned();
-    assert_eq!(predicted(&trained), shown("0: "));
+    let predicted = |output: &str| output[output.find("0:  ").unwrap()..].to_owned();
+    assert_eq!(predicted(&trained), shown("0:  "));
 
     let file = folder.path().join("digits.safetensors");
     assert_eq!(run(program, folder.path(), &[file.as_ref()]), predicted(&trained));
@@ -92,8 +96,8 @@ fn a_model_inside_the_program_predicts() {
     assert_eq!(output, shown(output.lines().next().unwrap()));
 }
 
-/// The model of `embedded`, trained.
-fn train_small_model() -> Model {
+/// The model of `embedded`, trained, and its test accuracy.
+fn train_small_model() -> (Model, f64) {
     let folder = tempfile::tempdir().unwrap();
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../data/mnist");
     let source = Source::default().data_dir(folder.path()).mirror(Mirror::Folder(repository)).offline(true);
@@ -108,9 +112,11 @@ fn train_small_model() -> Model {
         .epochs(3)
         .fit(&mut model, &data.train)
         .unwrap();
-    model
+    let accuracy = model.evaluate(&data.test).unwrap().accuracy;
+    (model, accuracy)
 }
 
+/// Its file.
 fn small_model() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/model.safetensors")
 }
@@ -119,11 +125,14 @@ fn small_model() -> std::path::PathBuf {
 fn the_model_is_what_its_training_makes() {
     let bytes = fs::read(small_model()).unwrap();
     assert!(bytes.len() < 20_000, "{} bytes", bytes.len());
-    assert!(bytes == train_small_model().to_safetensors(), "another model; make it anew as this file says");
+    let (model, accuracy) = train_small_model();
+    assert!(bytes == model.to_safetensors(), "another model; make it anew as this file says");
+    let said = format!("test accuracy is {:.1} %", 100.0 * accuracy);
+    assert!(chapter().replace('\n', " ").contains(&said), "{said}");
 }
 
 #[test]
 #[ignore = "writes src/model.safetensors"]
 fn make_the_model() {
-    train_small_model().save(small_model()).unwrap();
+    train_small_model().0.save(small_model()).unwrap();
 }

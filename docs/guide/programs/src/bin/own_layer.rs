@@ -3,7 +3,7 @@
 
 use std::error::Error;
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2};
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Zip};
 use ziffer::nn::random::{Purpose, Stream};
 use ziffer::nn::{
     Context, GradientSink, Input, Layer, LayerError, Scalar, WeightSpec, Weights, register_layer,
@@ -17,6 +17,12 @@ struct RmsNorm {
 }
 
 const EPSILON: f64 = 1e-7;
+
+/// r of a sample.
+fn inverse_rms<T: Scalar>(x: ArrayView1<'_, T>) -> T {
+    let mean = x.iter().map(|&x| x * x).sum::<T>() / T::from_f64(x.len() as f64);
+    T::one() / (mean + T::from_f64(EPSILON)).sqrt()
+}
 
 impl<T: Scalar> Layer<T> for RmsNorm {
     fn class_name(&self) -> &'static str {
@@ -35,64 +41,49 @@ impl<T: Scalar> Layer<T> for RmsNorm {
         vec![WeightSpec::new("gamma", [self.inputs], Initializer::Ones)]
     }
 
-    /// One number of each sample: r.
-    fn saved(&self) -> usize {
-        1
-    }
-
     fn forward(
         &self,
-        context: &mut Context<'_, T>,
+        _: &mut Context<'_, T>,
         weights: Weights<'_, T>,
         x: Input<'_, T>,
         mut y: ArrayViewMut2<'_, T>,
     ) {
         let (x, gamma) = (x.to_real(), weights.vector(0));
-        for (n, (mut y, x)) in y.rows_mut().into_iter().zip(x.rows()).enumerate() {
-            let mean = x.iter().map(|&x| x * x).sum::<T>() / T::from_f64(x.len() as f64);
-            let r = T::one() / (mean + T::from_f64(EPSILON)).sqrt();
-            if context.is_training() {
-                context.saved()[n] = r;
-            }
-            y.iter_mut().zip(x).zip(gamma).for_each(|((y, &x), &gamma)| *y = gamma * (x * r));
+        for (mut y, x) in y.rows_mut().into_iter().zip(x.rows()) {
+            let r = inverse_rms(x);
+            Zip::from(&mut y).and(&x).and(&gamma).for_each(|y, &x, &gamma| *y = gamma * (x * r));
         }
     }
 
     /// With n = x r and g = gamma d_y: d_x = r (g - n mean(g n)).
     fn backward(
         &self,
-        context: &mut Context<'_, T>,
+        _: &mut Context<'_, T>,
         weights: Weights<'_, T>,
         x: Input<'_, T>,
         _: ArrayView2<'_, T>,
         d: ArrayViewMut2<'_, T>,
         d_x: Option<ArrayViewMut2<'_, T>>,
     ) {
-        // `d` keeps d_y, which `gradient` needs.
+        // What stays in `d` is d_y: that is what `gradient` needs.
         let Some(mut d_x) = d_x else { return };
         let (x, gamma) = (x.to_real(), weights.vector(0));
-        for (n, (mut d_x, (x, d))) in
-            d_x.rows_mut().into_iter().zip(x.rows().into_iter().zip(d.rows())).enumerate()
-        {
-            // A frozen layer is as at inference, where nothing is saved.
-            let count = T::from_f64(x.len() as f64);
-            let r = if context.is_training() {
-                context.saved()[n]
-            } else {
-                T::one() / (x.iter().map(|&x| x * x).sum::<T>() / count + T::from_f64(EPSILON)).sqrt()
-            };
-            d_x.iter_mut().zip(d).zip(gamma).for_each(|((g, &d), &gamma)| *g = gamma * d);
-            let mean = d_x.iter().zip(x).map(|(&g, &x)| g * (x * r)).sum::<T>() / count;
-            d_x.iter_mut().zip(x).for_each(|(g, &x)| *g = r * (*g - x * r * mean));
+        for ((mut d_x, x), d) in d_x.rows_mut().into_iter().zip(x.rows()).zip(d.rows()) {
+            let r = inverse_rms(x);
+            Zip::from(&mut d_x).and(&d).and(&gamma).for_each(|g, &d, &gamma| *g = gamma * d);
+            let sum = d_x.iter().zip(x).map(|(&g, &x)| g * (x * r)).sum::<T>();
+            let mean = sum / T::from_f64(x.len() as f64);
+            Zip::from(&mut d_x).and(&x).for_each(|g, &x| *g = r * (*g - x * r * mean));
         }
     }
 
     /// d_gamma: the sum of d_y n over the batch.
-    fn gradient(&self, x: Input<'_, T>, d: ArrayView2<'_, T>, saved: &[T], sink: &mut GradientSink<'_, T>) {
+    fn gradient(&self, x: Input<'_, T>, d: ArrayView2<'_, T>, _: &[T], sink: &mut GradientSink<'_, T>) {
         let x = x.to_real();
         let own = sink.range(0);
         let mut d_gamma = vec![T::zero(); own.len()];
-        for ((x, d), &r) in x.rows().into_iter().zip(d.rows()).zip(saved) {
+        for (x, d) in x.rows().into_iter().zip(d.rows()) {
+            let r = inverse_rms(x);
             for (sum, i) in d_gamma.iter_mut().zip(own.clone()) {
                 *sum += d[i] * (x[i] * r);
             }
@@ -101,10 +92,10 @@ impl<T: Scalar> Layer<T> for RmsNorm {
     }
 }
 
-/// `points` directions in the plane, upper half or lower half, of lengths from a hundredth to a hundred.
-fn directions(points: usize, seed: u64) -> (Array2<f32>, Vec<usize>) {
+/// Points of the plane, of sizes from 0.01 to 100; class 1 where both numbers have the same sign.
+fn points(count: usize, seed: u64) -> (Array2<f32>, Vec<usize>) {
     let mut stream = Stream::new(seed, Purpose::Other(0), 0);
-    let x = Array2::from_shape_fn((points, 2), |(n, _)| {
+    let x = Array2::from_shape_fn((count, 2), |(n, _)| {
         [0.01, 0.1, 1.0, 10.0, 100.0][n % 5] * stream.normal() as f32
     });
     let classes = x.rows().into_iter().map(|row| usize::from(row[0] * row[1] > 0.0)).collect();
@@ -112,7 +103,7 @@ fn directions(points: usize, seed: u64) -> (Array2<f32>, Vec<usize>) {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let ((x, classes), (test_x, test_classes)) = (directions(1000, 0), directions(1000, 1));
+    let ((x, classes), (test_x, test_classes)) = (points(1000, 0), points(1000, 1));
     let train = WithClasses::new(x.view(), &classes);
     let test = WithClasses::new(test_x.view(), &test_classes);
     let dense = |network: Sequential| network.dense(16, Activation::Relu).dense(2, Activation::Softmax);
@@ -128,8 +119,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // From here on models with this layer can be loaded.
     register_layer("RmsNorm", |_| Ok(RmsNorm::default()))?;
-    with.save("directions.safetensors")?;
-    let loaded = Model::load("directions.safetensors")?;
+    with.save("points.safetensors")?;
+    let loaded = Model::load("points.safetensors")?;
     println!("loaded the same weights: {}", loaded.weights_sha256() == with.weights_sha256());
     Ok(())
 }
