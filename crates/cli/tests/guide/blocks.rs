@@ -117,6 +117,36 @@ fn recipes_are_recipes() {
     assert!(recipes > 0);
 }
 
+/// In the first chapter a cell of a table with nothing but `key = value` is what a recipe says, and the recipe is read: at its
+/// top or in one of its tables.
+#[test]
+fn keys_in_tables_are_those_of_recipes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("recipe.toml");
+    let is_read = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        Recipe::open(&path).is_ok_and(|recipe| recipe.validate().is_ok())
+    };
+    let places =
+        ["", "[optimizer]\n", "[[callbacks]]\n", "[[layers]]\n", "[[layers]]\ntype = \"Dense\"\nunits = 3\n"];
+    for document in documents().iter().filter(|document| document.name.ends_with("/keras.md")) {
+        let mut cells = 0;
+        for line in document.text.lines().filter(|line| line.starts_with("| ")) {
+            for cell in line.split(" | ") {
+                let keys: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
+                if keys.is_empty() || !keys.iter().all(|key| key.contains(" = ")) {
+                    continue;
+                }
+                let text = keys.join("\n");
+                let is_right = places.iter().any(|place| is_read(&format!("{place}{text}")));
+                assert!(is_right, "{}: no recipe says {cell}", document.name);
+                cells += 1;
+            }
+        }
+        assert!(cells > 40, "{}: {cells} cells", document.name);
+    }
+}
+
 #[test]
 fn python_is_python() {
     let documents = documents();
