@@ -94,4 +94,6 @@ mod guide {
     struct Training;
     #[doc = include_str!("../../../docs/guide/report.md")]
     struct Report;
+    #[doc = include_str!("../../../docs/guide/programs.md")]
+    struct Programs;
 }
