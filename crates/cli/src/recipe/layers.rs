@@ -37,7 +37,11 @@ impl LayerSettings {
             Ok(None) => table.refuse("type", format!("one of {}", known_classes())),
             Err(problem) => {
                 let problem = problem.to_string();
-                let key = layer.settings.keys().find(|key| problem.starts_with(&format!("{key} ")));
+                let is_of = |key: &&String| {
+                    let rest = problem.strip_prefix(key.as_str());
+                    rest.is_some_and(|rest| rest.starts_with([' ', '.']))
+                };
+                let key = layer.settings.keys().find(is_of);
                 Err(table.error(key.map_or("type", |key| key.as_str()), problem))
             }
         }
