@@ -401,12 +401,7 @@ impl Recipe {
         if self.layers.is_empty() {
             return ("hidden", format!("{:?}", self.hidden));
         }
-        let layer = |layer: &LayerSettings| {
-            let LayerSettings { class, settings } = layer.whole();
-            let settings = settings.iter().map(|(key, value)| format!("{key}={value}"));
-            format!("{class}({})", settings.collect::<Vec<_>>().join(", "))
-        };
-        ("layers", self.layers.iter().map(layer).collect::<Vec<_>>().join(" "))
+        ("layers", self.layers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
     }
 
     /// Whether it is the tutorial, whatever the seed.
@@ -499,7 +494,8 @@ mod tests {
         assert_eq!((again.optimizer(), again.augment), (recipe.optimizer(), recipe.augment));
         for part in [
             "label_smoothing = 0.05",
-            "epsilon = 0.001\nmomentum = 0.9",
+            "\nepsilon = 0.001\n",
+            "\nmomentum = 0.9\n",
             "use_bias = false",
             "learning_rate = 0.004",
         ] {
@@ -554,6 +550,14 @@ mod tests {
         }
         let again = Recipe::parse(&shown).unwrap();
         assert_eq!(again.to_toml(), shown);
+        // In messages without those that are the defaults.
+        let said = "Dense(activation=\"linear\", bias_initializer={\"class_name\":\"Constant\",\"config\":{\"value\":1.0}}, \
+                    kernel_initializer={\"class_name\":\"RandomNormal\",\"config\":{\"mean\":0.0,\"stddev\":0.02}}, \
+                    units=30, use_bias=true) \
+                    BatchNormalization(center=true, epsilon=0.001, gamma_initializer=\"random_uniform\", momentum=0.99, \
+                    scale=true) PReLU(";
+        assert!(recipe.network_settings().1.starts_with(said), "{}", recipe.network_settings().1);
+        assert_eq!(again.network_settings(), recipe.network_settings());
         let model = |recipe: &Recipe| recipe.network(&[28, 28], 10).unwrap().build(3).unwrap();
         let built = model(&recipe);
         assert_eq!(model(&again).to_safetensors(), built.to_safetensors());

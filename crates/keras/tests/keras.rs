@@ -325,7 +325,7 @@ fn initializers_without_an_equal_are_left_out() {
         [
             format!(
                 "layer {} (Dense): kernel_initializer is {}, {end}",
-                "dense", r#"{"class_name":"HeNormal","config":{},"module":"mine","registe..."#
+                "dense", r#"{"class_name":"HeNormal","config":{},"module":"mine","regist..."#
             ),
             format!(
                 "layer {} (BatchNormalization): gamma_initializer is Mi\\nne, {end}",
