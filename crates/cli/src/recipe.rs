@@ -403,12 +403,7 @@ impl Recipe {
         if self.layers.is_empty() {
             return ("hidden", format!("{:?}", self.hidden));
         }
-        let layer = |layer: &LayerSettings| {
-            let LayerSettings { class, settings } = layer.whole();
-            let settings = settings.iter().map(|(key, value)| format!("{key}={value}"));
-            format!("{class}({})", settings.collect::<Vec<_>>().join(", "))
-        };
-        ("layers", self.layers.iter().map(layer).collect::<Vec<_>>().join(" "))
+        ("layers", self.layers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
     }
 
     /// Whether it is the tutorial, whatever the seed.
@@ -501,7 +496,8 @@ mod tests {
         assert_eq!((again.optimizer(), again.augment), (recipe.optimizer(), recipe.augment));
         for part in [
             "label_smoothing = 0.05",
-            "epsilon = 0.001\nmomentum = 0.9",
+            "\nepsilon = 0.001\n",
+            "\nmomentum = 0.9\n",
             "use_bias = false",
             "learning_rate = 0.004",
         ] {
@@ -521,6 +517,66 @@ mod tests {
         assert_eq!(classes, ["Rescaling", "Flatten", "Dense", "BatchNormalization", "Dropout", "Dense"]);
         let tutorial = Recipe::parse(&Recipe::default().to_toml()).unwrap();
         assert!(tutorial.is_tutorial() && Recipe::default().is_tutorial());
+    }
+
+    #[test]
+    fn initializers_are_names_or_tables() {
+        let text = r#"
+            [[layers]]
+            type = "Dense"
+            units = 30
+            kernel_initializer = { class_name = "RandomNormal", config = { stddev = 0.02 } }
+            bias_initializer = { class_name = "Constant", config = { value = 1 } }
+            [[layers]]
+            type = "BatchNormalization"
+            gamma_initializer = "RandomUniform"
+            beta_initializer = { class_name = "zeros", config = {} }
+            [[layers]]
+            type = "PReLU"
+            [layers.alpha_initializer]
+            class_name = "VarianceScaling"
+            config = { distribution = "uniform", mode = "fan_out" }
+        "#;
+        let recipe = Recipe::parse(text).unwrap();
+        let shown = recipe.to_toml();
+        for line in [
+            "kernel_initializer = { class_name = \"RandomNormal\", config = { mean = 0.0, stddev = 0.02 } }\n",
+            "bias_initializer = { class_name = \"Constant\", config = { value = 1.0 } }\n",
+            "gamma_initializer = \"random_uniform\"\n",
+            "beta_initializer = \"zeros\"\n",
+            "moving_variance_initializer = \"ones\"\n",
+            "alpha_initializer = { class_name = \"VarianceScaling\", \
+             config = { distribution = \"uniform\", mode = \"fan_out\", scale = 1.0 } }\n",
+        ] {
+            assert!(shown.contains(line), "{line}: {shown}");
+        }
+        let again = Recipe::parse(&shown).unwrap();
+        assert_eq!(again.to_toml(), shown);
+        // In messages without those that are the defaults.
+        let said = "Dense(activation=\"linear\", bias_initializer={\"class_name\":\"Constant\",\"config\":{\"value\":1.0}}, \
+                    kernel_initializer={\"class_name\":\"RandomNormal\",\"config\":{\"mean\":0.0,\"stddev\":0.02}}, \
+                    units=30, use_bias=true) \
+                    BatchNormalization(center=true, epsilon=0.001, gamma_initializer=\"random_uniform\", momentum=0.99, \
+                    scale=true) PReLU(";
+        assert!(recipe.network_settings().1.starts_with(said), "{}", recipe.network_settings().1);
+        assert_eq!(again.network_settings(), recipe.network_settings());
+        let model = |recipe: &Recipe| recipe.network(&[28, 28], 10).unwrap().build(3).unwrap();
+        let built = model(&recipe);
+        assert_eq!(model(&again).to_safetensors(), built.to_safetensors());
+        let kernel = built.weight("dense.kernel").unwrap();
+        let variance = kernel.iter().map(|w| f64::from(w * w)).sum::<f64>() / kernel.len() as f64;
+        assert!((variance / 0.0004 - 1.0).abs() < 0.03, "{variance}");
+        assert!(built.weight("dense.bias").unwrap().iter().all(|&bias| bias == 1.0));
+        let alpha = built.weight("p_re_lu.alpha").unwrap();
+        // sqrt(3 / 30)
+        assert!(
+            alpha.iter().all(|alpha| alpha.abs() <= 0.316_228) && alpha.iter().any(|&alpha| alpha != 0.0)
+        );
+
+        let recipe =
+            Recipe::parse(&text.replace("\"Constant\", config = { value = 1 }", "\"Identity\"")).unwrap();
+        let problem = recipe.network(&[28, 28], 10).unwrap().build(3).unwrap_err().to_string();
+        assert_eq!(problem, "layer dense: bias_initializer: identity takes 2 axes, found shape [30]");
     }
 
     #[test]
@@ -699,6 +755,24 @@ mod tests {
             ),
             ("[[layers]]\ntype = \"Dense\"\nunits = -1", "line 3: units is -1, expected a whole number"),
             ("[[layers]]\ntype = \"Dense\"\nunit = 3", "line 2: no units, expected a whole number"),
+            (
+                "[[layers]]\ntype = \"Dense\"\nunits = 3\nbias_initializer = \"glorot\"",
+                "line 4: bias_initializer is \"glorot\", expected one of constant, glorot_normal, ",
+            ),
+            (
+                "[[layers]]\ntype = \"Dense\"\nunits = 3\n\
+                 kernel_initializer = { class_name = \"RandomNormal\", config = { stddev = -1 } }",
+                "line 4: kernel_initializer.config.stddev is -1, expected a number of at least 0, finite as f32",
+            ),
+            (
+                "[[layers]]\ntype = \"Dense\"\nunits = 3\n\
+                 kernel_initializer = { class_name = \"RandomNormal\", stddev = 0.1 }",
+                "line 4: kernel_initializer.stddev is unknown, expected class_name and config",
+            ),
+            (
+                "[[layers]]\ntype = \"PReLU\"\n[layers.alpha_initializer]\nclass_name = \"Ones\"\nconfig = { value = 1 }",
+                "line 3: alpha_initializer.config.value is unknown, expected none",
+            ),
             (
                 "[[layers]]\ntype = \"Dense\"\nunits = 3\n\n[[layers]]\ntype = \"Dropout\"\nrate = 0.1\nrates = 1",
                 "line 8: unknown key rates, expected one of rate, type",

@@ -2,7 +2,9 @@
 //! Activations that are layers of their own fold into a Dense layer right before them; elsewhere they stay layers.
 
 use serde_json::{Map, Value};
-use ziffer_nn::{Activation, Config, Dense, Flatten, Layer, LayerError, is_built_in, layer_from_config};
+use ziffer_nn::{
+    Activation, Config, Dense, Flatten, Initializer, Layer, LayerError, is_built_in, layer_from_config,
+};
 
 use crate::chain::{self, Described};
 use crate::error::{Label, shown};
@@ -42,6 +44,8 @@ pub(crate) enum Kind {
         units: usize,
         activation: Activation,
         bias: bool,
+        kernel_initializer: Initializer,
+        bias_initializer: Initializer,
     },
     Flatten,
     /// A class of the registry's, with its settings.
@@ -54,11 +58,21 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// A Dense layer whose weights start as Keras's by default.
+    pub(crate) fn dense(units: usize, activation: Activation, bias: bool) -> Self {
+        let (kernel_initializer, bias_initializer) = (Initializer::GlorotUniform, Initializer::Zeros);
+        Self::Dense { units, activation, bias, kernel_initializer, bias_initializer }
+    }
+
     /// Makes the layer.
     pub(crate) fn layer(&self) -> Result<Box<dyn Layer<f32>>, LayerError> {
         match self {
-            &Self::Dense { units, activation, bias } => {
-                Ok(Box::new(Dense::new(units, activation).use_bias(bias)))
+            &Self::Dense { units, activation, bias, kernel_initializer, bias_initializer } => {
+                let dense = Dense::new(units, activation)
+                    .use_bias(bias)
+                    .kernel_initializer(kernel_initializer)
+                    .bias_initializer(bias_initializer);
+                Ok(Box::new(dense))
             }
             Self::Flatten => Ok(Box::new(Flatten)),
             Self::Registered { class, settings, .. } => {
@@ -153,12 +167,22 @@ impl Architecture {
                 let units = size(&config["units"]).ok_or("no number of units")?;
                 let activation = activation(&config["activation"])?;
                 let bias = config["use_bias"].as_bool().unwrap_or(true);
-                self.push(layer, Kind::Dense { units, activation, bias });
+                let settings = self.settings(layer);
+                let config = Config::new(&settings);
+                let initializer = |setting, default| {
+                    config.initializer(setting, default).map_err(|error| error.to_string())
+                };
+                let kernel_initializer = initializer("kernel_initializer", Initializer::GlorotUniform)?;
+                let bias_initializer = initializer("bias_initializer", Initializer::Zeros)?;
+                self.push(
+                    layer,
+                    Kind::Dense { units, activation, bias, kernel_initializer, bias_initializer },
+                );
             }
             "Activation" => {
                 let activation = activation(&config["activation"])?;
                 if !self.fold(activation) {
-                    let mut settings = settings(layer);
+                    let mut settings = self.settings(layer);
                     settings.insert("activation".to_owned(), activation.name().into());
                     self.push_settings(layer, settings, None)?;
                 }
@@ -173,7 +197,7 @@ impl Architecture {
                 }
             }
             "LeakyReLU" => {
-                let mut settings = settings(layer);
+                let mut settings = self.settings(layer);
                 // Its name before Keras 3.
                 if let Some(slope) = settings.remove("alpha") {
                     settings.entry("negative_slope").or_insert(slope);
@@ -223,6 +247,37 @@ impl Architecture {
         Ok(())
     }
 
+    /// A layer's settings.
+    ///
+    /// Initialisers do not matter to weights that are read, so that a layer of ziffer's is not refused because of one that ziffer
+    /// has no equal of: it is left out.
+    fn settings(&mut self, layer: &Described<'_>) -> Map<String, Value> {
+        let mut settings = layer.config.as_object().cloned().unwrap_or_default();
+        let is_ziffers = layer.module.is_none() && is_built_in(layer.class);
+        let mut unknown = Vec::new();
+        for (setting, value) in settings.iter_mut().filter(|(setting, _)| setting.ends_with("_initializer")) {
+            if let Some(arguments) = value.get_mut("config").and_then(Value::as_object_mut) {
+                // Weights have the number type of the model and are drawn with its seed.
+                arguments.remove("dtype");
+                arguments.remove("seed");
+            }
+            let alone = Map::from_iter([(setting.clone(), value.clone())]);
+            if is_ziffers && Config::new(&alone).initializer(setting, Initializer::Zeros).is_err() {
+                unknown.push(setting.clone());
+            }
+        }
+        for setting in unknown {
+            let value = settings.remove(&setting).unwrap_or_default();
+            let name = value.as_str().or(value["class_name"].as_str());
+            // Of one that is known the arguments are not.
+            let name = name.filter(|name| name.parse::<Initializer>().is_err());
+            let initializer = name.map_or_else(|| json(&value), shown);
+            let Label { name, class, .. } = layer.label();
+            self.assumptions.push(Assumption::Initializer { layer: name, class, setting, initializer });
+        }
+        settings
+    }
+
     fn push(&mut self, layer: &Described<'_>, kind: Kind) {
         let trainable = layer.config["trainable"].as_bool().unwrap_or(true);
         let (label, name, number) = (layer.label(), layer.name.to_owned(), layer.number);
@@ -231,7 +286,8 @@ impl Architecture {
 
     /// Adds a layer that ziffer or the program can make of its settings.
     fn push_registered(&mut self, layer: &Described<'_>, axis: Option<i64>) -> Result<(), String> {
-        self.push_settings(layer, settings(layer), axis)
+        let settings = self.settings(layer);
+        self.push_settings(layer, settings, axis)
     }
 
     /// The same, of settings that are not quite the file's.
@@ -274,11 +330,6 @@ impl Architecture {
             _ => false,
         }
     }
-}
-
-/// A layer's settings.
-fn settings(layer: &Described<'_>) -> Map<String, Value> {
-    layer.config.as_object().cloned().unwrap_or_default()
 }
 
 /// The shape of a sample that a Sequential was built for, which it says if it has no input layer.

@@ -24,6 +24,9 @@
 //! An Activation, ReLU or Softmax right behind a Dense without an activation becomes that one's. GaussianDropout and its like,
 //! which act in training only, are left out with a word in [`Imported::assumptions`]. Everything else is refused by name.
 //!
+//! Initialisers are kept, though the weights are read: they say how the same network starts anew. Keras's seeds are not. One that
+//! ziffer has no equal of leaves its weight's default, with a word in [`Imported::assumptions`].
+//!
 //! A model takes pixels 0 to 255 as bytes. A network that begins with a Rescaling makes numbers of them itself; of any other
 //! it is assumed that its pictures were divided by 255 before they reached it.
 //!
@@ -80,6 +83,17 @@ pub enum Assumption {
         /// Its class.
         class: String,
     },
+    /// An initialiser that ziffer has no equal of is left out. The weights do not depend on it.
+    Initializer {
+        /// The layer's name.
+        layer: String,
+        /// The layer's class.
+        class: String,
+        /// Which of its initialisers.
+        setting: String,
+        /// What it is in the file.
+        initializer: String,
+    },
 }
 
 impl fmt::Display for Assumption {
@@ -91,6 +105,13 @@ impl fmt::Display for Assumption {
             Self::Scale => f.write_str("has no Rescaling; assumed are pixels divided by 255"),
             Self::TrainingOnly { layer, class } => {
                 write!(f, "layer {layer} ({class}) acts in training only and is left out")
+            }
+            Self::Initializer { layer, class, setting, initializer } => {
+                write!(
+                    f,
+                    "layer {layer} ({class}): {setting} is {initializer}, which ziffer has no equal of; \
+                     assumed is the default"
+                )
             }
         }
     }

@@ -189,7 +189,7 @@ impl<'a> Store<'a> {
     fn dense(&self, name: &str, kernel: String, bias: bool) -> Result<Entry, ImportError> {
         let [_, units] = self.kernel_shape(&kernel)?;
         let label = Label { position: 0, name: shown(name), class: "Dense".to_owned() };
-        let kind = Kind::Dense { units, activation: Activation::Relu, bias };
+        let kind = Kind::dense(units, Activation::Relu, bias);
         Ok(Entry { label, name: name.to_owned(), number: 0, kind, trainable: true })
     }
 }

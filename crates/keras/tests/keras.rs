@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use ndarray::Array2;
-use serde_json::json;
+use serde_json::{Value, json};
 use ziffer_dataset::{Dataset, Mirror, Mnist, Source};
 use ziffer_keras::{Assumption, Imported, Options, import};
 use ziffer_nn::{Activation, BatchNormalization, LayerNormalization, Model, Relu, Sequential};
@@ -172,7 +172,7 @@ fn activations_and_other_layers() {
 
 #[test]
 fn activations_fold_into_a_dense_right_before_them_alone() {
-    let classes = |change: &dyn Fn(&mut Vec<serde_json::Value>)| {
+    let classes = |change: &dyn Fn(&mut Vec<Value>)| {
         let bytes = changed("layers.keras", |config| change(layers(config)));
         let model = import(&bytes, &Options::default()).unwrap().model;
         let classes: Vec<_> = model.layers().map(|layer| layer.class_name.to_owned()).collect();
@@ -250,6 +250,95 @@ fn what_acts_in_training_only() {
     assert_eq!(assumptions, [left_out]);
     let trainable: Vec<_> = model.layers().map(|layer| layer.trainable).collect();
     assert_eq!(trainable, [true, true, false, true, true, true]);
+}
+
+/// What the model's file says of a layer's initialisers.
+fn initializers(model: &Model, layer: usize) -> Vec<(String, Value)> {
+    let described = model.described_layers();
+    let config = described[layer]["config"].as_object().unwrap();
+    let of = config.iter().filter(|(setting, _)| setting.ends_with("_initializer"));
+    of.map(|(setting, value)| (setting.clone(), value.clone())).collect()
+}
+
+#[test]
+fn initializers_are_kept() {
+    let initializer = |class: &str, config: Value| json!({ "module": "keras.initializers", "class_name": class, "config": config, "registered_name": null });
+    let bytes = changed("norm.keras", |config| {
+        // Rescaling, Flatten, Dense, BatchNormalization, Dropout and Dense behind the input.
+        let layers = layers(config);
+        layers[3]["config"]["kernel_initializer"] =
+            initializer("Orthogonal", json!({ "gain": 0.5, "seed": 7 }));
+        layers[3]["config"]["bias_initializer"] = initializer("Constant", json!({ "value": 0.25 }));
+        layers[4]["config"]["gamma_initializer"] = initializer(
+            "RandomUniform",
+            json!({ "minval": 0.5, "maxval": 1.5, "seed": null, "dtype": "float32" }),
+        );
+        layers[4]["config"]["beta_initializer"] = json!("random_normal");
+        let arguments = json!({ "scale": 1.0, "mode": "fan_avg", "distribution": "uniform", "seed": null });
+        layers[6]["config"]["kernel_initializer"] =
+            json!({ "class_name": "VarianceScaling", "config": arguments });
+    });
+    let Imported { model, assumptions } = import(&bytes, &Options::default()).unwrap();
+    assert_eq!(assumptions, []);
+    let plain = import(&support::fixture("norm.keras"), &Options::default()).unwrap().model;
+    assert_eq!(model.weights_sha256(), plain.weights_sha256(), "weights are the file's");
+    let kept = |value: Value, of: &str| (of.to_owned(), value);
+    assert_eq!(
+        initializers(&model, 2),
+        [
+            kept(json!({ "class_name": "Constant", "config": { "value": 0.25 } }), "bias_initializer"),
+            kept(json!({ "class_name": "Orthogonal", "config": { "gain": 0.5 } }), "kernel_initializer"),
+        ]
+    );
+    let uniform = json!({ "class_name": "RandomUniform", "config": { "minval": 0.5, "maxval": 1.5 } });
+    assert_eq!(
+        initializers(&model, 3),
+        [
+            kept(json!("random_normal"), "beta_initializer"),
+            kept(uniform, "gamma_initializer"),
+            kept(json!("zeros"), "moving_mean_initializer"),
+            kept(json!("ones"), "moving_variance_initializer"),
+        ]
+    );
+    let arguments = json!({ "scale": 1.0, "mode": "fan_avg", "distribution": "uniform" });
+    let scaling = json!({ "class_name": "VarianceScaling", "config": arguments });
+    assert_eq!(
+        initializers(&model, 5),
+        [kept(json!("zeros"), "bias_initializer"), kept(scaling, "kernel_initializer")]
+    );
+}
+
+#[test]
+fn initializers_without_an_equal_are_left_out() {
+    let bytes = changed("norm.keras", |config| {
+        let layers = layers(config);
+        layers[3]["config"]["kernel_initializer"] = json!({ "module": "mine", "class_name": "HeNormal", "config": {}, "registered_name": "mine>HeNormal" });
+        layers[4]["config"]["gamma_initializer"] = json!({ "class_name": "Mi\nne", "config": { "seed": 1 } });
+        layers[6]["config"]["kernel_initializer"] =
+            json!({ "class_name": "RandomNormal", "config": { "stddev": -1.0, "seed": 1 } });
+    });
+    let Imported { model, assumptions } = import(&bytes, &Options::default()).unwrap();
+    let told: Vec<String> = assumptions.iter().map(ToString::to_string).collect();
+    let end = "which ziffer has no equal of; assumed is the default";
+    assert_eq!(
+        told,
+        [
+            format!(
+                "layer {} (Dense): kernel_initializer is {}, {end}",
+                "dense", r#"{"class_name":"HeNormal","config":{},"module":"mine","regist..."#
+            ),
+            format!(
+                "layer {} (BatchNormalization): gamma_initializer is Mi\\nne, {end}",
+                "batch_normalization"
+            ),
+            format!(
+                "layer {} (Dense): kernel_initializer is {}, {end}",
+                "dense_1", r#"{"class_name":"RandomNormal","config":{"stddev":-1.0}}"#
+            ),
+        ]
+    );
+    let plain = import(&support::fixture("norm.keras"), &Options::default()).unwrap().model;
+    assert_eq!(model.to_safetensors(), plain.to_safetensors());
 }
 
 #[test]

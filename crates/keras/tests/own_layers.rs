@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 use ziffer_keras::{Options, import};
 use ziffer_nn::layer::{Input, Sharing};
 use ziffer_nn::{
-    BatchNormalization, Context, GradientSink, Layer, LayerError, WeightSpec, Weights, register_layer,
+    BatchNormalization, Context, GradientSink, Initializer, Layer, LayerError, WeightSpec, Weights,
+    register_layer,
 };
 
 use support::{archive, entries, layers};
@@ -86,6 +87,10 @@ fn file(module: &str) -> Vec<u8> {
     layer["module"] = json!(module);
     layer["class_name"] = json!("ChannelAffineNorm");
     layer["registered_name"] = json!("mine>ChannelAffineNorm");
+    layer["config"]["gamma_initializer"] = json!({
+        "module": "keras.initializers", "class_name": "RandomNormal",
+        "config": { "mean": 1.0, "stddev": 0.5, "seed": 3 }, "registered_name": null
+    });
     let (from, to) = (b"batch_normalization\0", b"channel_affine_norm\0");
     let places: Vec<usize> = (0..weights.len()).filter(|&at| weights[at..].starts_with(from)).collect();
     assert!(!places.is_empty());
@@ -102,13 +107,18 @@ fn a_registered_class_is_imported_with_its_weights() {
     register_layer("ChannelAffineNorm", |config| {
         let norm = BatchNormalization::new();
         let momentum = config.number("momentum", Some(0.99))?;
-        Ok(ChannelAffineNorm(norm.momentum(momentum).epsilon(config.number("epsilon", Some(1e-3))?)))
+        let norm = norm.momentum(momentum).epsilon(config.number("epsilon", Some(1e-3))?);
+        let initializer = config.initializer("gamma_initializer", Initializer::Ones)?;
+        Ok(ChannelAffineNorm(norm.gamma_initializer(initializer)))
     })
     .unwrap();
     let ours = import(&file("mine.layers"), &Options::default()).unwrap().model;
     let theirs = import(&support::fixture("norm.keras"), &Options::default()).unwrap().model;
     assert_eq!(ours.weights_sha256(), theirs.weights_sha256());
     assert!(ours.weight("channel_affine_norm.moving_variance").is_some());
+    // The file's seed is not one of a model's.
+    let initializer = json!({ "class_name": "RandomNormal", "config": { "mean": 1.0, "stddev": 0.5 } });
+    assert_eq!(ours.described_layers()[3]["config"]["gamma_initializer"], initializer);
     let pictures = Array2::from_shape_fn((3, 784), |(row, column)| (7 * row * column % 256) as u8);
     assert_eq!(ours.predict(pictures.view()), theirs.predict(pictures.view()));
 }

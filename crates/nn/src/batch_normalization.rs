@@ -21,21 +21,39 @@ use crate::onnx;
 /// | epsilon | added to the variance, above 0 | 0.001 |
 /// | center | whether there is a beta | true |
 /// | scale | whether there is a gamma | true |
+/// | beta_initializer | how beta starts | zeros |
+/// | gamma_initializer | how gamma starts | ones |
+/// | moving_mean_initializer | how moving_mean starts | zeros |
+/// | moving_variance_initializer | how moving_variance starts | ones |
 ///
-/// Weights, each \[C\]: gamma (starts at 1), beta (0), and not trainable moving_mean (0), moving_variance (1).
+/// Weights, each \[C\]: gamma, beta, and not trainable moving_mean, moving_variance.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNormalization {
     momentum: f64,
     epsilon: f64,
     center: bool,
     scale: bool,
+    beta_initializer: Initializer,
+    gamma_initializer: Initializer,
+    moving_mean_initializer: Initializer,
+    moving_variance_initializer: Initializer,
     /// C, known once built.
     channels: usize,
 }
 
 impl Default for BatchNormalization {
     fn default() -> Self {
-        Self { momentum: 0.99, epsilon: 1e-3, center: true, scale: true, channels: 0 }
+        Self {
+            momentum: 0.99,
+            epsilon: 1e-3,
+            center: true,
+            scale: true,
+            beta_initializer: Initializer::Zeros,
+            gamma_initializer: Initializer::Ones,
+            moving_mean_initializer: Initializer::Zeros,
+            moving_variance_initializer: Initializer::Ones,
+            channels: 0,
+        }
     }
 }
 
@@ -66,6 +84,30 @@ impl BatchNormalization {
     /// Sets whether there is a gamma.
     pub fn scale(mut self, scale: bool) -> Self {
         self.scale = scale;
+        self
+    }
+
+    /// Sets how beta starts.
+    pub fn beta_initializer(mut self, initializer: Initializer) -> Self {
+        self.beta_initializer = initializer;
+        self
+    }
+
+    /// Sets how gamma starts.
+    pub fn gamma_initializer(mut self, initializer: Initializer) -> Self {
+        self.gamma_initializer = initializer;
+        self
+    }
+
+    /// Sets how the moving average of the mean starts.
+    pub fn moving_mean_initializer(mut self, initializer: Initializer) -> Self {
+        self.moving_mean_initializer = initializer;
+        self
+    }
+
+    /// Sets how the moving average of the variance starts.
+    pub fn moving_variance_initializer(mut self, initializer: Initializer) -> Self {
+        self.moving_variance_initializer = initializer;
         self
     }
 }
@@ -139,10 +181,11 @@ impl<T: Scalar> Layer<T> for BatchNormalization {
 
     fn weights(&self) -> Vec<WeightSpec> {
         let channels = self.channels;
-        let gamma = self.scale.then(|| WeightSpec::new("gamma", [channels], Initializer::Ones));
-        let beta = self.center.then(|| WeightSpec::new("beta", [channels], Initializer::Zeros));
-        let mean = WeightSpec::new("moving_mean", [channels], Initializer::Zeros).non_trainable();
-        let variance = WeightSpec::new("moving_variance", [channels], Initializer::Ones).non_trainable();
+        let gamma = self.scale.then(|| WeightSpec::new("gamma", [channels], self.gamma_initializer));
+        let beta = self.center.then(|| WeightSpec::new("beta", [channels], self.beta_initializer));
+        let mean = WeightSpec::new("moving_mean", [channels], self.moving_mean_initializer).non_trainable();
+        let variance =
+            WeightSpec::new("moving_variance", [channels], self.moving_variance_initializer).non_trainable();
         gamma.into_iter().chain(beta).chain([mean, variance]).collect()
     }
 
@@ -152,6 +195,10 @@ impl<T: Scalar> Layer<T> for BatchNormalization {
             ("epsilon".to_owned(), self.epsilon.into()),
             ("center".to_owned(), self.center.into()),
             ("scale".to_owned(), self.scale.into()),
+            ("beta_initializer".to_owned(), self.beta_initializer.config()),
+            ("gamma_initializer".to_owned(), self.gamma_initializer.config()),
+            ("moving_mean_initializer".to_owned(), self.moving_mean_initializer.config()),
+            ("moving_variance_initializer".to_owned(), self.moving_variance_initializer.config()),
         ])
     }
 

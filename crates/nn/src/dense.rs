@@ -16,8 +16,9 @@ use crate::onnx;
 /// | activation | f | linear |
 /// | use_bias | whether there is a b | true |
 /// | kernel_initializer | how W starts | Glorot uniform |
+/// | bias_initializer | how b starts | zeros |
 ///
-/// The bias starts at zero. In training, an activation whose derivative is formed from z = x W + b
+/// In training, an activation whose derivative is formed from z = x W + b
 /// ([`Activation::needs_input`]) takes memory for another O numbers a row.
 #[derive(Clone, Debug)]
 pub struct Dense {
@@ -25,6 +26,7 @@ pub struct Dense {
     activation: Activation,
     use_bias: bool,
     kernel_initializer: Initializer,
+    bias_initializer: Initializer,
     /// I, known once built.
     inputs: usize,
 }
@@ -32,8 +34,8 @@ pub struct Dense {
 impl Dense {
     /// A layer of `units` outputs.
     pub fn new(units: usize, activation: Activation) -> Self {
-        let kernel_initializer = Initializer::GlorotUniform;
-        Self { units, activation, use_bias: true, kernel_initializer, inputs: 0 }
+        let (kernel_initializer, bias_initializer) = (Initializer::GlorotUniform, Initializer::Zeros);
+        Self { units, activation, use_bias: true, kernel_initializer, bias_initializer, inputs: 0 }
     }
 
     /// Sets whether there is a bias.
@@ -45,6 +47,12 @@ impl Dense {
     /// Sets how the kernel starts.
     pub fn kernel_initializer(mut self, initializer: Initializer) -> Self {
         self.kernel_initializer = initializer;
+        self
+    }
+
+    /// Sets how the bias starts.
+    pub fn bias_initializer(mut self, initializer: Initializer) -> Self {
+        self.bias_initializer = initializer;
         self
     }
 }
@@ -126,7 +134,7 @@ impl<T: Scalar> Layer<T> for Dense {
 
     fn weights(&self) -> Vec<WeightSpec> {
         let kernel = WeightSpec::new("kernel", [self.inputs, self.units], self.kernel_initializer);
-        let bias = WeightSpec::new("bias", [self.units], Initializer::Zeros);
+        let bias = WeightSpec::new("bias", [self.units], self.bias_initializer);
         if self.use_bias { vec![kernel, bias] } else { vec![kernel] }
     }
 
@@ -135,7 +143,8 @@ impl<T: Scalar> Layer<T> for Dense {
         config.insert("units".to_owned(), self.units.into());
         config.insert("activation".to_owned(), self.activation.name().into());
         config.insert("use_bias".to_owned(), self.use_bias.into());
-        config.insert("kernel_initializer".to_owned(), self.kernel_initializer.name().into());
+        config.insert("kernel_initializer".to_owned(), self.kernel_initializer.config());
+        config.insert("bias_initializer".to_owned(), self.bias_initializer.config());
         config
     }
 

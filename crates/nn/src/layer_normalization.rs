@@ -20,14 +20,18 @@ use crate::onnx;
 /// | epsilon | added to the variance, above 0 | 0.001 |
 /// | center | whether there is a beta | true |
 /// | scale | whether there is a gamma | true |
+/// | beta_initializer | how beta starts | zeros |
+/// | gamma_initializer | how gamma starts | ones |
 ///
-/// Weights, each \[C\]: gamma (starts at 1), beta (0).
+/// Weights, each \[C\]: gamma, beta.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LayerNormalization {
     axis: i64,
     epsilon: f64,
     center: bool,
     scale: bool,
+    beta_initializer: Initializer,
+    gamma_initializer: Initializer,
     /// C, and how many times C numbers a sample has, known once built.
     columns: usize,
     groups: usize,
@@ -35,7 +39,16 @@ pub struct LayerNormalization {
 
 impl Default for LayerNormalization {
     fn default() -> Self {
-        Self { axis: -1, epsilon: 1e-3, center: true, scale: true, columns: 1, groups: 0 }
+        Self {
+            axis: -1,
+            epsilon: 1e-3,
+            center: true,
+            scale: true,
+            beta_initializer: Initializer::Zeros,
+            gamma_initializer: Initializer::Ones,
+            columns: 1,
+            groups: 0,
+        }
     }
 }
 
@@ -66,6 +79,18 @@ impl LayerNormalization {
     /// Sets whether there is a gamma.
     pub fn scale(mut self, scale: bool) -> Self {
         self.scale = scale;
+        self
+    }
+
+    /// Sets how beta starts.
+    pub fn beta_initializer(mut self, initializer: Initializer) -> Self {
+        self.beta_initializer = initializer;
+        self
+    }
+
+    /// Sets how gamma starts.
+    pub fn gamma_initializer(mut self, initializer: Initializer) -> Self {
+        self.gamma_initializer = initializer;
         self
     }
 
@@ -109,8 +134,8 @@ impl<T: Scalar> Layer<T> for LayerNormalization {
     }
 
     fn weights(&self) -> Vec<WeightSpec> {
-        let gamma = self.scale.then(|| WeightSpec::new("gamma", [self.columns], Initializer::Ones));
-        let beta = self.center.then(|| WeightSpec::new("beta", [self.columns], Initializer::Zeros));
+        let gamma = self.scale.then(|| WeightSpec::new("gamma", [self.columns], self.gamma_initializer));
+        let beta = self.center.then(|| WeightSpec::new("beta", [self.columns], self.beta_initializer));
         gamma.into_iter().chain(beta).collect()
     }
 
@@ -120,6 +145,8 @@ impl<T: Scalar> Layer<T> for LayerNormalization {
             ("epsilon".to_owned(), self.epsilon.into()),
             ("center".to_owned(), self.center.into()),
             ("scale".to_owned(), self.scale.into()),
+            ("beta_initializer".to_owned(), self.beta_initializer.config()),
+            ("gamma_initializer".to_owned(), self.gamma_initializer.config()),
         ])
     }
 

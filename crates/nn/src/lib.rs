@@ -78,7 +78,7 @@ pub use flatten::Flatten;
 pub use format::FormatError;
 pub use gaussian_noise::GaussianNoise;
 pub use inference::Evaluation;
-pub use initializer::Initializer;
+pub use initializer::{Distribution, FanMode, Initializer};
 pub use layer::{
     Context, Feature, GradientSink, Input, Layer, LayerError, Mode, Output, WeightSpec, Weights,
 };

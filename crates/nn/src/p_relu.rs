@@ -10,17 +10,31 @@ use crate::onnx;
 
 /// y = x where x > 0, else alpha x with an alpha for each number of a sample, as Keras's `PReLU` (He and others 2015).
 ///
-/// It has no settings. Its weight is alpha, of the input's shape, and starts at 0. The derivative by x at 0 is taken for alpha.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// Its weight is alpha, of the input's shape. It starts as `alpha_initializer` says, by default at 0. The derivative by x at 0 is
+/// taken for alpha.
+#[derive(Clone, Debug, PartialEq)]
 pub struct PRelu {
+    alpha_initializer: Initializer,
     /// The shape of a sample, known once built.
     shape: Vec<usize>,
+}
+
+impl Default for PRelu {
+    fn default() -> Self {
+        Self { alpha_initializer: Initializer::Zeros, shape: Vec::new() }
+    }
 }
 
 impl PRelu {
     /// A layer whose alpha starts at 0.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Sets how alpha starts.
+    pub fn alpha_initializer(mut self, initializer: Initializer) -> Self {
+        self.alpha_initializer = initializer;
+        self
     }
 }
 
@@ -40,11 +54,11 @@ impl<T: Scalar> Layer<T> for PRelu {
     }
 
     fn weights(&self) -> Vec<WeightSpec> {
-        vec![WeightSpec::new("alpha", self.shape.clone(), Initializer::Zeros)]
+        vec![WeightSpec::new("alpha", self.shape.clone(), self.alpha_initializer)]
     }
 
     fn config(&self) -> Map<String, Value> {
-        Map::new()
+        Map::from_iter([("alpha_initializer".to_owned(), self.alpha_initializer.config())])
     }
 
     fn forward(

@@ -82,18 +82,15 @@ impl<'a> Config<'a> {
         text.parse().map_err(|problem: String| problem.into())
     }
 
-    /// An initialiser, by Keras's name or as Keras writes it with its class and settings, or the default if there is none.
+    /// An initialiser, by Keras's name or as Keras writes it with its class and arguments, or the default if there is none. What
+    /// is not said of the arguments is Keras's default.
     ///
     /// # Errors
-    /// If there is something else, or one that is not known.
+    /// If there is something else, one that is not known, or an argument that it does not have or that is out of its range.
     pub fn initializer(&self, name: &str, default: Initializer) -> Result<Initializer, LayerError> {
-        let value = self.value(name);
-        let text = value.as_str().or(value["class_name"].as_str());
-        match text {
-            None if value.is_null() => Ok(default),
-            None => Err(format!("{name} is {}, expected the name of an initializer", shown(value)).into()),
-            Some(text) => Initializer::by_class_or_name(text)
-                .ok_or_else(|| format!("{name} is {text:?}, which is no known initializer").into()),
+        match self.value(name) {
+            Value::Null => Ok(default),
+            value => Initializer::from_config(name, value),
         }
     }
 
@@ -233,7 +230,8 @@ pub fn layer_from_config(
         "Softmax" => Box::new(Softmax::new().axis(config.axis("axis")?)),
         "PReLU" => {
             config.none("shared_axes")?;
-            Box::new(PRelu::new())
+            let initializer = config.initializer("alpha_initializer", Initializer::Zeros)?;
+            Box::new(PRelu::new().alpha_initializer(initializer))
         }
         "Reshape" => Box::new(Reshape::new(config.whole_numbers("target_shape")?)),
         "GaussianNoise" => Box::new(GaussianNoise::new(config.number("stddev", None)?)),
@@ -254,10 +252,12 @@ pub fn known_classes() -> String {
 }
 
 fn dense(config: &Config<'_>) -> Result<Dense, LayerError> {
-    let initializer = config.initializer("kernel_initializer", Initializer::GlorotUniform)?;
+    let kernel = config.initializer("kernel_initializer", Initializer::GlorotUniform)?;
+    let bias = config.initializer("bias_initializer", Initializer::Zeros)?;
     Ok(Dense::new(config.size("units", None)?, config.activation("activation")?)
         .use_bias(config.flag("use_bias", true)?)
-        .kernel_initializer(initializer))
+        .kernel_initializer(kernel)
+        .bias_initializer(bias))
 }
 
 fn relu(config: &Config<'_>) -> Result<Relu, LayerError> {
@@ -278,13 +278,20 @@ fn layer_normalization(config: &Config<'_>) -> Result<LayerNormalization, LayerE
         .axis(config.axis("axis")?)
         .epsilon(config.number("epsilon", Some(1e-3))?)
         .center(config.flag("center", true)?)
-        .scale(config.flag("scale", true)?))
+        .scale(config.flag("scale", true)?)
+        .beta_initializer(config.initializer("beta_initializer", Initializer::Zeros)?)
+        .gamma_initializer(config.initializer("gamma_initializer", Initializer::Ones)?))
 }
 
 fn batch_normalization(config: &Config<'_>) -> Result<BatchNormalization, LayerError> {
+    let (zeros, ones) = (Initializer::Zeros, Initializer::Ones);
     Ok(BatchNormalization::new()
         .momentum(config.number("momentum", Some(0.99))?)
         .epsilon(config.number("epsilon", Some(1e-3))?)
         .center(config.flag("center", true)?)
-        .scale(config.flag("scale", true)?))
+        .scale(config.flag("scale", true)?)
+        .beta_initializer(config.initializer("beta_initializer", zeros)?)
+        .gamma_initializer(config.initializer("gamma_initializer", ones)?)
+        .moving_mean_initializer(config.initializer("moving_mean_initializer", zeros)?)
+        .moving_variance_initializer(config.initializer("moving_variance_initializer", ones)?))
 }

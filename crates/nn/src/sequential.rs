@@ -176,12 +176,16 @@ impl<T: Scalar> Sequential<T> {
     pub fn build(self, seed: u64) -> Result<Model<T>, BuildError> {
         let mut model = self.build_zeroed()?;
         let mut position = 0;
+        let mut drawn = Ok(());
         model.for_each_weight_mut(|spec, weight| {
             let mut stream = Stream::new(seed, Purpose::Weights, position);
-            let mut draw = spec.initializer.draw(&spec.shape, &mut stream);
-            weight.iter_mut().for_each(|weight| *weight = T::from_f64(draw()));
             position += 1;
+            match spec.initializer.draw(&spec.shape, &mut stream) {
+                Ok(mut draw) => weight.iter_mut().for_each(|weight| *weight = T::from_f64(draw())),
+                Err(no_memory) => drawn = Err(no_memory),
+            }
         });
+        drawn?;
         Ok(model)
     }
 
@@ -222,6 +226,7 @@ impl<T: Scalar> Sequential<T> {
                     .filter(|&sum| sum <= MAX_PARAMETERS)
                     .ok_or(BuildError::TooLarge)?;
             }
+            specs.iter().try_for_each(check_initializer).map_err(misfit)?;
             names.push(name.clone());
             let index = placed.len() as u32;
             let (layer, output_shape) = (Arc::from(layer), shape.clone());
@@ -254,6 +259,12 @@ pub(crate) fn begins_with_rescaling<T: Scalar>(layers: &[LayerSlot<T>]) -> bool 
             || !slot.layer.is_identity(Mode::Training, InputType::Real)
     });
     first.is_some_and(|slot| slot.layer.class_name() == crate::rescaling::CLASS)
+}
+
+/// Checks that a weight can start as it is to.
+fn check_initializer(spec: &WeightSpec) -> Result<(), LayerError> {
+    let wrong = |problem| format!("{}_initializer: {problem}", spec.name).into();
+    spec.initializer.check(&spec.shape).map_err(wrong)
 }
 
 /// Checks that a layer has outputs, as many as can be counted.

@@ -1,5 +1,7 @@
 //! The layers of a recipe.
 
+use std::fmt::{self, Display, Formatter};
+
 use serde_json::{Map, Value};
 use ziffer_nn::{
     Activation, BuildError, Config, Dense, Flatten, Layer, LayerError, Sequential, known_classes,
@@ -37,7 +39,11 @@ impl LayerSettings {
             Ok(None) => table.refuse("type", format!("one of {}", known_classes())),
             Err(problem) => {
                 let problem = problem.to_string();
-                let key = layer.settings.keys().find(|key| problem.starts_with(&format!("{key} ")));
+                let is_of = |key: &&String| {
+                    let rest = problem.strip_prefix(key.as_str());
+                    rest.is_some_and(|rest| rest.starts_with([' ', '.']))
+                };
+                let key = layer.settings.keys().find(is_of);
                 Err(table.error(key.map_or("type", |key| key.as_str()), problem))
             }
         }
@@ -55,6 +61,24 @@ impl LayerSettings {
         let settings = self.layer().map_or_else(|_| self.settings.clone(), |layer| layer.config());
         Self { class: self.class.clone(), settings }
     }
+}
+
+/// The layer with its settings, but for initialisers that are the defaults: a message has room for few of them.
+impl Display for LayerSettings {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut plain = self.clone();
+        plain.settings.retain(|key, _| !is_initializer(key));
+        let (Self { class, settings }, plain) = (self.whole(), plain.whole());
+        let is_said =
+            |key: &str, value: &Value| !is_initializer(key) || plain.settings.get(key) != Some(value);
+        let said = settings.iter().filter(|(key, value)| is_said(key, value));
+        let said: Vec<String> = said.map(|(key, value)| format!("{key}={value}")).collect();
+        write!(f, "{class}({})", said.join(", "))
+    }
+}
+
+fn is_initializer(key: &str) -> bool {
+    key.ends_with("_initializer")
 }
 
 /// The network of these layers for pictures of this shape. A Flatten goes in front of a Dense where the shape is not flat, and a

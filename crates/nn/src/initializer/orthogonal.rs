@@ -1,0 +1,67 @@
+//! Orthonormal vectors.
+
+use ziffer_tensor::random::Stream;
+use ziffer_tensor::{Buffer, NoMemory};
+
+/// A source of the elements, in C order, of Q \[rows, columns\].
+///
+/// A = Q R is the QR decomposition of a matrix of standard normals whose R has a positive diagonal. Its Q is the one that
+/// Keras gets by multiplying each column with the sign of R's diagonal. Of more columns than rows, Q is the transpose.
+///
+/// # Errors
+/// [`NoMemory`].
+pub(super) fn elements(
+    rows: usize,
+    columns: usize,
+    stream: &mut Stream,
+) -> Result<impl FnMut() -> f64, NoMemory> {
+    let len = rows.max(columns);
+    let vectors = vectors(len, rows.min(columns), stream)?;
+    let mut place = 0;
+    Ok(move || {
+        let (row, column) = (place / columns, place % columns);
+        place += 1;
+        if rows >= columns { vectors[column * len + row] } else { vectors[row * len + column] }
+    })
+}
+
+/// So many orthonormal vectors of length `len`, one after the other, made of normal ones by the modified Gram-Schmidt process.
+///
+/// Each pass over the vectors before takes their parts out. What the first pass leaves of them, relative to what else is left, is
+/// a rounding times the ratio of the lengths before and after; the second pass takes that out too.
+fn vectors(len: usize, count: usize, stream: &mut Stream) -> Result<Buffer<f64>, NoMemory> {
+    const PASSES: usize = 2;
+    let mut vectors = Buffer::<f64>::try_zeros(len * count)?;
+    for place in 0..count {
+        let (before, rest) = vectors.split_at_mut(place * len);
+        let vector = &mut rest[..len];
+        // Again if nothing is left, which has a probability of nearly 0.
+        loop {
+            vector.iter_mut().for_each(|element| *element = stream.normal());
+            for other in (0..PASSES).flat_map(|_| before.chunks_exact(len)) {
+                let part = dot(other, vector);
+                vector.iter_mut().zip(other).for_each(|(element, other)| *element -= part * other);
+            }
+            let length = dot(vector, vector).sqrt();
+            if length > 0.0 {
+                vector.iter_mut().for_each(|element| *element /= length);
+                break;
+            }
+        }
+    }
+    Ok(vectors)
+}
+
+/// The inner product, as so many sums that the compiler may form side by side.
+fn dot(x: &[f64], y: &[f64]) -> f64 {
+    const SUMS: usize = 8;
+    let (x, x_rest) = x.as_chunks::<SUMS>();
+    let (y, y_rest) = y.as_chunks::<SUMS>();
+    let mut sums = [0.0; SUMS];
+    for (x, y) in x.iter().zip(y) {
+        for (sum, (x, y)) in sums.iter_mut().zip(x.iter().zip(y)) {
+            *sum += x * y;
+        }
+    }
+    sums.iter().sum::<f64>() + x_rest.iter().zip(y_rest).map(|(x, y)| x * y).sum::<f64>()
+}
