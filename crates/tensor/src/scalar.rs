@@ -57,8 +57,12 @@ pub trait Scalar:
     }
     /// e to the power of `self`, less 1, exact also where it is close to zero.
     fn exp_m1(self) -> Self {
-        // Above ln 2 nothing cancels.
-        if self > Self::zero() { self.exp() - Self::one() } else { self.exp_m1_with(Self::mul_add) }
+        // e^x - 1 = -e^x (e^-x - 1)
+        if self > Self::zero() {
+            -self.exp() * (-self).exp_m1_with(Self::mul_add)
+        } else {
+            self.exp_m1_with(Self::mul_add)
+        }
     }
     /// The natural logarithm: minus infinity of 0, NaN of a negative number.
     fn ln(self) -> Self {

@@ -56,7 +56,7 @@ fn negative_numbers() {
 
 #[test]
 fn what_would_be_right_is_said() {
-    wrong(&["--optimizer", "lion"], &["--optimizer", "lion", "sgd", "adam", "rmsprop"]);
+    wrong(&["--optimizer", "lions"], &["--optimizer", "lions", "sgd", "adam", "rmsprop", "lion"]);
     wrong(&["--dataset", "cifar"], &["--dataset", "cifar", "mnist", "fashion-mnist", "custom"]);
     wrong(&["--batch-size", "0"], &["at least 1"]);
     wrong(&["--validation-split", "1"], &["0", "below 1"]);
