@@ -27,8 +27,8 @@ pub(super) fn elements(
 
 /// So many orthonormal vectors of length `len`, one after the other, made of normal ones by the modified Gram-Schmidt process.
 ///
-/// Each pass over the vectors before takes their parts out. What the first pass leaves of them, relative to what else is left, is
-/// a rounding times the ratio of the lengths before and after; the second pass takes that out too.
+/// A pass subtracts from a vector its projections on those before it. Cancellation enlarges the rounding errors of the first
+/// pass relative to what remains; the second pass removes them.
 fn vectors(len: usize, count: usize, stream: &mut Stream) -> Result<Buffer<f64>, NoMemory> {
     const PASSES: usize = 2;
     let mut vectors = Buffer::<f64>::try_zeros(len * count)?;
