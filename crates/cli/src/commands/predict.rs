@@ -115,8 +115,11 @@ impl Predict {
     /// An answer as text.
     fn answer(&self, seen: &Seen, model: &Model) -> anyhow::Result<String> {
         let Seen { source, pixels, label } = seen;
-        let probabilities = model.predict(ArrayView2::from_shape((1, pixels.len()), pixels)?);
-        let probabilities = probabilities.row(0).to_vec();
+        let outputs = model.predict(ArrayView2::from_shape((1, pixels.len()), pixels)?);
+        let mut probabilities = outputs.row(0).to_vec();
+        if let [of_class_1] = probabilities[..] {
+            probabilities.insert(0, 1.0 - of_class_1);
+        }
         let digit = argmax(&probabilities);
         if self.json {
             let mut answer = serde_json::json!({
