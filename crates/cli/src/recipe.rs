@@ -737,6 +737,14 @@ mod tests {
                 "[[callbacks]]\ntype = \"ReduceLROnPlateau\"\nfactor = 1.5",
                 "line 3: factor is 1.5, expected a number above 0 and below 1",
             ),
+            (
+                "[[callbacks]]\ntype = \"CSVLogger\"\nfile = \"log.csv\"",
+                "line 3: unknown key file, expected one of append, filename, separator, type",
+            ),
+            (
+                "[optimizer.learning_rate]\nschedule = \"OneCycle\"\nmax_learning_rate = 0.1\ntotal_epoch = 5",
+                "line 4: unknown key total_epoch, expected one of div_factor, final_div_factor, ",
+            ),
             ("[[callbacks]]\ntype = \"CSVLogger\"", "line 1: no filename, expected a file's path"),
             (
                 "[[callbacks]]\ntype = \"LearningRateScheduler\"\nschedule = { 0 = -1 }",

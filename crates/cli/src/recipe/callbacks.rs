@@ -210,6 +210,8 @@ impl CallbackSettings {
             return table.refuse("type", format!("one of {expected}"));
         };
         let mut settings = Vec::new();
+        // A key that is misspelt is told before the one that is missing therefore.
+        let mut missing = None;
         for (key, argument) in arguments {
             let value = match table.any(key) {
                 Some(value) => match argument.read(value) {
@@ -222,12 +224,13 @@ impl CallbackSettings {
                 (Some(value), _) => settings.push((*key, value)),
                 (None, Optional) => {}
                 (None, _) => {
-                    return Err(table.error(key, format!("no {key}, expected {}", argument.expected())));
+                    let problem = format!("no {key}, expected {}", argument.expected());
+                    missing.get_or_insert_with(|| table.error(key, problem));
                 }
             }
         }
         table.finish()?;
-        Ok(Self { class, settings })
+        missing.map_or(Ok(Self { class, settings }), Err)
     }
 
     /// Writes the table.

@@ -179,19 +179,22 @@ impl ScheduleSettings {
             return table.refuse("schedule", expected);
         };
         let mut in_epochs = Vec::new();
+        // A key that is misspelt is told before the one that is missing therefore.
+        let mut missing = None;
         for field in fields(&mut schedule).1 {
-            let missing =
-                |key: &str, expected: &str| Err(table.error(key, format!("no {key}, expected {expected}")));
+            let mut miss = |key: &str, expected: &str| {
+                missing.get_or_insert_with(|| table.error(key, format!("no {key}, expected {expected}")));
+            };
             match field {
                 Field::Number(key, value) => match table.number(key, NUMBER, |_| true)? {
                     Some(number) => *value = number,
-                    None if value.is_nan() => return missing(key, NUMBER),
+                    None if value.is_nan() => miss(key, NUMBER),
                     None => {}
                 },
                 Field::Option(key, value) => *value = table.number(key, NUMBER, |_| true)?,
                 Field::Numbers(key, value) => match table.numbers(key, |_| true, "a list of numbers")? {
                     Some(numbers) => *value = numbers,
-                    None => return missing(key, "a list of numbers"),
+                    None => miss(key, "a list of numbers"),
                 },
                 Field::Flag(key, value) => *value = table.flag(key)?.unwrap_or(*value),
                 Field::Steps([key, key_in_epochs], value, has_default) => {
@@ -203,7 +206,7 @@ impl ScheduleSettings {
                         (None, Some(epochs)) => in_epochs.push((key, vec![epochs])),
                         (None, None) if has_default => {}
                         (None, None) => {
-                            return missing(key, &format!("a number of steps, or {key_in_epochs}"));
+                            miss(key, &format!("a number of steps, or {key_in_epochs}"));
                         }
                     }
                 }
@@ -219,13 +222,16 @@ impl ScheduleSettings {
                         (Some(steps), None) => *value = steps.into_iter().map(|step| step as u64).collect(),
                         (None, Some(epochs)) => in_epochs.push((key, epochs)),
                         (None, None) => {
-                            return missing(key, &format!("a list of steps, or {key_in_epochs}"));
+                            miss(key, &format!("a list of steps, or {key_in_epochs}"));
                         }
                     }
                 }
             }
         }
         table.finish()?;
+        if let Some(missing) = missing {
+            return Err(missing);
+        }
         let settings = Self { schedule, in_epochs };
         // With the longest epochs that there are, numbers of epochs do not become the same number of steps.
         settings.in_steps(u32::MAX as usize).validate().map_err(|error| {
