@@ -132,7 +132,7 @@ fn the_model_is_what_its_training_makes() {
 }
 
 #[test]
-#[ignore = "writes src/model.safetensors"]
+#[ignore = "writes src/model.safetensors: cargo test -p ziffer-guide-programs --test programs -- --ignored"]
 fn make_the_model() {
     train_small_model().0.save(small_model()).unwrap();
 }
