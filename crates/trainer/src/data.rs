@@ -66,9 +66,9 @@ pub trait Validation<L>: Sync {
 }
 
 /// Samples to validate on.
-struct Held<S>(S);
+struct ValidationSamples<S>(S);
 
-impl<S: Samples<f32>, L: Loss<f32>> Validation<L> for Held<S> {
+impl<S: Samples<f32>, L: Loss<f32>> Validation<L> for ValidationSamples<S> {
     fn len(&self) -> usize {
         self.0.len()
     }
@@ -110,7 +110,7 @@ impl private::IntoSamples<Pictures> for View<'_> {
                 ref shape => return Err(TrainError::NotFlat { found: shape.to_vec() }),
             },
         };
-        let validation = Held(Pixels(validation));
+        let validation = ValidationSamples(Pixels(validation));
         let of_split = (split > 0.0).then_some(&validation as &dyn Validation<L>);
         trainer.fit_shuffled(model, &train, of_split, shuffle)
     }
@@ -119,7 +119,7 @@ impl private::IntoSamples<Pictures> for View<'_> {
     where
         Self: 'a,
     {
-        Box::new(Held(Pixels(self)))
+        Box::new(ValidationSamples(Pixels(self)))
     }
 
     fn evaluate<L: Loss<f32>>(self, model: &Model, loss: &L) -> Result<Evaluation, TrainError> {
@@ -173,7 +173,7 @@ impl<S: Samples<f32>> private::IntoSamples<Rows> for &S {
             let expected = "a share that leaves samples in both parts";
             return Err(setting("validation_split", split, expected));
         }
-        let validation = Held(Slice::new(self, end..samples));
+        let validation = ValidationSamples(Slice::new(self, end..samples));
         trainer.fit_shuffled(model, &Slice::new(self, 0..end), Some(&validation), shuffle)
     }
 
@@ -181,7 +181,7 @@ impl<S: Samples<f32>> private::IntoSamples<Rows> for &S {
     where
         Self: 'a,
     {
-        Box::new(Held(self))
+        Box::new(ValidationSamples(self))
     }
 
     fn evaluate<L: Loss<f32>>(self, model: &Model, loss: &L) -> Result<Evaluation, TrainError> {

@@ -358,9 +358,7 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
             fit.standing.set_sum(sum);
             // Before anything of it is kept.
             fit.train.check().map_err(TrainError::Samples)?;
-            if let Some(log) = last
-                && self.callbacks.iter().any(|callback| callback.steps_until_model() == Some(0))
-            {
+            if let Some(log) = last {
                 self.each_callback(|callback| match callback.steps_until_model() {
                     Some(0) => callback.on_model(&log, fit.model),
                     _ => Ok(()),
