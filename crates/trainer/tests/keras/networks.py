@@ -23,17 +23,13 @@ networks.json
 """
 
 import argparse
-import importlib.metadata
 import json
 import os
-import platform
-import re
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
-from parity import BATCH, HERE, distances, load_batches
+from parity import BATCH, HERE, distances, load_batches, start_keras, versions, write_json
 from safetensors.numpy import load_file, save_file
 
 SEED = 5
@@ -51,10 +47,6 @@ def run(name, layers=(), loss=SPARSE, target="class", last="softmax", rate=0.002
 
 def activation(name):
     return run(name, [["Activation", {"activation": name}]])
-
-
-def smoothed(name, **settings):
-    return [name, settings]
 
 
 def schedule(name, **settings):
@@ -354,15 +346,6 @@ def record_keras(folder, floatx):
     print(json.dumps(record))
 
 
-def start_keras(backend, folder, floatx):
-    """Runs `record_keras` with the backend and type asked for."""
-    env = os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-    env |= {"JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": str(floatx == "float64")}
-    command = [sys.executable, __file__, "--data", folder, "--record", floatx]
-    output = subprocess.run(command, env=env, stdout=subprocess.PIPE, check=True, text=True).stdout
-    return json.loads(output.splitlines()[-1])
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=HERE.parents[3] / "data/mnist", help="folder of the .gz files")
@@ -372,8 +355,8 @@ def main():
         return record_keras(args.data, args.record)
 
     save_file(initial_weights(), HERE / "networks.safetensors")
-    keras = {backend: start_keras(backend, args.data, "float32") for backend in BACKENDS}
-    keras_f64 = start_keras("jax", args.data, "float64")
+    keras = {backend: start_keras(backend, args.data, "float32", __file__) for backend in BACKENDS}
+    keras_f64 = start_keras("jax", args.data, "float64", __file__)
 
     runs, failures = [], []
     print(f"{'run':<26}{'backend':<16}{'largest |distance|':>20}{'mean |distance|':>20}")
@@ -390,13 +373,9 @@ def main():
             failures.append(f"{case['name']}: a float32 run has met a kink: choose another seed")
         runs.append(case | {"float64_distance": largest, "reference": expected, "keras": losses})
 
-    packages = ["keras", "tensorflow-cpu", "jax", "jaxlib", "numpy", "safetensors"]
-    versions = {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in packages}
-    record = {"versions": versions, "initial": "networks.safetensors", "seed": SEED, "batch_size": BATCH, "adam": ADAM}
+    record = {"versions": versions(), "initial": "networks.safetensors", "seed": SEED, "batch_size": BATCH, "adam": ADAM}
     epochs = {"layers": EPOCHS_LAYERS, "nadam": NADAM} | keras["tensorflow"]["epochs"]
-    text = json.dumps(record | {"runs": runs, "epochs": epochs}, indent=1)
-    text = re.sub(r"\[[^][{}]*\]", lambda flat: " ".join(flat[0].split()), text)  # one list a line
-    (HERE / "networks.json").write_text(text + "\n")
+    write_json("networks.json", record | {"runs": runs, "epochs": epochs})
     sys.exit("\n".join(failures))
 
 

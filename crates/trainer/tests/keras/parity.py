@@ -248,13 +248,26 @@ def record_keras(folder, floatx):
     print(json.dumps(runs))
 
 
-def start_keras(backend, folder, floatx):
-    """Runs `record_keras` with the backend and type asked for."""
+def start_keras(backend, folder, floatx, script=__file__):
+    """Runs the script's `record_keras` with the backend and type asked for."""
     env = os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
     env |= {"JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": str(floatx == "float64")}
-    command = [sys.executable, __file__, "--data", folder, "--record", floatx]
+    command = [sys.executable, script, "--data", folder, "--record", floatx]
     output = subprocess.run(command, env=env, stdout=subprocess.PIPE, check=True, text=True).stdout
     return json.loads(output.splitlines()[-1])
+
+
+def versions():
+    """Of Python and of what computes."""
+    packages = ["keras", "tensorflow-cpu", "jax", "jaxlib", "numpy", "safetensors"]
+    return {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in packages}
+
+
+def write_json(name, record):
+    """Writes a file beside this one, each list of numbers on a line."""
+    text = json.dumps(record, indent=1)
+    text = re.sub(r"\[[^][{}]*\]", lambda flat: " ".join(flat[0].split()), text)
+    (HERE / name).write_text(text + "\n")
 
 
 def distances(losses, expected):
@@ -287,12 +300,8 @@ def main():
         run |= {"float64_distance": largest, "reference": expected, "keras": losses}
         runs.append(run)
 
-    packages = ["keras", "tensorflow-cpu", "jax", "jaxlib", "numpy", "safetensors"]
-    versions = {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in packages}
-    record = {"versions": versions, "initial": "initial.safetensors", "seed": SEED, "sizes": SIZES, "batch_size": BATCH}
-    text = json.dumps(record | {"runs": runs}, indent=1)
-    text = re.sub(r"\[[^][{}]*\]", lambda flat: " ".join(flat[0].split()), text)  # one list a line
-    (HERE / "parity.json").write_text(text + "\n")
+    record = {"versions": versions(), "initial": "initial.safetensors", "seed": SEED, "sizes": SIZES, "batch_size": BATCH}
+    write_json("parity.json", record | {"runs": runs})
     if any(run["float64_distance"] > 1e-12 for run in runs):
         sys.exit("the reference is not what Keras computes in float64")
     if any(distances(losses, run["reference"])[0] > 1e-4 for run in runs for losses in run["keras"].values()):
