@@ -119,7 +119,7 @@ fn target_of(path: &Path) -> io::Result<PathBuf> {
     for _ in 0..MAX_LINKS {
         match fs::symlink_metadata(&target) {
             Ok(metadata) if metadata.is_symlink() => {
-                target = folder_of(&target).join(fs::read_link(&target)?)
+                target = folder_of(&target).join(fs::read_link(&target)?);
             }
             Ok(metadata) if metadata.is_file() || metadata.is_dir() => return Ok(target),
             Ok(_) => return Err(io::Error::other("it is a device, a pipe or a socket, expected a file")),

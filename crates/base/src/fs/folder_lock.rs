@@ -64,7 +64,12 @@ impl FolderLock {
             let is_missing = fs::metadata(folder).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
             fs::create_dir_all(folder)?;
             let created = is_missing.then(|| folder.to_owned());
-            let file = if cfg!(unix) { Some(File::open(folder)?) } else { None };
+            let file = match File::open(folder) {
+                _ if cfg!(not(unix)) => None,
+                // Another process has just removed it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                opened => Some(opened?),
+            };
             if let Some(file) = &file {
                 match (file.try_lock(), &mut busy) {
                     (Ok(()), _) => {}
