@@ -4,7 +4,7 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::ArrayView2;
-use ziffer_augment::Distortion;
+use ziffer_dataset::augment::Distortion;
 use ziffer_benches::mnist;
 use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::team::Team;

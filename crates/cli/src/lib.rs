@@ -37,7 +37,7 @@ mod recipe;
 mod run_folder;
 mod usage;
 
-pub use ziffer_augment as augment;
+pub use ziffer_dataset::augment;
 pub use ziffer_dataset as dataset;
 pub use ziffer_keras as keras;
 pub use ziffer_nn as nn;

@@ -50,6 +50,8 @@
 //! `download` (off by default) fetches from URL mirrors, and brings `zip`; without it they are reported as not tried.
 #![deny(unsafe_code)]
 
+#[cfg(feature = "augment")]
+pub mod augment;
 mod bundle;
 pub mod catalogue;
 mod change;

@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use ziffer_augment::Distortion;
+use ziffer_dataset::augment::Distortion;
 use ziffer_dataset::{Mirror, Mnist, Source};
 use ziffer_nn::{Activation, Adam, Sequential, SparseCategoricalCrossentropy};
 use ziffer_trainer::{Evaluate, Progress, Trainer};

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use ziffer_augment::AugmentError;
+use ziffer_dataset::augment::AugmentError;
 use ziffer_dataset::DatasetError;
 use ziffer_nn::{FitError, NoMemory, SamplesError};
 

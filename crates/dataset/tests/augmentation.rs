@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::Path;
 
 use ndarray::{Array1, Array3};
-use ziffer_augment::{AugmentError, Augmentation};
+use ziffer_dataset::augment::{AugmentError, Augmentation};
 use ziffer_dataset::idx::write_idx;
 use ziffer_dataset::{Digest, Name, Source, TrainTest};
 

@@ -1,7 +1,7 @@
 //! What a change does to a picture, measured by its moments.
 #![allow(clippy::unwrap_used, reason = "a failure is the test's")]
 
-use ziffer_augment::{AugmentError, Distorter, Distortion};
+use ziffer_dataset::augment::{AugmentError, Distorter, Distortion};
 use ziffer_tensor::random::{Purpose, Stream};
 
 const NONE: Distortion = Distortion {

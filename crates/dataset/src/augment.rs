@@ -5,7 +5,7 @@
 //! Neural Networks Applied to Visual Document Analysis", 2003).
 //!
 //! ```
-//! use ziffer_augment::{Distorter, Distortion};
+//! use ziffer_dataset::augment::{Distorter, Distortion};
 //! use ziffer_tensor::random::{Purpose, Stream};
 //!
 //! let mut distorter = Distorter::new(Distortion::default(), [28, 28])?;
@@ -14,7 +14,7 @@
 //! let mut changed = vec![0; 28 * 28];
 //! distorter.distort(&mut Stream::new(0, Purpose::Augment, 1), &picture, &mut changed);
 //! assert_ne!(changed, picture);
-//! # Ok::<(), ziffer_augment::AugmentError>(())
+//! # Ok::<(), ziffer_dataset::augment::AugmentError>(())
 //! ```
 //!
 //! * [`Distortion`] says how far pictures are changed, [`Distorter`] changes them.
@@ -22,13 +22,12 @@
 //!
 //! What is drawn belongs to seed, picture and copy, and no function of the system's mathematical library is called: the
 //! same seed gives the same bytes on any machine with any number of threads and any instruction set.
-#![forbid(unsafe_code)]
 
 mod augmentation;
 mod control_points;
 mod distortion;
 mod error;
 
-pub use augmentation::{Augmentation, Progress};
+pub use augmentation::{Augmentation, AugmentProgress};
 pub use distortion::{Distorter, Distortion};
 pub use error::AugmentError;

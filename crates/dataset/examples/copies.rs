@@ -1,7 +1,7 @@
 //! A seven and three changed copies of it, side by side.
 #![allow(clippy::print_stdout, reason = "an example shows")]
 
-use ziffer_augment::{AugmentError, Distorter, Distortion};
+use ziffer_dataset::augment::{AugmentError, Distorter, Distortion};
 use ziffer_tensor::random::{Purpose, Stream};
 
 const SIZE: usize = 28;

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use ziffer_dataset::idx::IdxError;
+use crate::idx::IdxError;
 
-/// An error of [`Distorter`](crate::Distorter) or [`Augmentation`](crate::Augmentation).
+/// An error of [`Distorter`](super::Distorter) or [`Augmentation`](super::Augmentation).
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum AugmentError {

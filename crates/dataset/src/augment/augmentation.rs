@@ -5,12 +5,14 @@ use std::ops::Range;
 use std::path::Path;
 
 use rayon::prelude::*;
-use ziffer_dataset::catalogue::{Content, Name, Part};
-use ziffer_dataset::idx::{ElementType, IdxError, IdxWriter};
-use ziffer_dataset::{Dataset, TrainTest};
+use crate::catalogue::{Content, Name, Part};
+use crate::idx::{ElementType, IdxError, IdxWriter};
+use crate::dataset::Dataset;
+use crate::source::TrainTest;
 use ziffer_tensor::random::{Purpose, Stream};
 
-use crate::{AugmentError, Distorter, Distortion};
+use super::distortion::{Distorter, Distortion};
+use super::error::AugmentError;
 
 /// Pictures that are changed and then written at once: a few megabytes, and enough to share out.
 const STRETCH: usize = 4096;
@@ -41,7 +43,7 @@ pub struct Augmentation {
 }
 
 /// How far it is, and whether to go on.
-pub type Progress<'a> = dyn FnMut(u64, u64) -> bool + 'a;
+pub type AugmentProgress<'a> = dyn FnMut(u64, u64) -> bool + 'a;
 
 impl Augmentation {
     /// So many copies, with the other settings' defaults.
@@ -62,7 +64,7 @@ impl Augmentation {
         &self,
         data: &TrainTest,
         folder: &Path,
-        progress: &mut Progress<'_>,
+        progress: &mut AugmentProgress<'_>,
     ) -> Result<(), AugmentError> {
         let setting = |setting, value: String, expected| AugmentError::Setting { setting, value, expected };
         if self.times == 0 {
