@@ -37,8 +37,8 @@ mod recipe;
 mod run_folder;
 mod usage;
 
-pub use ziffer_dataset::augment;
 pub use ziffer_dataset as dataset;
+pub use ziffer_dataset::augment;
 pub use ziffer_keras as keras;
 pub use ziffer_nn as nn;
 pub use ziffer_picture as picture;

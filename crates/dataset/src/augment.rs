@@ -28,6 +28,6 @@ mod control_points;
 mod distortion;
 mod error;
 
-pub use augmentation::{Augmentation, AugmentProgress};
+pub use augmentation::{AugmentProgress, Augmentation};
 pub use distortion::{Distorter, Distortion};
 pub use error::AugmentError;

@@ -44,9 +44,9 @@ mod header;
 mod map;
 mod write;
 
-pub use big_endian::{BigEndian, Scalar};
+pub use big_endian::{BigEndian, Element};
 pub(crate) use error::magic_hint;
-pub use error::{FormatError, IdxError};
+pub use error::{IdxError, IdxFormatError};
 pub(crate) use file::check_regular;
 pub use file::{IdxFile, IdxView};
 pub use header::{ElementType, Header};

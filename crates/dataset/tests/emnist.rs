@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use support::{NAMES, gzip, idx, line, listing, own_cache};
-use ziffer_dataset::{DatasetError, FileState, Known, Mirror, Name, Source, TrainTest};
+use ziffer_dataset::{DatasetError, FileState, Mirror, Name, Source, TrainTest, Verified};
 
 /// The published files of the letters, by their names.
 const LETTERS: [&str; 4] = [
@@ -87,7 +87,7 @@ fn each_file_in_another_way() {
         format!("{}.gz", LETTERS[3]),
     ];
     assert_eq!(places, expected.map(|name| folder.join(name)));
-    assert_letters(&ziffer_dataset::EmnistLetters::open_or_download(&source(folder)).unwrap());
+    assert_letters(&ziffer_dataset::EmnistLetters::open(&source(folder)).unwrap());
 
     // What was made of them is enough from now on.
     for name in ["gzip.zip", LETTERS[1], &format!("{}.gz", LETTERS[3])] {
@@ -128,7 +128,7 @@ fn from_a_mirrors_folder_as_published_only() {
     let findings = source.examine().unwrap();
     assert_eq!(findings.len(), 4);
     assert!(
-        findings.iter().all(|finding| matches!(finding.state, FileState::Good(Known::Nothing))),
+        findings.iter().all(|finding| matches!(finding.state, FileState::Good(Verified::ShapeOnly))),
         "{findings:?}"
     );
     assert_eq!(listing(&mirror).len(), 5, "mirrors are only read");

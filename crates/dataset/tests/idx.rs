@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use support::{idx, line, listing};
 use ziffer_dataset::idx::{
-    BigEndian, ElementType, FormatError, IdxError, IdxFile, IdxView, Scalar, write_idx, write_idx_to,
+    BigEndian, Element, ElementType, IdxError, IdxFile, IdxFormatError, IdxView, write_idx, write_idx_to,
 };
 
 fn open_bytes(bytes: &[u8]) -> Result<IdxFile, IdxError> {
@@ -22,7 +22,7 @@ fn open_bytes(bytes: &[u8]) -> Result<IdxFile, IdxError> {
 }
 
 /// The same, of a file expected to be refused, with the folder taken out of the message.
-fn refuse(bytes: &[u8]) -> (FormatError, String) {
+fn refuse(bytes: &[u8]) -> (IdxFormatError, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
     fs::write(&path, bytes).unwrap();
@@ -83,11 +83,11 @@ fn asking_for_another_type_is_an_error() {
 fn each_bad_file_has_its_error() {
     // Empty.
     let (problem, text) = refuse(&[]);
-    assert_eq!(problem, FormatError::Empty);
+    assert_eq!(problem, IdxFormatError::Empty);
     assert_eq!(text, "file: empty, expected an IDX header of at least 4 bytes");
     // Wrong magic, and what it probably is.
     let (problem, text) = refuse(b"<!DOCTYPE html><html>");
-    assert_eq!(problem, FormatError::Magic { found: *b"<!" });
+    assert_eq!(problem, IdxFormatError::Magic { found: *b"<!" });
     assert_eq!(
         text,
         "file: wrong magic: starts with 3c 21, expected 00 00; it is a web page, the download went wrong"
@@ -96,27 +96,27 @@ fn each_bad_file_has_its_error() {
     assert!(text.ends_with("starts with 1f 8b, expected 00 00; it is gzip data, unpack it first"));
     // Wrong type.
     let (problem, text) = refuse(&idx(0x0A, &[1], &[1]));
-    assert_eq!(problem, FormatError::UnknownType { found: 0x0A });
+    assert_eq!(problem, IdxFormatError::UnknownType { found: 0x0A });
     assert!(text.starts_with("file: unknown element type 0x0a, expected 08 (u8), 09 (i8), "), "{text}");
     // Truncated: inside the magic, inside the sizes, inside the values.
-    assert_eq!(refuse(&[0]).0, FormatError::HeaderCut { found: 1, expected: 4 });
+    assert_eq!(refuse(&[0]).0, IdxFormatError::HeaderCut { found: 1, expected: 4 });
     let (problem, text) = refuse(&idx(0x08, &[1, 2, 3], &[])[..14]);
-    assert_eq!(problem, FormatError::HeaderCut { found: 14, expected: 16 });
+    assert_eq!(problem, IdxFormatError::HeaderCut { found: 14, expected: 16 });
     assert_eq!(text, "file: cut short inside the header: found 14 bytes, expected a header of 16");
     let (problem, text) = refuse(&idx(0x08, &[2, 3], &[0; 5]));
-    assert_eq!(problem, FormatError::Short { found: 17, expected: 18 });
+    assert_eq!(problem, IdxFormatError::Short { found: 17, expected: 18 });
     assert_eq!(text, "file: cut short: found 17 bytes, expected 18 by its header");
     // Over-long.
     let (problem, text) = refuse(&idx(0x08, &[2, 3], &[0; 7]));
-    assert_eq!(problem, FormatError::Long { found: 19, expected: 18 });
+    assert_eq!(problem, IdxFormatError::Long { found: 19, expected: 18 });
     assert_eq!(text, "file: too long: found 19 bytes, expected 18 by its header");
     // Sizes that overflow, in 32 bits (65536 * 65536), and in 64.
     assert_eq!(
         refuse(&idx(0x08, &[65_536, 65_536], &[])).0,
-        FormatError::Short { found: 12, expected: 12 + (1 << 32) }
+        IdxFormatError::Short { found: 12, expected: 12 + (1 << 32) }
     );
     let (problem, text) = refuse(&idx(0x0E, &[u32::MAX, u32::MAX, 7], &[]));
-    assert!(matches!(problem, FormatError::TooLarge { element_type: ElementType::F64, .. }));
+    assert!(matches!(problem, IdxFormatError::TooLarge { element_type: ElementType::F64, .. }));
     assert_eq!(text, "file: impossible sizes: [4294967295, 4294967295, 7] values of f64 do not fit");
 }
 
@@ -210,7 +210,7 @@ fn an_impossible_shape_is_not_written() {
 }
 
 /// Writes values of a type in every rank up to 4, and reads them back bit for bit.
-fn round_trip<T: Scalar>(values: &[T], view_of: impl Fn(IdxView<'_>) -> bool) {
+fn round_trip<T: Element>(values: &[T], view_of: impl Fn(IdxView<'_>) -> bool) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
     for shape in [&[][..], &[6], &[2, 3], &[1, 3, 2], &[3, 1, 2, 1], &[0], &[2, 0, 3]] {

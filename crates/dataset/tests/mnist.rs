@@ -14,7 +14,7 @@ fn source() -> Source {
 }
 
 fn mnist() -> TrainTest {
-    Mnist::open_or_download(&source()).unwrap()
+    Mnist::open(&source()).unwrap()
 }
 
 /// From the documentation of the data set, and widely printed.
@@ -62,7 +62,7 @@ fn unpacked_from_the_mirror() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("made/on/the/way");
     let source = source().data_dir(&folder);
-    let data = Mnist::open_or_download(&source).unwrap();
+    let data = Mnist::open(&source).unwrap();
     assert_eq!(data.folder(), folder);
     let mut names = NAMES.map(String::from).to_vec();
     names.sort();
@@ -82,13 +82,13 @@ fn unpacked_from_the_mirror() {
     // Without any mirror now. Then a single label changes, behind the back of the record: it is noticed, and the
     // file, which somebody put there, is left as it is.
     let alone = Source { mirrors: Vec::new(), ..source.clone() };
-    Mnist::open_or_download(&alone).unwrap();
+    Mnist::open(&alone).unwrap();
     let labels = folder.join(NAMES[3]);
     let mut bytes = fs::read(&labels).unwrap();
     bytes[8] = 3;
     fs::write(&labels, &bytes).unwrap();
     for source in [&alone, &source] {
-        let error = Mnist::open_or_download(source).unwrap_err();
+        let error = Mnist::open(source).unwrap_err();
         assert!(matches!(error, DatasetError::WrongDigest { .. }));
         assert_eq!(
             support::line(error),
@@ -102,9 +102,9 @@ fn unpacked_from_the_mirror() {
         assert_eq!(fs::read(&labels).unwrap(), bytes);
     }
     // Force replaces it, and only a mirror can be forced.
-    let error = Mnist::open_or_download(&alone.force(true)).unwrap_err();
+    let error = Mnist::open(&alone.force(true)).unwrap_err();
     assert!(matches!(&error, DatasetError::Missing { files, .. } if files[..] == NAMES), "{error}");
-    assert_eq!(Mnist::open_or_download(&source.force(true)).unwrap().test.label(0), 7);
+    assert_eq!(Mnist::open(&source.force(true)).unwrap().test.label(0), 7);
     assert_eq!(listing(&folder), names);
 }
 
@@ -117,9 +117,9 @@ fn replaced_under_an_open_set() {
             .unwrap();
     }
     let source = source().data_dir(folder.path());
-    let first = Mnist::open_or_download(&source).unwrap();
+    let first = Mnist::open(&source).unwrap();
     assert_eq!(listing(folder.path()).len(), 8, "the archives stay, and the raw files lie beside them");
-    let second = Mnist::open_or_download(&source.force(true)).unwrap();
+    let second = Mnist::open(&source.force(true)).unwrap();
     assert_eq!(first.test.image(0), second.test.image(0));
 }
 
@@ -132,7 +132,7 @@ fn another_sets_files_are_not_taken_for_it() {
         .mirror(Mirror::Folder(mnist_mirror()))
         .public_mirrors(false)
         .offline(true);
-    let error = FashionMnist::open_or_download(&source.data_dir(&target)).unwrap_err();
+    let error = FashionMnist::open(&source.data_dir(&target)).unwrap_err();
     let text = support::line(&error);
     assert!(matches!(&error, DatasetError::Missing { files, .. } if files[..] == NAMES));
     assert!(text.contains("train-images-idx3-ubyte.gz: found sha256 ba891046e650"), "{text}");

@@ -60,7 +60,7 @@ fn a_custom_set_has_no_folder_of_its_own() {
 fn parts_of_different_shapes() {
     let folder = with(2, NAMES[2], &idx(0x08, &[2, 3, 2], &[0; 12]));
     let (error, text) = refusal(folder.path());
-    assert!(matches!(error, DatasetError::PartsDiffer { .. }));
+    assert!(matches!(error, DatasetError::ShapesDiffer { .. }));
     assert_eq!(
         text,
         "train-images-idx3-ubyte has pictures of shape [2, 3] but t10k-images-idx3-ubyte of shape [3, 2], \
@@ -219,7 +219,7 @@ fn a_file_in_place_of_the_folder() {
     assert_eq!(line(error), format!("{}: found a file, expected a folder for the data", file.display()));
     // And above it: the folder cannot be made.
     let source = Source::default().data_dir(file.join("below")).mirror(Mirror::Folder(mnist_mirror()));
-    let error = Mnist::open_or_download(&source.offline(true)).unwrap_err();
+    let error = Mnist::open(&source.offline(true)).unwrap_err();
     assert!(line(error).starts_with(&format!("cannot open {}/below/", file.display())));
 }
 
@@ -238,8 +238,7 @@ fn labels_and_counts_are_checked_on_the_way() {
 #[test]
 fn another_shape_under_a_known_name() {
     let folder = small_folder();
-    let error =
-        Mnist::open_or_download(&Source::default().data_dir(folder.path()).offline(true)).unwrap_err();
+    let error = Mnist::open(&Source::default().data_dir(folder.path()).offline(true)).unwrap_err();
     assert!(matches!(error, DatasetError::WrongShape { .. }));
     assert_eq!(
         line(error),
@@ -379,14 +378,14 @@ fn qmnist_has_its_own_names_and_labels() {
     fs::write(folder.path().join(tests[0]), images).unwrap();
     fs::write(folder.path().join(format!("{}.gz", tests[1])), gzip(&labels(5))).unwrap();
     let source = Source::default().data_dir(folder.path()).offline(true);
-    let data = Qmnist::open_or_download(&source).unwrap();
+    let data = Qmnist::open(&source).unwrap();
     assert_eq!((data.train.len(), data.test.len(), data.train.classes()), (60_000, 60_000, 10));
     assert_eq!(data.train.labels().take(12).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]);
     assert_eq!(data.test.labels().take(6).collect::<Vec<_>>(), [5, 6, 7, 8, 9, 0]);
 
     // Labels in MNIST's form are not QMNIST's.
     fs::write(folder.path().join(files[1]), idx(0x08, &[60_000], &[1; 60_000])).unwrap();
-    let text = line(Qmnist::open_or_download(&source).unwrap_err());
+    let text = line(Qmnist::open(&source).unwrap_err());
     assert!(
         text.contains("found u8 values of shape [60000], expected i32 values of shape [60000, 8]"),
         "{text}"

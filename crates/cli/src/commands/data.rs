@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use indicatif::{ProgressBar, ProgressStyle};
-use ziffer_dataset::catalogue::Name;
-use ziffer_dataset::{Event, Mirror, Part, Source, TrainTest, Transfer};
+use ziffer_dataset::catalog::Name;
+use ziffer_dataset::{DownloadProgress, Mirror, ProgressEvent, Source, Split, TrainTest};
 
 use crate::usage::UsageError;
 
@@ -125,7 +125,7 @@ pub(crate) fn open(name: Name, flags: &PlaceArgs) -> anyhow::Result<TrainTest> {
 
 /// What stands for the content of a set's training part: its name, where the catalogue has its digests, and else a digest.
 pub(crate) fn identity(set: &TrainTest) -> String {
-    let files = set.name.files().iter().filter(|file| file.part == Part::Train);
+    let files = set.name.files().iter().filter(|file| file.split == Split::Train);
     if files.into_iter().all(|file| file.sha256.is_some()) {
         format!("{}'s own", set.name)
     } else {
@@ -136,15 +136,15 @@ pub(crate) fn identity(set: &TrainTest) -> String {
 /// Opens a set; what comes from an address is shown by a bar on a terminal, and that another process is waited for is said.
 pub(crate) fn get(source: &Source) -> anyhow::Result<TrainTest> {
     let mut shown = Transfers { url: String::new(), bar: ProgressBar::hidden() };
-    let set = TrainTest::open_watched(source, &mut |event| match event {
-        Event::Waiting { folder } => {
+    let set = TrainTest::open_with_progress(source, &mut |event| match event {
+        ProgressEvent::WaitingForLock { folder } => {
             shown.bar.finish_and_clear();
             let folder = folder.display();
             let line = format!("{folder}: another process is filling this folder, waiting for it\n");
             // A message, in one write, since others may be waiting too; that nobody reads it is no failure.
             let _ = io::stderr().write_all(line.as_bytes());
         }
-        Event::Transfer(transfer) => shown.show(transfer),
+        ProgressEvent::Download(transfer) => shown.show(transfer),
         _ => {}
     });
     shown.bar.finish_and_clear();
@@ -158,7 +158,7 @@ struct Transfers {
 }
 
 impl Transfers {
-    fn show(&mut self, transfer: Transfer<'_>) {
+    fn show(&mut self, transfer: DownloadProgress<'_>) {
         if self.url != transfer.url {
             self.bar.finish_and_clear();
             transfer.url.clone_into(&mut self.url);

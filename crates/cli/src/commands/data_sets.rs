@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use anyhow::anyhow;
 use clap::Subcommand;
 use ziffer_base::chain;
-use ziffer_dataset::catalogue::{Content, Part};
-use ziffer_dataset::{FileState, Finding, Known, Name, Source};
+use ziffer_dataset::catalog::{Content, Split};
+use ziffer_dataset::{FileState, Finding, Name, Source, Verified};
 
 use super::augment::Augment;
 use crate::usage::print;
@@ -50,9 +50,9 @@ fn list() -> anyhow::Result<()> {
     let mut text = String::new();
     for name in named() {
         let source = Source::new(name);
-        let count = |part| {
+        let count = |split| {
             let images =
-                name.files().iter().find(|file| file.part == part && file.content == Content::Images);
+                name.files().iter().find(|file| file.split == split && file.content == Content::Images);
             images.and_then(|file| file.shape).map_or("?".to_owned(), |shape| shape[0].to_string())
         };
         let places: Vec<_> = source.locate()?.into_iter().flatten().collect();
@@ -62,7 +62,7 @@ fn list() -> anyhow::Result<()> {
             (_, None) => "not in the cache".to_owned(),
         };
         let classes = name.classes().map_or("?".to_owned(), |classes| classes.to_string());
-        let (train, test) = (count(Part::Train), count(Part::Test));
+        let (train, test) = (count(Split::Train), count(Split::Test));
         let pictures = format!("{train} + {test} pictures, {classes} classes");
         let _ = writeln!(text, "{name:<15}  {:<15}  {pictures:<38}  {there}", name.title());
     }
@@ -95,12 +95,12 @@ fn doctor() -> anyhow::Result<()> {
             let what = if is_raw { file.name.to_owned() } else { format!("{} in {place}", file.name) };
             let found = match state {
                 FileState::Missing => format!("missing; `ziffer download {name}` gets it"),
-                FileState::InBundle => "packed".to_owned(),
-                FileState::Good(Known::Published) => "good".to_owned(),
-                FileState::Good(Known::AsItCame) => {
+                FileState::InArchive => "packed".to_owned(),
+                FileState::Good(Verified::PublishedDigest) => "good".to_owned(),
+                FileState::Good(Verified::RecordedDigest) => {
                     "good, as it came; no digest of it was published".to_owned()
                 }
-                FileState::Good(Known::Nothing) => {
+                FileState::Good(Verified::ShapeOnly) => {
                     "good by its type and shape; no digest of it was published".to_owned()
                 }
                 FileState::Wrong(error) => {
@@ -118,7 +118,7 @@ fn doctor() -> anyhow::Result<()> {
         }
     }
     // One for all of EMNIST's sets.
-    if let Some((path, found)) = Source::new(Name::EmnistBalanced).examine_bundle() {
+    if let Some((path, found)) = Source::new(Name::EmnistBalanced).examine_archive() {
         let found = found.map_or_else(|error| format!("wrong: {}", chain(&error)), |()| "good".to_owned());
         if found != "good" {
             wrong.push(path.display().to_string());

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use ziffer_base::chain;
-use ziffer_dataset::catalogue::Name;
+use ziffer_dataset::catalog::Name;
 
 use super::data;
 use crate::usage::{AlreadyTold, UsageError, complain, print};

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, anyhow};
 use ziffer_dataset::TrainTest;
-use ziffer_dataset::catalogue::Name;
+use ziffer_dataset::catalog::Name;
 use ziffer_nn::Model;
 use ziffer_serve::{EpochResult, ServeError, Site, Training};
 use ziffer_trainer::callback::{BatchLog, Callback, CallbackError, Flow, Plan, TrainingContext};

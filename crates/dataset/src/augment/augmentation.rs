@@ -4,11 +4,11 @@ use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::Path;
 
-use rayon::prelude::*;
-use crate::catalogue::{Content, Name, Part};
-use crate::idx::{ElementType, IdxError, IdxWriter};
+use crate::catalog::{Content, Name, Split};
 use crate::dataset::Dataset;
-use crate::source::TrainTest;
+use crate::idx::{ElementType, IdxError, IdxWriter};
+use crate::train_test::TrainTest;
+use rayon::prelude::*;
 use ziffer_tensor::random::{Purpose, Stream};
 
 use super::distortion::{Distorter, Distortion};
@@ -86,8 +86,8 @@ impl Augmentation {
 
         let pictures = train.len().saturating_mul(self.times);
         let classes = train.classes();
-        let mut images = images(folder, Part::Train, pictures, shape)?;
-        let mut labels = labels(folder, Part::Train, pictures, classes)?;
+        let mut images = images(folder, Split::Train, pictures, shape)?;
+        let mut labels = labels(folder, Split::Train, pictures, classes)?;
         let apart = (train.len() as f64 * (1.0 - self.validation_split)).floor() as usize;
         let all = pictures as u64;
         let mut done = 0;
@@ -106,8 +106,8 @@ impl Augmentation {
         train.check_unchanged()?;
 
         let test = &data.test;
-        let mut test_images = self::images(folder, Part::Test, test.len(), shape)?;
-        let mut test_labels = self::labels(folder, Part::Test, test.len(), classes)?;
+        let mut test_images = self::images(folder, Split::Test, test.len(), shape)?;
+        let mut test_labels = self::labels(folder, Split::Test, test.len(), classes)?;
         test_images.write(test.pixels())?;
         test_labels.write(&label_bytes(test, 0..test.len()))?;
         test.check_unchanged()?;
@@ -161,17 +161,17 @@ fn label_bytes(data: &Dataset, range: Range<usize>) -> Vec<u8> {
 
 fn images(
     folder: &Path,
-    part: Part,
+    split: Split,
     count: usize,
     [rows, columns]: [usize; 2],
 ) -> Result<IdxWriter, AugmentError> {
-    let path = folder.join(name(part, Content::Images));
+    let path = folder.join(name(split, Content::Images));
     Ok(IdxWriter::create(path, ElementType::U8, &[count, rows, columns])?)
 }
 
-fn labels(folder: &Path, part: Part, count: usize, classes: usize) -> Result<IdxWriter, AugmentError> {
+fn labels(folder: &Path, split: Split, count: usize, classes: usize) -> Result<IdxWriter, AugmentError> {
     let element_type = if classes <= 256 { ElementType::U8 } else { ElementType::I32 };
-    Ok(IdxWriter::create(folder.join(name(part, Content::Labels)), element_type, &[count])?)
+    Ok(IdxWriter::create(folder.join(name(split, Content::Labels)), element_type, &[count])?)
 }
 
 /// Removes the labels of a set that is there, and its archives, which would stay behind.
@@ -192,7 +192,7 @@ fn clear(folder: &Path) -> Result<(), IdxError> {
 }
 
 /// The name of a custom set's file.
-fn name(part: Part, content: Content) -> &'static str {
+fn name(split: Split, content: Content) -> &'static str {
     let files = Name::Custom.files();
-    files.iter().find(|file| file.part == part && file.content == content).map_or("", |file| file.name)
+    files.iter().find(|file| file.split == split && file.content == content).map_or("", |file| file.name)
 }

@@ -3,8 +3,8 @@
 use ziffer_tensor::interpolate::{MAX_SIDE, SplineWarp};
 use ziffer_tensor::random::Stream;
 
-use super::error::AugmentError;
 use super::control_points::{Affine, ControlPoints, two_uniform};
+use super::error::AugmentError;
 
 /// How far pictures are changed: each change is drawn uniformly between the bound and its opposite.
 ///

@@ -6,12 +6,11 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::ElementType;
-use crate::error::shape_text;
 
 /// Bytes that are not an IDX file, whatever file or stream they came from.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum FormatError {
+pub enum IdxFormatError {
     /// There are no bytes at all.
     #[error("empty, expected an IDX header of at least 4 bytes")]
     Empty,
@@ -109,7 +108,7 @@ pub enum IdxError {
         /// The file.
         path: PathBuf,
         /// Which field is wrong, and how.
-        problem: FormatError,
+        problem: IdxFormatError,
     },
     /// Another program wrote to the file, or cut it short, while it was open.
     #[error("{}: was changed by another program while in use{}; put the file back and go on", .path.display(), length_change(*expected, *found))]
@@ -138,4 +137,9 @@ ziffer_base::debug_as_message!(IdxError);
 /// How a length changed; nothing if it did not.
 fn length_change(expected: u64, found: u64) -> String {
     if expected == found { String::new() } else { format!(": had {expected} bytes, has {found}") }
+}
+
+/// A shape as `[60000, 28, 28]`.
+fn shape_text(shape: &[u64]) -> String {
+    format!("{shape:?}")
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayViewD, IxDyn};
 
-use super::big_endian::{self, BigEndian, Scalar};
+use super::big_endian::{self, BigEndian, Element};
 use super::map::Mapping;
 use super::{ElementType, Header, IdxError};
 
@@ -112,7 +112,7 @@ impl IdxFile {
     ///
     /// # Errors
     /// [`IdxError::WrongType`] if the file holds another type.
-    pub fn as_big_endian<T: Scalar>(&self) -> Result<ArrayViewD<'_, BigEndian<T>>, IdxError> {
+    pub fn as_big_endian<T: Element>(&self) -> Result<ArrayViewD<'_, BigEndian<T>>, IdxError> {
         self.expect_type(T::ELEMENT_TYPE)?;
         Ok(self.shaped(big_endian::from_bytes(self.payload())))
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::FormatError;
+use super::IdxFormatError;
 
 /// The type of the values of an IDX file, with the byte that stands for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,7 +81,7 @@ impl fmt::Display for ElementType {
 /// assert_eq!(header.element_type(), ElementType::U8);
 /// assert_eq!(header.shape(), [2, 3, 5]);
 /// assert_eq!(header.file_len(), 16 + 2 * 3 * 5);
-/// # Ok::<(), ziffer_dataset::idx::FormatError>(())
+/// # Ok::<(), ziffer_dataset::idx::IdxFormatError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -97,26 +97,27 @@ impl Header {
     /// Reads the header at the start of `bytes`; what follows it is not looked at.
     ///
     /// # Errors
-    /// [`FormatError`] says which field is wrong, what was found and what was expected.
-    pub fn parse(bytes: &[u8]) -> Result<Header, FormatError> {
+    /// [`IdxFormatError`] says which field is wrong, what was found and what was expected.
+    pub fn parse(bytes: &[u8]) -> Result<Header, IdxFormatError> {
         let [zero, zero_too, type_code, rank, rest @ ..] = bytes else {
             return Err(match bytes {
-                [] => FormatError::Empty,
-                [a, b, ..] if [*a, *b] != [0, 0] => FormatError::Magic { found: [*a, *b] },
-                _ => FormatError::HeaderCut { found: bytes.len(), expected: 4 },
+                [] => IdxFormatError::Empty,
+                [a, b, ..] if [*a, *b] != [0, 0] => IdxFormatError::Magic { found: [*a, *b] },
+                _ => IdxFormatError::HeaderCut { found: bytes.len(), expected: 4 },
             });
         };
         if [*zero, *zero_too] != [0, 0] {
-            return Err(FormatError::Magic { found: [*zero, *zero_too] });
+            return Err(IdxFormatError::Magic { found: [*zero, *zero_too] });
         }
         let element_type =
-            ElementType::from_code(*type_code).ok_or(FormatError::UnknownType { found: *type_code })?;
+            ElementType::from_code(*type_code).ok_or(IdxFormatError::UnknownType { found: *type_code })?;
         let rank = usize::from(*rank);
         let (sizes, _) = rest.as_chunks::<4>();
-        let sizes =
-            sizes.get(..rank).ok_or(FormatError::HeaderCut { found: bytes.len(), expected: 4 + 4 * rank })?;
+        let sizes = sizes
+            .get(..rank)
+            .ok_or(IdxFormatError::HeaderCut { found: bytes.len(), expected: 4 + 4 * rank })?;
         let payload_len = payload_len(element_type, sizes.iter().map(|size| u32::from_be_bytes(*size)))
-            .ok_or_else(|| FormatError::TooLarge {
+            .ok_or_else(|| IdxFormatError::TooLarge {
                 shape: sizes.iter().map(|size| u64::from(u32::from_be_bytes(*size))).collect(),
                 element_type,
             })?;
@@ -128,13 +129,15 @@ impl Header {
     /// A header for values of `element_type` in an array of `shape`.
     ///
     /// # Errors
-    /// [`FormatError::RankTooHigh`] and [`FormatError::TooLarge`] for a shape that the format cannot hold.
-    pub fn new(element_type: ElementType, shape: &[usize]) -> Result<Header, FormatError> {
+    /// [`IdxFormatError::RankTooHigh`] and [`IdxFormatError::TooLarge`] for a shape that the format cannot hold.
+    pub fn new(element_type: ElementType, shape: &[usize]) -> Result<Header, IdxFormatError> {
         if shape.len() > usize::from(u8::MAX) {
-            return Err(FormatError::RankTooHigh { found: shape.len() });
+            return Err(IdxFormatError::RankTooHigh { found: shape.len() });
         }
-        let too_large =
-            || FormatError::TooLarge { shape: shape.iter().map(|size| *size as u64).collect(), element_type };
+        let too_large = || IdxFormatError::TooLarge {
+            shape: shape.iter().map(|size| *size as u64).collect(),
+            element_type,
+        };
         let sizes: Vec<u32> = shape
             .iter()
             .map(|size| u32::try_from(*size))
@@ -172,13 +175,13 @@ impl Header {
     /// Holds the length of a file against what its header says.
     ///
     /// # Errors
-    /// [`FormatError::Short`] or [`FormatError::Long`].
-    pub fn check_file_len(&self, found: u64) -> Result<(), FormatError> {
+    /// [`IdxFormatError::Short`] or [`IdxFormatError::Long`].
+    pub fn check_file_len(&self, found: u64) -> Result<(), IdxFormatError> {
         let expected = self.file_len();
         match found.cmp(&expected) {
-            std::cmp::Ordering::Less => Err(FormatError::Short { found, expected }),
+            std::cmp::Ordering::Less => Err(IdxFormatError::Short { found, expected }),
             std::cmp::Ordering::Equal => Ok(()),
-            std::cmp::Ordering::Greater => Err(FormatError::Long { found, expected }),
+            std::cmp::Ordering::Greater => Err(IdxFormatError::Long { found, expected }),
         }
     }
 
@@ -251,15 +254,15 @@ mod tests {
     #[test]
     fn each_field_has_its_error() {
         let parse = |bytes: &[u8]| Header::parse(bytes).unwrap_err();
-        assert_eq!(parse(&[]), FormatError::Empty);
-        assert_eq!(parse(b"<!DOCTYPE html>"), FormatError::Magic { found: *b"<!" });
-        assert_eq!(parse(b"<!"), FormatError::Magic { found: *b"<!" });
-        assert_eq!(parse(&[0, 0, 0x08]), FormatError::HeaderCut { found: 3, expected: 4 });
-        assert_eq!(parse(&[0, 0, 0x0A, 1, 0, 0, 0, 0]), FormatError::UnknownType { found: 0x0A });
-        assert_eq!(parse(&TRAIN_IMAGES[..15]), FormatError::HeaderCut { found: 15, expected: 16 });
+        assert_eq!(parse(&[]), IdxFormatError::Empty);
+        assert_eq!(parse(b"<!DOCTYPE html>"), IdxFormatError::Magic { found: *b"<!" });
+        assert_eq!(parse(b"<!"), IdxFormatError::Magic { found: *b"<!" });
+        assert_eq!(parse(&[0, 0, 0x08]), IdxFormatError::HeaderCut { found: 3, expected: 4 });
+        assert_eq!(parse(&[0, 0, 0x0A, 1, 0, 0, 0, 0]), IdxFormatError::UnknownType { found: 0x0A });
+        assert_eq!(parse(&TRAIN_IMAGES[..15]), IdxFormatError::HeaderCut { found: 15, expected: 16 });
         assert_eq!(
             parse(&[0, 0, 0x08, 3, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0]),
-            FormatError::TooLarge {
+            IdxFormatError::TooLarge {
                 shape: vec![u64::from(u32::MAX), u64::from(u32::MAX), 0],
                 element_type: ElementType::U8
             },
@@ -272,15 +275,15 @@ mod tests {
         // Rank 255 with every size at its maximum.
         let mut bytes = vec![0, 0, 0x0E, 255];
         bytes.resize(Header::MAX_LEN, 0xFF);
-        assert!(matches!(Header::parse(&bytes), Err(FormatError::TooLarge { .. })));
+        assert!(matches!(Header::parse(&bytes), Err(IdxFormatError::TooLarge { .. })));
     }
 
     #[test]
     fn shapes_that_the_format_cannot_hold() {
-        assert_eq!(Header::new(ElementType::U8, &[1; 256]), Err(FormatError::RankTooHigh { found: 256 }));
+        assert_eq!(Header::new(ElementType::U8, &[1; 256]), Err(IdxFormatError::RankTooHigh { found: 256 }));
         assert!(Header::new(ElementType::U8, &[1; 255]).is_ok());
         #[cfg(target_pointer_width = "64")]
-        assert!(matches!(Header::new(ElementType::U8, &[1 << 32]), Err(FormatError::TooLarge { .. })));
+        assert!(matches!(Header::new(ElementType::U8, &[1 << 32]), Err(IdxFormatError::TooLarge { .. })));
     }
 
     proptest! {
@@ -304,11 +307,11 @@ mod tests {
                     prop_assert_eq!(header.to_bytes(), &bytes[..header.header_len()]);
                     prop_assert_eq!(Header::new(header.element_type(), header.shape()), Ok(header));
                 }
-                Err(FormatError::HeaderCut { found, expected }) => {
+                Err(IdxFormatError::HeaderCut { found, expected }) => {
                     prop_assert!(found < expected);
                     prop_assert_eq!(expected, 4 + 4 * usize::from(rank));
                 }
-                Err(FormatError::TooLarge { shape, .. }) => {
+                Err(IdxFormatError::TooLarge { shape, .. }) => {
                     // The same product in arithmetic that cannot overflow at this rank.
                     let product: f64 = shape.iter().map(|size| (*size).max(1) as f64).product();
                     prop_assert!(product >= (isize::MAX / 16) as f64);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ndarray::{ArrayRef, Dimension};
 use ziffer_base::fs::AtomicFile;
 
-use super::{ElementType, Header, IdxError, Scalar};
+use super::{Element, ElementType, Header, IdxError};
 
 /// Values are converted to file order in pieces of this size, large enough to make the writes rare.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -31,7 +31,7 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// # Errors
 /// [`IdxError::Malformed`] for a shape that the format cannot hold (rank above 255, a size above `u32::MAX`),
 /// [`IdxError::Io`] if the file cannot be written; no file is left behind then.
-pub fn write_idx<T: Scalar, D: Dimension>(
+pub fn write_idx<T: Element, D: Dimension>(
     path: impl AsRef<Path>,
     array: &ArrayRef<T, D>,
 ) -> Result<(), IdxError> {
@@ -43,9 +43,9 @@ pub fn write_idx<T: Scalar, D: Dimension>(
 /// Writes `array` as IDX to any writer. The writer need not be buffered.
 ///
 /// # Errors
-/// Those of the writer, and [`io::ErrorKind::InvalidInput`] around a [`FormatError`](super::FormatError) for a
+/// Those of the writer, and [`io::ErrorKind::InvalidInput`] around a [`IdxFormatError`](super::IdxFormatError) for a
 /// shape that the format cannot hold.
-pub fn write_idx_to<T: Scalar, D: Dimension>(
+pub fn write_idx_to<T: Element, D: Dimension>(
     mut writer: impl Write,
     array: &ArrayRef<T, D>,
 ) -> io::Result<()> {
@@ -141,7 +141,7 @@ impl IdxWriter {
 }
 
 /// Calls `write` with the values in file order, many at a time.
-fn each_piece<T: Scalar, D: Dimension, E>(
+fn each_piece<T: Element, D: Dimension, E>(
     array: &ArrayRef<T, D>,
     mut write: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<(), E> {

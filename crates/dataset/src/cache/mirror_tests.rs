@@ -1,4 +1,4 @@
-//! What servers do wrong, each with a good mirror behind it and without: the right data, or one clear line.
+//! Faulty servers, alone and followed by a good mirror: one clear line, and the right data.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -6,8 +6,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ziffer_base::test_server::{Request, TestServer, response};
+
 use super::*;
-use crate::server::{Request, Server, response};
 
 /// The smallest of MNIST's archives, of its test labels.
 fn archive() -> Vec<u8> {
@@ -19,24 +20,24 @@ fn archive() -> Vec<u8> {
 const PATIENCE: Duration = Duration::from_millis(400);
 
 /// Gets MNIST's test labels from mirrors alone. `Err` says what each of them did.
-fn labels(mirrors: &[&Server]) -> Result<Digest, String> {
+fn labels(mirrors: &[&TestServer]) -> Result<Digest, String> {
     let folder = tempfile::tempdir().unwrap();
     let mut source = Source::default().data_dir(folder.path()).public_mirrors(false);
     for server in mirrors {
         source = source.mirror(Mirror::Url(server.url.clone()));
     }
-    let mut watch = |_: crate::Event<'_>| {};
-    let mut shelf = Shelf::new(&source, &mut watch).unwrap();
-    shelf.downloader = Downloader::new(PATIENCE, PATIENCE, Duration::from_millis(1));
+    let mut on_progress = |_: crate::ProgressEvent<'_>| {};
+    let mut cache = Cache::new(&source, Urls::Download, &mut on_progress).unwrap();
+    cache.downloader = Downloader::new(PATIENCE, PATIENCE, Duration::from_millis(1));
     let entry = &Name::Mnist.files()[3];
-    let file = shelf.file(entry).unwrap();
+    let file = cache.file(entry).unwrap();
     let names: Vec<_> =
         fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     match file {
         Some(file) => Ok(Digest::of(file.bytes())),
         None => {
             assert!(names.is_empty(), "{names:?}");
-            Err(shelf.attempts.iter().map(|attempt| attempt.reason.as_str()).collect::<Vec<_>>().join(" | "))
+            Err(cache.attempts.iter().map(|attempt| attempt.reason.as_str()).collect::<Vec<_>>().join(" | "))
         }
     }
 }
@@ -44,25 +45,25 @@ fn labels(mirrors: &[&Server]) -> Result<Digest, String> {
 /// Plays `fault` for every request: alone it ends in a line with `words`, and with a good mirror behind it in the data.
 #[track_caller]
 fn ends_in(words: &str, fault: impl Fn(&Request, &mut TcpStream) -> io::Result<()> + Send + 'static) {
-    let bad = Server::new(fault);
+    let bad = TestServer::new(fault);
     let text = labels(&[&bad]).unwrap_err();
     assert!(text.contains(words) && !text.contains('\n'), "{text:?}");
     assert!(text.starts_with(&bad.url), "{text}");
-    let good = Server::new(|_, stream| stream.write_all(&response("200 OK", "", &archive())));
+    let good = TestServer::new(|_, stream| stream.write_all(&response("200 OK", "", &archive())));
     assert_eq!(Some(labels(&[&bad, &good]).unwrap()), Name::Mnist.files()[3].sha256);
 }
 
 #[test]
 fn answers_without_the_file() {
-    ends_in(".gz: answered 404, not found", |_, stream| {
+    ends_in(".gz: responded 404 Not Found", |_, stream| {
         stream.write_all(&response("404 Not Found", "", b""))
     });
     let page = b"<!DOCTYPE html><html>you may not</html>";
-    ends_in(".gz: answered 403 Forbidden", |_, stream| {
+    ends_in(".gz: responded 403 Forbidden", |_, stream| {
         stream.write_all(&response("403 Forbidden", "Content-Type: text/html\r\n", page))
     });
     ends_in("it is a web page", |_, stream| stream.write_all(&response("200 OK", "", page)));
-    ends_in("answered 500 Internal Server Error, at the last of 4 tries", |_, stream| {
+    ends_in("responded 500 Internal TestServer Error, after 4 attempts", |_, stream| {
         stream.write_all(&response("500 Oh", "", b""))
     });
     ends_in(".gz: too many redirects", |request, stream| {
@@ -74,7 +75,7 @@ fn answers_without_the_file() {
         stream.write_all(&response("301 Moved", &onward, b""))
     });
     ends_in("protocol", |_, stream| stream.write_all(b"no HTTP at all\r\n\r\n"));
-    ends_in(", at the last of 4 tries", |_, _| Ok(()));
+    ends_in(", after 4 attempts", |_, _| Ok(()));
 }
 
 #[test]
@@ -105,7 +106,7 @@ fn content_that_is_not_it() {
         stream.write_all(&response("200 OK", "", &other))
     });
     // More is announced than is ever sent.
-    ends_in("broke off after 4000 bytes", move |_, stream| {
+    ends_in("interrupted after 4000 bytes", move |_, stream| {
         let answer = response("200 OK", "", &whole);
         stream.write_all(&answer[..answer.len() - whole.len() + 4000])
     });
@@ -118,8 +119,8 @@ fn hang(stream: &mut TcpStream) -> io::Result<()> {
 
 #[test]
 fn lines_that_stall_before_the_body() {
-    ends_in("no answer in time", |_, stream| hang(stream));
-    ends_in("no answer in time", |_, stream| {
+    ends_in("no response in time", |_, stream| hang(stream));
+    ends_in("no response in time", |_, stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Le")?;
         hang(stream)
     });
@@ -127,7 +128,7 @@ fn lines_that_stall_before_the_body() {
 
 #[test]
 fn lines_that_stall_in_the_body() {
-    ends_in("broke off after 1000 bytes", |_, stream| {
+    ends_in("interrupted after 1000 bytes", |_, stream| {
         let answer = response("200 OK", "", &archive());
         stream.write_all(&answer[..answer.len() - archive().len() + 1000])?;
         hang(stream)
@@ -137,7 +138,7 @@ fn lines_that_stall_in_the_body() {
 /// In all it takes longer than the patience for a piece, but it moves.
 #[test]
 fn a_line_that_drips_gets_there() {
-    let slow = Server::new(|_, stream| {
+    let slow = TestServer::new(|_, stream| {
         stream.set_nodelay(true)?;
         for piece in response("200 OK", "", &archive()).chunks(100) {
             stream.write_all(piece)?;
@@ -163,7 +164,7 @@ fn a_line_cut_anywhere() {
     for cut in cuts {
         let (answer, whole) = (answer.clone(), whole.clone());
         let asked = AtomicUsize::new(0);
-        let server = Server::new(move |request, stream| {
+        let server = TestServer::new(move |request, stream| {
             if asked.fetch_add(1, Ordering::Relaxed) == 0 {
                 return stream.write_all(&answer[..cut]);
             }
@@ -188,7 +189,7 @@ fn a_line_cut_anywhere() {
 #[test]
 fn a_server_that_knows_no_ranges() {
     let asked = AtomicUsize::new(0);
-    let server = Server::new(move |_, stream| {
+    let server = TestServer::new(move |_, stream| {
         let answer = response("200 OK", "ETag: \"a\"\r\n", &archive());
         let is_first = asked.fetch_add(1, Ordering::Relaxed) == 0;
         stream.write_all(&answer[..if is_first { answer.len() - 1000 } else { answer.len() }])

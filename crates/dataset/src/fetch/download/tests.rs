@@ -1,24 +1,27 @@
+//! What the downloader does with each response of a server.
+
 use std::io::Write;
 
+use ziffer_base::test_server::{Request, TestServer};
+
 use super::*;
-use crate::server::{Request, Server};
 
 /// What comes of a server that answers each call with the next of these, after which it hangs up; and the calls.
 fn get(sent: &[&str]) -> (Result<String, String>, Vec<Request>) {
     let close = |head: &&str| head.replacen("\r\n", "\r\nConnection: close\r\n", 1);
     let mut answers = sent.iter().map(close).collect::<Vec<_>>().into_iter();
     let server =
-        Server::new(move |_, stream| stream.write_all(answers.next().unwrap_or_default().as_bytes()));
+        TestServer::new(move |_, stream| stream.write_all(answers.next().unwrap_or_default().as_bytes()));
     let url = format!("{}file", server.url);
     let folder = tempfile::tempdir().unwrap();
     let mut last = None;
-    let mut watch = |event: Event<'_>| {
-        let Event::Transfer(transfer) = event else { panic!("{event:?}") };
-        assert_eq!(transfer.url, url);
-        last = Some((transfer.bytes, transfer.len));
+    let mut on_progress = |event: ProgressEvent<'_>| {
+        let ProgressEvent::Download(download) = event else { panic!("{event:?}") };
+        assert_eq!(download.url, url);
+        last = Some((download.bytes, download.len));
     };
-    let goal = Goal { max_bytes: 100, folder: folder.path(), kept: None };
-    let outcome = match downloader().get(&url, &goal, None, &mut watch) {
+    let destination = Destination { max_bytes: 100, folder: folder.path(), kept: None };
+    let outcome = match downloader().get(&url, &destination, None, &mut on_progress) {
         Ok(body) => {
             let text = std::fs::read_to_string(body.file.path()).unwrap();
             let len = text.len() as u64;
@@ -26,9 +29,13 @@ fn get(sent: &[&str]) -> (Result<String, String>, Vec<Request>) {
             assert_eq!(body.digest, Digest::of(text.as_bytes()));
             Ok(text)
         }
-        Err(Refusal::Passing(reason) | Refusal::Other(reason) | Refusal::Unreachable(reason)) => Err(reason),
-        Err(Refusal::NotFound) => Err("404".to_owned()),
-        Err(Refusal::Here(error)) => panic!("{error}"),
+        Err(
+            RequestError::Transient(reason)
+            | RequestError::Permanent(reason)
+            | RequestError::Unreachable(reason),
+        ) => Err(reason),
+        Err(RequestError::NotFound) => Err("404".to_owned()),
+        Err(RequestError::Local(error)) => panic!("{error}"),
     };
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     assert_eq!(server.requests().len(), sent.len());
@@ -86,12 +93,12 @@ fn passing_trouble_is_asked_again_and_other_is_not() {
     // Taken and hung up on.
     assert_eq!(get(&["", WHOLE]).0.as_deref(), Ok("abcdefghij"));
     let (outcome, _) = get(&[busy, busy, busy, busy]);
-    assert_eq!(outcome.unwrap_err(), "answered 503 Service Unavailable, at the last of 4 tries");
+    assert_eq!(outcome.unwrap_err(), "responded 503 Service Unavailable, after 4 attempts");
     let page = "HTTP/1.1 403 Forbidden\r\nContent-Length: 6\r\nContent-Type: text/html\r\n\r\n<html>";
-    assert!(get(&[page]).0.unwrap_err().starts_with("answered 403"));
+    assert!(get(&[page]).0.unwrap_err().starts_with("responded 403"));
     assert_eq!(get(&["HTTP/1.1 404 Gone\r\nContent-Length: 0\r\n\r\n"]).0.unwrap_err(), "404");
     let (outcome, _) = get(&[HALF, HALF, HALF, HALF]);
-    assert!(outcome.unwrap_err().starts_with("broke off after 5 bytes: "));
+    assert!(outcome.unwrap_err().starts_with("interrupted after 5 bytes: "));
 }
 
 #[test]
@@ -121,10 +128,11 @@ fn a_line_that_breaks_again_and_again_gets_there() {
     };
     let mut pieces = (0..PIECES)
         .map(move |n| format!("{}ETag: \"a\"\r\nConnection: close\r\n\r\n{body}", head(n * PIECE)));
-    let server = Server::new(move |_, stream| stream.write_all(pieces.next().unwrap_or_default().as_bytes()));
+    let server =
+        TestServer::new(move |_, stream| stream.write_all(pieces.next().unwrap_or_default().as_bytes()));
     let folder = tempfile::tempdir().unwrap();
-    let goal = Goal { max_bytes: 1 << 20, folder: folder.path(), kept: None };
-    match downloader().get(&format!("{}file", server.url), &goal, None, &mut |_| {}) {
+    let destination = Destination { max_bytes: 1 << 20, folder: folder.path(), kept: None };
+    match downloader().get(&format!("{}file", server.url), &destination, None, &mut |_| {}) {
         Ok(body) => assert_eq!(body.file.as_file().metadata().unwrap().len(), whole as u64),
         Err(_) => panic!("it did not get there"),
     }

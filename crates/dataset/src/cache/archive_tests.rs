@@ -1,16 +1,16 @@
+//! The archive that EMNIST's sets share: one download for all of them.
+
 use std::collections::HashMap;
 use std::io::{Cursor, Write};
 use std::sync::mpsc;
 
+use ziffer_base::test_server::{TestServer, response};
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 use super::*;
-use crate::Event;
-use crate::catalogue::Name;
+use crate::ProgressEvent;
+use crate::catalog::Archive;
 use crate::idx::Header;
-use crate::server::{Server, response};
-use crate::shelf::Shelf;
-use crate::source::{Mirror, Source};
 
 /// The published file `file` of a set in its real shape: every picture is the same L, lying; labels follow each other.
 fn published(set: Name, file: usize) -> Vec<u8> {
@@ -38,7 +38,7 @@ fn gzip(content: &[u8]) -> Vec<u8> {
 fn zip_of(set: Name) -> Vec<u8> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     for (file, entry) in set.files().iter().enumerate() {
-        let name = format!("gzip/{}.gz", entry.original.unwrap().name);
+        let name = format!("gzip/{}.gz", entry.published.unwrap().name);
         let options = SimpleFileOptions::default();
         // Both ways in which a zip has its members.
         let method = [zip::CompressionMethod::Stored, zip::CompressionMethod::Deflated][file % 2];
@@ -48,17 +48,17 @@ fn zip_of(set: Name) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
-fn bundle(zip: &[u8]) -> &'static Bundle {
-    let bundle = Name::EmnistMnist.bundle().unwrap();
-    Box::leak(Box::new(Bundle { len: zip.len() as u64, sha256: Digest::of(zip), ..*bundle }))
+fn archive(zip: &[u8]) -> &'static Archive {
+    let archive = Name::EmnistMnist.archive().unwrap();
+    Box::leak(Box::new(Archive { len: zip.len() as u64, sha256: Digest::of(zip), ..*archive }))
 }
 
 /// A server that has `zip` in its folder `a`, and elsewhere nothing.
-fn server(zip: &[u8]) -> Server {
-    Server::with_files(HashMap::from([("a/gzip.zip".to_owned(), zip.to_vec())]))
+fn server(zip: &[u8]) -> TestServer {
+    TestServer::with_files(HashMap::from([("a/gzip.zip".to_owned(), zip.to_vec())]))
 }
 
-fn mirror(server: &Server, folder: &str) -> Mirror {
+fn mirror(server: &TestServer, folder: &str) -> Mirror {
     Mirror::Url(format!("{}{folder}", server.url))
 }
 
@@ -67,16 +67,16 @@ fn source(set: Name, data_folder: PathBuf, mirror: Mirror) -> Source {
     Source::new(set).data_dir(data_folder).public_mirrors(false).mirror(mirror)
 }
 
-/// Opens a set whose zip is `bundle`, kept in `folder/emnist`.
-fn open_set(source: &Source, bundle: &'static Bundle, folder: &Path) -> Result<(), DatasetError> {
-    let mut watch = |_: Event<'_>| {};
-    let mut shelf = Shelf::new(source, &mut watch)?;
-    shelf.keep_in(Store::new(bundle, folder.join("emnist")));
-    shelf.files().map(drop)
+/// Opens a set whose zip is `archive`, kept in `folder/emnist`.
+fn open_set(source: &Source, archive: &'static Archive, folder: &Path) -> Result<(), DatasetError> {
+    let mut on_progress = |_: ProgressEvent<'_>| {};
+    let mut cache = Cache::new(source, Urls::Download, &mut on_progress)?;
+    cache.archive = Some(CachedArchive::new(archive, folder.join("emnist")));
+    cache.files().map(drop)
 }
 
 fn names(folder: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).unwrap();
+    let entries = fs::read_dir(folder).unwrap();
     let mut names: Vec<String> =
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.retain(|name| name != ".ziffer-verified.json");
@@ -88,18 +88,18 @@ fn names(folder: &Path) -> Vec<String> {
 fn one_download_for_all() {
     let set = Name::EmnistMnist;
     let zip = zip_of(set);
-    let bundle = bundle(&zip);
+    let archive = archive(&zip);
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let server = server(&zip);
     let source = source(set, folder.join("one"), mirror(&server, "nowhere")).mirror(mirror(&server, "a"));
-    open_set(&source, bundle, folder).unwrap();
+    open_set(&source, archive, folder).unwrap();
     assert_eq!(server.paths(), ["nowhere/gzip.zip", "a/gzip.zip"]);
     assert_eq!(names(&folder.join("emnist")), ["gzip.zip"]);
     assert_eq!(names(&folder.join("one")).len(), 4);
 
     // In the form that is kept: upright, and the same labels.
-    let images = std::fs::read(folder.join("one/t10k-images-idx3-ubyte")).unwrap();
+    let images = fs::read(folder.join("one/t10k-images-idx3-ubyte")).unwrap();
     assert_eq!(images[..16], published(set, 2)[..16]);
     for (at, pixel) in images[16 + 784 * 9_999..].iter().enumerate() {
         let expected = if at == 27 * 28 {
@@ -111,25 +111,25 @@ fn one_download_for_all() {
         };
         assert_eq!(*pixel, expected, "{at}");
     }
-    assert!(std::fs::read(folder.join("one/train-labels-idx1-ubyte")).unwrap() == published(set, 1));
+    assert!(fs::read(folder.join("one/train-labels-idx1-ubyte")).unwrap() == published(set, 1));
 
     // Another folder is filled from the zip that is kept.
-    open_set(&Source { data_dir: Some(folder.join("two")), ..source.clone() }, bundle, folder).unwrap();
+    open_set(&Source { data_dir: Some(folder.join("two")), ..source.clone() }, archive, folder).unwrap();
     assert_eq!(server.paths().len(), 2);
-    assert!(std::fs::read(folder.join("two/t10k-images-idx3-ubyte")).unwrap() == images);
+    assert!(fs::read(folder.join("two/t10k-images-idx3-ubyte")).unwrap() == images);
 
     // A zip that went bad is noticed, moved aside, and replaced.
     let path = folder.join("emnist/gzip.zip");
     let mut bad = zip.clone();
     bad[1000] ^= 1;
-    std::fs::write(&path, &bad).unwrap();
+    fs::write(&path, &bad).unwrap();
     let third = Source { data_dir: Some(folder.join("three")), ..source };
-    let text = open_set(&third.clone().offline(true), bundle, folder).unwrap_err().to_string();
+    let text = open_set(&third.clone().offline(true), archive, folder).unwrap_err().to_string();
     assert_eq!(text.matches("gzip.zip: found sha256 ").count(), 1, "{text}");
-    open_set(&third, bundle, folder).unwrap();
+    open_set(&third, archive, folder).unwrap();
     assert_eq!(server.paths()[2..], ["nowhere/gzip.zip", "a/gzip.zip"]);
     assert_eq!(names(&folder.join("emnist")), ["gzip.zip", "gzip.zip.broken"]);
-    assert!(std::fs::read(&path).unwrap() == zip);
+    assert!(fs::read(&path).unwrap() == zip);
 }
 
 /// All want the zip at once, one with the folder of the zip for its own data.
@@ -137,7 +137,7 @@ fn one_download_for_all() {
 fn who_waits_finds_it_there() {
     let set = Name::EmnistMnist;
     let zip = zip_of(set);
-    let bundle = bundle(&zip);
+    let archive = archive(&zip);
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let server = server(&zip);
@@ -146,7 +146,7 @@ fn who_waits_finds_it_there() {
         let source = source(set, folder.join(name), mirror(&server, "a"));
         let (folder, done) = (folder.to_owned(), done.clone());
         std::thread::spawn(move || {
-            done.send(open_set(&source, bundle, &folder).map_err(|error| error.to_string()))
+            done.send(open_set(&source, archive, &folder).map_err(|error| error.to_string()))
         });
     }
     for _ in 0..3 {
@@ -161,19 +161,19 @@ fn a_zip_that_is_not_the_published_one() {
     let folder = tempfile::tempdir().unwrap();
     let server = server(b"<html>log in</html>");
     let source = source(Name::EmnistLetters, folder.path().join("letters"), mirror(&server, "a"));
-    let bundle = bundle(b"something else, and longer");
-    let text = open_set(&source, bundle, folder.path()).unwrap_err().to_string();
+    let archive = archive(b"something else, and longer");
+    let text = open_set(&source, archive, folder.path()).unwrap_err().to_string();
     assert!(text.contains(&format!("{}a/gzip.zip: found sha256 ", server.url)), "{text}");
-    assert!(text.contains(&format!("expected {} for EMNIST", bundle.sha256)), "{text}");
+    assert!(text.contains(&format!("expected {} for EMNIST", archive.sha256)), "{text}");
     assert_eq!(server.paths().len(), 1, "asked once for four files");
     assert!(names(folder.path()).is_empty(), "nothing is left");
 }
 
 /// A server that has `zip`; it breaks off the first answer after `cut` bytes, and then has nothing to say for `silent` calls.
-fn halting(zip: &[u8], cut: usize, silent: usize) -> Server {
+fn halting(zip: &[u8], cut: usize, silent: usize) -> TestServer {
     let zip = zip.to_vec();
     let mut calls = 0;
-    Server::new(move |request, stream| {
+    TestServer::new(move |request, stream| {
         calls += 1;
         let start =
             request.headers.lines().find_map(|line| line.strip_prefix("range: bytes=")?.strip_suffix('-'));
@@ -193,16 +193,16 @@ fn halting(zip: &[u8], cut: usize, silent: usize) -> Server {
 fn what_has_arrived_outlives_the_process() {
     let set = Name::EmnistMnist;
     let zip = zip_of(set);
-    let bundle = bundle(&zip);
+    let archive = archive(&zip);
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let server = halting(&zip, 5000, 3);
     let source = source(set, folder.join("mnist"), mirror(&server, ""));
-    let text = open_set(&source, bundle, folder).unwrap_err().to_string();
-    assert!(text.contains("answered 503"), "{text}");
+    let text = open_set(&source, archive, folder).unwrap_err().to_string();
+    assert!(text.contains("responded 503"), "{text}");
     assert_eq!(names(&folder.join("emnist")), ["gzip.zip.part"]);
-    assert!(std::fs::read(folder.join("emnist/gzip.zip.part")).unwrap() == zip[..5000]);
-    open_set(&source, bundle, folder).unwrap();
+    assert!(fs::read(folder.join("emnist/gzip.zip.part")).unwrap() == zip[..5000]);
+    open_set(&source, archive, folder).unwrap();
     assert_eq!(names(&folder.join("emnist")), ["gzip.zip"]);
     let requests = server.requests();
     assert_eq!(requests.len(), 5);
@@ -213,7 +213,7 @@ fn what_has_arrived_outlives_the_process() {
 fn a_beginning_of_something_else_is_noticed() {
     let set = Name::EmnistMnist;
     let zip = zip_of(set);
-    let bundle = bundle(&zip);
+    let archive = archive(&zip);
     for (beginning, calls) in [
         (vec![7; 1000], 2),
         // As long as the whole, and longer.
@@ -227,9 +227,9 @@ fn a_beginning_of_something_else_is_noticed() {
         let folder = folder.path();
         let server = halting(&zip, zip.len(), 0);
         let source = source(set, folder.join("mnist"), mirror(&server, ""));
-        std::fs::create_dir(folder.join("emnist")).unwrap();
-        std::fs::write(folder.join("emnist/gzip.zip.part"), beginning).unwrap();
-        open_set(&source, bundle, folder).unwrap();
+        fs::create_dir(folder.join("emnist")).unwrap();
+        fs::write(folder.join("emnist/gzip.zip.part"), beginning).unwrap();
+        open_set(&source, archive, folder).unwrap();
         assert_eq!(names(&folder.join("emnist")), ["gzip.zip"]);
         assert_eq!(server.requests().len(), calls);
     }

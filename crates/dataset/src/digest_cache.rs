@@ -1,13 +1,11 @@
-//! Which files were verified already, so that a start does not hash the same 55 MB again.
+//! A cache of digests, so that a start does not hash the same 55 MB again.
 //!
-//! A small file beside the data remembers, per name, the digest that was found and what the operating system said
-//! about the file then: length, times, inode. If anything differs the file is hashed again. Who can write the
-//! folder can forge the record, but could as well write a program's data: it saves time and is no protection. Nor
-//! does it see a change of the same length within the tick of the file system's clock, some milliseconds after the
-//! hashing.
+//! A small file in the data folder records, per name, the digest of a file and the file's metadata at that time: length, times,
+//! inode. If any of them differs, the file is hashed again. The cache saves time and protects from nothing: whoever can write the
+//! folder can forge it. Nor does it notice a change of the same length within the resolution of the file system's clock, some
+//! milliseconds after hashing.
 //!
-//! In a cache folder the record is also what the files are held against of which no digest was published: as they came,
-//! so they must stay.
+//! In a cache folder, files without a published digest are compared with the recorded one.
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
@@ -19,24 +17,24 @@ use serde::{Deserialize, Serialize};
 use ziffer_base::digest::Digest;
 use ziffer_base::fs::AtomicFile;
 
-/// The name of the record in a data folder.
-const RECORD: &str = ".ziffer-verified.json";
+/// The name of the cache file in a data folder.
+const CACHE_FILE: &str = ".ziffer-verified.json";
 
-/// A record longer than this is none of ours: four files take some 800 bytes.
-const RECORD_MAX_BYTES: u64 = 64 * 1024;
+/// A longer file is not a digest cache: four entries take some 800 bytes.
+const MAX_BYTES: u64 = 64 * 1024;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Record {
+struct DigestCache {
     files: BTreeMap<String, Stamp>,
 }
 
-/// A file as it was when its digest was taken.
+/// The digest of a file, and the file's metadata when it was hashed.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Stamp {
     sha256: String,
     len: u64,
     modified_ns: Option<u64>,
-    /// Device, inode, and time of the last change of content or attributes in ns, which no program can set back.
+    /// Device, inode, and the time of the last change of content or attributes in ns, which programs cannot set.
     #[serde(default)]
     unix: Option<(u64, u64, i64)>,
 }
@@ -65,36 +63,35 @@ fn unix_stamp(_: &Metadata) -> Option<(u64, u64, i64)> {
     None
 }
 
-/// Whether the file `name` in `folder`, of which `metadata` was taken through the open file, is known to have
-/// `digest`.
+/// Whether the file `name` in `folder` is recorded with this digest and this metadata, which is that of the open file.
 pub(crate) fn is_known(folder: &Path, name: &str, metadata: &Metadata, digest: Digest) -> bool {
     read(folder).files.get(name) == Some(&Stamp::of(metadata, digest))
 }
 
-/// The digest that the file `name` of `folder` had when it was remembered.
+/// The recorded digest of the file `name` in `folder`.
 pub(crate) fn recorded(folder: &Path, name: &str) -> Option<Digest> {
     read(folder).files.get(name).and_then(|stamp| Digest::parse(&stamp.sha256))
 }
 
-/// Remembers it. A folder that cannot be written, or a record lost to another process that wrote at the same
-/// time, costs another hashing at the next start and nothing else; so failures are let pass.
-pub(crate) fn remember(folder: &Path, name: &str, metadata: &Metadata, digest: Digest) {
-    let mut record = read(folder);
-    record.files.insert(name.to_owned(), Stamp::of(metadata, digest));
-    let _ = write(folder, &record);
+/// Records the digest of a file. Errors are ignored: if the folder cannot be written, or another process writes at the same time,
+/// the file is hashed again at the next start.
+pub(crate) fn record(folder: &Path, name: &str, metadata: &Metadata, digest: Digest) {
+    let mut cache = read(folder);
+    cache.files.insert(name.to_owned(), Stamp::of(metadata, digest));
+    let _ = write(folder, &cache);
 }
 
-/// The record, or an empty one for anything that is not a record.
-fn read(folder: &Path) -> Record {
-    let path = folder.join(RECORD);
-    let is_small = std::fs::metadata(&path)
-        .is_ok_and(|metadata| metadata.is_file() && metadata.len() <= RECORD_MAX_BYTES);
+/// The cache of a folder; empty if the file is missing or damaged.
+fn read(folder: &Path) -> DigestCache {
+    let path = folder.join(CACHE_FILE);
+    let is_small =
+        std::fs::metadata(&path).is_ok_and(|metadata| metadata.is_file() && metadata.len() <= MAX_BYTES);
     let text = if is_small { std::fs::read(&path).unwrap_or_default() } else { Vec::new() };
     serde_json::from_slice(&text).unwrap_or_default()
 }
 
-fn write(folder: &Path, record: &Record) -> io::Result<()> {
-    AtomicFile::write(folder.join(RECORD), &serde_json::to_vec_pretty(record)?)
+fn write(folder: &Path, cache: &DigestCache) -> io::Result<()> {
+    AtomicFile::write(folder.join(CACHE_FILE), &serde_json::to_vec_pretty(cache)?)
 }
 
 #[cfg(test)]
@@ -102,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_a_file_until_it_changes() {
+    fn a_file_is_known_until_it_changes() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         let path = folder.join("file");
@@ -112,13 +109,13 @@ mod tests {
 
         assert!(!is_known(folder, "file", &metadata, digest));
         assert_eq!(recorded(folder, "file"), None);
-        remember(folder, "file", &metadata, digest);
+        record(folder, "file", &metadata, digest);
         assert!(is_known(folder, "file", &metadata, digest));
         assert_eq!(recorded(folder, "file"), Some(digest));
         assert!(!is_known(folder, "file", &metadata, other));
         assert!(!is_known(folder, "other", &metadata, digest));
 
-        // The same length and the same time of modification: the inode and the change time still tell.
+        // The same length and modification time: the inode and the change time differ.
         let modified = metadata.modified().unwrap();
         let beside = folder.join("beside");
         std::fs::write(&beside, b"abd").unwrap();
@@ -130,14 +127,14 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_record_knows_nothing() {
+    fn a_damaged_cache_is_empty() {
         let folder = tempfile::tempdir().unwrap();
         let metadata = std::fs::metadata(folder.path()).unwrap();
         for damaged in [&b"{\"files\": {\"file\""[..], b"", b"[1]", b"\xFF"] {
-            std::fs::write(folder.path().join(RECORD), damaged).unwrap();
+            std::fs::write(folder.path().join(CACHE_FILE), damaged).unwrap();
             assert!(!is_known(folder.path(), "file", &metadata, Digest::of(b"")));
         }
-        remember(folder.path(), "file", &metadata, Digest::of(b""));
+        record(folder.path(), "file", &metadata, Digest::of(b""));
         assert!(is_known(folder.path(), "file", &metadata, Digest::of(b"")));
     }
 }
