@@ -1,7 +1,7 @@
-//! More pictures than there are: a data set's own, changed a little by chance, and files of any number of them.
+//! Random distortions of images, and data sets with any number of distorted copies.
 //!
-//! A digit that is turned, sheared, scaled or moved a little, or drawn by another hand, is the same digit. Training on such
-//! copies is what took dense networks on MNIST furthest (Simard, Steinkraus and Platt, "Best Practices for Convolutional
+//! A digit that is rotated, sheared, scaled, shifted or bent a little is the same digit. Dense networks reach their best accuracy on
+//! MNIST by training on such copies (Simard, Steinkraus and Platt, "Best Practices for Convolutional
 //! Neural Networks Applied to Visual Document Analysis", 2003).
 //!
 //! ```
@@ -9,19 +9,19 @@
 //! use ziffer_tensor::random::{Purpose, Stream};
 //!
 //! let mut distorter = Distorter::new(Distortion::default(), [28, 28])?;
-//! let mut picture = vec![0; 28 * 28];
-//! picture[10 * 28..18 * 28].fill(255);
-//! let mut changed = vec![0; 28 * 28];
-//! distorter.distort(&mut Stream::new(0, Purpose::Augment, 1), &picture, &mut changed);
-//! assert_ne!(changed, picture);
+//! let mut image = vec![0; 28 * 28];
+//! image[10 * 28..18 * 28].fill(255);
+//! let mut distorted = vec![0; 28 * 28];
+//! distorter.distort(&mut Stream::new(0, Purpose::Augment, 1), &image, &mut distorted);
+//! assert_ne!(distorted, image);
 //! # Ok::<(), ziffer_dataset::augment::AugmentError>(())
 //! ```
 //!
-//! * [`Distortion`] says how far pictures are changed, [`Distorter`] changes them.
-//! * [`Augmentation`] writes a data set with many changed copies of each picture.
+//! * [`Distortion`] has the bounds of the distortions, [`Distorter`] applies them.
+//! * [`Augmentation`] writes a data set with many distorted copies of each image.
 //!
-//! What is drawn belongs to seed, picture and copy, and no function of the system's mathematical library is called: the
-//! same seed gives the same bytes on any machine with any number of threads and any instruction set.
+//! Random numbers are determined by seed, image and copy, and no function of the system's math library is called. So a seed gives the
+//! same bytes on any machine, with any number of threads and any instruction set.
 
 mod augmentation;
 mod control_points;

@@ -49,8 +49,8 @@ impl Dataset {
     ) -> Result<Dataset, DatasetError> {
         images.expect_type(ElementType::U8)?;
         let path = || images.path().to_owned();
-        let (samples, picture) = match images.shape() {
-            [samples, picture @ ..] if !picture.is_empty() => (*samples, picture),
+        let (samples, image_shape) = match images.shape() {
+            [samples, image_shape @ ..] if !image_shape.is_empty() => (*samples, image_shape),
             shape => return Err(DatasetError::NotImages { path: path(), shape: shape.to_vec() }),
         };
         let labels = LabelsFile::new(labels)?;
@@ -65,9 +65,9 @@ impl Dataset {
         if samples == 0 {
             return Err(DatasetError::NoSamples { path: path() });
         }
-        let features = picture.iter().product();
+        let features = image_shape.iter().product();
         if features == 0 {
-            return Err(DatasetError::NoPixels { path: path(), shape: picture.to_vec() });
+            return Err(DatasetError::NoPixels { path: path(), shape: image_shape.to_vec() });
         }
         let labels = labels.read(classes)?;
         Ok(Dataset { images, labels, features })

@@ -13,7 +13,7 @@ const IMAGES: &str = "train-images-idx3-ubyte";
 const FILES: [&str; 4] =
     [IMAGES, "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
 
-/// Twenty pictures of 9 rows and 11 columns, each with a bar at a place of its own.
+/// Twenty images of 9 rows and 11 columns, each with a bar at another position.
 fn set(folder: &Path, classes: i32) -> TrainTest {
     let bar = |n: usize, row: usize, column: usize| {
         if (2..7).contains(&row) && column.abs_diff(1 + n % 8) < 2 { 255_u8 } else { 0 }
@@ -40,13 +40,13 @@ fn write(augmentation: Augmentation, data: &TrainTest) -> (tempfile::TempDir, Tr
 }
 
 #[test]
-fn copies_stand_where_a_split_keeps_them_apart() {
+fn a_split_separates_copies_of_different_images() {
     let folder = tempfile::tempdir().unwrap();
     let data = set(folder.path(), 10);
     let (_folder, written) = write(Augmentation { validation_split: 0.25, ..Augmentation::new(3) }, &data);
     let train = &written.train;
     assert_eq!((train.len(), train.image_shape(), written.test.len()), (60, &[9, 11][..], 6));
-    // 15 pictures three times, then 5 pictures three times.
+    // 15 images three times, then 5 images three times.
     let source = |n: usize| if n < 45 { n % 15 } else { 15 + (n - 45) % 5 };
     for n in 0..60 {
         assert_eq!(train.label(n), data.train.label(source(n)), "{n}");
@@ -61,7 +61,7 @@ fn copies_stand_where_a_split_keeps_them_apart() {
 }
 
 #[test]
-fn the_bytes_belong_to_the_seed() {
+fn the_seed_determines_the_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let data = set(folder.path(), 10);
     let write = |seed, times, threads| {
@@ -78,15 +78,15 @@ fn the_bytes_belong_to_the_seed() {
     }
     let pixels = written.train.pixels();
     assert_ne!(write(5, 5, 1).1.train.pixels(), pixels);
-    // More copies add to those that there are.
+    // More copies extend the same sequence.
     assert_eq!(&write(4, 7, 2).1.train.pixels()[..pixels.len()], pixels);
-    // Pinned, since sets are named by their seeds.
+    // Recorded, since a seed identifies a set.
     let digest = Digest::of(pixels).to_string();
     assert_eq!(digest, "f6e9dbb7ee00636624299ee3694d5290ccc2a6d488ee6bc9e1ff36f7f60be36c");
 }
 
 #[test]
-fn more_classes_than_a_byte_has() {
+fn labels_of_more_than_256_classes() {
     let folder = tempfile::tempdir().unwrap();
     let data = set(folder.path(), 1000);
     let (_folder, written) = write(Augmentation::new(2), &data);
@@ -95,7 +95,7 @@ fn more_classes_than_a_byte_has() {
 }
 
 #[test]
-fn told_to_stop_it_leaves_nothing() {
+fn an_interrupted_write_leaves_no_files() {
     let source = tempfile::tempdir().unwrap();
     let data = set(source.path(), 10);
     let folder = tempfile::tempdir().unwrap();
@@ -110,11 +110,11 @@ fn told_to_stop_it_leaves_nothing() {
 }
 
 #[test]
-fn what_cannot_be() {
+fn invalid_settings_and_sets() {
     let source = tempfile::tempdir().unwrap();
     let data = set(source.path(), 10);
     let folder = tempfile::tempdir().unwrap();
-    // An error with its causes.
+    // `Debug` prints the causes.
     let refusal = |augmentation: Augmentation, folder: &Path| {
         let error = augmentation.write(&data, folder, &mut |_, _| true).unwrap_err();
         let causes = std::iter::successors(Some(&error as &dyn Error), |&error| error.source());

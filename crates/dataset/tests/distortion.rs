@@ -1,4 +1,4 @@
-//! What a change does to a picture, measured by its moments.
+//! The effect of distortions, measured by the moments of images.
 #![allow(clippy::unwrap_used, reason = "a failure is the test's")]
 
 use ziffer_dataset::augment::{AugmentError, Distorter, Distortion};
@@ -14,7 +14,7 @@ const NONE: Distortion = Distortion {
 };
 const SHAPE: [usize; 2] = [60, 80];
 
-/// A smooth spot of a few pixels, so many rows and columns from the centre.
+/// A smooth spot of a few pixels, at this distance from the center in rows and columns.
 fn spot(row: f64, column: f64) -> Vec<u8> {
     let [rows, columns] = SHAPE.map(|size| (size as f64 - 1.0) / 2.0);
     (0..SHAPE[0] * SHAPE[1])
@@ -25,7 +25,7 @@ fn spot(row: f64, column: f64) -> Vec<u8> {
         .collect()
 }
 
-/// Mass, centre of mass from the picture's centre, and variance along rows and columns.
+/// Mass, center of mass relative to the image's center, and variance along rows and columns.
 fn moments(picture: &[u8]) -> (f64, [f64; 2], [f64; 2]) {
     let [rows, columns] = SHAPE.map(|size| (size as f64 - 1.0) / 2.0);
     let places = || {
@@ -40,7 +40,7 @@ fn moments(picture: &[u8]) -> (f64, [f64; 2], [f64; 2]) {
     (mass, centre, [variance(0), variance(1)])
 }
 
-/// The moments of 300 changed copies.
+/// The moments of 300 distorted copies.
 fn changed(distortion: Distortion, picture: &[u8]) -> Vec<(f64, [f64; 2], [f64; 2])> {
     let mut distorter = Distorter::new(distortion, SHAPE).unwrap();
     let mut out = vec![7; picture.len()];
@@ -52,7 +52,7 @@ fn changed(distortion: Distortion, picture: &[u8]) -> Vec<(f64, [f64; 2], [f64; 
         .collect()
 }
 
-/// Checks that numbers lie within `bound` of `around`, and reach most of the way to either side.
+/// Checks that values lie within `bound` of `around`, and come near both bounds.
 fn assert_uniform(values: impl Iterator<Item = f64> + Clone, around: f64, bound: f64, tolerance: f64) {
     let (least, most) = values.fold((f64::MAX, f64::MIN), |(a, b), value| (a.min(value), b.max(value)));
     assert!(least >= around - bound - tolerance && most <= around + bound + tolerance, "{least} to {most}");
@@ -60,9 +60,9 @@ fn assert_uniform(values: impl Iterator<Item = f64> + Clone, around: f64, bound:
 }
 
 #[test]
-fn nothing_changes_nothing() {
+fn zero_settings_keep_the_image() {
     let picture = spot(3.0, -5.0);
-    // A shift too small to be seen goes all the way.
+    // A shift too small to matter passes through all stages.
     for setting in
         [NONE, Distortion { shift_pixels: 1e-6, ..NONE }, Distortion { elastic_pixels: 1e-6, ..NONE }]
     {
@@ -81,15 +81,15 @@ fn shifts() {
 }
 
 #[test]
-fn turns_about_the_centre() {
+fn rotates_about_the_center() {
     let all = changed(Distortion { rotation_degrees: 30.0, ..NONE }, &spot(0.0, 20.0));
     assert!(all.iter().all(|(_, [y, x], _)| (y.hypot(*x) - 20.0).abs() < 0.1));
-    // A little less than asked for, by the series of the tangent.
+    // A little less than the setting, by the series of the tangent.
     assert_uniform(all.iter().map(|(_, [y, x], _)| y.atan2(*x).to_degrees()), 0.0, 30.0, 0.1);
 }
 
 #[test]
-fn scales_each_axis_by_its_own() {
+fn scales_each_axis_independently() {
     let all = changed(Distortion { scale: 0.3, ..NONE }, &spot(0.0, 0.0));
     let factor = |axis: usize| all.iter().map(move |(_, _, variance)| (variance[axis] / 9.0).sqrt());
     assert_uniform(factor(0), 1.0, 0.3, 0.03);
@@ -105,17 +105,17 @@ fn shears_columns_by_rows() {
 }
 
 #[test]
-fn elastic_changes_move_a_spot_by_their_root_mean_square() {
+fn elastic_displacements_have_their_root_mean_square() {
     let all =
         changed(Distortion { elastic_pixels: 2.0, elastic_spacing_pixels: 40.0, ..NONE }, &spot(0.0, 0.0));
     let mean =
         |axis: usize| (all.iter().map(|(_, centre, _)| centre[axis].powi(2)).sum::<f64>() / 300.0).sqrt();
-    // Nearly constant over the spot; 300 draws have an error of some 4 %.
+    // Nearly constant over the spot. 300 draws have an error of some 4%.
     assert!((mean(0) - 2.0).abs() < 0.3 && (mean(1) - 2.0).abs() < 0.3, "{} {}", mean(0), mean(1));
 }
 
 #[test]
-fn what_leaves_the_picture_is_gone() {
+fn pixels_outside_the_image_are_lost() {
     let mut distorter = Distorter::new(Distortion { shift_pixels: 1000.0, ..NONE }, [3, 2]).unwrap();
     let mut out = [9; 6];
     distorter.distort(&mut Stream::new(1, Purpose::Augment, 0), &[255; 6], &mut out);
@@ -140,7 +140,7 @@ fn defined(
     let shift = [drawn(4), drawn(5)].map(|u| f64::from(distortion.shift_pixels) * u);
     let (sin, cos) = angle.sin_cos();
 
-    // The four weights around each pixel, and the first control point's number.
+    // The four weights around each pixel, and the index of the first control point.
     let spacing = f64::from(distortion.elastic_spacing_pixels);
     let weights = |pixel: usize| {
         let place = pixel as f64 / spacing;
@@ -188,7 +188,7 @@ fn defined(
 }
 
 #[test]
-fn pixels_are_what_the_definition_says() {
+fn pixels_agree_with_the_definition() {
     let strong = Distortion {
         rotation_degrees: 90.0,
         scale: 0.9,
@@ -222,7 +222,7 @@ fn pixels_are_what_the_definition_says() {
         Distorter::new(setting, shape).unwrap().distort(&mut stream(), &picture, &mut out);
         let expected = defined(setting, shape, &mut stream(), &picture);
         for (i, (out, expected)) in out.iter().zip(expected).enumerate() {
-            // Half for rounding, 255/512 for each axis of the place, as much again for f32 far outside.
+            // 0.5 for rounding, 255/512 for each axis of the position, and as much again for f32 far outside.
             let off = (f64::from(*out) - expected).abs();
             assert!(off < 2.5, "{setting:?}, {shape:?}, copy {copy}, pixel {i}: {out}, {expected}");
             nonzero += usize::from(*out > 0);
@@ -232,7 +232,7 @@ fn pixels_are_what_the_definition_says() {
 }
 
 #[test]
-fn one_distorter_changes_each_picture_as_a_new_one_does() {
+fn a_distorter_can_be_reused() {
     let mut pixels = Stream::new(6, Purpose::Other(0), 0);
     for setting in [Distortion::default(), Distortion { elastic_pixels: 0.0, ..Distortion::default() }] {
         let mut used = Distorter::new(setting, [28, 28]).unwrap();
@@ -248,17 +248,14 @@ fn one_distorter_changes_each_picture_as_a_new_one_does() {
 }
 
 #[test]
-fn pictures_without_pixels_and_with_too_many() {
+fn images_without_pixels_and_with_too_many() {
     for shape in [[0, 0], [0, 3], [3, 0]] {
         let mut distorter = Distorter::new(Distortion::default(), shape).unwrap();
         distorter.distort(&mut Stream::new(0, Purpose::Augment, 0), &[], &mut []);
     }
     assert!(Distorter::new(Distortion::default(), [32_766, 1]).is_ok());
     let error = Distorter::new(Distortion::default(), [4, 32_767]).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "found pictures of 4 rows and 32767 columns, expected at most 32766 of each"
-    );
+    assert_eq!(error.to_string(), "found images of 4 rows and 32767 columns, expected at most 32766 of each");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Addresses as mirrors, on a small server of this machine. Nothing here leaves it.
+//! URL mirrors, on a test server of this machine. No test uses the internet.
 #![cfg(feature = "download")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
@@ -21,7 +21,7 @@ fn archive_name(file: usize) -> String {
     format!("{}.gz", NAMES[file])
 }
 
-/// MNIST's archives, by their names.
+/// MNIST's gzip files, by their names.
 fn archives() -> HashMap<String, Vec<u8>> {
     (0..4).map(|file| (archive_name(file), archive(file))).collect()
 }
@@ -39,7 +39,7 @@ fn the_four_archives() {
     let server = TestServer::with_files(archives());
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("mnist");
-    // Without the slash at the end too.
+    // Also without the slash at the end.
     let mirror = Mirror::Url(server.url.trim_end_matches('/').to_owned());
     let data = Mnist::open_or_download(&source().data_dir(&folder).mirror(mirror)).unwrap();
     assert_eq!(data.train.labels().take(5).collect::<Vec<_>>(), [5, 0, 4, 1, 9]);
@@ -50,12 +50,12 @@ fn the_four_archives() {
 }
 
 #[test]
-fn what_servers_do_and_the_next_mirror() {
+fn the_next_mirror_follows_a_faulty_one() {
     let page = b"<!DOCTYPE html><title>log in</title>".to_vec();
     let bad = TestServer::new(move |request, stream| {
         let name = |file| request.path == archive_name(file);
         let answer = if name(0) {
-            // The length of the whole is announced, and half of it sent.
+            // The server announces the full length and sends half.
             let whole = response("200 OK", "", &archive(0));
             whole[..whole.len() / 2].to_vec()
         } else if name(1) {
@@ -119,7 +119,7 @@ fn raw_files_and_redirects() {
 
 #[test]
 fn more_bytes_than_the_file_can_have() {
-    // The labels pack to some kilobytes; a hundred are announced here.
+    // The labels take some kilobytes. The server announces a hundred.
     let mut answers = archives();
     answers.insert(archive_name(3), vec![0x1f; 100_000]);
     let server = TestServer::with_files(answers);
@@ -127,14 +127,14 @@ fn more_bytes_than_the_file_can_have() {
     let error =
         TrainTest::open_or_download(&source().data_dir(folder.path()).mirror(mirror(&server))).unwrap_err();
     let text = line(error);
-    // 10,008 bytes of content, one in a hundred, and 4 KiB.
+    // 10,008 bytes of content, one percent more, and 4 KiB.
     assert!(text.contains("has 100000 bytes or more, expected at most 14204"), "{text}");
     assert_eq!(listing(folder.path()).len(), 3, "the others are there");
 }
 
-/// Nobody listens: the place is asked once, not once for each file.
+/// No server listens. The mirror is asked once, not once for each file.
 #[test]
-fn a_place_that_does_not_answer() {
+fn a_mirror_that_does_not_respond() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     drop(listener);
@@ -148,7 +148,7 @@ fn a_place_that_does_not_answer() {
 }
 
 #[test]
-fn offline_asks_nobody() {
+fn offline_sends_no_request() {
     let server = TestServer::with_files(archives());
     let folder = tempfile::tempdir().unwrap();
     let source = Source::default().data_dir(folder.path()).mirror(mirror(&server)).offline(true);
@@ -157,10 +157,9 @@ fn offline_asks_nobody() {
     assert!(server.paths().is_empty());
 }
 
-/// KMNIST is known by its published archives only, so from an address nothing else is taken: no other packaging,
-/// and no raw file.
+/// Only KMNIST's published gzip files have known digests, so no other download is accepted: no other packaging, and no raw file.
 #[test]
-fn an_archive_known_by_its_own_digest() {
+fn a_gzip_file_with_a_published_digest() {
     let labels = gzip(&support::idx(0x08, &[10_000], &[1; 10_000]));
     let server = TestServer::with_files(HashMap::from([
         (archive_name(3), labels),
@@ -176,9 +175,9 @@ fn an_archive_known_by_its_own_digest() {
     assert!(listing(folder.path()).is_empty());
 }
 
-/// QMNIST's archives are known by their MD5, which an own packaging of even the right content does not have.
+/// QMNIST's gzip files were published with MD5 digests, which another packaging of the same content does not have.
 #[test]
-fn an_archive_known_by_its_md5() {
+fn a_gzip_file_with_a_published_md5() {
     let name = Name::Qmnist.files()[3].name;
     let labels = gzip(&support::idx(0x0c, &[60_000, 8], &vec![0; 60_000 * 8 * 4]));
     let server = TestServer::with_files(HashMap::from([(format!("{name}.gz"), labels)]));

@@ -1,4 +1,4 @@
-//! MNIST itself, from the project's own copy. Expected values are published ones, or counted with other programs.
+//! MNIST, from the project's own copy. Expected values were published, or counted with other programs.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 mod support;
@@ -17,7 +17,7 @@ fn mnist() -> TrainTest {
     Mnist::open(&source()).unwrap()
 }
 
-/// From the documentation of the data set, and widely printed.
+/// From the documentation of the data set.
 #[test]
 fn counts_and_first_labels() {
     let data = mnist();
@@ -32,7 +32,7 @@ fn counts_and_first_labels() {
     assert_eq!(data.test.view().batches(32).len(), 313);
 }
 
-/// The class counts that everybody's histogram shows.
+/// The class counts of the training set.
 #[test]
 fn class_counts() {
     let mut counts = [0; 10];
@@ -56,7 +56,7 @@ fn pixel_statistics() {
     assert!((deviation / 255.0 - 0.3081).abs() < 0.00005, "{}", deviation / 255.0);
 }
 
-/// From an empty folder: raw files under their final names, the published digests, and no second hashing.
+/// Into an empty folder: raw files under their final names, the published digests, and no second hashing.
 #[test]
 fn unpacked_from_the_mirror() {
     let folder = tempfile::tempdir().unwrap();
@@ -79,8 +79,7 @@ fn unpacked_from_the_mirror() {
     );
     drop(data);
 
-    // Without any mirror now. Then a single label changes, behind the back of the record: it is noticed, and the
-    // file, which somebody put there, is left as it is.
+    // Without mirrors. Then a single label changes: the change is noticed, and the file, which somebody placed there, stays.
     let alone = Source { mirrors: Vec::new(), ..source.clone() };
     Mnist::open(&alone).unwrap();
     let labels = folder.join(NAMES[3]);
@@ -101,14 +100,14 @@ fn unpacked_from_the_mirror() {
         );
         assert_eq!(fs::read(&labels).unwrap(), bytes);
     }
-    // Force replaces it, and only a mirror can be forced.
+    // `force` replaces it, from a mirror only.
     let error = Mnist::open(&alone.force(true)).unwrap_err();
     assert!(matches!(&error, DatasetError::Missing { files, .. } if files[..] == NAMES), "{error}");
     assert_eq!(Mnist::open(&source.force(true)).unwrap().test.label(0), 7);
     assert_eq!(listing(&folder), names);
 }
 
-/// A file that is mapped keeps its content when another process gets the set again.
+/// A mapped file keeps its content when another process downloads the set again.
 #[test]
 fn replaced_under_an_open_set() {
     let folder = tempfile::tempdir().unwrap();
@@ -124,10 +123,10 @@ fn replaced_under_an_open_set() {
 }
 
 #[test]
-fn another_sets_files_are_not_taken_for_it() {
+fn files_of_another_set_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("fashion");
-    // Without the folder of it that a system may have.
+    // Without the folder that a system package may have installed.
     let source = Source::new(Name::FashionMnist)
         .mirror(Mirror::Folder(mnist_mirror()))
         .public_mirrors(false)

@@ -1,4 +1,4 @@
-//! A data set with many changed copies of each picture, as files.
+//! Writes a data set with many distorted copies of each image.
 
 use std::io::ErrorKind;
 use std::ops::Range;
@@ -14,52 +14,50 @@ use ziffer_tensor::random::{Purpose, Stream};
 use super::distortion::{Distorter, Distortion};
 use super::error::AugmentError;
 
-/// Pictures that are changed and then written at once: a few megabytes, and enough to share out.
-const STRETCH: usize = 4096;
+/// The number of images that are distorted in parallel and then written: a few megabytes, and enough for many threads.
+const CHUNK: usize = 4096;
 
-/// What a data set becomes.
+/// Settings of an augmented data set.
 ///
-/// The first copy of a picture is the picture itself. The training part has, for the pictures before the split, all first
-/// copies in the order of the set, then all second copies, and so on; behind them the same of the pictures after the split.
-/// So a validation part of that share at the end consists of copies of pictures that no training picture is a copy of.
-/// The test part stays as it is.
+/// The first copy of an image is the image itself. The training set has all first copies of the images before the split in the order
+/// of the set, then all second copies, and so on. The copies of the images after the split follow in the same way. So a validation set
+/// of that share has copies of other images than the training set. The test set stays as it is.
 ///
 /// | setting | meaning | default |
 /// |---|---|---|
-/// | times | copies of each picture, the picture itself included; at least 1 | - |
-/// | seed | what the changes are drawn from | 0 |
-/// | validation_split | the share at the end that is kept apart, 0 to below 1 | 0.1 |
-/// | distortion | how far pictures are changed | [`Distortion::default`] |
+/// | times | copies of each image, including the image itself; at least 1 | - |
+/// | seed | the random seed | 0 |
+/// | validation_split | the share at the end whose copies stay together, 0 to below 1 | 0.1 |
+/// | distortion | the bounds of the distortions | [`Distortion::default`] |
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Augmentation {
-    /// Copies of each picture, the picture itself included.
+    /// Copies of each image, including the image itself.
     pub times: usize,
-    /// What the changes are drawn from.
+    /// The random seed.
     pub seed: u64,
-    /// The share at the end that is kept apart.
+    /// The share at the end whose copies stay together.
     pub validation_split: f64,
-    /// How far pictures are changed.
+    /// The bounds of the distortions.
     pub distortion: Distortion,
 }
 
-/// How far it is, and whether to go on.
+/// Receives the numbers of written images and of all images, and returns whether to continue.
 pub type AugmentProgress<'a> = dyn FnMut(u64, u64) -> bool + 'a;
 
 impl Augmentation {
-    /// So many copies, with the other settings' defaults.
+    /// This many copies, with default settings.
     pub fn new(times: usize) -> Self {
         Self { times, seed: 0, validation_split: 0.1, distortion: Distortion::default() }
     }
 
-    /// Writes the set into `folder`, which must exist, as four IDX files under MNIST's names: a custom set. Parallel over
-    /// rayon's threads; memory does not grow with the number of copies. The files get their names when all are written.
+    /// Writes the augmented set to `folder`, which must exist, as four IDX files under MNIST's names: a custom set. It uses rayon's
+    /// threads, and memory that does not grow with the number of copies. The files get their names once all are written.
     ///
-    /// `progress` is called every few thousand pictures with how many are done, of how many; if it returns false, that is
-    /// the end.
+    /// `progress` is called every few thousand images. If it returns false, writing stops.
     ///
     /// # Errors
-    /// A setting out of its range, pictures that have not rows and columns, more pictures than the format can count, a file
-    /// that cannot be written, or [`AugmentError::Interrupted`]. Nothing is left behind then.
+    /// A setting out of range, images without two axes, more images than the format can hold, a file that cannot be written, or
+    /// [`AugmentError::Interrupted`]. No files are left behind.
     pub fn write(
         &self,
         data: &TrainTest,
@@ -84,22 +82,22 @@ impl Augmentation {
         };
         let distorter = Distorter::new(self.distortion, shape)?;
 
-        let pictures = train.len().saturating_mul(self.times);
+        let count = train.len().saturating_mul(self.times);
         let classes = train.classes();
-        let mut images = images(folder, Split::Train, pictures, shape)?;
-        let mut labels = labels(folder, Split::Train, pictures, classes)?;
-        let apart = (train.len() as f64 * (1.0 - self.validation_split)).floor() as usize;
-        let all = pictures as u64;
+        let mut images = images(folder, Split::Train, count, shape)?;
+        let mut labels = labels(folder, Split::Train, count, classes)?;
+        let split_at = (train.len() as f64 * (1.0 - self.validation_split)).floor() as usize;
+        let all = count as u64;
         let mut done = 0;
-        for part in [0..apart, apart..train.len()] {
+        for range in [0..split_at, split_at..train.len()] {
             for copy in 0..self.times {
-                for stretch in stretches(part.clone()) {
+                for chunk in chunks(range.clone()) {
                     if !progress(done, all) {
                         return Err(AugmentError::Interrupted { done, all });
                     }
-                    done += stretch.len() as u64;
-                    images.write(&self.copies(train, &distorter, copy, stretch.clone()))?;
-                    labels.write(&label_bytes(train, stretch))?;
+                    done += chunk.len() as u64;
+                    images.write(&self.copies(train, &distorter, copy, chunk.clone()))?;
+                    labels.write(&label_bytes(train, chunk))?;
                 }
             }
         }
@@ -116,7 +114,7 @@ impl Augmentation {
         for file in &files {
             file.sync()?;
         }
-        // A set that is replaced must at no moment be half this and half that: without labels it is none.
+        // A replaced set must never mix old and new files. Without labels it cannot be opened.
         clear(folder)?;
         for file in files {
             file.finish()?;
@@ -124,32 +122,32 @@ impl Augmentation {
         Ok(())
     }
 
-    /// One copy of each picture of a stretch.
-    fn copies(&self, data: &Dataset, distorter: &Distorter, copy: usize, stretch: Range<usize>) -> Vec<u8> {
+    /// One copy of each image of a chunk.
+    fn copies(&self, data: &Dataset, distorter: &Distorter, copy: usize, chunk: Range<usize>) -> Vec<u8> {
         let features = data.features();
-        let of_set = &data.pixels()[stretch.start * features..stretch.end * features];
+        let of_set = &data.pixels()[chunk.start * features..chunk.end * features];
         if copy == 0 {
             return of_set.to_vec();
         }
         let mut pixels = vec![0; of_set.len()];
         let pairs = pixels.par_chunks_exact_mut(features).zip(of_set.par_chunks_exact(features));
-        pairs.zip(stretch).for_each_init(
+        pairs.zip(chunk).for_each_init(
             || distorter.clone(),
-            |distorter, ((out, picture), number)| {
+            |distorter, ((out, image), number)| {
                 let position = (copy as u64) << 32 | number as u64;
-                distorter.distort(&mut Stream::new(self.seed, Purpose::Augment, position), picture, out);
+                distorter.distort(&mut Stream::new(self.seed, Purpose::Augment, position), image, out);
             },
         );
         pixels
     }
 }
 
-fn stretches(part: Range<usize>) -> impl Iterator<Item = Range<usize>> {
-    let end = part.end;
-    part.step_by(STRETCH).map(move |start| start..end.min(start + STRETCH))
+fn chunks(range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let end = range.end;
+    range.step_by(CHUNK).map(move |start| start..end.min(start + CHUNK))
 }
 
-/// Labels as they stand in a file: bytes, or big-endian `i32` for more classes than a byte has.
+/// Labels in the byte order of a file: bytes, or big-endian `i32` for more than 256 classes.
 fn label_bytes(data: &Dataset, range: Range<usize>) -> Vec<u8> {
     let labels = range.map(|index| data.label(index));
     if data.classes() <= 256 {
@@ -174,12 +172,12 @@ fn labels(folder: &Path, split: Split, count: usize, classes: usize) -> Result<I
     Ok(IdxWriter::create(folder.join(name(split, Content::Labels)), element_type, &[count])?)
 }
 
-/// Removes the labels of a set that is there, and its archives, which would stay behind.
+/// Removes the labels and the gzip files of a set that is replaced.
 fn clear(folder: &Path) -> Result<(), IdxError> {
     for file in Name::Custom.files() {
         let path = folder.join(file.name);
-        let archive = path.with_added_extension("gz");
-        for path in [Some(archive), (file.content == Content::Labels).then_some(path)].into_iter().flatten() {
+        let gzip = path.with_added_extension("gz");
+        for path in [Some(gzip), (file.content == Content::Labels).then_some(path)].into_iter().flatten() {
             match std::fs::remove_file(&path) {
                 Err(source) if source.kind() != ErrorKind::NotFound => {
                     return Err(IdxError::Io { action: "replace", path, source });

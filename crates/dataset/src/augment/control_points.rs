@@ -1,54 +1,52 @@
-//! Random numbers of a picture's change, and the control points made of them.
+//! The random numbers of a distortion, and the control points that they determine.
 
 use ziffer_tensor::interpolate::SplineWarp;
 use ziffer_tensor::random::Stream;
 
-/// An affine map of places along rows and columns, from the picture's centre: `matrix` times (place - `shift`).
+/// An affine map of positions along rows and columns, relative to the image's center: `matrix` times (position - `shift`).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Affine {
     pub(crate) matrix: [[f32; 2]; 2],
     pub(crate) shift: [f32; 2],
 }
 
-/// The grid of control points of pictures of one shape.
+/// The grid of control points for images of one shape.
 ///
-/// Smooth displacements are independent ones of the control points, with cubic B-splines between them, and the spline reproduces
-/// affine maps.
+/// Control points have independent displacements, with cubic B-splines between them. The spline reproduces affine maps.
 #[derive(Clone, Debug)]
 pub(crate) struct ControlPoints {
-    /// The picture's centre, from the centre of the first pixel.
-    centre: [f32; 2],
-    /// Where each control point is, along rows and along columns from the picture's centre.
+    /// The image's center, relative to the center of the first pixel.
+    center: [f32; 2],
+    /// The positions of the control points along rows and along columns, relative to the image's center.
     grid: [Vec<f32>; 2],
-    /// A control point is displaced by at most 2^15 of these along either axis.
+    /// A control point is displaced by at most 2^15 steps along either axis.
     step: f32,
-    /// What is drawn: the displacements along rows, then those along columns.
+    /// The drawn displacements along rows, then those along columns.
     drawn: Vec<[i16; 4]>,
-    /// The control points' places along rows, then those along columns.
+    /// The positions of the control points along rows, then those along columns.
     points: Vec<f32>,
 }
 
 impl ControlPoints {
-    /// For the grid of `warp` and pictures of this shape, with displacements whose root mean square, over pixels and draws, is
-    /// `pixels`.
+    /// For the grid of `warp` and images of this shape. The root mean square of displacements over pixels and draws is `pixels`.
     pub(crate) fn new(warp: &SplineWarp, shape: [usize; 2], spacing: f32, pixels: f32) -> Self {
         let [rows, columns] = warp.grid();
-        let centre = shape.map(|size| (size as f32 - 1.0) / 2.0);
-        // The control point with the number 1 is on the first pixel.
-        let from_centre = |axis: usize, number: usize| (number as f32 - 1.0) * spacing - centre[axis];
-        let along_rows = (0..rows * columns).map(|i| from_centre(0, i / columns)).collect();
-        let along_columns = (0..rows * columns).map(|i| from_centre(1, i % columns)).collect();
+        let center = shape.map(|size| (size as f32 - 1.0) / 2.0);
+        // Control point 1 is on the first pixel.
+        let from_center = |axis: usize, number: usize| (number as f32 - 1.0) * spacing - center[axis];
+        let along_rows = (0..rows * columns).map(|i| from_center(0, i / columns)).collect();
+        let along_columns = (0..rows * columns).map(|i| from_center(1, i % columns)).collect();
         // Uniform in -1..1 has the variance 1/3.
         let reach = pixels * (3.0 / warp.variance_factor()).sqrt();
         let points = vec![0.0; 2 * rows * columns];
         let drawn = vec![[0; 4]; points.len().div_ceil(4)];
-        Self { centre, grid: [along_rows, along_columns], step: reach / 32_768.0, drawn, points }
+        Self { center, grid: [along_rows, along_columns], step: reach / 32_768.0, drawn, points }
     }
 
     /// The control points of `affine` and of displacements drawn from `stream`, as [`SplineWarp::resample`] takes them.
     ///
-    /// A displacement is drawn from 16 bits: uniform in -1..1 times the largest, in odd multiples of 2^-16 of that. At the default
-    /// of 0.9 pixels these steps are a fortieth of those that places are rounded to; more bits would only take time.
+    /// A displacement is drawn from 16 bits: uniform in -1..1 times the maximum, in odd multiples of 2^-16 of it. At the default of 0.9
+    /// pixels such a step is a fortieth of the rounding of positions, so more bits would only take time.
     pub(crate) fn draw(&mut self, stream: &mut Stream, affine: Affine) -> &[f32] {
         let Affine { matrix, shift } = affine;
         if self.step > 0.0 {
@@ -61,8 +59,8 @@ impl ControlPoints {
         let (along_rows, along_columns) = self.points.split_at_mut(rows.len());
         let (drawn_rows, drawn_columns) = self.drawn.as_flattened().split_at(rows.len());
         let axes = [(along_rows, drawn_rows), (along_columns, drawn_columns)];
-        for ((points, drawn), (centre, [a, b])) in axes.into_iter().zip(self.centre.into_iter().zip(matrix)) {
-            let origin = centre - (a * shift[0] + b * shift[1]);
+        for ((points, drawn), (center, [a, b])) in axes.into_iter().zip(self.center.into_iter().zip(matrix)) {
+            let origin = center - (a * shift[0] + b * shift[1]);
             for ((point, drawn), (row, column)) in points.iter_mut().zip(drawn).zip(rows.iter().zip(columns))
             {
                 *point = (origin + a * row + b * column) + self.step * (f32::from(*drawn) + 0.5);
@@ -86,7 +84,7 @@ mod tests {
     const NONE: Affine = Affine { matrix: [[1.0, 0.0], [0.0, 1.0]], shift: [0.0; 2] };
 
     #[test]
-    fn displacements_have_the_root_mean_square_that_was_asked_for() {
+    fn displacements_have_the_root_mean_square_of_the_setting() {
         let warp = SplineWarp::new([28, 28], 7.0);
         let mut control_points = ControlPoints::new(&warp, [28, 28], 7.0, 1.2);
         let mut squares = [0.0; 2];
@@ -98,14 +96,14 @@ mod tests {
                 squares[1] += f64::from(place[1] - column as f32).powi(2) / 784.0;
             }
         }
-        // Some 16 independent places in each of 2,000 fields: within 1 % of the mean square with near certainty.
+        // Some 16 independent positions in each of 2,000 fields: within 1% of the mean square with near certainty.
         for root in squares.map(|sum| (sum / 2000.0).sqrt()) {
             assert!((root - 1.2).abs() < 0.012, "{root}");
         }
     }
 
     #[test]
-    fn an_affine_map_without_displacements_is_itself() {
+    fn without_displacements_an_affine_map_is_reproduced() {
         let affine = Affine { matrix: [[0.9, -0.2], [0.3, 1.2]], shift: [1.0, -2.0] };
         for spacing in [1.0, 7.0, 41.0] {
             let warp = SplineWarp::new([28, 41], spacing);
@@ -121,9 +119,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_drawn_has_its_moments_and_uses_all_bits() {
+    fn draws_have_their_moments_and_use_all_bits() {
         let warp = SplineWarp::new([1, 1], 1.0);
-        // Control points that are displaced by up to 1, and their places without that.
+        // Control points with displacements of up to 1, and their positions without.
         let pixels = (warp.variance_factor() / 3.0).sqrt();
         let mut control_points = ControlPoints::new(&warp, [1, 1], 1.0, pixels);
         let still = ControlPoints::new(&warp, [1, 1], 1.0, 0.0)

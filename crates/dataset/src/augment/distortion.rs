@@ -1,4 +1,4 @@
-//! One picture and its changed copy.
+//! Distorts one image at random.
 
 use ziffer_tensor::interpolate::{MAX_SIDE, SplineWarp};
 use ziffer_tensor::random::Stream;
@@ -6,32 +6,32 @@ use ziffer_tensor::random::Stream;
 use super::control_points::{Affine, ControlPoints, two_uniform};
 use super::error::AugmentError;
 
-/// How far pictures are changed: each change is drawn uniformly between the bound and its opposite.
+/// The bounds of random distortions. Each distortion is drawn uniformly between minus and plus its bound.
 ///
 /// | setting | meaning | range | default |
 /// |---|---|---|---|
-/// | rotation_degrees | turned about the centre, either way | 0 to 90 | 12 |
-/// | scale | made larger or smaller by this share, rows and columns each by their own | 0 to 0.9 | 0.12 |
-/// | shear | columns moved by this share of their distance from the centre row | 0 to 1 | 0.15 |
-/// | shift_pixels | moved along rows and along columns | 0 to 1000 | 1.5 |
-/// | elastic_pixels | root mean square of a smooth displacement along rows, and of one along columns | 0 to 1000 | 0.9 |
-/// | elastic_spacing_pixels | how far apart independent displacements are | 1 to 1000 | 7 |
+/// | rotation_degrees | rotation about the center, in both directions | 0 to 90 | 12 |
+/// | scale | enlargement or reduction by this share, independent for rows and columns | 0 to 0.9 | 0.12 |
+/// | shear | horizontal shift of a row by this share of its distance from the center row | 0 to 1 | 0.15 |
+/// | shift_pixels | shift along rows and along columns | 0 to 1000 | 1.5 |
+/// | elastic_pixels | root mean square of a smooth displacement, along rows and along columns | 0 to 1000 | 0.9 |
+/// | elastic_spacing_pixels | distance of independent displacements | 1 to 1000 | 7 |
 ///
 /// With a spacing of 7 pixels the displacements are as smooth as with the Gaussian of standard deviation 4 that Simard and
 /// others (2003) found best: a cubic B-spline of spacing h has the standard deviation h / sqrt(3).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Distortion {
-    /// Turned about the centre, either way.
+    /// Rotation about the center, in both directions.
     pub rotation_degrees: f32,
-    /// Made larger or smaller by this share.
+    /// Enlargement or reduction by this share.
     pub scale: f32,
-    /// Slanted.
+    /// Shear.
     pub shear: f32,
-    /// Moved.
+    /// Shift.
     pub shift_pixels: f32,
-    /// Displaced smoothly, from place to place otherwise.
+    /// Smooth displacement that varies across the image.
     pub elastic_pixels: f32,
-    /// How far apart independent displacements are.
+    /// Distance of independent displacements.
     pub elastic_spacing_pixels: f32,
 }
 
@@ -49,7 +49,7 @@ impl Default for Distortion {
 }
 
 impl Distortion {
-    /// All changes this many times as far; the spacing stays.
+    /// All bounds times `factor`, except for the spacing.
     pub fn times(self, factor: f32) -> Self {
         Self {
             rotation_degrees: factor * self.rotation_degrees,
@@ -61,14 +61,14 @@ impl Distortion {
         }
     }
 
-    fn changes_nothing(&self) -> bool {
+    fn is_identity(&self) -> bool {
         self.times(0.0) == *self
     }
 
-    /// Checks each setting against its range; NaN lies in none.
+    /// Checks that each setting is in its range. NaN is in none.
     ///
     /// # Errors
-    /// [`AugmentError::Setting`] names the one that is out of it.
+    /// [`AugmentError::Setting`], which names the setting.
     pub fn validate(&self) -> Result<(), AugmentError> {
         for (setting, value, range, expected) in [
             ("rotation_degrees", self.rotation_degrees, 0.0..=90.0, "a number from 0 to 90"),
@@ -86,7 +86,7 @@ impl Distortion {
     }
 }
 
-/// Changes pictures of one shape, with the memory that it takes.
+/// Distorts images of one shape. It holds the working memory.
 #[derive(Clone, Debug)]
 pub struct Distorter {
     distortion: Distortion,
@@ -96,7 +96,7 @@ pub struct Distorter {
 }
 
 impl Distorter {
-    /// For pictures of this many rows and columns.
+    /// For images with this number of rows and columns.
     ///
     /// # Errors
     /// [`AugmentError::Setting`] for a setting out of its range, [`AugmentError::TooLarge`] for more than 32766 rows or columns.
@@ -108,7 +108,7 @@ impl Distorter {
         let spacing = if distortion.elastic_pixels > 0.0 {
             distortion.elastic_spacing_pixels
         } else {
-            // The fewest control points, four along each axis, carry an affine map.
+            // Four control points along each axis, the minimum, represent an affine map.
             shape[0].max(shape[1]).max(1) as f32
         };
         let warp = SplineWarp::new(shape, spacing);
@@ -116,41 +116,41 @@ impl Distorter {
         Ok(Self { distortion, shape, control_points, warp })
     }
 
-    /// Draws a change from `stream` and writes the changed picture to `out`, both row by row.
+    /// Draws a distortion from `stream`, and writes the distorted image to `out`, row by row.
     ///
-    /// Each pixel of `out` is looked up where the change takes it from, to 1/256 of a pixel, between four pixels (bilinear
-    /// interpolation), and rounded; outside the picture all is 0.
+    /// Each pixel of `out` is interpolated bilinearly between four pixels at its source position, which is rounded to 1/256 of a pixel.
+    /// The result is rounded. Pixels outside the image are 0.
     ///
-    /// Three draws of 64 bits, the lower 32 bits first, are the rotation, the scale of rows, that of columns, the shear, the
-    /// shift along rows and that along columns. Unless `elastic_pixels` is 0, all further draws, the lowest 16 bits first, are
-    /// the displacements of the control points along rows, row by row, and behind them those along columns. If no setting
-    /// changes anything, nothing is drawn.
+    /// Three draws of 64 bits, the lower 32 bits first, are the rotation, the scale of rows, the scale of columns, the shear, the shift
+    /// along rows and the shift along columns. Unless `elastic_pixels` is 0, all further draws, the lowest 16 bits first, are the
+    /// displacements of the control points along rows, row by row, followed by those along columns. If all bounds are 0, nothing is
+    /// drawn.
     ///
     /// # Panics
-    /// If `picture` or `out` has not rows * columns pixels.
-    pub fn distort(&mut self, stream: &mut Stream, picture: &[u8], out: &mut [u8]) {
+    /// If `image` or `out` does not have rows * columns pixels.
+    pub fn distort(&mut self, stream: &mut Stream, image: &[u8], out: &mut [u8]) {
         let [rows, columns] = self.shape;
-        assert_eq!(picture.len(), rows * columns, "pixels of the picture");
-        assert_eq!(out.len(), rows * columns, "pixels of the changed picture");
-        if self.distortion.changes_nothing() {
-            out.copy_from_slice(picture);
+        assert_eq!(image.len(), rows * columns, "pixels of the image");
+        assert_eq!(out.len(), rows * columns, "pixels of the distorted image");
+        if self.distortion.is_identity() {
+            out.copy_from_slice(image);
             return;
         }
         let affine = self.draw_affine(stream);
         let points = self.control_points.draw(stream, affine);
-        self.warp.resample(points, picture, out);
+        self.warp.resample(points, image, out);
     }
 
-    /// From a place in the changed picture to one in the picture, both from the centre.
+    /// The map from positions in the distorted image to positions in the image, both relative to the center.
     fn draw_affine(&self, stream: &mut Stream) -> Affine {
         let Distortion { rotation_degrees, scale, shear, shift_pixels, .. } = self.distortion;
         let [rotation, scale_rows] = two_uniform(stream);
         let [scale_columns, sheared] = two_uniform(stream);
         let [shift_rows, shift_columns] = two_uniform(stream);
 
-        // A turn by an angle a by t = tan(a / 2), which cos a = (1 - t^2) / (1 + t^2) and sin a = 2 t / (1 + t^2) make exact for
-        // any t; that t itself is drawn uniformly, and its bound by two terms of the series, make a turn of at most 90 degrees
-        // some percent less than asked for, and nothing else.
+        // A rotation by the angle a from t = tan(a / 2): cos a = (1 - t^2) / (1 + t^2) and sin a = 2 t / (1 + t^2) are exact for
+        // any t. t itself is drawn uniformly, and its bound is two terms of the series, so a rotation of up to 90 degrees is some
+        // percent smaller than the setting.
         let half = rotation_degrees.to_radians() / 2.0;
         let t = (half + half * half * half / 3.0) * rotation;
         let (cos, sin) = ((1.0 - t * t) / (1.0 + t * t), 2.0 * t / (1.0 + t * t));

@@ -1,4 +1,4 @@
-//! What can go wrong.
+//! Errors of augmentation.
 
 use std::path::PathBuf;
 
@@ -11,38 +11,38 @@ pub enum AugmentError {
     /// A setting is out of its range.
     #[error("{setting} is {value}, expected {expected}")]
     Setting {
-        /// Its name.
+        /// The name of the setting.
         setting: &'static str,
-        /// What it was.
+        /// Its value.
         value: String,
-        /// What it may be.
+        /// The valid values.
         expected: &'static str,
     },
-    /// The set's samples are no pictures of rows and columns.
-    #[error("{}: found pictures of shape {shape:?}, expected rows and columns", path.display())]
+    /// The images do not have two axes.
+    #[error("{}: found images of shape {shape:?}, expected rows and columns", path.display())]
     NotFlat {
-        /// The file of the pictures.
+        /// The file of images.
         path: PathBuf,
-        /// The shape of one.
+        /// The shape of an image.
         shape: Vec<usize>,
     },
-    /// Pictures have too many rows or columns to be changed.
-    #[error("found pictures of {} rows and {} columns, expected at most {expected} of each", shape[0], shape[1])]
+    /// Images have too many rows or columns.
+    #[error("found images of {} rows and {} columns, expected at most {expected} of each", shape[0], shape[1])]
     TooLarge {
-        /// The rows and columns of a picture.
+        /// The rows and columns of an image.
         shape: [usize; 2],
-        /// The most of either.
+        /// The maximum of both.
         expected: usize,
     },
-    /// A file of the set cannot be read or written, or was changed meanwhile.
+    /// A file of the set cannot be read or written, or changed while it was read.
     #[error(transparent)]
     Idx(#[from] IdxError),
-    /// It was told to stop. Nothing is left behind.
-    #[error("interrupted after {done} of {all} pictures")]
+    /// The caller stopped it. No files are left behind.
+    #[error("interrupted after {done} of {all} images")]
     Interrupted {
-        /// Pictures that were done.
+        /// The number of images that were written.
         done: u64,
-        /// Pictures that were to be done.
+        /// The number of all images.
         all: u64,
     },
 }

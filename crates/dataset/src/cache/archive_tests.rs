@@ -12,16 +12,16 @@ use crate::ProgressEvent;
 use crate::catalog::Archive;
 use crate::idx::Header;
 
-/// The published file `file` of a set in its real shape: every picture is the same L, lying; labels follow each other.
+/// The published file `file` of a set in its real shape: every image is the same transposed L, and labels run from 0 to 9 repeatedly.
 fn published(set: Name, file: usize) -> Vec<u8> {
     let entry = &set.files()[file];
     let header = Header::new(entry.element_type, entry.shape.unwrap()).unwrap();
     let mut bytes = header.to_bytes();
     if file.is_multiple_of(2) {
-        let mut picture = [0; 784];
-        picture[..28].fill(200);
-        picture[27] = 100;
-        bytes.extend(picture.iter().cycle().take(header.payload_len()));
+        let mut image = [0; 784];
+        image[..28].fill(200);
+        image[27] = 100;
+        bytes.extend(image.iter().cycle().take(header.payload_len()));
     } else {
         bytes.extend((0..=9).cycle().take(header.payload_len()));
     }
@@ -34,13 +34,13 @@ fn gzip(content: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A zip as EMNIST's, with one of its sets.
+/// An archive like EMNIST's, with one of its sets.
 fn zip_of(set: Name) -> Vec<u8> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     for (file, entry) in set.files().iter().enumerate() {
         let name = format!("gzip/{}.gz", entry.published.unwrap().name);
         let options = SimpleFileOptions::default();
-        // Both ways in which a zip has its members.
+        // Both compression methods.
         let method = [zip::CompressionMethod::Stored, zip::CompressionMethod::Deflated][file % 2];
         writer.start_file(name, options.compression_method(method)).unwrap();
         writer.write_all(&gzip(&published(set, file))).unwrap();
@@ -53,7 +53,7 @@ fn archive(zip: &[u8]) -> &'static Archive {
     Box::leak(Box::new(Archive { len: zip.len() as u64, sha256: Digest::of(zip), ..*archive }))
 }
 
-/// A server that has `zip` in its folder `a`, and elsewhere nothing.
+/// A server that has `zip` in its folder `a`, and nothing else.
 fn server(zip: &[u8]) -> TestServer {
     TestServer::with_files(HashMap::from([("a/gzip.zip".to_owned(), zip.to_vec())]))
 }
@@ -62,12 +62,12 @@ fn mirror(server: &TestServer, folder: &str) -> Mirror {
     Mirror::Url(format!("{}{folder}", server.url))
 }
 
-/// A set from a mirror, or from nowhere.
+/// A set from one mirror.
 fn source(set: Name, data_folder: PathBuf, mirror: Mirror) -> Source {
     Source::new(set).data_dir(data_folder).public_mirrors(false).mirror(mirror)
 }
 
-/// Opens a set whose zip is `archive`, kept in `folder/emnist`.
+/// Opens a set whose archive is kept in `folder/emnist`.
 fn open_set(source: &Source, archive: &'static Archive, folder: &Path) -> Result<(), DatasetError> {
     let mut on_progress = |_: ProgressEvent<'_>| {};
     let mut cache = Cache::new(source, Urls::Download, &mut on_progress)?;
@@ -98,7 +98,7 @@ fn one_download_for_all() {
     assert_eq!(names(&folder.join("emnist")), ["gzip.zip"]);
     assert_eq!(names(&folder.join("one")).len(), 4);
 
-    // In the form that is kept: upright, and the same labels.
+    // In the form that is kept: images upright, labels unchanged.
     let images = fs::read(folder.join("one/t10k-images-idx3-ubyte")).unwrap();
     assert_eq!(images[..16], published(set, 2)[..16]);
     for (at, pixel) in images[16 + 784 * 9_999..].iter().enumerate() {
@@ -113,12 +113,12 @@ fn one_download_for_all() {
     }
     assert!(fs::read(folder.join("one/train-labels-idx1-ubyte")).unwrap() == published(set, 1));
 
-    // Another folder is filled from the zip that is kept.
+    // Another folder is filled from the kept archive.
     open_set(&Source { data_dir: Some(folder.join("two")), ..source.clone() }, archive, folder).unwrap();
     assert_eq!(server.paths().len(), 2);
     assert!(fs::read(folder.join("two/t10k-images-idx3-ubyte")).unwrap() == images);
 
-    // A zip that went bad is noticed, moved aside, and replaced.
+    // A damaged archive is noticed, moved aside, and replaced.
     let path = folder.join("emnist/gzip.zip");
     let mut bad = zip.clone();
     bad[1000] ^= 1;
@@ -132,9 +132,9 @@ fn one_download_for_all() {
     assert!(fs::read(&path).unwrap() == zip);
 }
 
-/// All want the zip at once, one with the folder of the zip for its own data.
+/// Three threads need the archive at once, one of them with the archive's folder as its data folder.
 #[test]
-fn who_waits_finds_it_there() {
+fn threads_that_wait_use_the_same_download() {
     let set = Name::EmnistMnist;
     let zip = zip_of(set);
     let archive = archive(&zip);
@@ -157,7 +157,7 @@ fn who_waits_finds_it_there() {
 }
 
 #[test]
-fn a_zip_that_is_not_the_published_one() {
+fn an_archive_that_is_not_the_published_one() {
     let folder = tempfile::tempdir().unwrap();
     let server = server(b"<html>log in</html>");
     let source = source(Name::EmnistLetters, folder.path().join("letters"), mirror(&server, "a"));
@@ -165,12 +165,12 @@ fn a_zip_that_is_not_the_published_one() {
     let text = open_set(&source, archive, folder.path()).unwrap_err().to_string();
     assert!(text.contains(&format!("{}a/gzip.zip: found sha256 ", server.url)), "{text}");
     assert!(text.contains(&format!("expected {} for EMNIST", archive.sha256)), "{text}");
-    assert_eq!(server.paths().len(), 1, "asked once for four files");
-    assert!(names(folder.path()).is_empty(), "nothing is left");
+    assert_eq!(server.paths().len(), 1, "one request for four files");
+    assert!(names(folder.path()).is_empty(), "no files are left");
 }
 
-/// A server that has `zip`; it breaks off the first answer after `cut` bytes, and then has nothing to say for `silent` calls.
-fn halting(zip: &[u8], cut: usize, silent: usize) -> TestServer {
+/// A server that has `zip`. It interrupts the first response after `cut` bytes, and fails the next `silent` requests.
+fn interrupting(zip: &[u8], cut: usize, silent: usize) -> TestServer {
     let zip = zip.to_vec();
     let mut calls = 0;
     TestServer::new(move |request, stream| {
@@ -190,13 +190,13 @@ fn halting(zip: &[u8], cut: usize, silent: usize) -> TestServer {
 }
 
 #[test]
-fn what_has_arrived_outlives_the_process() {
+fn an_incomplete_download_is_resumed() {
     let set = Name::EmnistMnist;
     let zip = zip_of(set);
     let archive = archive(&zip);
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let server = halting(&zip, 5000, 3);
+    let server = interrupting(&zip, 5000, 3);
     let source = source(set, folder.join("mnist"), mirror(&server, ""));
     let text = open_set(&source, archive, folder).unwrap_err().to_string();
     assert!(text.contains("responded 503"), "{text}");
@@ -210,22 +210,22 @@ fn what_has_arrived_outlives_the_process() {
 }
 
 #[test]
-fn a_beginning_of_something_else_is_noticed() {
+fn kept_bytes_of_other_content_are_discarded() {
     let set = Name::EmnistMnist;
     let zip = zip_of(set);
     let archive = archive(&zip);
     for (beginning, calls) in [
         (vec![7; 1000], 2),
-        // As long as the whole, and longer.
+        // As long as the archive, and longer.
         (vec![7; zip.len()], 1),
         (vec![7; zip.len() + 1], 1),
         (Vec::new(), 1),
-        // All of it, whose process was killed just then.
+        // The complete archive: its process was killed before the rename.
         (zip.clone(), 0),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
-        let server = halting(&zip, zip.len(), 0);
+        let server = interrupting(&zip, zip.len(), 0);
         let source = source(set, folder.join("mnist"), mirror(&server, ""));
         fs::create_dir(folder.join("emnist")).unwrap();
         fs::write(folder.join("emnist/gzip.zip.part"), beginning).unwrap();

@@ -10,16 +10,16 @@ use ziffer_base::test_server::{Request, TestServer, response};
 
 use super::*;
 
-/// The smallest of MNIST's archives, of its test labels.
+/// The smallest of MNIST's gzip files: the test labels.
 fn archive() -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/mnist");
     fs::read(folder.join("t10k-labels-idx1-ubyte.gz")).unwrap()
 }
 
-/// For each piece of an answer: little enough to wait for its end, and enough for a machine that is busy.
-const PATIENCE: Duration = Duration::from_millis(400);
+/// The timeout for each piece of a response: short enough for tests, long enough for a busy machine.
+const TIMEOUT: Duration = Duration::from_millis(400);
 
-/// Gets MNIST's test labels from mirrors alone. `Err` says what each of them did.
+/// Downloads MNIST's test labels from these mirrors. `Err` has the reasons of their failures.
 fn labels(mirrors: &[&TestServer]) -> Result<Digest, String> {
     let folder = tempfile::tempdir().unwrap();
     let mut source = Source::default().data_dir(folder.path()).public_mirrors(false);
@@ -28,7 +28,7 @@ fn labels(mirrors: &[&TestServer]) -> Result<Digest, String> {
     }
     let mut on_progress = |_: crate::ProgressEvent<'_>| {};
     let mut cache = Cache::new(&source, Urls::Download, &mut on_progress).unwrap();
-    cache.downloader = Downloader::new(PATIENCE, PATIENCE, Duration::from_millis(1));
+    cache.downloader = Downloader::new(TIMEOUT, TIMEOUT, Duration::from_millis(1));
     let entry = &Name::Mnist.files()[3];
     let file = cache.file(entry).unwrap();
     let names: Vec<_> =
@@ -42,7 +42,7 @@ fn labels(mirrors: &[&TestServer]) -> Result<Digest, String> {
     }
 }
 
-/// Plays `fault` for every request: alone it ends in a line with `words`, and with a good mirror behind it in the data.
+/// Responds to every request with `fault`. Alone it ends in an error with `words`, and followed by a good mirror in the right data.
 #[track_caller]
 fn ends_in(words: &str, fault: impl Fn(&Request, &mut TcpStream) -> io::Result<()> + Send + 'static) {
     let bad = TestServer::new(fault);
@@ -54,7 +54,7 @@ fn ends_in(words: &str, fault: impl Fn(&Request, &mut TcpStream) -> io::Result<(
 }
 
 #[test]
-fn answers_without_the_file() {
+fn responses_without_the_file() {
     ends_in(".gz: responded 404 Not Found", |_, stream| {
         stream.write_all(&response("404 Not Found", "", b""))
     });
@@ -79,13 +79,13 @@ fn answers_without_the_file() {
 }
 
 #[test]
-fn content_that_is_not_it() {
+fn wrong_content() {
     let whole = archive();
     let shorter = whole[..whole.len() - 100].to_vec();
     ends_in("gzip data is cut short after ", move |_, stream| {
         stream.write_all(&response("200 OK", "", &shorter))
     });
-    // The end of what is sent is the end of the line, so that nobody can tell that it was cut.
+    // The end of the connection ends the body, so HTTP does not show that it is truncated.
     let half = whole[..whole.len() / 2].to_vec();
     ends_in("gzip data is cut short after ", move |_, stream| {
         stream.write_all(&[b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", &half[..]].concat())
@@ -105,20 +105,20 @@ fn content_that_is_not_it() {
     ends_in("expected ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2", move |_, stream| {
         stream.write_all(&response("200 OK", "", &other))
     });
-    // More is announced than is ever sent.
+    // The server announces more bytes than it sends.
     ends_in("interrupted after 4000 bytes", move |_, stream| {
         let answer = response("200 OK", "", &whole);
         stream.write_all(&answer[..answer.len() - whole.len() + 4000])
     });
 }
 
-/// Until the client hangs up.
+/// Waits until the client closes the connection.
 fn hang(stream: &mut TcpStream) -> io::Result<()> {
     stream.read_to_end(&mut Vec::new()).map(drop)
 }
 
 #[test]
-fn lines_that_stall_before_the_body() {
+fn connections_that_stall_before_the_body() {
     ends_in("no response in time", |_, stream| hang(stream));
     ends_in("no response in time", |_, stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Le")?;
@@ -127,7 +127,7 @@ fn lines_that_stall_before_the_body() {
 }
 
 #[test]
-fn lines_that_stall_in_the_body() {
+fn connections_that_stall_in_the_body() {
     ends_in("interrupted after 1000 bytes", |_, stream| {
         let answer = response("200 OK", "", &archive());
         stream.write_all(&answer[..answer.len() - archive().len() + 1000])?;
@@ -135,9 +135,9 @@ fn lines_that_stall_in_the_body() {
     });
 }
 
-/// In all it takes longer than the patience for a piece, but it moves.
+/// The whole takes longer than the timeout for a piece, but makes progress.
 #[test]
-fn a_line_that_drips_gets_there() {
+fn a_slow_download_completes() {
     let slow = TestServer::new(|_, stream| {
         stream.set_nodelay(true)?;
         for piece in response("200 OK", "", &archive()).chunks(100) {
@@ -148,13 +148,13 @@ fn a_line_that_drips_gets_there() {
     });
     let start = std::time::Instant::now();
     assert_eq!(labels(&[&slow]).ok(), Name::Mnist.files()[3].sha256);
-    assert!(start.elapsed() > PATIENCE);
+    assert!(start.elapsed() > TIMEOUT);
     assert_eq!(slow.paths().len(), 1);
 }
 
-/// A line cut at any byte of the answer, at the first request: the second brings the rest, or all.
+/// The first response is cut at any byte. The second request gets the rest, or everything.
 #[test]
-fn a_line_cut_anywhere() {
+fn a_response_that_is_cut_anywhere() {
     let whole = archive();
     let tag = "ETag: \"a\"\r\n";
     let answer = response("200 OK", tag, &whole);
@@ -185,9 +185,9 @@ fn a_line_cut_anywhere() {
     }
 }
 
-/// The answer to a request for the rest is the whole, with 200 (RFC 9110, 14.2).
+/// The response to a range request is the whole file, with 200 (RFC 9110, 14.2).
 #[test]
-fn a_server_that_knows_no_ranges() {
+fn a_server_without_ranges() {
     let asked = AtomicUsize::new(0);
     let server = TestServer::new(move |_, stream| {
         let answer = response("200 OK", "ETag: \"a\"\r\n", &archive());

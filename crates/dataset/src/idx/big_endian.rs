@@ -1,4 +1,4 @@
-//! Values as they stand in the file: big-endian, at any address.
+//! Values in the byte order of the file: big-endian, at any address.
 #![allow(unsafe_code, reason = "views bytes as wrappers of byte arrays; the two casts are proved below")]
 
 use std::fmt;
@@ -9,11 +9,11 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A type of value that IDX can hold: `u8`, `i8`, `i16`, `i32`, `f32` or `f64`. Sealed.
+/// A type of values in IDX files: `u8`, `i8`, `i16`, `i32`, `f32` or `f64`. Sealed.
 pub trait Element: sealed::Sealed + Copy + fmt::Debug + PartialEq + Send + Sync + 'static {
-    /// The type's name in the format.
+    /// The type in the format.
     const ELEMENT_TYPE: ElementType;
-    /// The array of bytes that holds one value.
+    /// The bytes of one value.
     type Bytes: AsRef<[u8]> + Copy + Send + Sync + 'static;
     /// The value of big-endian bytes.
     fn from_be(bytes: Self::Bytes) -> Self;
@@ -82,7 +82,7 @@ impl<T: Element> fmt::Debug for BigEndian<T> {
     }
 }
 
-/// Views bytes as values. A rest too short for a value is left out.
+/// Views bytes as values. Remaining bytes, too few for a value, are ignored.
 pub(super) fn from_bytes<T: Element>(bytes: &[u8]) -> &[BigEndian<T>] {
     let count = bytes.len() / size_of::<BigEndian<T>>();
     // SAFETY: `BigEndian<T>` is `repr(transparent)` over `T::Bytes`. `Element` is sealed, and its only
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn any_address_and_the_right_order() {
-        // One byte too many in front, so that no element can be aligned by accident, and one behind.
+        // One surplus byte in front, so that no element is aligned by accident, and one behind.
         let bytes = [9, 0x3F, 0x80, 0x00, 0x00, 0xC0, 0x00, 0x00, 0x00, 9];
         let values: Vec<f32> = from_bytes::<f32>(&bytes[1..]).iter().map(|value| value.get()).collect();
         assert_eq!(values, [1.0, -2.0]);
@@ -114,8 +114,8 @@ mod tests {
         assert_eq!(as_signed(&[0, 127, 128, 255]), [0, 127, -128, -1]);
     }
 
-    /// Views of `bytes` at every address and of every length, against values put together byte by byte. The boxes have no
-    /// byte to spare, so that Miri sees a reading beyond them.
+    /// Compares views of `bytes` at every address and of every length with values made byte by byte. The boxes have no spare bytes, so
+    /// Miri detects reads beyond them.
     fn agrees_with_copies<T: Element>(of_bytes: impl Fn(&[u8]) -> T) {
         let size = T::ELEMENT_TYPE.size();
         for len in 0..=3 * size + 1 {

@@ -1,10 +1,10 @@
-//! The header of an IDX file, parsed from bytes: no input or output, and no trust in any field.
+//! The header of an IDX file, parsed from bytes without I/O. No field is trusted.
 
 use std::fmt;
 
 use super::IdxFormatError;
 
-/// The type of the values of an IDX file, with the byte that stands for it.
+/// The type of the values of an IDX file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ElementType {
     /// Unsigned byte, 0x08.
@@ -25,7 +25,7 @@ impl ElementType {
     /// Every element type, in the order of their codes.
     pub const ALL: [ElementType; 6] = [Self::U8, Self::I8, Self::I16, Self::I32, Self::F32, Self::F64];
 
-    /// The third byte of a file of this type.
+    /// The code of the type: the third byte of a file.
     pub const fn code(self) -> u8 {
         match self {
             Self::U8 => 0x08,
@@ -37,7 +37,7 @@ impl ElementType {
         }
     }
 
-    /// The type that a file's third byte stands for, if it stands for any (0x0A does not).
+    /// The type with this code; `None` if there is none, as for 0x0A.
     pub fn from_code(code: u8) -> Option<ElementType> {
         Self::ALL.into_iter().find(|element_type| element_type.code() == code)
     }
@@ -67,15 +67,15 @@ impl fmt::Display for ElementType {
     }
 }
 
-/// What an IDX header says: the type of the values and the sizes of the axes.
+/// The header of an IDX file: the type of the values and the sizes of the axes.
 ///
-/// A `Header` that exists is sound: its rank fits a byte, each size fits a `u32`, and the bytes of all values
-/// together fit an `isize`, so no arithmetic on it overflows and no array of its shape is impossible.
+/// A `Header` is always valid: its rank fits a byte, each size fits a `u32`, and the length of the values in bytes fits an `isize`,
+/// so no arithmetic on it overflows, and an array can have its shape.
 ///
 /// ```
 /// use ziffer_dataset::idx::{ElementType, Header};
 ///
-/// // Two pictures of 3 rows and 5 columns.
+/// // Two images of 3 rows and 5 columns.
 /// let bytes = [0, 0, 0x08, 3, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 5];
 /// let header = Header::parse(&bytes)?;
 /// assert_eq!(header.element_type(), ElementType::U8);
@@ -94,10 +94,10 @@ impl Header {
     /// The longest header: 4 bytes and 255 sizes.
     pub const MAX_LEN: usize = 4 + 4 * u8::MAX as usize;
 
-    /// Reads the header at the start of `bytes`; what follows it is not looked at.
+    /// Parses the header at the start of `bytes`, and ignores what follows.
     ///
     /// # Errors
-    /// [`IdxFormatError`] says which field is wrong, what was found and what was expected.
+    /// [`IdxFormatError`] has the wrong field, with found and expected values.
     pub fn parse(bytes: &[u8]) -> Result<Header, IdxFormatError> {
         let [zero, zero_too, type_code, rank, rest @ ..] = bytes else {
             return Err(match bytes {
@@ -157,22 +157,22 @@ impl Header {
         &self.shape
     }
 
-    /// Bytes of the header itself: where the values start.
+    /// The length of the header in bytes, which is the offset of the values.
     pub fn header_len(&self) -> usize {
         4 + 4 * self.shape.len()
     }
 
-    /// Bytes of all the values.
+    /// The length of all values in bytes.
     pub fn payload_len(&self) -> usize {
         self.payload_len
     }
 
-    /// Bytes that a file with this header has, no more and no less.
+    /// The exact length of a file with this header in bytes.
     pub fn file_len(&self) -> u64 {
         self.header_len() as u64 + self.payload_len as u64
     }
 
-    /// Holds the length of a file against what its header says.
+    /// Compares the length of a file with its header.
     ///
     /// # Errors
     /// [`IdxFormatError::Short`] or [`IdxFormatError::Long`].
@@ -185,7 +185,7 @@ impl Header {
         }
     }
 
-    /// The header as it stands in a file.
+    /// The bytes of the header.
     pub fn to_bytes(&self) -> Vec<u8> {
         let rank = self.shape.len() as u8; // at most 255, see `new` and `parse`
         let mut bytes = vec![0, 0, self.element_type.code(), rank];
@@ -196,8 +196,8 @@ impl Header {
     }
 }
 
-/// Bytes of all the values, or `None` if an array of that shape cannot be: a factor of 0 does not excuse the
-/// others, since strides are made of them.
+/// The length of all values in bytes; `None` if no array can have the shape. Sizes beside a size of 0 count too, since strides are
+/// their products.
 fn payload_len(element_type: ElementType, sizes: impl Iterator<Item = u32>) -> Option<usize> {
     let mut any_zero = false;
     let mut product = element_type.size();
@@ -222,7 +222,7 @@ mod tests {
         0, 0,    // magic
         0x08, // u8
         3,    // rank
-        0x00, 0x00, 0xEA, 0x60, // 60,000 pictures
+        0x00, 0x00, 0xEA, 0x60, // 60,000 images
         0x00, 0x00, 0x00, 0x1C, // 28 rows
         0x00, 0x00, 0x00, 0x1C, // 28 columns
     ];

@@ -6,7 +6,7 @@ use ziffer_base::test_server::{Request, TestServer};
 
 use super::*;
 
-/// What comes of a server that answers each call with the next of these, after which it hangs up; and the calls.
+/// Downloads from a server that sends these responses one after the other. Returns the outcome and the requests.
 fn get(sent: &[&str]) -> (Result<String, String>, Vec<Request>) {
     let close = |head: &&str| head.replacen("\r\n", "\r\nConnection: close\r\n", 1);
     let mut answers = sent.iter().map(close).collect::<Vec<_>>().into_iter();
@@ -42,22 +42,22 @@ fn get(sent: &[&str]) -> (Result<String, String>, Vec<Request>) {
     (outcome, server.requests())
 }
 
-/// It waits for seconds, and pauses for milliseconds.
+/// Timeouts of seconds, pauses of milliseconds.
 fn downloader() -> Downloader {
-    let patience = Duration::from_secs(5);
-    Downloader::new(patience, patience, Duration::from_millis(1))
+    let timeout = Duration::from_secs(5);
+    Downloader::new(timeout, timeout, Duration::from_millis(1))
 }
 
 const HALF: &str = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\nETag: \"a\"\r\n\r\n12345";
 const WHOLE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\nETag: \"b\"\r\n\r\nabcdefghij";
 
 #[test]
-fn what_breaks_off_is_gone_on_with() {
+fn interrupted_downloads_resume() {
     let rest = "HTTP/1.1 206 Partial\r\nContent-Length: 5\r\nContent-Range: bytes 5-9/10\r\n\r\n67890";
     let (outcome, requests) = get(&[HALF, rest]);
     assert_eq!(outcome.as_deref(), Ok("1234567890"));
     assert!(requests[1].has("range: bytes=5-") && requests[1].has("if-range: \"a\""), "{requests:?}");
-    // It breaks off again and again, but moves.
+    // Several interruptions, with progress between them.
     let (outcome, requests) = get(&[
         HALF,
         "HTTP/1.1 206 Partial\r\nContent-Length: 5\r\nContent-Range: bytes 5-9/10\r\n\r\n67",
@@ -68,10 +68,10 @@ fn what_breaks_off_is_gone_on_with() {
 }
 
 #[test]
-fn a_rest_of_something_else_is_not_taken() {
-    // The whole in answer to a range: the server knows none, or the file has changed meanwhile.
+fn a_rest_of_other_content_is_refused() {
+    // The whole file in response to a range: the server does not support ranges, or the file has changed.
     assert_eq!(get(&[HALF, WHOLE]).0.as_deref(), Ok("abcdefghij"));
-    // Another part than asked for, or one of which nothing is said.
+    // Another range than requested, or an unknown one.
     let other = "HTTP/1.1 206 Partial\r\nContent-Length: 4\r\nContent-Range: bytes 6-9/10\r\n\r\n7890";
     let unsaid = "HTTP/1.1 206 Partial\r\nContent-Length: 5\r\n\r\n67890";
     for part in [other, unsaid, "HTTP/1.1 416 Range\r\nContent-Length: 0\r\n\r\n"] {
@@ -79,7 +79,7 @@ fn a_rest_of_something_else_is_not_taken() {
         assert_eq!(outcome.as_deref(), Ok("abcdefghij"));
         assert!(!requests[2].headers.contains("range:"), "{requests:?}");
     }
-    // Without a word for the content, it could be of any other.
+    // Without a validator, the rest could belong to other content.
     let nameless = HALF.replace("ETag", "X-Tag");
     let (outcome, requests) = get(&[&nameless, WHOLE]);
     assert_eq!(outcome.as_deref(), Ok("abcdefghij"));
@@ -87,10 +87,10 @@ fn a_rest_of_something_else_is_not_taken() {
 }
 
 #[test]
-fn passing_trouble_is_asked_again_and_other_is_not() {
+fn transient_errors_are_retried_and_others_are_not() {
     let busy = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n";
     assert_eq!(get(&[busy, busy, busy, WHOLE]).0.as_deref(), Ok("abcdefghij"));
-    // Taken and hung up on.
+    // The connection is accepted and closed.
     assert_eq!(get(&["", WHOLE]).0.as_deref(), Ok("abcdefghij"));
     let (outcome, _) = get(&[busy, busy, busy, busy]);
     assert_eq!(outcome.unwrap_err(), "responded 503 Service Unavailable, after 4 attempts");
@@ -111,9 +111,9 @@ fn only_this_machine_is_loopback() {
     }
 }
 
-/// As often as it takes, as long as it moves.
+/// More interruptions than attempts, with progress between them.
 #[test]
-fn a_line_that_breaks_again_and_again_gets_there() {
+fn a_download_with_many_interruptions_completes() {
     const PIECE: usize = 70_000;
     const PIECES: usize = 9;
     let body = "x".repeat(PIECE);
@@ -134,7 +134,7 @@ fn a_line_that_breaks_again_and_again_gets_there() {
     let destination = Destination { max_bytes: 1 << 20, folder: folder.path(), kept: None };
     match downloader().get(&format!("{}file", server.url), &destination, None, &mut |_| {}) {
         Ok(body) => assert_eq!(body.file.as_file().metadata().unwrap().len(), whole as u64),
-        Err(_) => panic!("it did not get there"),
+        Err(_) => panic!("the download failed"),
     }
     assert_eq!(server.requests().len(), PIECES);
 }
