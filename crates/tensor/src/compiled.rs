@@ -8,6 +8,7 @@ use crate::batch_norm::{GradientSums, InputGradient, Moments, Normalize, ScaleCo
 use crate::isa;
 use crate::matmul::serial;
 use crate::pixels;
+use crate::tile;
 use crate::softmax::{CrossEntropy, Exponentials, Row, Softmax};
 use crate::update::{Decay, MovingAverage, Sgd, WithAdam, WithLion, WithMomentum, WithNadam, WithRmsProp};
 
@@ -33,7 +34,7 @@ macro_rules! kernels {
         impl Kernels for f64 {
             $(
                 fn $name(kernel: $kernel) -> $output {
-                    isa::run(kernel)
+                    isa::run_small(kernel)
                 }
             )*
         }
@@ -41,9 +42,9 @@ macro_rules! kernels {
 }
 
 kernels! {
-    forward: serial::forward::Forward<'_, Self> => ();
+    product: serial::rows::Product<'_, Self> => ();
+    pack_rows: tile::PackRows<'_, Self> => ();
     transposed: serial::transposed::Transposed<'_, Self> => ();
-    outer: serial::outer::Outer<'_, '_, Self> => ();
     pixels_forward: pixels::forward::Forward<'_, Self> => ();
     pixels_outer: pixels::outer::Outer<'_, '_, Self> => ();
     activation: Apply<'_, Self> => ();

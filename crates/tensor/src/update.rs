@@ -4,7 +4,7 @@
 //! decays for ever is set to zero once it is below [`Scalar::TINY`] in magnitude: by then it moves no parameter, and
 //! numbers below the normal range would slow every later step down.
 
-use ndarray::ArrayViewMut2;
+use ndarray::{ArrayViewMut2, s};
 
 use crate::Scalar;
 use crate::isa::{Isa, Kernel, LANES, Lanes, Vector};
@@ -155,6 +155,26 @@ pub struct Parameters<'a, T> {
 }
 
 impl<T: Scalar> Parameters<'_, T> {
+    /// Moves the rows from `first` on by their gradient, whose rows lie side by side.
+    pub(crate) fn update_rows(&mut self, first: usize, g: &[T]) {
+        let columns = self.w.ncols();
+        let rows = first..first + g.len() / columns;
+        let [mut w, mut m, mut v] =
+            [&mut self.w, &mut self.m, &mut self.v].map(|matrix| matrix.slice_mut(s![rows.clone(), ..]));
+        match (w.as_slice_mut(), m.as_slice_mut(), v.as_slice_mut()) {
+            (Some(w), Some(m), Some(v)) => adam(w, m, v, g, self.step),
+            _ => {
+                let in_order = "rows that lie in order";
+                for (((w, m), v), g) in
+                    w.rows_mut().into_iter().zip(m.rows_mut()).zip(v.rows_mut()).zip(g.chunks_exact(columns))
+                {
+                    let [w, m, v] = [w, m, v].map(|row| row.into_slice().expect(in_order));
+                    adam(w, m, v, g, self.step);
+                }
+            }
+        }
+    }
+
     /// # Panics
     /// If the shapes differ or rows do not lie in order.
     pub(crate) fn check(&self, rows: usize, columns: usize) {
