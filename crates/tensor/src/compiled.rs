@@ -8,9 +8,15 @@ use crate::batch_norm::{GradientSums, InputGradient, Moments, Normalize, ScaleCo
 use crate::isa;
 use crate::matmul::serial;
 use crate::pixels;
-use crate::tile;
 use crate::softmax::{CrossEntropy, Exponentials, Row, Softmax};
-use crate::update::{Decay, MovingAverage, Sgd, WithAdam, WithLion, WithMomentum, WithNadam, WithRmsProp};
+use crate::tile;
+use crate::update::adam::AdamUpdate;
+use crate::update::decay::Decay;
+use crate::update::lion::LionUpdate;
+use crate::update::moving_average::MovingAverage;
+use crate::update::nadam::NadamUpdate;
+use crate::update::rmsprop::RmsPropUpdate;
+use crate::update::sgd::{MomentumUpdate, SgdUpdate};
 
 /// A function for each generic kernel, which runs it with the instruction set in use.
 macro_rules! kernels {
@@ -53,12 +59,12 @@ kernels! {
     exponentials: Row<'_, Self> => Exponentials<Self>;
     cross_entropy: CrossEntropy<'_, Self> => Exponentials<Self>;
     decay: Decay<'_, Self> => ();
-    sgd: Sgd<'_, Self> => ();
-    momentum: WithMomentum<'_, Self> => ();
-    adam: WithAdam<'_, Self> => ();
-    nadam: WithNadam<'_, Self> => ();
-    lion: WithLion<'_, Self> => ();
-    rmsprop: WithRmsProp<'_, Self> => ();
+    sgd: SgdUpdate<'_, Self> => ();
+    momentum: MomentumUpdate<'_, Self> => ();
+    adam: AdamUpdate<'_, Self> => ();
+    nadam: NadamUpdate<'_, Self> => ();
+    lion: LionUpdate<'_, Self> => ();
+    rmsprop: RmsPropUpdate<'_, Self> => ();
     moving_average: MovingAverage<'_, Self> => ();
     batch_moments: Moments<'_, Self> => ();
     batch_normalize: Normalize<'_, Self> => ();

@@ -4,7 +4,7 @@ use ndarray::ArrayViewMut2;
 
 use crate::Scalar;
 use crate::isa::Isa;
-use crate::update::{AdamStep, Parameters};
+use crate::update::adam::{AdamStep, Parameters};
 
 /// The two ways.
 pub(crate) enum To<'a, T> {

@@ -2,8 +2,8 @@
 //!
 //! One kernel for both, since each instance of it is some twenty tiles in each instruction set.
 
-use crate::isa::{Isa, Kernel, LANES, Tiled, Vector, WIDE_TILE};
 use crate::Scalar;
+use crate::isa::{Isa, Kernel, LANES, Tiled, Vector, WIDE_TILE};
 use crate::tile::{Operands, Space, Store, Tile, product};
 
 /// C\[M, N\] = A B, with what is done to a result before it is stored.
