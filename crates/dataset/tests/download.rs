@@ -186,7 +186,7 @@ fn a_gzip_file_with_a_published_md5() {
     let error = TrainTest::open_or_download(&source).unwrap_err();
     let DatasetError::Missing { attempts, .. } = error else { panic!("{error:?}") };
     assert!(
-        attempts[3].reason.ends_with("has another MD5 digest than QMNIST's published archive"),
+        attempts[3].reason.ends_with("has another MD5 digest than the published file of QMNIST"),
         "{attempts:?}"
     );
     assert!(listing(folder.path()).is_empty());

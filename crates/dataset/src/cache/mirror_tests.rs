@@ -63,7 +63,7 @@ fn responses_without_the_file() {
         stream.write_all(&response("403 Forbidden", "Content-Type: text/html\r\n", page))
     });
     ends_in("it is a web page", |_, stream| stream.write_all(&response("200 OK", "", page)));
-    ends_in("responded 500 Internal TestServer Error, after 4 attempts", |_, stream| {
+    ends_in("responded 500 Internal Server Error, after 4 attempts", |_, stream| {
         stream.write_all(&response("500 Oh", "", b""))
     });
     ends_in(".gz: too many redirects", |request, stream| {
