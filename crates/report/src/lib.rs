@@ -28,11 +28,11 @@
 //! ```
 //!
 //! * [`Assessment`] gathers what a model makes of a test part: [`Confusion`], [`Calibration`], the worst mistakes.
-//! * [`Report`] is a run's files: a page that stands alone, its figures as SVG and PNG, the history as CSV.
+//! * [`Report`] is a run's files: a page that stands alone, its figures as SVG, the history as CSV.
 //! * [`comparison`] is a page of several runs beside each other, [`confusion_table`] the matrix on a terminal.
 //!
 //! The pages have no scripts and refer to nothing outside; they are light or dark as the reader wants it. Text from outside is
-//! escaped wherever it goes. Drawings (`drawing`) become SVG (`svg`) or pixels (`raster`).
+//! escaped wherever it goes. Drawings (`drawing`) become SVG (`svg`).
 #![forbid(unsafe_code)]
 
 mod assessment;
@@ -50,7 +50,6 @@ mod mistakes;
 mod page;
 mod panel;
 mod picture;
-mod raster;
 mod run;
 mod svg;
 mod terminal;

@@ -48,8 +48,6 @@ impl Picture {
 pub(crate) enum Colours {
     /// Greys, 0 for black.
     Grey,
-    /// Red, green, blue, three bytes a pixel.
-    Rgb,
     /// Places in a palette: red, green, blue of each, and how opaque it is.
     Palette(Vec<u8>, Vec<u8>),
 }
@@ -65,7 +63,6 @@ pub(crate) fn png(width: usize, height: usize, colours: Colours, bytes: &[u8]) -
     encoder.set_depth(png::BitDepth::Eight);
     match colours {
         Colours::Grey => encoder.set_color(png::ColorType::Grayscale),
-        Colours::Rgb => encoder.set_color(png::ColorType::Rgb),
         Colours::Palette(colours, opacities) => {
             encoder.set_color(png::ColorType::Indexed);
             encoder.set_palette(colours);

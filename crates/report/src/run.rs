@@ -5,7 +5,7 @@ use ndarray::ArrayView2;
 use crate::assessment::Assessment;
 use crate::error::ReportError;
 use crate::history::History;
-use crate::{figures, page, raster, svg};
+use crate::{figures, page, svg};
 
 /// Something that is known of a run, for people and for programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +50,6 @@ pub struct Report {
     pub html: String,
     /// `curves.svg`: loss and accuracy by epoch.
     pub curves_svg: String,
-    /// `curves.png`: the same.
-    pub curves_png: Vec<u8>,
     /// `confusion.svg`: the confusion matrix.
     pub confusion_svg: String,
     /// `history.csv`: a line per epoch.
@@ -72,18 +70,16 @@ impl Report {
         Ok(Self {
             html: page::of_run(run, [&loss, &accuracy], &matrix),
             curves_svg: svg::file(&curves, "Loss and accuracy by epoch"),
-            curves_png: raster::file(&curves),
             confusion_svg: svg::file(&matrix, &title),
             history_csv: run.history.csv(),
         })
     }
 
     /// The name and the content of each file, the page last.
-    pub fn files(&self) -> [(&'static str, &[u8]); 5] {
+    pub fn files(&self) -> [(&'static str, &[u8]); 4] {
         [
             ("history.csv", self.history_csv.as_bytes()),
             ("curves.svg", self.curves_svg.as_bytes()),
-            ("curves.png", &self.curves_png),
             ("confusion.svg", self.confusion_svg.as_bytes()),
             ("report.html", self.html.as_bytes()),
         ]

@@ -83,7 +83,6 @@ impl Case {
                 !element.attributes.values().any(|value| value.contains("NaN") || value.contains("inf"))
             }));
         }
-        assert!(report.curves_png.starts_with(b"\x89PNG\r\n\x1a\n"));
         assert_eq!(report.history_csv.lines().count(), 1 + self.history[0].len());
         assert!(report.html.len() < 500_000, "{}", report.html.len());
         (report, elements)
