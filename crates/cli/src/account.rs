@@ -7,7 +7,7 @@ use ndarray::{ArrayView2, Ix2};
 use serde_json::Value;
 use ziffer_dataset::{Dataset, TrainTest};
 use ziffer_nn::{Model, Staged};
-use ziffer_report::{Assessment, Fact, History, Report, Run, grouped};
+use ziffer_report::{Assessment, Fact, Run, RunHistory, RunReport, grouped};
 use ziffer_trainer::Evaluate as _;
 
 use crate::run_folder::{RunSummary, SUMMARY_FILE, cannot_write};
@@ -50,7 +50,7 @@ impl Account {
         let account = Self {
             name: name(folder),
             subject: format!(
-                "{} with {} test pictures, seed {}",
+                "{} with {} test images, seed {}",
                 data.name.title(),
                 grouped(samples),
                 summary.seed
@@ -76,7 +76,7 @@ impl Account {
             results: facts.named(&RESULTS),
             settings: facts.named(&SETTINGS),
             origin: facts.named(&ORIGIN),
-            history: History {
+            history: RunHistory {
                 loss: &history.loss,
                 accuracy: &history.accuracy,
                 val_loss: &history.val_loss,
@@ -95,7 +95,7 @@ impl Account {
     /// # Errors
     /// If one cannot be written.
     pub(crate) fn write(&self, folder: &Path) -> anyhow::Result<()> {
-        let report = Report::of(&self.run()?)?;
+        let report = RunReport::new(&self.run()?)?;
         // All are on the disk before the first gets its name.
         let mut staged = Vec::new();
         for (name, bytes) in report.files() {
