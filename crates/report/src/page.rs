@@ -21,8 +21,12 @@ pub(crate) fn run_page(run: &Run<'_>, curves: [&Scene; 2], matrix: &Scene) -> St
         sections::calibration(run),
     ];
     all.extend(sections::weights(run));
-    all.push(Section { id: "recipe", title: "Recipe", body: facts(&run.settings) });
-    all.push(Section { id: "origin", title: "Origin", body: facts(&run.origin) });
+    let body = format!(
+        "<div class=\"beside\">{}{}</div>",
+        facts("Recipe", &run.settings),
+        facts("Origin", &run.origin)
+    );
+    all.push(Section { id: "recipe", title: "Recipe and origin", body });
     document(&format!("{}: report", run.name), &header, &all)
 }
 
@@ -37,12 +41,12 @@ fn tiles(results: &[Fact]) -> String {
 }
 
 /// A table with a line per fact.
-fn facts(facts: &[Fact]) -> String {
+fn facts(title: &str, facts: &[Fact]) -> String {
     let rows = facts.iter().fold(String::new(), |mut rows, fact| {
         // Writing to a string cannot fail.
         let _ =
             write!(rows, "<tr><th scope=\"row\">{}</th><td>{}</td></tr>", Escaped(&fact.name), value(fact));
         rows
     });
-    format!("<table class=\"facts\"><tbody>{rows}</tbody></table>")
+    format!("<div><h3>{title}</h3><table class=\"facts\"><tbody>{rows}</tbody></table></div>")
 }

@@ -165,7 +165,7 @@ fn runs_of_many_shapes_and_class_counts() {
     // More classes than a table lists.
     let (report, elements) = Case::new(500, &[4, 4], 9).report("hundreds.html");
     assert!(report.html.contains("The 100 classes with the lowest F1, of 500"));
-    assert_eq!(text_of(&elements, "h2").len(), 7);
+    assert_eq!(text_of(&elements, "h2").len(), 6);
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub(crate) fn curves(run: &Run<'_>, [loss, accuracy]: [&Scene; 2]) -> Section {
 /// A table of the epochs. A long one is folded.
 fn epochs(history: &RunHistory<'_>) -> String {
     let series = history.series();
-    let mut table = "<table class=\"wide\"><thead><tr><th scope=\"col\">Epoch</th>".to_owned();
+    let mut table = "<table class=\"wide\"><thead><tr><th scope=\"col\" class=\"words\">Epoch</th>".to_owned();
     for (key, _) in &series {
         let name = match *key {
             "loss" => "Loss",
