@@ -30,8 +30,8 @@ fn trained() -> Sandbox {
 fn page(path: &Path) -> Vec<html::Element> {
     let text = fs::read_to_string(path).expect("a page");
     let elements = html::elements(&text);
-    html::stands_alone(&text, &elements);
-    html::is_accessible(&elements);
+    html::assert_self_contained(&text, &elements);
+    html::assert_accessible(&elements);
     elements
 }
 
