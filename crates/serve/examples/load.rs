@@ -1,10 +1,10 @@
-//! Predictions as fast as promised, from a server with a slow client and a body that never ends: its rate, its times, its memory.
+//! Measures a server's rate of predictions, response times and memory, while one client is slow and another sends an endless body.
 //!
 //! ```console
 //! $ cargo run --release -p ziffer-serve --example load -- 10
 //! ```
 //!
-//! for ten seconds (at most 60). The server is a process of its own on core 0, where there is `taskset`; all is on this machine.
+//! The argument is the number of seconds, at most 60. The server is a process of its own, on core 0 if there is `taskset`.
 #![allow(clippy::print_stdout, reason = "the example's own output")]
 
 use std::error::Error;
@@ -17,11 +17,11 @@ use std::time::{Duration, Instant};
 use ziffer_nn::{Activation, Sequential};
 use ziffer_serve::{Server, Site};
 
-/// Predictions in a second, from so many connections.
+/// Predictions per second, and connections.
 const RATE: f64 = 2000.0;
 const CONNECTIONS: usize = 4;
 const MOST_SECONDS: f64 = 60.0;
-/// Before anything is counted.
+/// The time before the measurement.
 const WARM_UP: Duration = Duration::from_secs(2);
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// The tutorial's network, served until standard input ends.
+/// Serves the tutorial's model until standard input ends.
 fn serve() -> Result<(), Box<dyn Error>> {
     let stack = Sequential::new([28, 28]).flatten().dense(128, Activation::Relu).dense(64, Activation::Relu);
     let site = Site::new(stack.dense(10, Activation::Softmax).build(0)?)?;
@@ -48,10 +48,10 @@ fn serve() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Ends the server with this program, however that ends.
-struct Ended(Child);
+/// Kills the server when this program ends.
+struct KilledOnDrop(Child);
 
-impl Drop for Ended {
+impl Drop for KilledOnDrop {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -96,8 +96,8 @@ fn start() -> Result<(Ended, bool), Box<dyn Error>> {
     let start =
         |command: &mut Command| command.arg("server").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     match start(Command::new("taskset").args(["-c", "0"]).arg(&program)) {
-        Ok(child) => Ok((Ended(child), true)),
-        Err(_) => Ok((Ended(start(&mut Command::new(program))?), false)),
+        Ok(child) => Ok((KilledOnDrop(child), true)),
+        Err(_) => Ok((KilledOnDrop(start(&mut Command::new(program))?), false)),
     }
 }
 

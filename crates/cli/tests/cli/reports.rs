@@ -87,12 +87,12 @@ fn the_page_says_what_the_summary_says() {
         };
         elements.iter().filter(of_class).map(|cell| cell.text.parse::<usize>().unwrap()).sum()
     };
-    let (hits, misses) = (cells("hit"), cells("miss"));
-    assert_eq!(hits + misses, 20);
-    assert!(misses > 0, "a test of mistakes");
-    assert_eq!(hits as f64 / 20.0, summary["test_accuracy"].as_f64().unwrap());
+    let (correct, wrong) = (cells("correct"), cells("wrong"));
+    assert_eq!(correct + wrong, 20);
+    assert!(wrong > 0, "no mistakes");
+    assert_eq!(correct as f64 / 20.0, summary["test_accuracy"].as_f64().unwrap());
     let gallery = elements.iter().filter(|element| element.attributes.contains_key("data-sample"));
-    assert_eq!(gallery.count(), misses);
+    assert_eq!(gallery.count(), wrong);
 
     let csv = fs::read_to_string(run.join("history.csv")).unwrap();
     let lines: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
