@@ -91,7 +91,7 @@ fn load(seconds: f64) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn start() -> Result<(Ended, bool), Box<dyn Error>> {
+fn start() -> Result<(KilledOnDrop, bool), Box<dyn Error>> {
     let program = std::env::current_exe()?;
     let start =
         |command: &mut Command| command.arg("server").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
@@ -101,7 +101,7 @@ fn start() -> Result<(Ended, bool), Box<dyn Error>> {
     }
 }
 
-/// The time of each prediction, from when it was due: one that waits for its connection counts as slow.
+/// The response time of each prediction, from its planned start, so that the wait for a connection counts.
 fn run(address: SocketAddr, time: Duration) -> Result<Vec<Duration>, Box<dyn Error>> {
     let start = Instant::now();
     let every = Duration::from_secs_f64(CONNECTIONS as f64 / RATE);
@@ -132,7 +132,7 @@ fn run(address: SocketAddr, time: Duration) -> Result<Vec<Duration>, Box<dyn Err
     })
 }
 
-/// One prediction of a picture with as much ink as MNIST's have.
+/// One prediction for an image with as many nonzero pixels as those of MNIST.
 fn predict(stream: &mut TcpStream, address: SocketAddr, number: u32) -> std::io::Result<()> {
     let pixel = |pixel: u32| if (pixel + number).is_multiple_of(5) { (pixel * 7 + number) % 256 } else { 0 };
     let pixels: Vec<String> = (0..784).map(|place| pixel(place).to_string()).collect();
@@ -142,7 +142,7 @@ fn predict(stream: &mut TcpStream, address: SocketAddr, number: u32) -> std::io:
         "POST /api/predict HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
     );
     stream.write_all(format!("{head}{body}").as_bytes())?;
-    // The answer is JSON without another closing brace, and comes whole.
+    // The response is JSON with a single closing brace.
     let mut answer = Vec::new();
     while !answer.ends_with(b"}") {
         let mut buffer = [0; 4096];
@@ -158,7 +158,7 @@ fn predict(stream: &mut TcpStream, address: SocketAddr, number: u32) -> std::io:
     Err(std::io::Error::other(String::from_utf8_lossy(&answer).into_owned()))
 }
 
-/// A client that never comes to an end, and comes again whenever it is thrown out.
+/// A client whose request never ends, and which connects again whenever it is disconnected.
 fn endless(address: SocketAddr, head: &str, again: &[u8], done: &AtomicBool) {
     while !done.load(Ordering::Relaxed) {
         let Ok(mut stream) = TcpStream::connect(address) else { return };
@@ -170,7 +170,7 @@ fn endless(address: SocketAddr, head: &str, again: &[u8], done: &AtomicBool) {
     }
 }
 
-/// Resident memory of a process.
+/// The resident memory of a process.
 fn memory_kb(process: u32) -> Result<u64, Box<dyn Error>> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;

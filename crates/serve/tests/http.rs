@@ -283,7 +283,7 @@ fn other_hosts_and_origins_are_refused() {
     {
         assert_error(&client.request("GET /", &[("Origin", origin)], b""), 403, "origin");
         let body = pixels_json(1);
-        refused(
+        assert_error(
             &Connection::open(server.address).request(PREDICT, &[JSON, ("Origin", origin)], &body),
             403,
             "origin",
