@@ -40,7 +40,6 @@ mod batch_normalization;
 mod classification;
 mod dense;
 mod dropout;
-mod error;
 mod flatten;
 mod format;
 mod gaussian_noise;
@@ -52,7 +51,6 @@ pub mod layer;
 mod layer_normalization;
 pub mod loss;
 mod model;
-mod one_line;
 pub mod onnx;
 pub mod optimizer;
 mod p_relu;
@@ -61,7 +59,6 @@ mod rescaling;
 mod reshape;
 mod samples;
 mod sequential;
-mod staged;
 mod summary;
 #[allow(
     unsafe_code,
@@ -74,8 +71,6 @@ pub use batch_normalization::BatchNormalization;
 pub use classification::{class_probabilities, predicted_class};
 pub use dense::Dense;
 pub use dropout::Dropout;
-#[doc(hidden)]
-pub use error::chain;
 pub use flatten::Flatten;
 pub use format::FormatError;
 pub use gaussian_noise::GaussianNoise;
@@ -90,7 +85,6 @@ pub use loss::{
     SparseCategoricalCrossentropy, Target,
 };
 pub use model::{LayerInfo, Model, Snapshot, WeightError};
-pub use one_line::OneLine;
 pub use onnx::{OnnxError, PixelType};
 pub use optimizer::{Adam, AdamW, AnyOptimizer, Lion, Nadam, Optimizer, RmsProp, Sgd};
 pub use p_relu::PRelu;
@@ -99,6 +93,6 @@ pub use rescaling::Rescaling;
 pub use reshape::Reshape;
 pub use samples::{Draw, Label, Samples, SamplesError, Slice, WithClasses, WithValues};
 pub use sequential::{BuildError, MAX_PARAMETERS, Sequential, snake_case};
-pub use staged::Staged;
 pub use training::{FitError, StepBudget, StepError, Training};
+pub use ziffer_base::OneLine;
 pub use ziffer_tensor::{Activation, NoMemory, Scalar, random, team};

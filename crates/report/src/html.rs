@@ -92,36 +92,10 @@ pub(crate) fn percent(fraction: f64) -> String {
     format!("{:.2}%", 100.0 * fraction)
 }
 
-/// A whole number with a comma before every third digit from the end.
-pub fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 /// A box with a scroll bar of its own, for content that may be wider than the page.
 pub(crate) fn scrolling(label: &str, content: &str) -> String {
     format!(
         "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"{}\">{content}</div>",
         Escaped(label)
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::grouped;
-
-    #[test]
-    fn thousands_have_commas() {
-        assert_eq!(
-            [0, 999, 1000, 109_386, 1_234_567].map(grouped),
-            ["0", "999", "1,000", "109,386", "1,234,567"]
-        );
-    }
 }

@@ -64,7 +64,6 @@ pub use comparison::comparison;
 pub use confusion::{ClassMetrics, ConfusionMatrix};
 pub use error::ReportError;
 pub use history::RunHistory;
-pub use html::grouped;
 pub use mistakes::Mistake;
 pub use report::RunReport;
 pub use run::{Fact, Run};

@@ -3,10 +3,12 @@
 use std::cmp::Ordering;
 use std::fmt::Write;
 
+use ziffer_base::thousands;
+
 use crate::confusion::{ClassMetrics, ConfusionMatrix};
 use crate::escape::Escaped;
 use crate::figures::{self, NUMBERED, Opacity};
-use crate::html::{Section, grouped, number, percent, scrolling};
+use crate::html::{Section, number, percent, scrolling};
 use crate::run::Run;
 use crate::scene::Scene;
 use crate::svg;
@@ -119,7 +121,7 @@ fn metrics(confusion: &ConfusionMatrix, names: &[String]) -> String {
             out,
             "<tr><th scope=\"row\">{}</th><td>{}</td>{}{}{}</tr>",
             Escaped(&names[class]),
-            grouped(metrics.samples),
+            thousands(metrics.samples),
             cell(format!("precision.{class}"), metrics.precision),
             cell(format!("recall.{class}"), metrics.recall),
             cell(format!("f1.{class}"), metrics.f1)
@@ -128,7 +130,7 @@ fn metrics(confusion: &ConfusionMatrix, names: &[String]) -> String {
     let _ = write!(
         out,
         "</tbody><tfoot><tr><th scope=\"row\">Mean</th><td>{}</td>{}{}{}</tr></tfoot></table>",
-        grouped(confusion.samples()),
+        thousands(confusion.samples()),
         cell("precision.mean".to_owned(), confusion.mean(|class| class.precision)),
         cell("recall.mean".to_owned(), confusion.mean(|class| class.recall)),
         cell("f1.mean".to_owned(), confusion.mean(|class| class.f1))
@@ -154,7 +156,7 @@ fn confused(confusion: &ConfusionMatrix, names: &[String]) -> String {
             "<tr><th scope=\"row\">{}</th><td class=\"words\">{}</td><td>{}</td><td>{}</td></tr>",
             Escaped(&names[label]),
             Escaped(&names[prediction]),
-            grouped(count),
+            thousands(count),
             percent(fraction)
         );
     }

@@ -2,10 +2,12 @@
 
 use std::fmt::Write;
 
+use ziffer_base::thousands;
+
 use crate::calibration::BINS;
 use crate::escape::Escaped;
 use crate::history::RunHistory;
-use crate::html::{Section, grouped, number, percent, scrolling};
+use crate::html::{Section, number, percent, scrolling};
 use crate::run::Run;
 use crate::scene::Scene;
 use crate::thumbnail::{PngColor, data_url, png};
@@ -40,7 +42,8 @@ pub(crate) fn curves(run: &Run<'_>, [loss, accuracy]: [&Scene; 2]) -> Section {
 /// A table of the epochs. A long one is folded.
 fn epochs(history: &RunHistory<'_>) -> String {
     let series = history.series();
-    let mut table = "<table class=\"wide\"><thead><tr><th scope=\"col\" class=\"words\">Epoch</th>".to_owned();
+    let mut table =
+        "<table class=\"wide\"><thead><tr><th scope=\"col\" class=\"words\">Epoch</th>".to_owned();
     for (key, _) in &series {
         let name = match *key {
             "loss" => "Loss",
@@ -93,7 +96,7 @@ pub(crate) fn mistakes(run: &Run<'_>) -> Section {
     let which = match gallery.iter().len() {
         1 => "The only mistake".to_owned(),
         shown if shown == mistakes => format!("All {shown} mistakes"),
-        shown => format!("The {shown} worst of {} mistakes", grouped(mistakes)),
+        shown => format!("The {shown} worst of {} mistakes", thousands(mistakes)),
     };
     let mut body = format!(
         "<p>{which}, in ascending order of the label's probability. Each number is a row of the test set.</p><ul class=\"gallery\">"
@@ -144,7 +147,7 @@ pub(crate) fn calibration(run: &Run<'_>) -> Section {
                 "<tr><th scope=\"row\">{:.1}\u{2013}{:.1}%</th><td>{}</td><td>{}</td><td>{}</td></tr>",
                 edges[0],
                 edges[1],
-                grouped(bin.samples),
+                thousands(bin.samples),
                 percent(confidence),
                 percent(accuracy)
             );
@@ -153,7 +156,7 @@ pub(crate) fn calibration(run: &Run<'_>) -> Section {
     let without = match calibration.without_confidence() {
         0 => String::new(),
         1 => " One prediction with a confidence of NaN is left out.".to_owned(),
-        some => format!(" {} predictions with a confidence of NaN are left out.", grouped(some)),
+        some => format!(" {} predictions with a confidence of NaN are left out.", thousands(some)),
     };
     let table = format!(
         "<table class=\"range wide\"><thead><tr><th scope=\"col\" class=\"words\">Confidence</th><th scope=\"col\">Images</th>\
@@ -179,7 +182,7 @@ pub(crate) fn weights(run: &Run<'_>) -> Option<Section> {
     let units = match (strips.units, kernel.ncols()) {
         (1, 1) => "the only unit".to_owned(),
         (shown, all) if shown == all => format!("all {all} units"),
-        (shown, all) => format!("the first {shown} of {} units", grouped(all)),
+        (shown, all) => format!("the first {shown} of {} units", thousands(all)),
     };
     let mut images = String::new();
     for (index, strip) in strips.pngs.iter().enumerate() {
