@@ -9,7 +9,7 @@ use ziffer_base::fs::AtomicFile;
 use ziffer_base::thousands;
 use ziffer_dataset::{Dataset, TrainTest};
 use ziffer_nn::Model;
-use ziffer_report::{Assessment, Fact, History, Report, Run};
+use ziffer_report::{Assessment, Fact, Run, RunHistory, RunReport};
 use ziffer_trainer::Evaluate as _;
 
 use crate::run_folder::{RunSummary, SUMMARY_FILE, cannot_write};
@@ -52,7 +52,7 @@ impl Account {
         let account = Self {
             name: name(folder),
             subject: format!(
-                "{} with {} test pictures, seed {}",
+                "{} with {} test images, seed {}",
                 data.name.title(),
                 thousands(samples),
                 summary.seed
@@ -78,7 +78,7 @@ impl Account {
             results: facts.named(&RESULTS),
             settings: facts.named(&SETTINGS),
             origin: facts.named(&ORIGIN),
-            history: History {
+            history: RunHistory {
                 loss: &history.loss,
                 accuracy: &history.accuracy,
                 val_loss: &history.val_loss,
@@ -97,7 +97,7 @@ impl Account {
     /// # Errors
     /// If one cannot be written.
     pub(crate) fn write(&self, folder: &Path) -> anyhow::Result<()> {
-        let report = Report::of(&self.run()?)?;
+        let report = RunReport::new(&self.run()?)?;
         // All are on the disk before the first gets its name.
         let mut staged = Vec::new();
         for (name, bytes) in report.files() {

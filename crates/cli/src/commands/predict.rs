@@ -6,15 +6,14 @@ use std::io::Read;
 use std::iter;
 use std::path::{Path, PathBuf};
 
-use anyhow::{anyhow, ensure};
+use anyhow::{Context, anyhow, ensure};
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use ndarray::ArrayView2;
 use ziffer_base::chain;
 use ziffer_dataset::TrainTest;
 use ziffer_dataset::idx::IdxFile;
-use ziffer_nn::Model;
+use ziffer_nn::{Model, class_probabilities, predicted_class};
 use ziffer_picture::prepare_file;
-use ziffer_tensor::reduce::argmax;
 
 use super::data::{self, DataArgs};
 use super::evaluate::dataset;
@@ -117,11 +116,8 @@ impl Predict {
     fn answer(&self, seen: &Seen, model: &Model) -> anyhow::Result<String> {
         let Seen { source, pixels, label } = seen;
         let outputs = model.predict(ArrayView2::from_shape((1, pixels.len()), pixels)?);
-        let mut probabilities = outputs.row(0).to_vec();
-        if let [of_class_1] = probabilities[..] {
-            probabilities.insert(0, 1.0 - of_class_1);
-        }
-        let digit = argmax(&probabilities);
+        let outputs = outputs.as_slice().context("outputs in order")?;
+        let (digit, probabilities) = (predicted_class(outputs), class_probabilities(outputs));
         if self.json {
             let mut answer = serde_json::json!({
                 "source": source, "digit": digit, "probabilities": probabilities,

@@ -11,7 +11,7 @@ use anyhow::{Context, anyhow};
 use ziffer_dataset::TrainTest;
 use ziffer_dataset::catalogue::Name;
 use ziffer_nn::Model;
-use ziffer_serve::{EpochResult, ServeError, Site, Training};
+use ziffer_serve::{EpochResult, ServeError, Site, TrainingProgress};
 use ziffer_trainer::callback::{BatchLog, Callback, CallbackError, Flow, Plan, TrainingContext};
 use ziffer_trainer::{EpochLog, History, Resumed};
 
@@ -20,7 +20,7 @@ use crate::account::REPORT_FILE;
 
 /// The page of a training, served by a thread of its own until the program is asked to end.
 pub(super) struct Watched {
-    training: Arc<Training>,
+    training: Arc<TrainingProgress>,
     address: SocketAddr,
     server: JoinHandle<Result<(), ServeError>>,
 }
@@ -34,7 +34,7 @@ impl Watched {
         folder: &Path,
         stop: &Arc<AtomicBool>,
     ) -> anyhow::Result<Self> {
-        let training = Arc::new(Training::default());
+        let training = Arc::new(TrainingProgress::default());
         let site = Site::of_training(Arc::clone(&training), data.train.image_shape(), data.train.classes())
             .with_context(|| data.folder().display().to_string())?
             .title(title(folder))
@@ -69,7 +69,7 @@ impl Watched {
 }
 
 /// Tells a page how a training goes.
-pub(super) struct Teller(Arc<Training>);
+pub(super) struct Teller(Arc<TrainingProgress>);
 
 impl Callback for Teller {
     fn name(&self) -> &'static str {

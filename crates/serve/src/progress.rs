@@ -1,27 +1,28 @@
-//! A training that is watched while it runs.
+//! The progress of a training that the page shows while it runs.
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde::Serialize;
 use ziffer_nn::Model;
 
-/// What the page shows of a training, told by whoever trains. Telling costs a lock that is hardly ever held by another thread.
+/// The progress of a training. The trainer's thread updates it, the page reads it. An update costs a lock, which another thread rarely
+/// holds.
 #[derive(Debug, Default)]
-pub struct Training {
+pub struct TrainingProgress {
     state: Mutex<State>,
     model: OnceLock<Model>,
 }
 
-/// What a finished epoch came to.
+/// The metrics of a finished epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct EpochResult {
     /// Mean training loss.
     pub loss: f64,
     /// Training accuracy, 0 to 1.
     pub accuracy: f64,
-    /// Mean validation loss, if there is a validation part.
+    /// Mean validation loss, if there is a validation set.
     pub val_loss: Option<f64>,
-    /// Validation accuracy.
+    /// Validation accuracy, 0 to 1.
     pub val_accuracy: Option<f64>,
 }
 
@@ -29,9 +30,9 @@ pub struct EpochResult {
 struct State {
     epochs: usize,
     steps: usize,
-    /// Steps from one point of the curve to the next.
-    every: usize,
-    /// How often the curve was thinned out.
+    /// Steps between two points of the curve.
+    steps_per_point: usize,
+    /// How many times the curve was thinned.
     generation: usize,
     points: Vec<Point>,
     finished: Vec<EpochResult>,
@@ -39,7 +40,7 @@ struct State {
     test_accuracy: Option<f64>,
 }
 
-/// Epochs, with the share of the one that runs; the loss and the accuracy over that one so far.
+/// Epochs with the fraction of the running one; loss and accuracy over that one so far.
 type Point = (f64, f64, f64);
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -50,24 +51,25 @@ struct Now {
     accuracy: f64,
 }
 
-/// Points of a curve in an epoch, and in all: more than that a screen does not show.
+/// The largest number of points of an epoch, and of a curve. A screen cannot show more.
 const POINTS_OF_EPOCH: usize = 50;
 const POINTS: usize = 2000;
 
-impl Training {
-    /// Training begins, or goes on after the epochs that were told already: so many epochs of so many steps in all.
+impl TrainingProgress {
+    /// Records the start of a training of `epochs` epochs with `steps` steps each. A resumed training has recorded its earlier epochs
+    /// with [`epoch`](Self::epoch).
     pub fn begin(&self, epochs: usize, steps: usize) {
         let mut state = self.state();
         (state.epochs, state.steps) = (epochs, steps);
-        state.every = (steps / POINTS_OF_EPOCH).max(1);
+        state.steps_per_point = (steps / POINTS_OF_EPOCH).max(1);
     }
 
-    /// After step `step` of epoch `epoch`, both from 0: the means over the epoch so far.
+    /// Records a finished step: the means over the epoch so far. Epochs and steps count from 0.
     pub fn step(&self, epoch: usize, step: usize, mean_loss: f64, mean_accuracy: f64) {
         let mut state = self.state();
         let done = step + 1;
         state.now = Some(Now { epoch, step: done, loss: mean_loss, accuracy: mean_accuracy });
-        if !done.is_multiple_of(state.every.max(1)) && done != state.steps {
+        if !done.is_multiple_of(state.steps_per_point.max(1)) && done != state.steps {
             return;
         }
         if state.points.len() == POINTS {
@@ -76,22 +78,22 @@ impl Training {
                 index += 1;
                 index % 2 == 0
             });
-            state.every *= 2;
+            state.steps_per_point *= 2;
             state.generation += 1;
         }
         let place = epoch as f64 + done as f64 / state.steps.max(1) as f64;
         state.points.push((place, mean_loss, mean_accuracy));
     }
 
-    /// After an epoch and its validation.
+    /// Records a finished epoch, after its validation.
     pub fn epoch(&self, result: EpochResult) {
         self.state().finished.push(result);
     }
 
-    /// After the last one: hands over the network, which predictions are made with from now on, and its accuracy on the test part.
+    /// Records the end. From now on the page predicts with this model. `test_accuracy` is its accuracy on the test set.
     pub fn end(&self, model: Model, test_accuracy: f64) {
         self.state().test_accuracy = Some(test_accuracy);
-        // One that was handed over before stays.
+        // An earlier model stays.
         let _ = self.model.set(model);
     }
 
@@ -99,13 +101,13 @@ impl Training {
         self.model.get()
     }
 
-    /// What is new to someone who knows so many points of a generation, and so many epochs.
-    pub(crate) fn since(&self, known: Known) -> News {
+    /// The progress since `cursor`.
+    pub(crate) fn since(&self, cursor: ProgressCursor) -> ProgressUpdate {
         let state = self.state();
         let points_from =
-            if known.generation == state.generation { known.points.min(state.points.len()) } else { 0 };
-        let epochs_from = known.epochs.min(state.finished.len());
-        News {
+            if cursor.generation == state.generation { cursor.points.min(state.points.len()) } else { 0 };
+        let epochs_from = cursor.epochs.min(state.finished.len());
+        ProgressUpdate {
             phase: match (self.model.get(), state.now.is_some()) {
                 (Some(_), _) => "ended",
                 (None, true) => "training",
@@ -128,17 +130,17 @@ impl Training {
     }
 }
 
-/// What a page knows already.
+/// How much of the progress a page already has.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Known {
+pub(crate) struct ProgressCursor {
     pub(crate) generation: usize,
     pub(crate) points: usize,
     pub(crate) epochs: usize,
 }
 
-/// What it does not know yet.
+/// The progress that a page does not have yet.
 #[derive(Debug, Serialize)]
-pub(crate) struct News {
+pub(crate) struct ProgressUpdate {
     phase: &'static str,
     epochs: usize,
     steps: usize,
@@ -155,8 +157,8 @@ pub(crate) struct News {
 mod tests {
     use super::*;
 
-    fn told(epochs: usize, steps: usize) -> Training {
-        let training = Training::default();
+    fn after(epochs: usize, steps: usize) -> TrainingProgress {
+        let training = TrainingProgress::default();
         training.begin(epochs, steps);
         for epoch in 0..epochs {
             for step in 0..steps {
@@ -168,23 +170,26 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_new() {
-        let training = told(2, 100);
-        let all = training.since(Known::default());
+    fn an_update_has_only_what_is_new() {
+        let training = after(2, 100);
+        let all = training.since(ProgressCursor::default());
         assert_eq!((all.points.len(), all.points_from, all.finished.len()), (100, 0, 2));
         assert_eq!(all.points[0], (0.02, 0.5, 0.5));
         assert_eq!(all.points.last().map(|point| point.0), Some(2.0));
         training.step(2, 1, 0.1, 0.9);
-        let news = training.since(Known { generation: 0, points: 100, epochs: 2 });
-        assert_eq!((news.points, news.points_from, news.finished.len()), (vec![(2.02, 0.1, 0.9)], 100, 0));
-        let news = training.since(Known { generation: 7, points: 100, epochs: 9 });
-        assert_eq!((news.points.len(), news.points_from, news.epochs_from), (101, 0, 2));
+        let update = training.since(ProgressCursor { generation: 0, points: 100, epochs: 2 });
+        assert_eq!(
+            (update.points, update.points_from, update.finished.len()),
+            (vec![(2.02, 0.1, 0.9)], 100, 0)
+        );
+        let update = training.since(ProgressCursor { generation: 7, points: 100, epochs: 9 });
+        assert_eq!((update.points.len(), update.points_from, update.epochs_from), (101, 0, 2));
     }
 
     #[test]
-    fn long_trainings_are_thinned_out() {
-        let training = told(500, 100);
-        let all = training.since(Known::default());
+    fn curves_of_long_trainings_are_thinned() {
+        let training = after(500, 100);
+        let all = training.since(ProgressCursor::default());
         assert!((POINTS / 2..=POINTS).contains(&all.points.len()), "{}", all.points.len());
         assert!(all.generation > 0 && all.finished.len() == 500);
         assert!(all.points.is_sorted_by(|a, b| a.0 < b.0));
