@@ -29,13 +29,13 @@
 //! * [`commands`] is what the program `ziffer` and `cargo xtask` have in common.
 #![forbid(unsafe_code)]
 
-mod account;
+mod command_line;
 pub mod commands;
 mod host;
 mod interrupt;
 mod recipe;
+mod report_input;
 mod run_folder;
-mod usage;
 
 pub use ziffer_augment as augment;
 pub use ziffer_dataset as dataset;
@@ -47,14 +47,14 @@ pub use ziffer_serve as serve;
 pub use ziffer_tensor as tensor;
 pub use ziffer_trainer as trainer;
 
-pub use account::REPORT_FILE;
+pub use command_line::{exit_code, parse};
 pub use host::Host;
 pub use recipe::{
     AugmentSettings, CallbackSettings, LayerSettings, OptimizerName, OptimizerSettings, Recipe, RecipeError,
     ScheduleSettings,
 };
+pub use report_input::REPORT_FILE;
 pub use run_folder::{MODEL_FILE, RECIPE_FILE, RunSummary, SUMMARY_FILE};
-pub use usage::{exit_code, parse};
 
 /// What most programs need: `use ziffer::prelude::*`.
 pub mod prelude {

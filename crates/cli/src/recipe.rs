@@ -5,11 +5,11 @@ mod callbacks;
 mod layers;
 mod loss;
 mod optimizer;
-mod reader;
 mod schedule;
 #[cfg(test)]
 mod tests;
-mod write;
+mod toml_reader;
+mod toml_writer;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -28,8 +28,8 @@ pub use layers::LayerSettings;
 pub use optimizer::{OptimizerName, OptimizerSettings};
 pub use schedule::ScheduleSettings;
 
-use reader::{Document, Table};
-use write::Lines;
+use toml_reader::{TomlDocument, TomlTable};
+use toml_writer::TomlWriter;
 
 /// Of a recipe's file: a device has no end.
 const MAX_BYTES: u64 = 1 << 20;
@@ -240,7 +240,7 @@ impl Recipe {
     /// # Errors
     /// The first mistake, with its line.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let document = Document::parse(text)?;
+        let document = TomlDocument::parse(text)?;
         let root = document.root();
         let mut recipe = Self::default();
         if let Some(dataset) = root.text("dataset", "a data set's name")? {
@@ -289,38 +289,38 @@ impl Recipe {
 
     /// The recipe as TOML, with every default filled in. [`parse`](Self::parse) makes the same recipe of it.
     pub fn to_toml(&self) -> String {
-        let mut lines = Lines::default();
-        lines.key("dataset", self.dataset.as_str());
-        lines.key("epochs", self.epochs as i64);
-        lines.key("batch_size", self.batch_size as i64);
-        lines.key("validation_split", self.validation_split);
-        lines.key(
+        let mut writer = TomlWriter::default();
+        writer.key("dataset", self.dataset.as_str());
+        writer.key("epochs", self.epochs as i64);
+        writer.key("batch_size", self.batch_size as i64);
+        writer.key("validation_split", self.validation_split);
+        writer.key(
             "seed",
             i64::try_from(self.seed).map_or_else(|_| self.seed.to_string().into(), toml::Value::from),
         );
         match self.shuffle {
-            Shuffle::None => lines.key("shuffle", false),
-            Shuffle::Auto => lines.key("shuffle", true),
-            Shuffle::Full => lines.key("shuffle", "full"),
-            Shuffle::Blocks => lines.key("shuffle", "blocks"),
+            Shuffle::None => writer.key("shuffle", false),
+            Shuffle::Auto => writer.key("shuffle", true),
+            Shuffle::Full => writer.key("shuffle", "full"),
+            Shuffle::Blocks => writer.key("shuffle", "blocks"),
         }
-        loss::write(&self.loss, &mut lines);
+        loss::write(&self.loss, &mut writer);
         if self.layers.is_empty() {
             let hidden = self.hidden.iter().map(|&units| toml::Value::from(units as i64));
-            lines.key("hidden", toml::Value::Array(hidden.collect()));
+            writer.key("hidden", toml::Value::Array(hidden.collect()));
         }
         for layer in &self.layers {
             let LayerSettings { class, settings } = layer.whole();
-            lines.item("layers");
-            lines.key("type", class);
-            settings.iter().for_each(|(key, value)| lines.json(key, value));
+            writer.item("layers");
+            writer.key("type", class);
+            settings.iter().for_each(|(key, value)| writer.json(key, value));
         }
         let schedule = self.schedule().cloned();
         OptimizerSettings { optimizer: self.optimizer(), schedule, ..self.optimizer.clone() }
-            .write(&mut lines);
-        self.augment.write(&mut lines);
-        self.callbacks.iter().for_each(|callback| callback.write(&mut lines));
-        lines.finish()
+            .write(&mut writer);
+        self.augment.write(&mut writer);
+        self.callbacks.iter().for_each(|callback| callback.write(&mut writer));
+        writer.finish()
     }
 
     /// Checks that each value is in its range.
@@ -421,7 +421,7 @@ fn data_sets() -> String {
     Name::ALL.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-fn read_shuffle(root: &Table<'_>) -> Result<Option<Shuffle>, String> {
+fn read_shuffle(root: &TomlTable<'_>) -> Result<Option<Shuffle>, String> {
     Ok(Some(match root.any("shuffle") {
         None => return Ok(None),
         Some(toml::Value::Boolean(shuffle)) => (*shuffle).into(),

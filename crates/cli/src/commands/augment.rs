@@ -10,18 +10,18 @@ use ziffer_dataset::{Name, TrainTest};
 use ziffer_nn::team::Team;
 use ziffer_trainer::available_threads;
 
-use super::data::{self, DataArgs};
+use super::dataset_args::{self, DatasetArgs};
 use super::train::{at_least_one, seed, validation_split};
-use crate::usage::print;
+use crate::command_line::print;
 use crate::{interrupt, run_folder};
 
 /// Write a set with many copies of each training picture, changed a little by chance, as four IDX files
 ///
 /// Each copy but the first is turned, scaled, sheared, moved and bent a little. Train on it with --dataset custom --data-dir DIR.
 #[derive(Clone, Debug, clap::Args)]
-pub(crate) struct Augment {
+pub(crate) struct AugmentArgs {
     #[command(flatten)]
-    data: DataArgs,
+    data: DatasetArgs,
     /// Copies of each training picture, the first one unchanged
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     times: usize,
@@ -53,13 +53,13 @@ fn strength(text: &str) -> Result<f32, String> {
         .ok_or("expected a number from 0 to 6".to_owned())
 }
 
-impl Augment {
+impl AugmentArgs {
     /// Writes the set.
     ///
     /// # Errors
     /// Whatever went wrong, in one line that says what and where.
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let set = data::open(self.data.dataset.unwrap_or_default(), &self.data.places)?;
+        let set = dataset_args::open(self.data.dataset.unwrap_or_default(), &self.data.source)?;
         self.check_place(&set)?;
         let augmentation = Augmentation {
             times: self.times,

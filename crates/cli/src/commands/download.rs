@@ -6,15 +6,15 @@ use std::path::PathBuf;
 use anyhow::ensure;
 use ziffer_dataset::catalogue::Name;
 
-use super::data;
-use crate::usage::{AlreadyTold, UsageError, chain, complain, print};
+use super::dataset_args;
+use crate::command_line::{AlreadyTold, UsageError, chain, complain, print};
 
 /// Get data sets into the cache folder, or one set into --data-dir itself
 #[derive(Clone, Debug, clap::Args)]
-pub struct Download {
+pub struct DownloadArgs {
     /// The data sets: mnist, fashion-mnist, kmnist, qmnist, emnist-balanced, emnist-letters, emnist-digits, emnist-mnist,
     /// emnist-bymerge, emnist-byclass
-    #[arg(required = true, value_name = "NAME", value_parser = data::name)]
+    #[arg(required = true, value_name = "NAME", value_parser = dataset_args::name)]
     names: Vec<Name>,
     /// Put the four files of the one set here
     #[arg(long, value_name = "DIR")]
@@ -31,7 +31,7 @@ pub struct Download {
     force: bool,
 }
 
-impl Download {
+impl DownloadArgs {
     /// Gets each set and prints where it lies. One that cannot be had keeps none of the others back.
     ///
     /// # Errors
@@ -43,13 +43,13 @@ impl Download {
                 format!("--data-dir takes one data set, found {found}; leave it out to use the cache folder");
             return Err(UsageError(problem).into());
         }
-        let mirrors = data::mirrors(&self.mirror)?;
+        let mirrors = dataset_args::mirrors(&self.mirror)?;
         let mut failed = 0;
         for &name in &self.names {
-            let source = data::source(name, self.data_dir.as_deref(), &mirrors)?
+            let source = dataset_args::source(name, self.data_dir.as_deref(), &mirrors)?
                 .offline(self.offline)
                 .force(self.force);
-            match data::get(&source) {
+            match dataset_args::get(&source) {
                 Ok(set) => {
                     let (train, test) = (set.train.len(), set.test.len());
                     let folder = set.folder().display();

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use anyhow::{Context, ensure};
 use ziffer_nn::{Model, PixelType, Staged};
 
+use crate::command_line::print;
 use crate::run_folder;
-use crate::usage::print;
 
 /// Write a model as a standard file that other programs run
 #[derive(Clone, Debug, clap::Args)]
-pub struct Export {
+pub struct ExportArgs {
     /// A run's folder, or a .safetensors file
     #[arg(value_name = "MODEL")]
     model: PathBuf,
@@ -30,7 +30,7 @@ enum Pixels {
     F32,
 }
 
-impl Export {
+impl ExportArgs {
     /// Writes the file, which appears whole or not at all.
     ///
     /// # Errors

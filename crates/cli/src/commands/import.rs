@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use anyhow::{Context, ensure};
 use ziffer_keras::{Imported, Options, import};
 
+use crate::command_line::{print, whole_numbers};
 use crate::run_folder;
-use crate::usage::{print, whole_numbers};
 
 /// Read a network that Keras saved
 ///
@@ -16,7 +16,7 @@ use crate::usage::{print, whole_numbers};
 /// activations. Without a Rescaling, pixels are divided by 255. If the file has only weights, relu is assumed for hidden layers
 /// and softmax for the last.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Import {
+pub struct ImportArgs {
     /// What Keras saved
     file: PathBuf,
     /// The model's file, .safetensors
@@ -38,7 +38,7 @@ fn shape(text: &str) -> Result<Shape, String> {
 /// Of a file that is imported; 89 million weights of Keras with its optimizer's have as much.
 const MAX_BYTES: u64 = 1 << 30;
 
-impl Import {
+impl ImportArgs {
     /// Writes the model, which appears whole or not at all, and says on standard error what the file left open.
     ///
     /// # Errors

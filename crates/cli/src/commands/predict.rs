@@ -15,14 +15,14 @@ use ziffer_nn::Model;
 use ziffer_picture::prepare_file;
 use ziffer_tensor::reduce::argmax;
 
-use super::data::{self, DataArgs};
+use super::dataset_args::{self, DatasetArgs};
 use super::evaluate::dataset;
+use crate::command_line::{AlreadyTold, chain, complain, print};
 use crate::run_folder;
-use crate::usage::{AlreadyTold, chain, complain, print};
 
 /// Print the class and the probabilities that a model gives pictures
 #[derive(Clone, Debug, clap::Args)]
-pub struct Predict {
+pub struct PredictArgs {
     /// A run's folder or a .safetensors file
     model: PathBuf,
     /// Picture files, PNG, JPEG or BMP, of one digit each, dark or light; IDX files, of which each row is a picture; or rows
@@ -34,7 +34,7 @@ pub struct Predict {
     #[arg(long, default_value = "test")]
     part: PartName,
     #[command(flatten)]
-    data: DataArgs,
+    data: DatasetArgs,
     /// Print one JSON object a line: source, digit, probabilities, and a row's label
     #[arg(long)]
     json: bool,
@@ -71,7 +71,7 @@ enum PartName {
 /// Cells of a bar that stands for probability 1.
 const BAR: usize = 40;
 
-impl Predict {
+impl PredictArgs {
     /// Predicts each picture and prints what came out.
     ///
     /// # Errors
@@ -217,12 +217,12 @@ struct Rows {
 
 impl Rows {
     /// Opened if there is a row among the pictures.
-    fn of(predict: &Predict, model: &Model) -> anyhow::Result<Option<Self>> {
+    fn of(predict: &PredictArgs, model: &Model) -> anyhow::Result<Option<Self>> {
         if !predict.pictures.iter().any(|picture| matches!(picture, Picture::Row(_))) {
             return Ok(None);
         }
-        let (name, places) = dataset(&predict.data, &predict.model);
-        let data = data::open(name, &places)?;
+        let (name, source) = dataset(&predict.data, &predict.model);
+        let data = dataset_args::open(name, &source)?;
         let opened = Self { data, part: predict.part };
         let view = opened.view();
         ensure!(

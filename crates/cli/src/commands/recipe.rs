@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
+use crate::command_line::print;
 use crate::recipe::Recipe as Settings;
-use crate::usage::print;
 
 /// List the built-in recipes, or print one in full
 #[derive(Clone, Debug, clap::Args)]
-pub struct Recipe {
+pub struct RecipeArgs {
     #[command(subcommand)]
     command: Command,
 }
@@ -24,7 +24,7 @@ enum Command {
     },
 }
 
-impl Recipe {
+impl RecipeArgs {
     /// Prints the recipes, or one.
     ///
     /// # Errors

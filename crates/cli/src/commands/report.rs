@@ -10,25 +10,25 @@ use ziffer_nn::{Model, Staged};
 use ziffer_report::{Run, comparison};
 use ziffer_trainer::Evaluate as _;
 
-use super::data::{self, PlaceArgs};
-use crate::account::{Account, REPORT_FILE};
+use super::dataset_args::{self, SourceArgs};
+use crate::command_line::{UsageError, print};
+use crate::report_input::{REPORT_FILE, ReportInput};
 use crate::run_folder::{self, MODEL_FILE, RunSummary, SUMMARY_FILE, cannot_write};
-use crate::usage::{UsageError, print};
 
 /// Make the reports of runs again, and a page of several side by side
 #[derive(Clone, Debug, clap::Args)]
-pub struct Report {
+pub struct ReportArgs {
     /// Folders of runs
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
     #[command(flatten)]
-    places: PlaceArgs,
+    source: SourceArgs,
     /// The page of several runs [default: comparison.html]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
-impl Report {
+impl ReportArgs {
     /// Writes each run's report into its folder and, of several, the page that compares them. Nothing is written before all
     /// runs have been read.
     ///
@@ -40,16 +40,15 @@ impl Report {
             let problem = "--out is the page of several runs, found one run; its report goes into its folder";
             return Err(UsageError(problem.to_owned()).into());
         }
-        let accounts =
-            folders.iter().map(|folder| self.account(folder)).collect::<anyhow::Result<Vec<_>>>()?;
-        let page = match accounts.len() {
+        let inputs = folders.iter().map(|folder| self.input(folder)).collect::<anyhow::Result<Vec<_>>>()?;
+        let page = match inputs.len() {
             1 => None,
-            _ => Some(self.page(&folders, &accounts)?),
+            _ => Some(self.page(&folders, &inputs)?),
         };
         let mut written = String::new();
-        for (folder, account) in folders.iter().zip(&accounts) {
+        for (folder, input) in folders.iter().zip(&inputs) {
             let _lock = run_folder::claim(folder, "wait for it to end")?;
-            account.write(folder)?;
+            input.write(folder)?;
             written += &format!("Wrote {}\n", folder.join(REPORT_FILE).display());
         }
         if let Some(page) = page {
@@ -72,14 +71,14 @@ impl Report {
     }
 
     /// The page of several runs, on the disk but not yet under its name.
-    fn page(&self, folders: &[&Path], accounts: &[Account]) -> anyhow::Result<Staged> {
+    fn page(&self, folders: &[&Path], inputs: &[ReportInput]) -> anyhow::Result<Staged> {
         let names: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
-        let runs = accounts.iter().zip(&names).map(|(account, name)| Ok(Run { name, ..account.run()? }));
+        let runs = inputs.iter().zip(&names).map(|(input, name)| Ok(Run { name, ..input.run()? }));
         let page = comparison(&runs.collect::<anyhow::Result<Vec<_>>>()?)?;
         Staged::write(self.out(), page.as_bytes()).with_context(|| cannot_write(self.out()))
     }
 
-    fn account(&self, folder: &Path) -> anyhow::Result<Account> {
+    fn input(&self, folder: &Path) -> anyhow::Result<ReportInput> {
         let summary = summary(folder)?;
         let path = folder.join(MODEL_FILE);
         let model = Model::load(&path)?;
@@ -90,7 +89,7 @@ impl Report {
         );
         let name: Name =
             summary.dataset.parse().with_context(|| folder.join(SUMMARY_FILE).display().to_string())?;
-        let data = data::open(name, &self.places.or_in(summary.data_dir.clone()))?;
+        let data = dataset_args::open(name, &self.source.or_in(summary.data_dir.clone()))?;
         let test = model.evaluate(&data.test).with_context(|| data.folder().display().to_string())?;
         // The same bits on every machine: what differs is another set.
         let bits = |loss: f64, accuracy: f64| [loss.to_bits(), accuracy.to_bits()];
@@ -104,7 +103,7 @@ impl Report {
             summary.test_loss,
             100.0 * summary.test_accuracy
         );
-        Account::of(folder, &summary, &model, &data)
+        ReportInput::of(folder, &summary, &model, &data)
     }
 }
 

@@ -11,22 +11,22 @@ use ziffer_dataset::{TrainTest, View};
 use ziffer_nn::Model;
 use ziffer_serve::{Example, ServeError, Server, Site};
 
-use super::data::{self, DataArgs, PlaceArgs};
+use super::dataset_args::{self, DatasetArgs, SourceArgs};
 use super::evaluate::dataset;
-use crate::account::REPORT_FILE;
 use crate::interrupt;
+use crate::report_input::REPORT_FILE;
 use crate::run_folder::{self, SUMMARY_FILE};
 
 /// Serve a page to draw digits on, which shows what a model makes of them, and its predictions for programs
 #[derive(Clone, Debug, clap::Args)]
-pub struct Serve {
+pub struct ServeArgs {
     /// A run's folder or a .safetensors file [default: the newest run in runs]
     model: Option<PathBuf>,
     #[command(flatten)]
     listen: ListenArgs,
     /// The data set's flags, for the examples; by default the set that the model's run names, else mnist. Nothing is fetched.
     #[command(flatten)]
-    data: DataArgs,
+    data: DatasetArgs,
 }
 
 /// The flags that say where a server listens.
@@ -68,7 +68,7 @@ fn host_name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-impl Serve {
+impl ServeArgs {
     /// Serves until Ctrl-C.
     ///
     /// # Errors
@@ -81,12 +81,12 @@ impl Serve {
             None => anyhow::Error::new(error).context("cannot serve the newest run; name another"),
         })?;
         let shape = model.input_shape().to_vec();
-        let (name, places) = dataset(&self.data, &run);
+        let (name, source) = dataset(&self.data, &run);
         let site = Site::new(model)
             .with_context(|| file.display().to_string())?
             .title(title(&run))
             .labels(name.class_names().iter().copied())
-            .examples(self.examples(name, places, &shape)?);
+            .examples(self.examples(name, source, &shape)?);
         let site = if run.is_dir() { site.report(run.join(REPORT_FILE)) } else { site };
         let stop = interrupt::flag()?;
         let server = self.listen.bind()?;
@@ -95,10 +95,10 @@ impl Serve {
     }
 
     /// Pictures of the test part, if the set is on this machine; without them the page has none.
-    fn examples(&self, name: Name, places: PlaceArgs, shape: &[usize]) -> anyhow::Result<Vec<Example>> {
-        let is_asked_for = self.data.dataset.is_some() || self.data.places.data_dir.is_some();
-        let places = PlaceArgs { offline: true, ..places };
-        let set = match data::open(name, &places) {
+    fn examples(&self, name: Name, source: SourceArgs, shape: &[usize]) -> anyhow::Result<Vec<Example>> {
+        let is_asked_for = self.data.dataset.is_some() || self.data.source.data_dir.is_some();
+        let source = SourceArgs { offline: true, ..source };
+        let set = match dataset_args::open(name, &source) {
             Err(error) if is_asked_for => return Err(error),
             Err(_) => return Ok(Vec::new()),
             Ok(set) => set,

@@ -10,13 +10,13 @@ use ziffer_nn::training::Plan;
 use ziffer_trainer::available_threads;
 
 use super::train::at_least_one;
+use crate::command_line::print;
 use crate::recipe::Recipe;
 use crate::run_folder;
-use crate::usage::print;
 
 /// Print the table of layers of a model, or of a recipe's network
 #[derive(Clone, Debug, clap::Args)]
-pub struct Summary {
+pub struct SummaryArgs {
     /// A run's folder, a .safetensors file, or a recipe: a .toml file or a built-in name
     #[arg(value_name = "MODEL or RECIPE")]
     what: PathBuf,
@@ -28,7 +28,7 @@ pub struct Summary {
     threads: Option<usize>,
 }
 
-impl Summary {
+impl SummaryArgs {
     /// Prints the table.
     ///
     /// # Errors

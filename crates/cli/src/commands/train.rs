@@ -14,22 +14,22 @@ use ziffer_tensor::InstructionSet;
 use ziffer_trainer::callback::Monitor;
 use ziffer_trainer::{Checkpoints, Evaluate, Every, Progress, Shuffle, Trainer, available_threads};
 
-use super::data::{self, DataArgs};
-use super::watched::Watched;
-use crate::account::{Account, REPORT_FILE};
+use super::dataset_args::{self, DatasetArgs};
+use super::training_page::TrainingPage;
+use crate::command_line::{chain, complain, print, whole_numbers};
 use crate::host::{Host, rfc3339};
 use crate::interrupt;
 use crate::recipe::{CallbackSettings, OptimizerName, OptimizerSettings, Recipe};
+use crate::report_input::{REPORT_FILE, ReportInput};
 use crate::run_folder::{self, RunSummary};
-use crate::usage::{chain, complain, print, whole_numbers};
 
 /// Train a network and evaluate it on the test part
 ///
 /// Without flags: the Keras tutorial's network on MNIST. Flags override the recipe.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Train {
+pub struct TrainArgs {
     #[command(flatten)]
-    data: DataArgs,
+    data: DatasetArgs,
     /// Units of the hidden layers, each with a relu [default: 128,64]
     #[arg(long, value_name = "UNITS,...", value_parser = hidden)]
     hidden: Option<Hidden>,
@@ -157,14 +157,14 @@ fn finite(text: &str) -> Result<f64, String> {
 
 /// What came of a run.
 #[derive(Clone, Debug)]
-pub struct Trained {
+pub struct FinishedRun {
     /// How it was trained.
     pub recipe: Recipe,
     /// What is in its summary.
     pub summary: RunSummary,
 }
 
-impl Train {
+impl TrainArgs {
     /// The recipe with the flags on top of it.
     fn recipe(&self) -> anyhow::Result<Recipe> {
         let mut recipe = Recipe::open(&self.recipe)?;
@@ -236,7 +236,7 @@ impl Train {
     ///
     /// # Errors
     /// Whatever went wrong, in one line that says what and where.
-    pub fn run(&self) -> anyhow::Result<Trained> {
+    pub fn run(&self) -> anyhow::Result<FinishedRun> {
         let started = rfc3339(SystemTime::now());
         let recipe = self.recipe()?;
         let threads = self.threads.unwrap_or_else(available_threads);
@@ -248,7 +248,7 @@ impl Train {
             .unwrap_or_else(|| Path::new("runs").join(format!("{}-{}", recipe.dataset, recipe.seed)));
 
         let name = recipe.dataset_name()?;
-        let data = data::open(name, &self.data.places)?;
+        let data = dataset_args::open(name, &self.data.source)?;
         let (network, settings) = recipe.network_settings();
         let mut model = recipe
             .network(data.train.image_shape(), data.train.classes())
@@ -258,7 +258,8 @@ impl Train {
             model.load_weights(init)?;
         }
         let stop = interrupt::flag()?;
-        let page = self.serve.then(|| Watched::open(self.port, name, &data, &folder, &stop)).transpose()?;
+        let page =
+            self.serve.then(|| TrainingPage::open(self.port, name, &data, &folder, &stop)).transpose()?;
         let slots = ziffer_nn::Optimizer::<f32>::slots(&recipe.optimizer()).len();
         let lock = run_folder::prepare(&folder, model.parameters() * (1 + slots) * size_of::<f32>())?;
 
@@ -266,7 +267,7 @@ impl Train {
             .every(self.checkpoint_every.unwrap_or_default())
             .resume(self.resume)
             .setting("dataset", &recipe.dataset)
-            .setting("data", data::identity(&data))
+            .setting("data", dataset_args::identity(&data))
             .setting(network, settings);
         let mut trainer = Trainer::new(recipe.optimizer(), recipe.loss)
             .epochs(recipe.epochs)
@@ -307,7 +308,7 @@ impl Train {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             dataset: recipe.dataset.clone(),
             // Wherever the run is looked at from.
-            data_dir: self.data.places.data_dir.as_ref().and_then(|folder| std::path::absolute(folder).ok()),
+            data_dir: self.data.source.data_dir.as_ref().and_then(|folder| std::path::absolute(folder).ok()),
             hidden: if recipe.layers.is_empty() { recipe.hidden.clone() } else { Vec::new() },
             layers: (!recipe.layers.is_empty()).then(|| recipe.network_settings().1),
             ema_momentum: recipe.optimizer.ema_momentum,
@@ -336,21 +337,18 @@ impl Train {
             host: Some(Host::current()),
         };
         run_folder::write(&folder, &model, &summary, &recipe)?;
-        let account = team.install(|| {
-            let account = Account::of(&folder, &summary, &model, &data)?;
-            account.write(&folder).map(|()| account)
+        let input = team.install(|| {
+            let input = ReportInput::of(&folder, &summary, &model, &data)?;
+            input.write(&folder).map(|()| input)
         });
-        let saved = if account.is_ok() {
-            "the model, its summary and its report"
-        } else {
-            "the model and its summary"
-        };
+        let saved =
+            if input.is_ok() { "the model, its summary and its report" } else { "the model and its summary" };
         // Messages; that nobody reads them is no failure.
         let _ = writeln!(io::stderr(), "Saved {saved} to {}", folder.display());
         print(&format!("Test Accuracy: {:.2}%\n", 100.0 * test.accuracy))?;
-        match account {
-            Ok(account) if io::stderr().is_terminal() => {
-                let table = confusion_table(account.assessment.confusion(), &account.class_names);
+        match input {
+            Ok(input) if io::stderr().is_terminal() => {
+                let table = confusion_table(input.assessment.confusion(), &input.class_names);
                 let page = folder.join(REPORT_FILE);
                 let _ = write!(io::stderr(), "\n{table}Report: {}\n", page.display());
             }
@@ -363,6 +361,6 @@ impl Train {
         if let Some(page) = page {
             page.keep(model, test.accuracy)?;
         }
-        Ok(Trained { recipe, summary })
+        Ok(FinishedRun { recipe, summary })
     }
 }

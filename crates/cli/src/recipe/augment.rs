@@ -2,8 +2,8 @@
 
 use ziffer_augment::Distortion;
 
-use super::reader::Table;
-use super::write::Lines;
+use super::toml_reader::TomlTable;
+use super::toml_writer::TomlWriter;
 
 /// How far pictures are changed in training, each anew in every epoch; 0 is off.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,7 +31,7 @@ impl Default for AugmentSettings {
 
 impl AugmentSettings {
     /// Reads the table, if there is one.
-    pub(super) fn read(root: &Table<'_>) -> Result<Self, String> {
+    pub(super) fn read(root: &TomlTable<'_>) -> Result<Self, String> {
         let Some(table) = root.table("augment") else {
             return if root.has("augment") {
                 root.refuse("augment", "a table [augment]")
@@ -71,9 +71,9 @@ impl AugmentSettings {
     }
 
     /// Writes the table.
-    pub(super) fn write(&self, lines: &mut Lines) {
+    pub(super) fn write(&self, writer: &mut TomlWriter) {
         let Self { rotation, zoom, shear, shift, elastic, elastic_sigma } = *self;
-        lines.table("augment");
+        writer.table("augment");
         for (key, value) in [
             ("rotation", rotation),
             ("zoom", zoom),
@@ -82,7 +82,7 @@ impl AugmentSettings {
             ("elastic", elastic),
             ("elastic_sigma", elastic_sigma),
         ] {
-            lines.key(key, value);
+            writer.key(key, value);
         }
     }
 }

@@ -6,8 +6,8 @@ use ziffer_trainer::callback::{
     ReduceLROnPlateau, SaveFreq, TerminateOnNaN,
 };
 
-use super::reader::Table;
-use super::write::Lines;
+use super::toml_reader::TomlTable;
+use super::toml_writer::TomlWriter;
 
 /// A callback: Keras's class and its arguments.
 #[derive(Clone, Debug, PartialEq)]
@@ -201,7 +201,7 @@ impl CallbackSettings {
     }
 
     /// Reads a table `[[callbacks]]`.
-    pub(super) fn read(table: &Table<'_>) -> Result<Self, String> {
+    pub(super) fn read(table: &TomlTable<'_>) -> Result<Self, String> {
         let expected = CLASSES.map(|(class, _)| class).join(", ");
         let Some(class) = table.text("type", &expected)? else {
             return Err(table.error("type", format!("no type, expected one of {expected}")));
@@ -234,10 +234,10 @@ impl CallbackSettings {
     }
 
     /// Writes the table.
-    pub(super) fn write(&self, lines: &mut Lines) {
-        lines.item("callbacks");
-        lines.key("type", self.class);
-        self.settings.iter().for_each(|(key, value)| lines.key(key, value.clone()));
+    pub(super) fn write(&self, writer: &mut TomlWriter) {
+        writer.item("callbacks");
+        writer.key("type", self.class);
+        self.settings.iter().for_each(|(key, value)| writer.key(key, value.clone()));
     }
 
     /// Makes the callback.

@@ -8,7 +8,7 @@ use ziffer_nn::{
     layer_from_config,
 };
 
-use super::reader::Table;
+use super::toml_reader::TomlTable;
 
 /// A layer: Keras's class and its arguments.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +21,7 @@ pub struct LayerSettings {
 
 impl LayerSettings {
     /// Reads a table `[[layers]]`.
-    pub(super) fn read(table: &Table<'_>) -> Result<Self, String> {
+    pub(super) fn read(table: &TomlTable<'_>) -> Result<Self, String> {
         let expected = "the class of a layer, such as \"Dense\"";
         let Some(class) = table.text("type", expected)? else {
             return Err(table.error("type", format!("no type, expected {expected}")));

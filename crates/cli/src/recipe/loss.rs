@@ -5,14 +5,14 @@ use ziffer_nn::{
     MeanSquaredError, SparseCategoricalCrossentropy,
 };
 
-use super::reader::Table;
-use super::write::Lines;
+use super::toml_reader::TomlTable;
+use super::toml_writer::TomlWriter;
 
 const EXPECTED: &str = "sparse_categorical_crossentropy, categorical_crossentropy, binary_crossentropy, \
                         mean_squared_error or mean_absolute_error";
 
 /// Reads `loss = "NAME"` or `loss = { name = "NAME", label_smoothing = 0.1 }`.
-pub(super) fn read(root: &Table<'_>) -> Result<Option<AnyLoss>, String> {
+pub(super) fn read(root: &TomlTable<'_>) -> Result<Option<AnyLoss>, String> {
     let table = match root.any("loss") {
         None => return Ok(None),
         Some(toml::Value::String(name)) => {
@@ -35,12 +35,12 @@ pub(super) fn read(root: &Table<'_>) -> Result<Option<AnyLoss>, String> {
 }
 
 /// Writes the loss.
-pub(super) fn write(loss: &AnyLoss, lines: &mut Lines) {
+pub(super) fn write(loss: &AnyLoss, writer: &mut TomlWriter) {
     let mut table = toml::Table::from_iter([("name".to_owned(), Loss::<f32>::name(loss).into())]);
     if let Some(smoothing) = label_smoothing(loss) {
         table.insert("label_smoothing".to_owned(), smoothing.into());
     }
-    lines.key("loss", toml::Value::Table(table));
+    writer.key("loss", toml::Value::Table(table));
 }
 
 /// The activation that the last layer has for a loss, if the recipe does not say it.

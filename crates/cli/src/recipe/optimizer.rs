@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use ziffer_nn::optimizer::Clip;
 use ziffer_nn::{Adam, AdamW, AnyOptimizer, Lion, Nadam, Optimizer, RmsProp, Sgd};
 
-use super::reader::Table;
 use super::schedule::ScheduleSettings;
-use super::write::Lines;
+use super::toml_reader::TomlTable;
+use super::toml_writer::TomlWriter;
 
 /// An optimizer, by Keras's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -121,7 +121,7 @@ pub(super) fn set_learning_rate(optimizer: &mut AnyOptimizer, rate: f64) {
 
 impl OptimizerSettings {
     /// Reads `optimizer = "NAME"` or the table `[optimizer]`.
-    pub(super) fn read(root: &Table<'_>) -> Result<Option<Self>, String> {
+    pub(super) fn read(root: &TomlTable<'_>) -> Result<Option<Self>, String> {
         let expected = OptimizerName::expected();
         let table = match root.any("optimizer") {
             None => return Ok(None),
@@ -176,28 +176,28 @@ impl OptimizerSettings {
     }
 
     /// Writes the table `[optimizer]`.
-    pub(super) fn write(&self, lines: &mut Lines) {
+    pub(super) fn write(&self, writer: &mut TomlWriter) {
         let mut optimizer = self.optimizer;
-        lines.table("optimizer");
-        lines.key("name", Optimizer::<f32>::name(&self.optimizer));
+        writer.table("optimizer");
+        writer.key("name", Optimizer::<f32>::name(&self.optimizer));
         let (numbers, flags) = settings(&mut optimizer);
         let is_said = |key: &str| key != LEARNING_RATE || self.schedule.is_none();
         for (key, value) in numbers.into_iter().filter(|(key, _)| is_said(key)) {
-            lines.key(key, *value);
+            writer.key(key, *value);
         }
         for (key, value) in flags {
-            lines.key(key, *value);
+            writer.key(key, *value);
         }
         if let Some(clip) = self.clip {
-            lines.key(clip.name(), clip.bound());
+            writer.key(clip.name(), clip.bound());
         }
-        lines.key("use_ema", self.ema_momentum.is_some());
+        writer.key("use_ema", self.ema_momentum.is_some());
         if let Some(momentum) = self.ema_momentum {
-            lines.key("ema_momentum", momentum);
+            writer.key("ema_momentum", momentum);
         }
         if let Some(schedule) = &self.schedule {
-            lines.table("optimizer.learning_rate");
-            schedule.write(lines);
+            writer.table("optimizer.learning_rate");
+            schedule.write(writer);
         }
     }
 }

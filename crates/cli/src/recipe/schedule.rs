@@ -8,8 +8,8 @@ use ziffer_nn::optimizer::schedule::{
 };
 use ziffer_nn::optimizer::{AnySchedule, LearningRateSchedule};
 
-use super::reader::Table;
-use super::write::Lines;
+use super::toml_reader::TomlTable;
+use super::toml_writer::TomlWriter;
 
 /// A schedule whose steps may be given in epochs.
 #[derive(Clone, Debug, PartialEq)]
@@ -169,7 +169,7 @@ fn in_steps(epochs: f64, steps_per_epoch: usize) -> u64 {
 
 impl ScheduleSettings {
     /// Reads a table that has the key `schedule`.
-    pub(super) fn read(table: &Table<'_>) -> Result<Self, String> {
+    pub(super) fn read(table: &TomlTable<'_>) -> Result<Self, String> {
         let templates = templates();
         let expected = format!("one of {}", templates.each_ref().map(|(name, _)| *name).join(", "));
         let Some(name) = table.text("schedule", &expected)? else {
@@ -265,33 +265,33 @@ impl ScheduleSettings {
     }
 
     /// Writes the keys.
-    pub(super) fn write(&self, lines: &mut Lines) {
+    pub(super) fn write(&self, writer: &mut TomlWriter) {
         let mut schedule = self.schedule.clone();
         let (class, fields) = fields(&mut schedule);
-        lines.key("schedule", class);
+        writer.key("schedule", class);
         let list =
             |numbers: &[f64]| toml::Value::Array(numbers.iter().map(|&number| number.into()).collect());
         for field in fields {
             let epochs =
                 |key: &str| self.in_epochs.iter().find(|(name, _)| *name == key).map(|(_, epochs)| epochs);
             match field {
-                Field::Number(key, value) => lines.key(key, *value),
+                Field::Number(key, value) => writer.key(key, *value),
                 Field::Option(key, value) => {
                     if let Some(value) = *value {
-                        lines.key(key, value);
+                        writer.key(key, value);
                     }
                 }
-                Field::Numbers(key, values) => lines.key(key, list(values)),
-                Field::Flag(key, value) => lines.key(key, *value),
+                Field::Numbers(key, values) => writer.key(key, list(values)),
+                Field::Flag(key, value) => writer.key(key, *value),
                 Field::Steps([key, key_in_epochs], value, _) => match epochs(key).map(Vec::as_slice) {
-                    Some(&[epochs]) => lines.key(key_in_epochs, epochs),
-                    _ => lines.key(key, *value as i64),
+                    Some(&[epochs]) => writer.key(key_in_epochs, epochs),
+                    _ => writer.key(key, *value as i64),
                 },
                 Field::Boundaries([key, key_in_epochs], values) => match epochs(key) {
-                    Some(epochs) => lines.key(key_in_epochs, list(epochs)),
+                    Some(epochs) => writer.key(key_in_epochs, list(epochs)),
                     None => {
                         let steps = values.iter().map(|&step| toml::Value::from(step as i64)).collect();
-                        lines.key(key, toml::Value::Array(steps));
+                        writer.key(key, toml::Value::Array(steps));
                     }
                 },
             }
@@ -302,14 +302,14 @@ impl ScheduleSettings {
 /// One line: `CosineDecay(initial_learning_rate=0.001, decay_epochs=5.0, alpha=0.0, warmup_steps=0)`.
 impl fmt::Display for ScheduleSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut lines = Lines::default();
-        self.write(&mut lines);
-        let text = lines.finish().replace(" = ", "=").replace('"', "");
+        let mut writer = TomlWriter::default();
+        self.write(&mut writer);
+        let text = writer.finish().replace(" = ", "=").replace('"', "");
         let (schedule, settings) = text.trim().split_once('\n').unwrap_or((&text, ""));
         write!(f, "{}({})", schedule.trim_start_matches("schedule="), settings.replace('\n', ", "))
     }
 }
 
-fn both(table: &Table<'_>, key: &str, other: &str) -> String {
+fn both(table: &TomlTable<'_>, key: &str, other: &str) -> String {
     table.error(other, format!("{key} and {other} are both there, expected one of them"))
 }

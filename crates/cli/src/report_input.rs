@@ -1,4 +1,4 @@
-//! The account of a run: what its report says, out of its summary, its model and its data.
+//! The input of a run: what its report says, out of its summary, its model and its data.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ pub const REPORT_FILE: &str = "report.html";
 const BLOCK: usize = 4096;
 
 /// A run with what its model makes of the test part.
-pub(crate) struct Account {
+pub(crate) struct ReportInput {
     name: String,
     subject: String,
     summary: RunSummary,
@@ -28,7 +28,7 @@ pub(crate) struct Account {
     kernel: Option<ndarray::Array2<f32>>,
 }
 
-impl Account {
+impl ReportInput {
     /// Asks the model about the test part. Parallel over rayon's threads.
     ///
     /// # Errors
@@ -47,7 +47,7 @@ impl Account {
         let first = model.weights().next().and_then(|(_, weight)| weight.into_dimensionality::<Ix2>().ok());
         let kernel = first.filter(|kernel| kernel.nrows() == model.inputs()).map(|kernel| kernel.to_owned());
         let samples = assessment.confusion().samples();
-        let account = Self {
+        let input = Self {
             name: name(folder),
             subject: format!(
                 "{} with {} test pictures, seed {}",
@@ -61,9 +61,9 @@ impl Account {
             kernel,
         };
         // Only the history is still to be judged, which a file may have of any length.
-        let fits = account.run()?.check();
+        let fits = input.run()?.check();
         fits.with_context(|| folder.join(SUMMARY_FILE).display().to_string())?;
-        Ok(account)
+        Ok(input)
     }
 
     /// What a report is made of.

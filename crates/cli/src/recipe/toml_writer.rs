@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-/// Lines of TOML.
+/// TomlWriter of TOML.
 #[derive(Debug, Default)]
-pub(super) struct Lines(String);
+pub(super) struct TomlWriter(String);
 
-impl Lines {
+impl TomlWriter {
     /// A key with its value.
     pub(super) fn key(&mut self, key: &str, value: impl Into<toml::Value>) {
         writeln!(self.0, "{key} = {}", value.into()).expect("a text takes any");

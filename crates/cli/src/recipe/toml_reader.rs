@@ -9,7 +9,7 @@ use toml::{Spanned, Value};
 use ziffer_nn::OneLine;
 
 /// A recipe's text and what it says.
-pub(super) struct Document<'a> {
+pub(super) struct TomlDocument<'a> {
     text: &'a str,
     values: toml::Table,
     spans: Spanned<DeTable<'a>>,
@@ -23,14 +23,14 @@ enum Step {
 }
 
 /// A table of a document. [`finish`](Self::finish) refuses keys that nobody asked for.
-pub(super) struct Table<'a> {
-    document: &'a Document<'a>,
+pub(super) struct TomlTable<'a> {
+    document: &'a TomlDocument<'a>,
     values: &'a toml::Table,
     path: Vec<Step>,
     known: RefCell<Vec<&'static str>>,
 }
 
-impl<'a> Document<'a> {
+impl<'a> TomlDocument<'a> {
     /// Reads TOML.
     ///
     /// # Errors
@@ -46,8 +46,8 @@ impl<'a> Document<'a> {
     }
 
     /// The outermost table.
-    pub(super) fn root(&'a self) -> Table<'a> {
-        Table { document: self, values: &self.values, path: Vec::new(), known: RefCell::default() }
+    pub(super) fn root(&'a self) -> TomlTable<'a> {
+        TomlTable { document: self, values: &self.values, path: Vec::new(), known: RefCell::default() }
     }
 
     /// Where a value stands in the text.
@@ -86,7 +86,7 @@ fn at(text: &str, start: usize, problem: &str) -> String {
     format!("line {}: {}, in `{}`", line + 1, OneLine(problem), OneLine(said))
 }
 
-impl<'a> Table<'a> {
+impl<'a> TomlTable<'a> {
     fn value(&self, key: &'static str) -> Option<&'a Value> {
         self.known.borrow_mut().push(key);
         self.values.get(key)
@@ -177,20 +177,25 @@ impl<'a> Table<'a> {
     }
 
     /// A table, if the value is one.
-    pub(super) fn table(&self, key: &'static str) -> Option<Table<'a>> {
+    pub(super) fn table(&self, key: &'static str) -> Option<TomlTable<'a>> {
         let values = self.value(key)?.as_table()?;
-        Some(Table { document: self.document, values, path: self.path_of(key), known: RefCell::default() })
+        Some(TomlTable {
+            document: self.document,
+            values,
+            path: self.path_of(key),
+            known: RefCell::default(),
+        })
     }
 
     /// A list of tables.
-    pub(super) fn tables(&self, key: &'static str) -> Result<Vec<Table<'a>>, String> {
+    pub(super) fn tables(&self, key: &'static str) -> Result<Vec<TomlTable<'a>>, String> {
         let expected = format!("tables, each under a line [[{key}]]");
         let values = self.get(key, &expected, |value| {
             value.as_array()?.iter().map(Value::as_table).collect::<Option<Vec<_>>>()
         })?;
         let table = |(index, values)| {
             let path = self.path_of(key).into_iter().chain([Step::Index(index)]).collect();
-            Table { document: self.document, values, path, known: RefCell::default() }
+            TomlTable { document: self.document, values, path, known: RefCell::default() }
         };
         Ok(values.unwrap_or_default().into_iter().enumerate().map(table).collect())
     }

@@ -16,16 +16,16 @@ use ziffer_trainer::callback::{BatchLog, Callback, CallbackError, Flow, Plan, Tr
 use ziffer_trainer::{EpochLog, History, Resumed};
 
 use super::serve::{ListenArgs, examples, title};
-use crate::account::REPORT_FILE;
+use crate::report_input::REPORT_FILE;
 
 /// The page of a training, served by a thread of its own until the program is asked to end.
-pub(super) struct Watched {
+pub(super) struct TrainingPage {
     training: Arc<Training>,
     address: SocketAddr,
     server: JoinHandle<Result<(), ServeError>>,
 }
 
-impl Watched {
+impl TrainingPage {
     /// Serves the page of the run in this folder, before anything is trained.
     pub(super) fn open(
         port: Option<u16>,
@@ -54,8 +54,8 @@ impl Watched {
     }
 
     /// What tells the page.
-    pub(super) fn callback(&self) -> Teller {
-        Teller(Arc::clone(&self.training))
+    pub(super) fn callback(&self) -> PageCallback {
+        PageCallback(Arc::clone(&self.training))
     }
 
     /// Hands the network over, and serves until the program is asked to end.
@@ -69,9 +69,9 @@ impl Watched {
 }
 
 /// Tells a page how a training goes.
-pub(super) struct Teller(Arc<Training>);
+pub(super) struct PageCallback(Arc<Training>);
 
-impl Callback for Teller {
+impl Callback for PageCallback {
     fn name(&self) -> &'static str {
         "page"
     }
