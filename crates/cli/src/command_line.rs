@@ -1,53 +1,56 @@
-//! From the command line to an exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted, and one line on standard error.
+//! From the command line to an exit code: 0 success, 1 failure, 2 wrong usage, 130 interrupted.
 
-use std::error::Error;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ErrorKind};
 use ziffer_augment::AugmentError;
-use ziffer_nn::OneLine;
 use ziffer_tensor::InstructionSet;
 use ziffer_trainer::TrainError;
 
 use crate::interrupt;
+use crate::output::{OutputError, error_chain, print_message};
 
-/// Parses the command line. Help and version are printed, wrong usage is told in one line.
+/// Parses the command line. Prints help and the version; reports wrong usage in one line.
 ///
 /// # Errors
-/// The code to exit with.
+/// The exit code of a program that has nothing more to do.
 pub fn parse<P: Parser>() -> Result<P, ExitCode> {
-    let parsed =
-        P::try_parse_from(with_values_joined(std::env::args_os())).map_err(|error| match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-                // A closed pipe is no error of ours.
-                let _ = error.print();
-                ExitCode::SUCCESS
-            }
-            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-                let _ = error.print();
-                ExitCode::from(2)
-            }
-            _ => {
-                complain(&one_line(&error.render().to_string()));
-                ExitCode::from(2)
-            }
-        })?;
-    // Looked at before any kernel runs, which could only panic.
+    let arguments = with_values_joined(std::env::args_os());
+    let parsed = P::try_parse_from(&arguments).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // A closed pipe is not an error of this program.
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            ExitCode::from(2)
+        }
+        kind => {
+            let tip = match kind {
+                ErrorKind::UnknownArgument => error.get(ContextKind::InvalidArg),
+                _ => None,
+            };
+            let tip = tip.and_then(|stray| comma_tip(&arguments, &stray.to_string()));
+            print_message(&[one_line(&error.render().to_string()), tip.unwrap_or_default()].concat());
+            ExitCode::from(2)
+        }
+    })?;
+    // Checked before any kernel runs: a kernel could only panic.
     match InstructionSet::from_environment() {
         Ok(_) => Ok(parsed),
         Err(problem) => {
-            complain(&format!("error: {problem}"));
+            print_message(&format!("error: {problem}"));
             Err(ExitCode::from(2))
         }
     }
 }
 
-/// The arguments, with `--flag -value` written as `--flag=-value`. Else clap takes a value that begins with a dash, a
-/// negative number say, for an argument of its own, and does not name the flag when it refuses it. What follows `--` is left as it
-/// is.
+/// The arguments, with `--flag -value` written as `--flag=-value`. Otherwise clap takes a value that begins with a dash, such as
+/// a negative number, for a separate argument and does not name the flag in its error. Arguments after `--` are unchanged.
 fn with_values_joined(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut joined: Vec<OsString> = Vec::new();
     let mut arguments = arguments.into_iter();
@@ -67,8 +70,8 @@ fn with_values_joined(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsSt
     joined
 }
 
-/// Whether an argument behind a flag is its value though it begins with a dash: neither a long flag nor `-h` and `-V`, the only
-/// short ones, alone or together.
+/// Whether an argument that follows a flag is its value although it begins with a dash: it is neither a long flag nor `-h` and
+/// `-V`, the only short flags, alone or combined.
 fn is_value(argument: &OsStr) -> bool {
     match argument.as_encoded_bytes() {
         [b'-', b'-', ..] => false,
@@ -77,13 +80,32 @@ fn is_value(argument: &OsStr) -> bool {
     }
 }
 
-/// Whether it is a long flag without a value.
+/// Whether an argument is a long flag without a value.
 fn is_flag(argument: &OsStr) -> bool {
     let bytes = argument.as_encoded_bytes();
     bytes.starts_with(b"--") && bytes.len() > 2 && !bytes.contains(&b'=')
 }
 
-/// What clap says in several lines, in one: what is wrong, and its tip if it has one.
+/// Flags whose value is a list of numbers with commas.
+const LISTS: [&str; 2] = ["--hidden", "--input-shape"];
+
+/// A tip for `--hidden 128 64`: clap refuses `64` without a word about the flag before it.
+fn comma_tip(arguments: &[OsString], stray: &str) -> Option<String> {
+    let words: Vec<&str> = arguments.iter().map(|argument| argument.to_str().unwrap_or_default()).collect();
+    let is_numbers = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
+    words.iter().enumerate().find_map(|(index, word)| {
+        let (flag, joined) = word.split_once('=').map_or((*word, None), |(flag, value)| (flag, Some(value)));
+        let rest = words[index + 1..].iter().copied().take_while(is_numbers);
+        let numbers: Vec<&str> = joined.into_iter().chain(rest).collect();
+        let tip = || {
+            let list: Vec<&str> = numbers.iter().map(|number| number.trim_matches(',')).collect();
+            format!("; tip: separate the numbers with commas: {flag} {}", list.join(","))
+        };
+        (LISTS.contains(&flag) && numbers.len() > 1 && numbers[1..].contains(&stray)).then(tip)
+    })
+}
+
+/// An error of clap in one line: the problem, and the tip if there is one.
 fn one_line(message: &str) -> String {
     let paragraphs = message.split("\n\n").map(|paragraph| {
         paragraph.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
@@ -96,96 +118,51 @@ fn one_line(message: &str) -> String {
     kept.join("; ")
 }
 
-/// Flags that do not go together, which is wrong usage.
+/// Flags that contradict each other: wrong usage.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct UsageError(pub(crate) String);
 
-/// Failures that were told as they came.
+/// Failures that were reported when they happened.
 #[derive(Debug, thiserror::Error)]
-#[error("some of it failed")]
-pub(crate) struct AlreadyTold;
+#[error("some items failed")]
+pub(crate) struct AlreadyReported;
 
-/// Standard output that cannot be written.
-#[derive(Debug, thiserror::Error)]
-#[error("standard output: cannot write")]
-struct OutputError(#[source] io::Error);
-
-/// Prints a result to standard output.
-///
-/// # Errors
-/// If it cannot be written; a closed pipe is told apart by [`exit_code`].
-pub(crate) fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    Ok(out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(OutputError)?)
-}
-
-/// Whole numbers of at least 1 with commas between them. A message calls them `what`, and shows `example`.
-pub(crate) fn whole_numbers(text: &str, what: &str, example: &str) -> Result<Vec<usize>, String> {
-    let number = |item: &str| match item.trim().parse() {
-        Ok(0) | Err(_) => {
-            Err(format!("{item:?} is no {what}, expected whole numbers of at least 1 like {example}"))
-        }
-        Ok(number) => Ok(number),
-    };
-    text.split(',').map(number).collect()
-}
-
-/// The code to exit with after a command; an error is told in one line.
-pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
-    let Err(error) = outcome else { return ExitCode::SUCCESS };
+/// The exit code for the result of a command. Prints an error in one line to standard error.
+pub fn exit_code(result: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
     if error.downcast_ref().is_some_and(|OutputError(cause)| cause.kind() == io::ErrorKind::BrokenPipe) {
-        // Whoever read our output has seen enough.
+        // The reader of the output has closed it, as `head` does.
         return ExitCode::SUCCESS;
     }
     if let Some(TrainError::Interrupted { checkpoint, .. }) = error.downcast_ref() {
         let saved = checkpoint.as_ref().map(|path| format!(", saved in {}", path.display()));
-        let line = chain(&*error);
-        complain(&format!("{line}{}; the same command with --resume goes on", saved.unwrap_or_default()));
+        let line = error_chain(&*error);
+        let saved = saved.unwrap_or_default();
+        print_message(&format!("{line}{saved}; to continue, run the same command with --resume"));
         return ExitCode::from(interrupt::EXIT_CODE);
     }
     if let Some(AugmentError::Interrupted { .. }) = error.downcast_ref() {
-        complain(&chain(&*error));
+        print_message(&error_chain(&*error));
         return ExitCode::from(interrupt::EXIT_CODE);
     }
-    if error.is::<AlreadyTold>() {
+    if error.is::<AlreadyReported>() {
         return ExitCode::FAILURE;
     }
-    complain(&format!("error: {}", chain(&*error)));
+    print_message(&format!("error: {}", error_chain(&*error)));
     if error.is::<UsageError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
-}
-
-/// An error and its causes, joined by ": ". Causes may be other crates' errors: a message that repeats another is left out, and one
-/// that quotes a file at length is cut.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut parts = vec![error.to_string()];
-    for cause in anyhow::Chain::new(error).skip(1) {
-        let part = OneLine(cause).to_string();
-        if !parts.contains(&part) {
-            parts.push(part);
-        }
-    }
-    parts.join(": ")
-}
-
-/// One line on standard error.
-pub(crate) fn complain(line: &str) {
-    let line = line.split('\n').map(str::trim).collect::<Vec<_>>().join(" ");
-    // What was quoted from a file or a flag must not move the terminal's cursor.
-    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    let _ = writeln!(io::stderr(), "{}", line.chars().map(escaped).collect::<String>());
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{chain, one_line, with_values_joined};
+    use super::{comma_tip, one_line, with_values_joined};
 
     fn joined(line: &str) -> Vec<std::ffi::OsString> {
         with_values_joined(line.split(' ').map(Into::into))
     }
 
     #[test]
-    fn values_with_a_dash_stay_with_their_flag() {
+    fn values_with_a_dash_are_joined_to_their_flag() {
         assert_eq!(joined("z --rate -1e-3 -h"), ["z", "--rate=-1e-3", "-h"]);
         assert_eq!(joined("z --rate --other -5"), ["z", "--rate", "--other=-5"]);
         assert_eq!(joined("z --rate=1 -5 --help -V"), ["z", "--rate=1", "-5", "--help", "-V"]);
@@ -194,47 +171,22 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_without_its_value_takes_no_flag_for_it() {
+    fn a_flag_is_not_joined_to_a_flag_without_value() {
         for line in ["z --rate -h", "z --rate -V", "z --rate -hV", "z --rate --other", "z --rate"] {
             assert_eq!(joined(line), line.split(' ').collect::<Vec<_>>(), "{line}");
         }
     }
 
     #[test]
-    fn what_follows_two_dashes_stays_as_it_is() {
+    fn arguments_after_two_dashes_are_unchanged() {
         for line in ["z -- --rate -5", "z --json -- --rate -5 -- --rate -5", "z -- -- -5", "z --"] {
             assert_eq!(joined(line), line.split(' ').collect::<Vec<_>>(), "{line}");
         }
         assert_eq!(joined("z --rate -5 -- --rate -5"), ["z", "--rate=-5", "--", "--rate", "-5"]);
     }
 
-    /// An error, and what it comes from.
-    #[derive(Debug, thiserror::Error)]
-    #[error("{0}")]
-    struct Caused(String, #[source] Option<Box<Caused>>);
-
     #[test]
-    fn causes_are_joined_and_none_is_said_twice() {
-        let caused = |line: &str| {
-            let parts = line.rsplit(": ");
-            parts.fold(None, |cause, part| Some(Box::new(Caused(part.to_owned(), cause)))).unwrap()
-        };
-        for (error, line) in [
-            ("a", "a"),
-            ("a: b: c", "a: b: c"),
-            // As rayon has it.
-            ("a: b: b", "a: b"),
-            ("a: b: a", "a: b"),
-            ("a: b\nc", "a: b\\nc"),
-        ] {
-            assert_eq!(chain(&*caused(error)), line, "{error:?}");
-        }
-        let long = format!("a: {}", "b".repeat(1000));
-        assert_eq!(chain(&*caused(&long)).len(), "a: ".len() + 299 + "...".len());
-    }
-
-    #[test]
-    fn clap_in_one_line() {
+    fn clap_errors_are_put_in_one_line() {
         let missing = "error: the following required arguments were not provided:\n  <MODEL>\n\nUsage: ziffer evaluate <MODEL>\n\nFor more information, try '--help'.\n";
         assert_eq!(one_line(missing), "error: the following required arguments were not provided: <MODEL>");
         let tip = "error: unexpected argument '--epoch' found\n\n  tip: a similar argument exists: '--epochs'\n\nUsage: ziffer train\n\nFor more information, try '--help'.\n";
@@ -242,5 +194,17 @@ mod tests {
             one_line(tip),
             "error: unexpected argument '--epoch' found; tip: a similar argument exists: '--epochs'"
         );
+    }
+
+    #[test]
+    fn numbers_without_commas_get_a_tip() {
+        let tip = |line: &str, stray: &str| comma_tip(&joined(line), stray);
+        let expected = |list: &str| Some(format!("; tip: separate the numbers with commas: {list}"));
+        assert_eq!(tip("z train --hidden 128 64", "64"), expected("--hidden 128,64"));
+        assert_eq!(tip("z train --hidden=128, 64, 32 --epochs 5", "64,"), expected("--hidden 128,64,32"));
+        assert_eq!(tip("z import a --input-shape 28 28", "28"), expected("--input-shape 28,28"));
+        assert_eq!(tip("z train --epochs 128 64", "64"), None);
+        assert_eq!(tip("z train --hidden 128 stray", "stray"), None);
+        assert_eq!(tip("z train --hidden 128 --epochs 5 64", "64"), None);
     }
 }

@@ -8,6 +8,7 @@ mod dataset_args;
 mod download;
 mod evaluate;
 mod export;
+mod flag_values;
 mod import;
 mod predict;
 mod recipe;

@@ -1,4 +1,4 @@
-//! `data`: what data sets there are, and what the cache has of them.
+//! `data`: the known data sets, and the files in the cache folder.
 
 use std::fmt::Write as _;
 
@@ -6,11 +6,12 @@ use anyhow::anyhow;
 use clap::Subcommand;
 use ziffer_dataset::catalogue::{Content, Part};
 use ziffer_dataset::{FileState, Finding, Known, Name, Source};
+use ziffer_report::grouped;
 
 use super::augment::AugmentArgs;
-use crate::command_line::{chain, print};
+use crate::output::{error_chain, print};
 
-/// Show the data sets there are, check those in the cache folder, or make larger ones
+/// The subcommands of `data`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DataArgs {
     #[command(subcommand)]
@@ -19,18 +20,22 @@ pub struct DataArgs {
 
 #[derive(Clone, Debug, Subcommand)]
 enum DataCommand {
-    /// List the data sets: their sizes, and where they lie
+    /// List the data sets with their sizes and folders
     List,
-    /// Read every file in the cache folder, packed ones too, and say what is wrong; exits with 1 if anything is
+    /// Check every file in the cache folder, compressed ones too; exits with 1 if one is damaged
     Doctor,
+    /// Write an augmented data set: many randomly distorted copies of each training image, as four IDX files
+    ///
+    /// Each copy but the first is rotated, scaled, sheared, shifted and elastically distorted. Train on the data set with
+    /// --dataset custom --data-dir DIR.
     Augment(AugmentArgs),
 }
 
 impl DataArgs {
-    /// Prints the list, or what was found.
+    /// Prints the list or the findings, or writes the data set.
     ///
     /// # Errors
-    /// If a file of the cache is broken, or its place is unknown.
+    /// If a file in the cache folder is damaged, if the platform has no cache folder, or as `data augment`.
     pub fn run(&self) -> anyhow::Result<()> {
         match &self.command {
             DataCommand::List => list(),
@@ -40,51 +45,52 @@ impl DataArgs {
     }
 }
 
-/// The sets that have a name, and so a place in the cache.
-fn named() -> impl Iterator<Item = Name> {
+/// The data sets that the cache folder can have: all but custom ones.
+fn cached() -> impl Iterator<Item = Name> {
     Name::ALL.into_iter().filter(|&name| name != Name::Custom)
 }
 
 fn list() -> anyhow::Result<()> {
     let mut text = String::new();
-    for name in named() {
+    for name in cached() {
         let source = Source::new(name);
         let count = |part| {
             let images =
                 name.files().iter().find(|file| file.part == part && file.content == Content::Images);
-            images.and_then(|file| file.shape).map_or("?".to_owned(), |shape| shape[0].to_string())
+            images.and_then(|file| file.shape).map_or("?".to_owned(), |shape| grouped(shape[0]))
         };
-        let places: Vec<_> = source.locate()?.into_iter().flatten().collect();
-        let there = match (places.len(), places.iter().find_map(|place| place.parent())) {
+        let paths: Vec<_> = source.locate()?.into_iter().flatten().collect();
+        let found = match (paths.len(), paths.iter().find_map(|path| path.parent())) {
             (4, Some(folder)) => format!("in {}", folder.display()),
             (some, Some(folder)) => format!("{some} of 4 files in {}", folder.display()),
             (_, None) => "not in the cache".to_owned(),
         };
         let classes = name.classes().map_or("?".to_owned(), |classes| classes.to_string());
         let (train, test) = (count(Part::Train), count(Part::Test));
-        let pictures = format!("{train} + {test} pictures, {classes} classes");
-        let _ = writeln!(text, "{name:<15}  {:<15}  {pictures:<38}  {there}", name.title());
+        let images = format!("{train} + {test} images, {classes} classes");
+        let _ = writeln!(text, "{name:<15}  {:<15}  {images:<38}  {found}", name.title());
     }
-    let _ = writeln!(text, "{:<15}  your own four IDX files under MNIST's names, in --data-dir", "custom");
+    let _ =
+        writeln!(text, "{:<15}  four IDX files of your own with MNIST's file names in --data-dir", "custom");
     print(&text)
 }
 
 fn doctor() -> anyhow::Result<()> {
     let mut text = String::new();
-    let mut wrong = Vec::new();
-    for name in named() {
+    let mut damaged = Vec::new();
+    for name in cached() {
         let source = Source::new(name);
         let folder = source.folder()?;
         let findings = match source.examine() {
             Ok(findings) => findings,
             Err(error) => {
-                let _ = writeln!(text, "{name}: {}", chain(&error));
-                wrong.push(format!("{name}'s folder"));
+                let _ = writeln!(text, "{name}: {}", error_chain(&error));
+                damaged.push(format!("the folder of {name}"));
                 continue;
             }
         };
         if findings.iter().all(|finding| matches!(finding.state, FileState::Missing)) {
-            let _ = writeln!(text, "{name}: not in the cache; `ziffer download {name}` gets it");
+            let _ = writeln!(text, "{name}: not in the cache; get it with `ziffer download {name}`");
             continue;
         }
         let _ = writeln!(text, "{name}: in {}", folder.display());
@@ -93,41 +99,42 @@ fn doctor() -> anyhow::Result<()> {
             let place = path.strip_prefix(&folder).unwrap_or(&path).display();
             let what = if is_raw { file.name.to_owned() } else { format!("{} in {place}", file.name) };
             let found = match state {
-                FileState::Missing => format!("missing; `ziffer download {name}` gets it"),
-                FileState::InBundle => "packed".to_owned(),
+                FileState::Missing => format!("missing; get it with `ziffer download {name}`"),
+                FileState::InBundle => "compressed".to_owned(),
                 FileState::Good(Known::Published) => "good".to_owned(),
                 FileState::Good(Known::AsItCame) => {
-                    "good, as it came; no digest of it was published".to_owned()
+                    "good: unchanged since its download; no digest is published".to_owned()
                 }
                 FileState::Good(Known::Nothing) => {
-                    "good by its type and shape; no digest of it was published".to_owned()
+                    "good by type and shape; no digest is published".to_owned()
                 }
                 FileState::Wrong(error) => {
-                    wrong.push(format!("{name}'s {place}"));
+                    damaged.push(format!("{place} of {name}"));
                     let advice = if is_raw {
-                        format!("; `ziffer download {name}` replaces it")
+                        format!("; replace it with `ziffer download {name}`")
                     } else {
                         String::new()
                     };
-                    format!("wrong: {}{advice}", chain(&error))
+                    format!("damaged: {}{advice}", error_chain(&error))
                 }
                 _ => "unknown".to_owned(),
             };
             let _ = writeln!(text, "  {what}: {found}");
         }
     }
-    // One for all of EMNIST's sets.
+    // One archive for all data sets of EMNIST.
     if let Some((path, found)) = Source::new(Name::EmnistBalanced).examine_bundle() {
-        let found = found.map_or_else(|error| format!("wrong: {}", chain(&error)), |()| "good".to_owned());
+        let found =
+            found.map_or_else(|error| format!("damaged: {}", error_chain(&error)), |()| "good".to_owned());
         if found != "good" {
-            wrong.push(path.display().to_string());
+            damaged.push(path.display().to_string());
         }
         let _ = writeln!(text, "{}: {found}", path.display());
     }
-    wrong.dedup();
+    damaged.dedup();
     print(&text)?;
-    match wrong.as_slice() {
+    match damaged.as_slice() {
         [] => Ok(()),
-        files => Err(anyhow!("wrong in the cache: {}", files.join(", "))),
+        files => Err(anyhow!("damaged in the cache: {}", files.join(", "))),
     }
 }

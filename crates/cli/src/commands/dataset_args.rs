@@ -1,4 +1,4 @@
-//! Where a command's data come from.
+//! The flags that choose a data set and its source, and opening it.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
@@ -9,95 +9,90 @@ use indicatif::{ProgressBar, ProgressStyle};
 use ziffer_dataset::catalogue::Name;
 use ziffer_dataset::{Event, Mirror, Part, Source, TrainTest, Transfer};
 
+use super::flag_values::dataset_name;
 use crate::command_line::UsageError;
 
 /// The flags that choose a data set.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct DatasetArgs {
-    /// The data set: mnist, fashion-mnist, kmnist, qmnist, emnist-balanced, emnist-letters, emnist-digits, emnist-mnist,
-    /// emnist-bymerge, emnist-byclass, or custom: any four IDX files under MNIST's names in --data-dir
-    #[arg(long, value_name = "NAME", value_parser = name)]
+    /// Data set: mnist, fashion-mnist, kmnist, qmnist, emnist-balanced, emnist-letters, emnist-digits, emnist-mnist,
+    /// emnist-bymerge, emnist-byclass, or custom: four IDX files of your own with MNIST's file names in --data-dir
+    #[arg(long, value_name = "NAME", value_parser = dataset_name)]
     pub(super) dataset: Option<Name>,
     #[command(flatten)]
     pub(super) source: SourceArgs,
 }
 
-/// The flags that say where a data set's files come from.
+/// The flags that say where the files of a data set are.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct SourceArgs {
-    /// Where the four IDX files lie or are put, raw or .gz [default: the platform's cache folder, in ziffer/NAME]
+    /// Folder with the four IDX files, raw or .gz; missing files are downloaded into it [default: ziffer/NAME in the platform's
+    /// cache folder]
     #[arg(long, value_name = "DIR")]
     pub(super) data_dir: Option<PathBuf>,
-    /// Look here first for what is not there yet: a place that has the four files under their usual names, or EMNIST's
-    /// gzip.zip; may be given several times. The environment variable ZIFFER_MIRROR names one more
+    /// Mirror to try first for missing files: a URL or a folder with the four files under their usual names, or with EMNIST's
+    /// gzip.zip; can be repeated. The environment variable ZIFFER_MIRROR names one more
     #[arg(long, value_name = "URL or DIR")]
     pub(super) mirror: Vec<OsString>,
-    /// Do not use the network
+    /// Do not use the internet
     #[arg(long)]
     pub(super) offline: bool,
 }
 
 impl SourceArgs {
-    /// These, with a folder where they name none.
+    /// The same source, in this folder unless `--data-dir` names one.
     pub(super) fn or_in(&self, folder: Option<PathBuf>) -> Self {
         Self { data_dir: self.data_dir.clone().or(folder), ..self.clone() }
     }
 }
 
-/// A data set's name, or what is wrong with it.
-pub(super) fn name(text: &str) -> Result<Name, String> {
-    let known = || Name::ALL.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
-    text.parse().map_err(|_| format!("no such data set, expected one of {}", known()))
-}
+/// The environment variable that names a mirror.
+const MIRROR_VARIABLE: &str = "ZIFFER_MIRROR";
 
-/// The environment's own mirror.
-const MIRROR: &str = "ZIFFER_MIRROR";
-
-/// A mirror as `whence`, a flag or a variable, has it: an address or a folder.
+/// Parses the value of `origin`, a flag or a variable, as a mirror: a URL or a folder.
 ///
 /// # Errors
-/// If it can be neither: a mirror that is mistyped would be passed over in silence wherever another has the files.
-pub(super) fn mirror(whence: &str, place: &OsStr) -> anyhow::Result<Mirror> {
-    if let Some((scheme, _)) = place.to_str().and_then(|text| text.split_once("://")) {
+/// If it is neither. Otherwise a mistyped mirror would be skipped silently when another mirror has the files.
+fn mirror(origin: &str, value: &OsStr) -> anyhow::Result<Mirror> {
+    if let Some((scheme, _)) = value.to_str().and_then(|text| text.split_once("://")) {
         if ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
-            return Ok(Mirror::Url(place.to_string_lossy().into_owned()));
+            return Ok(Mirror::Url(value.to_string_lossy().into_owned()));
         }
-        let place = place.display();
-        let problem =
-            format!("{whence} {place}: found the scheme {scheme}, expected http or https, or a folder");
+        let value = value.display();
+        let problem = format!("{origin} {value}: unknown scheme {scheme}, expected http, https or a folder");
         return Err(UsageError(problem).into());
     }
-    let folder = Path::new(place);
+    let folder = Path::new(value);
     if !folder.is_dir() {
         let problem = if folder.exists() { "found a file, expected a folder" } else { "no such folder" };
-        return Err(anyhow!("{whence} {}: {problem}", folder.display()));
+        return Err(anyhow!("{origin} {}: {problem}", folder.display()));
     }
     Ok(Mirror::Folder(folder.to_owned()))
 }
 
-/// The source of a set: hand-placed and cached files, these mirrors, the environment's, the repository's copy, then the
-/// public mirrors.
+/// The source of a data set. Files are looked for in this order: the folder, these mirrors, the mirror of the environment,
+/// the repository's copy, the public mirrors.
 ///
 /// # Errors
-/// If the environment's is none, or a custom set has no folder.
+/// If the environment variable is not a mirror, or a custom data set has no folder.
 pub(super) fn source(name: Name, data_dir: Option<&Path>, mirrors: &[Mirror]) -> anyhow::Result<Source> {
     if name == Name::Custom && data_dir.is_none() {
-        let problem = "a custom data set needs --data-dir DIR, the folder that has its four IDX files under MNIST's names";
+        let problem = "a custom data set needs --data-dir DIR, the folder of its four IDX files with MNIST's file names";
         return Err(UsageError(problem.to_owned()).into());
     }
     let mut source = Source::new(name);
     if let Some(folder) = data_dir {
         source = source.data_dir(folder);
     }
-    let of_environment = std::env::var_os(MIRROR).filter(|place| !place.is_empty());
-    let of_environment = of_environment.map(|place| mirror(MIRROR, &place)).transpose()?;
-    for mirror in mirrors.iter().cloned().chain(of_environment).chain(repository_copy(name)) {
+    let variable = std::env::var_os(MIRROR_VARIABLE).filter(|value| !value.is_empty());
+    let of_variable = variable.map(|value| mirror(MIRROR_VARIABLE, &value)).transpose()?;
+    for mirror in mirrors.iter().cloned().chain(of_variable).chain(repository_copy(name)) {
         source = source.mirror(mirror);
     }
     Ok(source)
 }
 
-/// The copy of the set that comes with the repository, if this program was built in one that is still there.
+/// The copy of the data set in the repository, if this program was built in a repository that still exists.
 fn repository_copy(name: Name) -> Option<Mirror> {
     let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let program = std::env::current_exe().ok();
@@ -110,20 +105,20 @@ fn repository_copy(name: Name) -> Option<Mirror> {
         .map(Mirror::Folder)
 }
 
-/// Mirrors as `--mirror` has them.
+/// Parses the values of `--mirror`.
 ///
 /// # Errors
-/// Those of [`mirror`].
-pub(super) fn mirrors(places: &[OsString]) -> anyhow::Result<Vec<Mirror>> {
-    places.iter().map(|place| mirror("--mirror", place)).collect()
+/// If one is neither a URL nor a folder.
+pub(super) fn mirrors(values: &[OsString]) -> anyhow::Result<Vec<Mirror>> {
+    values.iter().map(|value| mirror("--mirror", value)).collect()
 }
 
-/// Opens a set, as `source` finds it by the flags.
+/// Opens a data set from the source that the flags name.
 pub(super) fn open(name: Name, flags: &SourceArgs) -> anyhow::Result<TrainTest> {
     get(&source(name, flags.data_dir.as_deref(), &mirrors(&flags.mirror)?)?.offline(flags.offline))
 }
 
-/// What stands for the content of a set's training part: its name, where the catalogue has its digests, and else a digest.
+/// Identifies the content of a training set: by the data set's name if its digests are known, otherwise by a digest.
 pub(super) fn identity(set: &TrainTest) -> String {
     let files = set.name.files().iter().filter(|file| file.part == Part::Train);
     if files.into_iter().all(|file| file.sha256.is_some()) {
@@ -133,15 +128,15 @@ pub(super) fn identity(set: &TrainTest) -> String {
     }
 }
 
-/// Opens a set; what comes from an address is shown by a bar on a terminal, and that another process is waited for is said.
+/// Opens a data set. Downloads are shown as progress bars on a terminal. A message is printed when it waits for another process.
 pub(super) fn get(source: &Source) -> anyhow::Result<TrainTest> {
-    let mut shown = Transfers { url: String::new(), bar: ProgressBar::hidden() };
+    let mut shown = TransferBar { url: String::new(), bar: ProgressBar::hidden() };
     let set = TrainTest::open_watched(source, &mut |event| match event {
         Event::Waiting { folder } => {
             shown.bar.finish_and_clear();
             let folder = folder.display();
-            let line = format!("{folder}: another process is filling this folder, waiting for it\n");
-            // A message, in one write, since others may be waiting too; that nobody reads it is no failure.
+            let line = format!("{folder}: waiting for another process that is writing to this folder\n");
+            // In one write, because other processes may be waiting too. A closed standard error is ignored.
             let _ = io::stderr().write_all(line.as_bytes());
         }
         Event::Transfer(transfer) => shown.show(transfer),
@@ -151,18 +146,18 @@ pub(super) fn get(source: &Source) -> anyhow::Result<TrainTest> {
     Ok(set?)
 }
 
-/// Transfers as they are shown, one after the other.
-struct Transfers {
+/// The progress bar of the current download.
+struct TransferBar {
     url: String,
     bar: ProgressBar,
 }
 
-impl Transfers {
+impl TransferBar {
     fn show(&mut self, transfer: Transfer<'_>) {
         if self.url != transfer.url {
             self.bar.finish_and_clear();
             transfer.url.clone_into(&mut self.url);
-            // Draws nothing where standard error is no terminal.
+            // Draws nothing if standard error is not a terminal.
             self.bar = ProgressBar::no_length().with_style(style());
             self.bar.set_message(transfer.url.to_owned());
         }
