@@ -1,4 +1,4 @@
-//! `import`: what Keras saved becomes a model that the other commands take.
+//! `import`: files that Keras saved become models for the other commands.
 
 use std::fs;
 use std::path::Path;
@@ -23,7 +23,7 @@ fn with_digits() -> Sandbox {
 }
 
 #[test]
-fn each_format_becomes_the_same_model() {
+fn each_format_gives_the_same_model() {
     let sandbox = with_digits();
     let scale = "has no Rescaling; assumed are pixels divided by 255\n";
     let all = "has no architecture; assumed are relu in hidden layers, softmax in the last, and pixels divided by 255\n";
@@ -45,7 +45,7 @@ fn each_format_becomes_the_same_model() {
 }
 
 #[test]
-fn an_imported_model_says_what_keras_says() {
+fn an_imported_model_predicts_what_keras_predicts() {
     let sandbox = with_digits();
     sandbox.succeed("import digits.keras --out digits.safetensors");
     let theirs = fixture(PROBABILITIES);
@@ -79,7 +79,7 @@ fn an_imported_model_says_what_keras_says() {
 }
 
 #[test]
-fn what_cannot_be_imported_is_refused_by_name() {
+fn invalid_files_are_refused_by_name() {
     let sandbox = with_digits();
     fs::create_dir(sandbox.path("folder")).unwrap();
     fs::write(sandbox.path("kept.safetensors"), b"kept").unwrap();
@@ -88,7 +88,7 @@ fn what_cannot_be_imported_is_refused_by_name() {
     fs::write(sandbox.path("cut.keras"), &fixture("digits.keras")[..30_000]).unwrap();
     for (file, words) in [
         ("nowhere.keras", &["cannot read"][..]),
-        ("folder", &["cannot read", "no file"]),
+        ("folder", &["cannot read", "not a regular file"]),
         ("page.keras", &["neither", "HDF5", ".keras"]),
         ("cut.h5", &["HDF5", "cut off", "30000"]),
         ("cut.keras", &[".keras archive", "damaged"]),
@@ -98,7 +98,7 @@ fn what_cannot_be_imported_is_refused_by_name() {
         assert_eq!(outcome.code, Some(1), "{outcome:?}");
     }
     sandbox.refuse("import digits.h5 --out nowhere/model.safetensors", &["nowhere", "cannot write"]);
-    sandbox.refuse("import digits.h5 --out digits.h5", &["digits.h5: is what is imported", "--out"]);
+    sandbox.refuse("import digits.h5 --out digits.h5", &["digits.h5: this is the imported file", "--out"]);
     sandbox.refuse("import digits.h5 --out folder", &["folder", "cannot write"]);
     sandbox.refuse("import digits.h5 --out a --input-shape 28,27", &["digits.h5", "[28, 27]", "784"]);
     for (arguments, words) in [

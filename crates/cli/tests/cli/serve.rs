@@ -1,4 +1,4 @@
-//! `serve` and `train --serve`: what is served where, until when, and what is refused.
+//! `serve` and `train --serve`: what is served, at which address, until when, and what is refused.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -81,7 +81,7 @@ fn pixels(count: usize) -> String {
 }
 
 #[test]
-fn the_newest_run_until_ctrl_c() {
+fn the_newest_run_is_served_until_ctrl_c() {
     let sandbox = with_set();
     let train = TRAIN_TINY.replace("--out run", "");
     sandbox.succeed(&format!("{train} --out runs/older"));
@@ -114,7 +114,7 @@ fn a_model_without_its_data_has_no_examples() {
 }
 
 #[test]
-fn what_cannot_be_served() {
+fn invalid_models_and_flags_are_refused() {
     let sandbox = Sandbox::with_tiny_set();
     sandbox.refuse("serve", &["runs", "ziffer train"]);
     sandbox.refuse("serve nowhere", &["nowhere"]);
@@ -142,7 +142,7 @@ fn what_cannot_be_served() {
 }
 
 #[test]
-fn beyond_this_machine_it_warns() {
+fn an_address_beyond_this_machine_gives_a_warning() {
     let sandbox = with_set();
     sandbox.succeed(TRAIN_TINY);
     let mut command = sandbox.command();
@@ -157,9 +157,9 @@ fn beyond_this_machine_it_warns() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
-/// The page is there while it trains, and changes no bit.
+/// The page does not change a bit of the result.
 #[test]
-fn a_training_with_its_page() {
+fn a_training_shows_its_page() {
     let sandbox = with_set();
     let plain = TRAIN_TINY.replace("--out run", "--out plain");
     sandbox.succeed(&plain);
@@ -181,7 +181,7 @@ fn a_training_with_its_page() {
 }
 
 #[test]
-fn the_help_says_how() {
+fn the_help_names_every_flag() {
     let sandbox = Sandbox::new();
     let help = finish(sandbox.command().args(["serve", "--help"])).succeeded().stdout;
     for flag in ["--port", "--host", "--allow-host", "127.0.0.1", "7878", "newest run"] {
