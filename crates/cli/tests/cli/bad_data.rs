@@ -9,7 +9,7 @@ use crate::idx::{
     F32, IdxSet, NAMES, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, U8, gz, idx, images, labels,
     mnist, three_classes,
 };
-use crate::sandbox::{Sandbox, TRAIN_TINY, end, finish, skip, summary};
+use crate::sandbox::{Sandbox, TRAIN_TINY, end, skip, summary};
 
 /// Trains on `set`, which must be refused in one line that contains the file's path and `words`.
 #[track_caller]
