@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::{ContextKind, ErrorKind};
 use ziffer_augment::AugmentError;
+use ziffer_base::chain;
 use ziffer_tensor::InstructionSet;
 use ziffer_trainer::TrainError;
 
 use crate::interrupt;
-use crate::output::{OutputError, error_chain, print_message};
+use crate::output::{OutputError, print_message};
 
 /// Parses the command line. Prints help and the version; reports wrong usage in one line.
 ///
@@ -137,19 +138,19 @@ pub fn exit_code(result: anyhow::Result<()>) -> ExitCode {
     }
     if let Some(TrainError::Interrupted { checkpoint, .. }) = error.downcast_ref() {
         let saved = checkpoint.as_ref().map(|path| format!(", saved in {}", path.display()));
-        let line = error_chain(&*error);
+        let line = chain(&*error);
         let saved = saved.unwrap_or_default();
         print_message(&format!("{line}{saved}; to continue, run the same command with --resume"));
         return ExitCode::from(interrupt::EXIT_CODE);
     }
     if let Some(AugmentError::Interrupted { .. }) = error.downcast_ref() {
-        print_message(&error_chain(&*error));
+        print_message(&chain(&*error));
         return ExitCode::from(interrupt::EXIT_CODE);
     }
     if error.is::<AlreadyReported>() {
         return ExitCode::FAILURE;
     }
-    print_message(&format!("error: {}", error_chain(&*error)));
+    print_message(&format!("error: {}", chain(&*error)));
     if error.is::<UsageError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
 

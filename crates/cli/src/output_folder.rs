@@ -1,11 +1,11 @@
 //! The folder that a run is written to: its name, its lock, and what it may replace.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, ensure};
-use ziffer_nn::Staged;
+use ziffer_base::fs::{AtomicFile, FolderLock};
 
 use crate::report_input::REPORT_FILE;
 use crate::run_folder::{MODEL_FILE, RECIPE_FILE, SUMMARY_FILE};
@@ -35,7 +35,7 @@ pub(crate) struct OutputFolder {
     path: PathBuf,
     /// Files of a finished run that are to be removed once the new run is finished.
     replaced: Vec<PathBuf>,
-    _lock: File,
+    _lock: FolderLock,
 }
 
 impl Choice<'_> {
@@ -115,7 +115,7 @@ impl Choice<'_> {
 }
 
 impl OutputFolder {
-    fn new(path: PathBuf, lock: File, replaces: bool) -> Self {
+    fn new(path: PathBuf, lock: FolderLock, replaces: bool) -> Self {
         let mut replaced = Vec::new();
         if replaces && has_finished_run(&path) {
             let report = REPORT_FILES.iter().map(|name| path.join(name));
@@ -139,7 +139,7 @@ impl OutputFolder {
             ensure!(!path.is_dir(), "{}: cannot write: it is a folder", path.display());
         }
         // The file is written and synced, and then removed by the drop.
-        Staged::write(self.path.join(MODEL_FILE), &vec![0; bytes])
+        AtomicFile::stage(self.path.join(MODEL_FILE), &vec![0; bytes])
             .map(drop)
             .with_context(|| format!("{}: cannot write to the folder", self.path.display()))
     }
@@ -155,26 +155,19 @@ impl OutputFolder {
 
 const CHOOSE_ANOTHER: &str = "wait for it to end, or choose another folder with --out";
 
-/// Creates a folder, locks it for this process until the returned file is dropped, and removes unpublished files of processes
-/// that were killed. Files that another process is writing without a lock on the folder stay. If another process has the
-/// lock, the error ends with `advice`.
-pub(crate) fn lock(folder: &Path, advice: &str) -> anyhow::Result<File> {
+/// Creates and locks a folder, and removes temporary files of killed processes. If another process has the lock, the error ends
+/// with `advice`.
+pub(crate) fn lock(folder: &Path, advice: &str) -> anyhow::Result<FolderLock> {
     try_lock(folder)?
         .with_context(|| format!("{}: another process is writing to this folder; {advice}", folder.display()))
 }
 
 /// Like [`lock`], but returns `None` if another process has the lock.
-fn try_lock(folder: &Path) -> anyhow::Result<Option<File>> {
-    fs::create_dir_all(folder).with_context(|| format!("{}: cannot create the folder", folder.display()))?;
-    let cannot_write = || format!("{}: cannot write to the folder", folder.display());
-    let lock = File::open(folder).with_context(cannot_write)?;
-    match lock.try_lock() {
-        Err(TryLockError::WouldBlock) => return Ok(None),
-        // Some file systems have no locks. Two runs in one folder are then the user's responsibility.
-        Ok(()) | Err(TryLockError::Error(_)) => {}
-    }
-    Staged::remove_stale(folder);
-    Ok(Some(lock))
+fn try_lock(folder: &Path) -> anyhow::Result<Option<FolderLock>> {
+    FolderLock::try_lock(folder).with_context(|| {
+        let action = if folder.is_dir() { "write to" } else { "create" };
+        format!("{}: cannot {action} the folder", folder.display())
+    })
 }
 
 /// Whether a run was trained to its end here: the summary is the last file that a run writes.
@@ -209,22 +202,6 @@ fn newest_checkpoint(folder: &Path) -> Option<SystemTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_report_is_written_while_another_command_locks_the_folder() {
-        let folder = tempfile::tempdir().unwrap();
-        let folder = folder.path();
-        let report = Staged::write(folder.join("report.html"), b"<!DOCTYPE html>").unwrap();
-        fs::write(folder.join(".ziffer-killed.part"), b"half").unwrap();
-        let guard = lock(folder, "wait").unwrap();
-        assert!(!folder.join(".ziffer-killed.part").exists());
-        assert!(try_lock(folder).unwrap().is_none());
-        report.publish().unwrap();
-        drop(guard);
-        drop(lock(folder, "wait").unwrap());
-        assert_eq!(fs::read(folder.join("report.html")).unwrap(), b"<!DOCTYPE html>");
-        assert_eq!(fs::read_dir(folder).unwrap().count(), 1);
-    }
 
     #[test]
     fn default_folders_are_numbered_from_2() {

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use ziffer_nn::{Model, Staged};
+use ziffer_base::fs::AtomicFile;
+use ziffer_nn::Model;
 
 use crate::recipe::Recipe;
 use crate::run_summary::RunSummary;
@@ -32,9 +33,9 @@ pub(crate) fn write(
     let mut staged = Vec::new();
     for (name, bytes) in files {
         let path = folder.join(name);
-        staged.push((Staged::write(&path, &bytes).with_context(|| cannot_write(&path))?, path));
+        staged.push((AtomicFile::stage(&path, &bytes).with_context(|| cannot_write(&path))?, path));
     }
-    staged.into_iter().try_for_each(|(file, path)| file.publish().with_context(|| cannot_write(&path)))
+    staged.into_iter().try_for_each(|(file, path)| file.commit().with_context(|| cannot_write(&path)))
 }
 
 /// The message for a file that cannot be written, without the cause.

@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering;
 use anyhow::{Context, anyhow, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use ziffer_augment::{Augmentation, Distortion};
+use ziffer_base::thousands;
 use ziffer_dataset::{Name, TrainTest};
 use ziffer_nn::team::Team;
-use ziffer_report::grouped;
 use ziffer_trainer::available_threads;
 
 use super::dataset_args::{self, DatasetArgs};
@@ -83,8 +83,8 @@ impl AugmentArgs {
         outcome?;
         print(&format!(
             "{} training and {} test images in {}\n",
-            grouped(set.train.len() * self.times),
-            grouped(set.test.len()),
+            thousands(set.train.len() * self.times),
+            thousands(set.test.len()),
             self.out.display()
         ))
     }

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use anyhow::anyhow;
 use clap::Subcommand;
+use ziffer_base::{chain, thousands};
 use ziffer_dataset::catalogue::{Content, Part};
 use ziffer_dataset::{FileState, Finding, Known, Name, Source};
-use ziffer_report::grouped;
 
 use super::augment::AugmentArgs;
-use crate::output::{error_chain, print};
+use crate::output::print;
 
 /// The subcommands of `data`.
 #[derive(Clone, Debug, clap::Args)]
@@ -57,7 +57,7 @@ fn list() -> anyhow::Result<()> {
         let count = |part| {
             let images =
                 name.files().iter().find(|file| file.part == part && file.content == Content::Images);
-            images.and_then(|file| file.shape).map_or("?".to_owned(), |shape| grouped(shape[0]))
+            images.and_then(|file| file.shape).map_or("?".to_owned(), |shape| thousands(shape[0]))
         };
         let paths: Vec<_> = source.locate()?.into_iter().flatten().collect();
         let found = match (paths.len(), paths.iter().find_map(|path| path.parent())) {
@@ -84,7 +84,7 @@ fn doctor() -> anyhow::Result<()> {
         let findings = match source.examine() {
             Ok(findings) => findings,
             Err(error) => {
-                let _ = writeln!(text, "{name}: {}", error_chain(&error));
+                let _ = writeln!(text, "{name}: {}", chain(&error));
                 damaged.push(format!("the folder of {name}"));
                 continue;
             }
@@ -115,7 +115,7 @@ fn doctor() -> anyhow::Result<()> {
                     } else {
                         String::new()
                     };
-                    format!("damaged: {}{advice}", error_chain(&error))
+                    format!("damaged: {}{advice}", chain(&error))
                 }
                 _ => "unknown".to_owned(),
             };
@@ -124,8 +124,7 @@ fn doctor() -> anyhow::Result<()> {
     }
     // One archive for all data sets of EMNIST.
     if let Some((path, found)) = Source::new(Name::EmnistBalanced).examine_bundle() {
-        let found =
-            found.map_or_else(|error| format!("damaged: {}", error_chain(&error)), |()| "good".to_owned());
+        let found = found.map_or_else(|error| format!("damaged: {}", chain(&error)), |()| "good".to_owned());
         if found != "good" {
             damaged.push(path.display().to_string());
         }

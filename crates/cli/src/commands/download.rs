@@ -4,13 +4,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::ensure;
+use ziffer_base::{chain, thousands};
 use ziffer_dataset::catalogue::Name;
-use ziffer_report::grouped;
 
 use super::dataset_args;
 use super::flag_values::dataset_name;
 use crate::command_line::{AlreadyReported, UsageError};
-use crate::output::{error_chain, print, print_message};
+use crate::output::{print, print_message};
 
 /// The flags of `download`.
 #[derive(Clone, Debug, clap::Args)]
@@ -55,12 +55,12 @@ impl DownloadArgs {
                 .force(self.force);
             match dataset_args::get(&source) {
                 Ok(set) => {
-                    let (train, test) = (grouped(set.train.len()), grouped(set.test.len()));
+                    let (train, test) = (thousands(set.train.len()), thousands(set.test.len()));
                     let folder = set.folder().display();
                     print(&format!("{name}: {train} training and {test} test images in {folder}\n"))?;
                 }
                 Err(error) => {
-                    print_message(&format!("error: {}", error_chain(&*error)));
+                    print_message(&format!("error: {}", chain(&*error)));
                     failed += 1;
                 }
             }

@@ -9,17 +9,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{anyhow, ensure};
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use ndarray::ArrayView2;
+use ziffer_base::{chain, thousands};
 use ziffer_dataset::TrainTest;
 use ziffer_dataset::idx::IdxFile;
 use ziffer_nn::Model;
 use ziffer_picture::prepare_file;
-use ziffer_report::grouped;
 use ziffer_tensor::reduce::argmax;
 
 use super::dataset_args::{self, DatasetArgs};
 use super::evaluate::dataset_of;
 use crate::command_line::AlreadyReported;
-use crate::output::{error_chain, print, print_message};
+use crate::output::{print, print_message};
 use crate::run_folder;
 
 /// The flags of `predict`.
@@ -103,7 +103,7 @@ impl PredictArgs {
                 match input {
                     Ok(input) => print(&self.prediction(&input, &model)?)?,
                     Err(error) => {
-                        print_message(&format!("error: {}", error_chain(&*error)));
+                        print_message(&format!("error: {}", chain(&*error)));
                         failed += 1;
                         break;
                     }
@@ -257,7 +257,7 @@ impl Images {
         let Some(row) = number.parse().ok().filter(|&row| row < view.len()) else {
             return Err(anyhow!(
                 "{name} has no {part} image {number}, expected a number below {}",
-                grouped(view.len())
+                thousands(view.len())
             ));
         };
         Ok(Input {

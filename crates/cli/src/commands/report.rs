@@ -5,8 +5,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, ensure};
+use ziffer_base::fs::AtomicFile;
 use ziffer_dataset::catalogue::Name;
-use ziffer_nn::{Model, Staged};
+use ziffer_nn::Model;
 use ziffer_report::{Run, comparison};
 use ziffer_trainer::Evaluate as _;
 
@@ -55,7 +56,7 @@ impl ReportArgs {
             written += &format!("Wrote {}\n", folder.join(REPORT_FILE).display());
         }
         if let Some(page) = page {
-            page.publish().with_context(|| cannot_write(self.out()))?;
+            page.commit().with_context(|| cannot_write(self.out()))?;
             written += &format!("Wrote {}\n", self.out().display());
         }
         print(&written)
@@ -74,11 +75,11 @@ impl ReportArgs {
     }
 
     /// Writes the comparison to the disk, but not yet under its name.
-    fn comparison(&self, folders: &[&Path], inputs: &[ReportInput]) -> anyhow::Result<Staged> {
+    fn comparison(&self, folders: &[&Path], inputs: &[ReportInput]) -> anyhow::Result<AtomicFile> {
         let names: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
         let runs = inputs.iter().zip(&names).map(|(input, name)| Ok(Run { name, ..input.run()? }));
         let page = comparison(&runs.collect::<anyhow::Result<Vec<_>>>()?)?;
-        Staged::write(self.out(), page.as_bytes()).with_context(|| cannot_write(self.out()))
+        AtomicFile::stage(self.out(), page.as_bytes()).with_context(|| cannot_write(self.out()))
     }
 
     /// Collects the report of a run.

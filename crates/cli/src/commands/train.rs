@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::SystemTime;
 
 use anyhow::{Context, ensure};
+use ziffer_base::chain;
 use ziffer_dataset::TrainTest;
 use ziffer_nn::optimizer::{AnySchedule, LearningRateSchedule};
 use ziffer_nn::team::Team;
@@ -20,7 +21,7 @@ use super::flag_values::{at_least_one, finite, positive, seed, validation_split,
 use super::training_page::TrainingPage;
 use crate::host::{Host, rfc3339};
 use crate::interrupt;
-use crate::output::{error_chain, print, print_message};
+use crate::output::{print, print_message};
 use crate::output_folder::Choice;
 use crate::recipe::{CallbackSettings, OptimizerName, OptimizerSettings, Recipe};
 use crate::report_input::{REPORT_FILE, ReportInput};
@@ -285,7 +286,7 @@ impl TrainArgs {
             }
             Ok(_) => {}
             // The run itself is complete and saved.
-            Err(error) => print_message(&format!("cannot write the report: {}", error_chain(&*error))),
+            Err(error) => print_message(&format!("cannot write the report: {}", chain(&*error))),
         }
         // Everything is written: other processes need not wait until the page is closed.
         drop(output);
