@@ -24,7 +24,7 @@ fn an_augmented_data_set_can_be_trained_on() {
     }
     sandbox.succeed("train --dataset custom --data-dir more/set --out run --epochs 1 --shuffle blocks");
 
-    // The same seed makes the same files, another one others.
+    // The same seed gives the same files, another seed different ones.
     let other = "data augment --times 5 --dataset custom --data-dir set --threads 1 --out";
     sandbox.succeed(&format!("{other} again"));
     sandbox.succeed(&format!("{other} other --seed 1"));
@@ -42,7 +42,7 @@ fn existing_files_are_not_replaced() {
     sandbox.refuse(&format!("{augment} set/../set"), &["the folder of the source data set"]);
     sandbox.succeed(&format!("{augment} more"));
     sandbox.refuse(&format!("{augment} more"), &["train-images-idx3-ubyte: already exists", "--force"]);
-    // An archive would be a second opinion on what the set is.
+    // A compressed file counts as part of a data set, too.
     fs::rename(sandbox.path("more/train-images-idx3-ubyte"), sandbox.path("more/t10k-images-idx3-ubyte.gz"))
         .unwrap();
     for file in ["train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"] {
@@ -77,7 +77,7 @@ fn invalid_flags_are_refused() {
     sandbox.succeed(&format!("{augment} --times 2 --strength 6"));
 }
 
-/// A set of a size that never comes to its end.
+/// Writes a data set too large to finish.
 const LONG: &str = "data augment --times 10000000 --dataset custom --data-dir set --out more";
 
 #[cfg(unix)]
@@ -94,7 +94,7 @@ fn an_interrupted_or_killed_command_leaves_no_files() {
         let before = names();
         let child = command.spawn().unwrap();
         let deadline = Instant::now() + Duration::from_secs(60);
-        // Two files of its own.
+        // Until it has created two files.
         while names().difference(&before).count() != 2 && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -104,7 +104,7 @@ fn an_interrupted_or_killed_command_leaves_no_files() {
         if code.is_some() {
             assert!(outcome.stderr.starts_with("interrupted after "), "{outcome:?}");
             assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:?}");
-            // What the process that was killed had left is gone as well.
+            // The files of the killed process are removed, too.
             assert_eq!(names(), BTreeSet::new());
         }
     }

@@ -62,7 +62,7 @@ fn a_wrong_magic() {
     let mut unknown_type = good.files[TEST_IMAGES].clone();
     unknown_type[2] = 0x42;
     refused(&good.clone().with(TEST_IMAGES, unknown_type), TEST_IMAGES, &["42"]);
-    // Images in the place of labels, and labels in the place of images.
+    // Images instead of labels, and labels instead of images.
     refused(&good.clone().with(TRAIN_LABELS, good.files[TRAIN_IMAGES].clone()), TRAIN_LABELS, &[]);
     refused(&good.clone().with(TEST_IMAGES, good.files[TEST_LABELS].clone()), TEST_IMAGES, &[]);
 }
@@ -82,7 +82,7 @@ fn sizes_that_overflow_or_exceed_the_file() {
         refused(&IdxSet::tiny().with(TRAIN_IMAGES, idx(U8, &sizes, &[0; 1200])), TRAIN_IMAGES, &[]);
     }
     refused(&IdxSet::tiny().with(TEST_LABELS, idx(U8, &[huge], &[0; 20])), TEST_LABELS, &[]);
-    // 255 sizes, all of them promised, none of them there.
+    // A header with 255 axes and no sizes.
     refused(&IdxSet::tiny().with(TRAIN_IMAGES, vec![0, 0, U8, 255]), TRAIN_IMAGES, &[]);
 }
 
@@ -112,7 +112,7 @@ fn training_and_test_images_of_different_shapes() {
     refused(&turned, TEST_IMAGES, &[NAMES[TRAIN_IMAGES], "[5, 4]", "[4, 5]"]);
 }
 
-/// The tiny set with a 255 among the labels of `file`: no class, but the mark of a missing label.
+/// The tiny data set with the label 255, which marks a missing label, in `file`.
 fn with_label_255(file: usize) -> IdxSet {
     let mut set = IdxSet::tiny();
     set.files[file][8 + 4] = 255;
@@ -149,7 +149,7 @@ fn two_hundred_and_fifty_six_classes_are_accepted() {
 
 #[test]
 fn labels_may_start_at_one() {
-    // EMNIST's letters do.
+    // As in EMNIST Letters.
     let from_one = |samples| three_classes(samples).iter().map(|label| label + 1).collect::<Vec<_>>();
     let sandbox = Sandbox::new();
     IdxSet::of(&from_one(60), &from_one(20)).write(&sandbox.path("set"));
@@ -224,7 +224,7 @@ fn gz_files_give_the_same_model_as_raw_files() {
     assert_eq!(fs::read_dir(sandbox.path("packed")).unwrap().count(), 8, "and nothing else");
 }
 
-/// Trains on a set of .gz files of which one is `bytes`; it must be refused, and not be unpacked.
+/// Trains on a data set of .gz files, one of which is `bytes`. It must be refused and not be unpacked.
 #[track_caller]
 fn gz_refused(file: usize, bytes: &[u8], words: &[&str]) -> String {
     let sandbox = Sandbox::new();
@@ -281,7 +281,7 @@ fn the_members_of_a_gz_file_are_concatenated() {
     sandbox.succeed(TRAIN_TINY);
 }
 
-/// A folder with links to MNIST, and `bytes` in the place of one of its files.
+/// A folder with links to MNIST, and `bytes` instead of one of its files.
 fn mnist_except(folder: &Path, file: usize, bytes: &[u8]) {
     fs::create_dir_all(folder).unwrap();
     for (index, name) in NAMES.iter().enumerate() {

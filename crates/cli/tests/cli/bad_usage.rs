@@ -2,7 +2,7 @@
 
 use crate::sandbox::{Outcome, Sandbox, TRAIN_TINY, finish};
 
-/// Runs `train` with `flags` and the tiny set.
+/// Runs `train` with `flags` on the tiny data set.
 fn train(sandbox: &Sandbox, flags: &[&str]) -> Outcome {
     let mut command = sandbox.command();
     command.args(["train", "--out", "run"]).args(flags);
@@ -12,7 +12,7 @@ fn train(sandbox: &Sandbox, flags: &[&str]) -> Outcome {
     finish(&mut command)
 }
 
-/// `train` with `flags`, which must be refused as wrong usage with one line that has `words`.
+/// Runs `train` with `flags`, which must be refused as wrong usage in one line that contains `words`.
 #[track_caller]
 fn wrong(flags: &[&str], words: &[&str]) {
     let sandbox = Sandbox::with_tiny_set();
@@ -20,10 +20,10 @@ fn wrong(flags: &[&str], words: &[&str]) {
     let outcome = train(&sandbox, flags);
     outcome.refused(words);
     assert_eq!(outcome.code, Some(2), "{outcome:?}");
-    assert!(before == sandbox.files() && !sandbox.path("run").exists(), "nothing is made for wrong usage");
+    assert!(before == sandbox.files() && !sandbox.path("run").exists(), "wrong usage creates no files");
 }
 
-/// Every value as `--flag value` and as `--flag=value`: the line has the flag, and what was found.
+/// Passes each value as `--flag value` and as `--flag=value`. The error contains the flag and the value.
 #[track_caller]
 fn each_wrong(flag: &str, values: &[&str]) {
     for value in values {

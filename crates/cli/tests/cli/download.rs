@@ -10,7 +10,7 @@ use crate::sandbox::{Sandbox, finish};
 #[cfg(unix)]
 use crate::server::Server;
 
-/// The digests of MNIST's raw files, from copies of the originals.
+/// The digests of MNIST's raw files, computed from copies of the originals.
 const DIGESTS: [&str; 4] = [
     "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -31,7 +31,7 @@ fn mnist_comes_from_the_repository_into_the_cache_folder() {
     let sandbox = Sandbox::new();
     sandbox.succeed("download mnist --offline");
     assert_mnist(&sandbox.path("cache/ziffer/mnist"));
-    // A second time there is nothing to do, and it is no failure.
+    // A second download does nothing and succeeds.
     let before = sandbox.files();
     sandbox.succeed("download mnist --offline");
     assert!(before == sandbox.files());
@@ -148,7 +148,7 @@ fn list_and_doctor_show_the_files_in_the_cache() {
     fs::write(cache.join(NAMES[3]), labels).unwrap();
     let before = sandbox.files();
     let outcome = sandbox.run("data doctor");
-    assert!(before == sandbox.files(), "it only looks");
+    assert!(before == sandbox.files(), "it changes nothing");
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     assert!(outcome.stdout.contains(&format!("{}: missing", NAMES[1])), "{outcome:?}");
     assert!(outcome.stdout.contains(&format!("{}: damaged: ", NAMES[3])), "{outcome:?}");
@@ -158,7 +158,7 @@ fn list_and_doctor_show_the_files_in_the_cache() {
     assert_mnist(&cache);
 }
 
-/// The smallest of EMNIST's sets, from its published files: made here, in their shapes and under their names.
+/// EMNIST MNIST, from files with the shapes and names of the published ones.
 #[test]
 fn emnist_from_files_placed_by_hand() {
     let sandbox = Sandbox::new();
@@ -169,7 +169,7 @@ fn emnist_from_files_placed_by_hand() {
     fs::create_dir_all(cache.join("gzip")).unwrap();
     for (part, count) in [("train", 60_000_u32), ("test", 10_000)] {
         let classes: Vec<u8> = (0..=9).cycle().take(count as usize).collect();
-        // One pixel in the first row, as many columns to the right as the class says; transposed, as many rows down.
+        // One bright pixel whose row is the class; after transposition, its column is the class.
         let mut pixels = vec![0; 784 * count as usize];
         for (picture, class) in pixels.chunks_exact_mut(784).zip(&classes) {
             picture[28 * usize::from(*class)] = 255;
@@ -201,7 +201,7 @@ fn emnist_from_files_placed_by_hand() {
     let doctor = sandbox.succeed("data doctor").stdout;
     assert_eq!(doctor.matches(": good: unchanged since its download; no digest").count(), 4, "{doctor}");
 
-    // What goes bad in the cache is noticed without a published digest, and made anew.
+    // Damage in the cache is noticed without a published digest, and the file is written again.
     let mut bad = pictures.clone();
     bad[5000] ^= 1;
     fs::write(cache.join(NAMES[2]), &bad).unwrap();
@@ -229,7 +229,7 @@ fn the_doctor_checks_compressed_files() {
     for name in NAMES {
         assert!(doctor.contains(&format!("  {name} in {name}.gz: good\n")), "{doctor}");
     }
-    // One is cut short, one has another content, and a zip in the place of EMNIST's is none.
+    // One file is truncated, one has other content, and EMNIST's zip file is not a zip file.
     let archive = |file: usize| cache.join(format!("{}.gz", NAMES[file]));
     let whole = fs::read(archive(0)).unwrap();
     fs::write(archive(0), &whole[..whole.len() - 9]).unwrap();
@@ -238,7 +238,7 @@ fn the_doctor_checks_compressed_files() {
     fs::write(sandbox.path("cache/ziffer/emnist/gzip.zip"), "<html>").unwrap();
     let before = sandbox.files();
     let outcome = sandbox.run("data doctor");
-    assert!(before == sandbox.files(), "it only looks");
+    assert!(before == sandbox.files(), "it changes nothing");
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     for words in [
         "train-images-idx3-ubyte.gz: damaged: ",

@@ -9,7 +9,7 @@ use crate::sandbox::{Sandbox, TRAIN_TINY};
 
 const ABSENT: &str = "No such file or directory";
 
-/// A folder with a set of pictures of 14x14 in `set`, and a run on it in `run`.
+/// A folder with a data set of 14x14 images in `set`, and a run on it in `run`.
 fn trained() -> Sandbox {
     let sandbox = Sandbox::new();
     let part = |samples| [images(&three_classes(samples), 14, 14), labels(&three_classes(samples))];
@@ -133,7 +133,7 @@ fn servers() {
                      or a free one with --port 0"
                 ),
             ),
-            // Addresses for documentation are no machine's.
+            // This address is reserved for documentation.
             (
                 "serve run --port 0 --host 192.0.2.1",
                 "error: 192.0.2.1:0: cannot listen: Cannot assign requested address",

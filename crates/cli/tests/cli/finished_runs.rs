@@ -61,7 +61,7 @@ fn out_of_a_finished_run_needs_force_or_resume() {
     let outcome = sandbox
         .refuse(TRAIN_TINY, &["error: run: already has a finished run; ", "--force", "--resume", "--out"]);
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
-    // Before any work: the data are not even looked for.
+    // It is refused before the data are opened.
     sandbox.refuse(&TRAIN_TINY.replace("--data-dir set", "--data-dir nowhere"), &["run: already has"]);
     let digest = weights_sha256(&sandbox.path("run"));
 
@@ -69,7 +69,7 @@ fn out_of_a_finished_run_needs_force_or_resume() {
     assert!(resumed.stderr.contains("Resuming from run/checkpoint-"), "{resumed:?}");
     assert_eq!(weights_sha256(&sandbox.path("run")), digest);
 
-    // What the first run wrote and the second does not is gone; what is not a run's stays.
+    // Files of the first run are removed or replaced; other files are kept.
     fs::write(sandbox.path("run/curves.png"), "of an older version").unwrap();
     fs::write(sandbox.path("run/notes.txt"), "mine").unwrap();
     sandbox.succeed(&TRAIN_TINY.replace("--epochs 2", "--epochs 1 --seed 1 --force"));
@@ -82,7 +82,7 @@ fn out_of_a_finished_run_needs_force_or_resume() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name.starts_with("checkpoint-"))
         .collect();
-    assert_eq!(names, ["checkpoint-000003.safetensors"], "the one of the new run's epoch");
+    assert_eq!(names, ["checkpoint-000003.safetensors"], "the checkpoint of the new run");
     // Both flags together resume: `--resume` can be added to any command.
     let both = sandbox.succeed(&TRAIN_TINY.replace("--epochs 2", "--epochs 1 --seed 1 --force --resume"));
     assert!(both.stderr.contains("Resuming from run/checkpoint-000003"), "{both:?}");

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::idx::mnist;
 use crate::sandbox::{Sandbox, finish};
 
-/// Files that Keras wrote: one network in three formats, and its probabilities for the first pictures of the test part.
+/// Files that Keras wrote: one network in three formats, and its probabilities for the first test images.
 const DIGITS: [&str; 3] = ["digits.keras", "digits.weights.h5", "digits.h5"];
 const PROBABILITIES: &str = "digits.f32";
 
@@ -35,7 +35,7 @@ fn each_format_gives_the_same_model() {
     let [first, others @ ..] =
         DIGITS.map(|name| fs::read(sandbox.path(&format!("{name}.safetensors"))).unwrap());
     assert!(others.iter().all(|other| *other == first));
-    // Over a file that is there, and with nothing left beside it.
+    // An existing file is replaced, and no temporary file is left.
     let files = sandbox.files().len();
     sandbox.succeed("import digits.h5 --out digits.keras.safetensors");
     assert_eq!(sandbox.files().len(), files);
@@ -69,7 +69,7 @@ fn an_imported_model_predicts_what_keras_predicts() {
     let mut command = sandbox.command();
     command.args(["evaluate", "digits.safetensors", "--data-dir"]).arg(mnist());
     let said = finish(&mut command).succeeded().stdout;
-    // An epoch of gradient descent on 8 units; by chance it would be 10 %.
+    // One epoch of gradient descent with 8 units. Guessing would give 10%.
     let percent: f64 = said
         .split_whitespace()
         .find_map(|word| word.trim_end_matches(',').strip_suffix('%'))

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::sandbox::{Sandbox, weights_sha256};
 use crate::tensors::{Tensor, dense_stack, to_bytes, with_header};
 
-/// From the weights in `start.safetensors`, of 20 inputs, 6 hidden units and 3 classes.
+/// Trains from the weights in `start.safetensors`, with 20 inputs, 6 hidden units and 3 classes.
 const TRAIN: &str = "train --dataset custom --data-dir set --out run --epochs 1 --batch-size 7 --hidden 6 \
                      --init start.safetensors --no-shuffle";
 
@@ -25,10 +25,10 @@ fn the_seed_has_no_effect_with_initial_weights_and_without_shuffling() {
     };
     let first = train("", "a");
     assert_eq!(train("", "b"), first);
-    // Nothing is left that a seed decides.
+    // The seed determines nothing else.
     assert_eq!(train("--seed 5", "c"), first);
 
-    // The order of the tensors in the file says nothing.
+    // The order of the tensors in the file has no effect.
     let mut reversed = fitting();
     reversed.reverse();
     fs::write(sandbox.path("start.safetensors"), to_bytes(&reversed)).unwrap();
@@ -110,7 +110,7 @@ fn broken_files_are_refused() {
     refused(&longer, &[]);
     refused(b"<html><body>404 Not Found</body></html>", &[]);
 
-    // Headers that promise what the file does not have.
+    // Headers of more data than the file has.
     let mut huge = good.clone();
     huge[..8].copy_from_slice(&u64::MAX.to_le_bytes());
     refused(&huge, &[]);

@@ -10,7 +10,7 @@ use crate::idx::{IdxSet, images, labels, three_classes};
 use crate::sandbox::{Sandbox, TRAIN_TINY, finish, summary};
 use crate::tensors;
 
-/// On the tiny set.
+/// The flags that name the tiny data set.
 const ON_TINY: &str = "--dataset custom --data-dir set";
 
 fn trained() -> Sandbox {
@@ -35,7 +35,7 @@ fn evaluate_agrees_with_training_for_folder_and_file() {
     assert_eq!(sandbox.succeed("evaluate run/model.safetensors").stdout, folder.stdout);
     let file = sandbox.succeed(&format!("evaluate run/model.safetensors {ON_TINY}"));
     assert_eq!(file.stdout, folder.stdout);
-    // The file alone is enough, under any name.
+    // The model file alone suffices, under any name.
     fs::rename(sandbox.path("run/model.safetensors"), sandbox.path("other.safetensors")).unwrap();
     assert_eq!(sandbox.succeed(&format!("evaluate other.safetensors {ON_TINY}")).stdout, folder.stdout);
 }
@@ -100,7 +100,7 @@ fn a_model_refuses_data_of_another_shape() {
         let outcome = sandbox.refuse(&arguments, &["wide", "[6, 4]", "[5, 4]"]);
         assert_eq!(outcome.code, Some(1), "{outcome:?}");
     }
-    // More classes than the model has.
+    // More classes than the model has outputs.
     let four: Vec<u8> = (0..20).map(|index| index % 4).collect();
     IdxSet::of(&four, &four).write(&sandbox.path("four"));
     sandbox.refuse("evaluate run --dataset custom --data-dir four", &["four", "3", "4"]);
@@ -190,7 +190,7 @@ fn summary_prints_the_plan_of_a_step() {
 fn summary_prints_kerass_table() {
     let sandbox = trained();
     let tutorial = sandbox.succeed("summary tutorial").stdout;
-    // What `model.summary()` says in the Keras tutorial.
+    // The output of `model.summary()` in the Keras tutorial.
     for text in [
         "Layer (type)",
         "Output Shape",

@@ -1,4 +1,4 @@
-//! `predict` with picture files: its answers, what it refuses, and how both go together.
+//! `predict` with picture files: predictions, errors, and both together.
 
 use std::fs;
 use std::path::Path;
@@ -8,21 +8,21 @@ use serde_json::Value;
 use crate::idx::{IdxSet, gz, images, labels, three_classes};
 use crate::sandbox::{Outcome, Sandbox, TRAIN_TINY};
 
-/// A BMP of 24 bits a pixel: a vertical stroke of `ink` on `paper`, in a page of 64x48.
-fn stroke(ink: u8, paper: u8) -> Vec<u8> {
+/// A 24-bit BMP file of 64x48 pixels with a vertical stroke.
+fn stroke(foreground: u8, background: u8) -> Vec<u8> {
     let (width, height) = (64_u32, 48_u32);
     let mut bytes = b"BM".to_vec();
     for number in [54 + width * height * 3, 0, 54, 40, width, height, 24 << 16 | 1, 0, 0, 0, 0, 0, 0] {
         bytes.extend(number.to_le_bytes());
     }
     for pixel in 0..width * height {
-        let is_ink = (8..40).contains(&(pixel / width)) && (50..54).contains(&(pixel % width));
-        bytes.extend([if is_ink { ink } else { paper }; 3]);
+        let is_stroke = (8..40).contains(&(pixel / width)) && (50..54).contains(&(pixel % width));
+        bytes.extend([if is_stroke { foreground } else { background }; 3]);
     }
     bytes
 }
 
-/// A model of pictures of 14x14 in three classes.
+/// A model for 14x14 images in three classes, and some picture files.
 fn trained() -> Sandbox {
     let sandbox = Sandbox::new();
     let part = |samples| [images(&three_classes(samples), 14, 14), labels(&three_classes(samples))];
@@ -47,7 +47,7 @@ fn answers(outcome: &Outcome) -> Vec<Value> {
 #[test]
 fn files_give_one_json_object_per_line() {
     let sandbox = trained();
-    // No data set is needed: there is none that the flags or the run's folder could name.
+    // No data set is needed: neither flags nor a run summary name one.
     fs::rename(sandbox.path("run/model.safetensors"), sandbox.path("alone.safetensors")).unwrap();
     fs::remove_dir_all(sandbox.path("set")).unwrap();
     let outcome = sandbox.succeed("predict alone.safetensors dark.bmp light.bmp ./7 --json");
@@ -70,7 +70,7 @@ fn show_prints_the_input_of_the_network() {
     let outcome = sandbox.succeed("predict run dark.bmp --show");
     let lines: Vec<_> = outcome.stdout.lines().collect();
     assert!(lines[0].starts_with("dark.bmp: "), "{outcome:?}");
-    // 10 of 14 rows, one pixel in the middle, and a bar for each class.
+    // 10 of 14 rows, one pixel wide, and a bar for each class.
     let stroke = format!("  {}{}", " ".repeat(2 * 7), "██");
     let blank = ["", "", "", ""];
     let shown: Vec<_> = lines[1..15].iter().map(|line| line.trim_end()).collect();
@@ -113,7 +113,7 @@ fn invalid_pictures_are_refused_in_one_line() {
     }
 }
 
-/// They are the data set's test part, of which rows are named by numbers.
+/// The file is the test set, whose images have the same numbers.
 #[test]
 fn all_images_of_an_idx_file() {
     let sandbox = trained();
@@ -127,17 +127,17 @@ fn all_images_of_an_idx_file() {
         assert_eq!(a["source"], format!("{file}/{row}"));
         assert_eq!((&a["digit"], &a["probabilities"]), (&b["digit"], &b["probabilities"]));
     }
-    // A file cut short is answered by nothing but its line.
+    // A truncated file gives nothing but an error.
     let bytes = fs::read(sandbox.path(file)).unwrap();
     fs::write(sandbox.path("cut"), &bytes[..bytes.len() - 1]).unwrap();
     let outcome = sandbox.refuse("predict run cut --json", &["cut", "bytes"]);
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
-    // One without rows has no answer to say that it was read.
+    // A file without images is an error, too.
     fs::write(sandbox.path("no-rows"), images(&[], 14, 14)).unwrap();
     sandbox.refuse("predict run no-rows --json", &["no-rows", "no images"]);
 }
 
-/// Of several, each good one has its answer and each bad one its line.
+/// Each good picture has a prediction, and each bad one an error.
 #[test]
 fn good_and_bad_files_together() {
     let sandbox = trained();
@@ -152,7 +152,7 @@ fn good_and_bad_files_together() {
     }
 }
 
-/// Rows are no different; a number that no machine's words hold is one that is not there.
+/// The same for numbers, also for a number that overflows.
 #[test]
 fn good_and_bad_numbers_together() {
     let sandbox = trained();
@@ -166,7 +166,7 @@ fn good_and_bad_numbers_together() {
     assert_eq!(outcome.stderr.lines().collect::<Vec<_>>(), [line("20"), line(&vast)]);
 }
 
-/// Pictures of 5x4 have no room for a digit.
+/// Images of 5x4 pixels are too small for a digit.
 #[test]
 fn a_model_of_tiny_images_refuses_picture_files() {
     let sandbox = Sandbox::with_tiny_set();

@@ -229,7 +229,7 @@ fn a_recipe_of_layers_gives_the_same_bits_for_any_threads_and_instruction_set() 
     assert_eq!(fs::read_to_string(sandbox.path("c/recipe.toml")).unwrap(), shown);
     let summary = summary(&sandbox.path("c"));
     assert_eq!(summary["ema_momentum"], 0.9);
-    // The schedule's rate, and a tenth after the second epoch, since the loss never falls by 10.
+    // The learning rates of the schedule, divided by 10 after the second epoch, because the loss never falls by 10.
     let rates: Vec<f64> = summary["history"]["learning_rate"]
         .as_array()
         .unwrap()

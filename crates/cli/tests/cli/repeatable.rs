@@ -72,7 +72,7 @@ pub(crate) fn machine_has(name: &str) -> Option<bool> {
 
 #[test]
 fn the_instruction_set_does_not_change_the_weights() {
-    // Sizes that no vector length divides.
+    // Sizes that are no multiples of a vector length.
     for recipe in
         ["--hidden 6", "--hidden 33,17 --batch-size=5 --optimizer rmsprop", "--hidden 9 --optimizer adamw"]
     {

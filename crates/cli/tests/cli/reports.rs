@@ -65,7 +65,7 @@ fn the_page_agrees_with_the_summary() {
     let summary = summary(&run);
     let mut expected = BTreeMap::new();
     values(&summary, "", &mut expected);
-    // 2 epochs of 5 numbers, and everything else that a summary has.
+    // 2 epochs of 5 numbers, and the other values of a summary.
     assert!(expected.len() >= 10 + 18, "{expected:?}");
     for (key, value) in &expected {
         let shown = shown.get(key).unwrap_or_else(|| panic!("{key} is missing"));
@@ -186,7 +186,7 @@ fn folders_that_are_not_runs_are_refused_before_anything_is_written() {
     sandbox.succeed(&TRAIN_TINY.replace("--out run", "--out more"));
     sandbox.refuse(&format!("report run more {OF_TINY} --out none/page.html"), &["none/page.html"]);
 
-    // The data of another run.
+    // The data set of another run.
     IdxSet::tiny().write(&sandbox.path("other"));
     sandbox.refuse("report run --data-dir other", &["run", "other", "accuracy", "--data-dir"]);
     IdxSet::black().write(&sandbox.path("black"));

@@ -41,7 +41,7 @@ fn train_epochs(sandbox: &Sandbox, epochs: usize, more: &str) -> Command {
     command
 }
 
-/// Numbers that look random and are the same each time (Marsaglia's xorshift).
+/// Pseudorandom numbers by Marsaglia's xorshift.
 fn random(state: &mut u64) -> u64 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
@@ -78,7 +78,7 @@ fn kill_and_resume(most: usize, train: impl Fn(&Sandbox, &str) -> Command) {
     let whole_run = start.elapsed();
 
     let killed = Sandbox::new();
-    // Some 8,000 steps, so that each life of the run makes some way, but not all of it.
+    // Some 8,000 steps: each process makes some progress but rarely finishes.
     let go_on = |stdio: fn() -> Stdio| {
         let mut command = train(&killed, "--checkpoint-every 40steps --resume");
         command.stdout(stdio()).stderr(stdio()).spawn().expect("the program can be started")
@@ -144,7 +144,7 @@ fn an_interrupted_run_is_saved_and_says_how_to_resume() {
     finish(&mut train_for_a_while(&whole, "")).succeeded();
     for name in ["INT", "TERM"] {
         let sandbox = Sandbox::new();
-        // Without a checkpoint on the way: the one that there is was made because of the signal.
+        // No checkpoint is due: the only one is written because of the signal.
         let mut command = train_for_a_while(&sandbox, "--checkpoint-every 1000epochs");
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         wait_for_start(&sandbox);
@@ -163,7 +163,7 @@ fn an_interrupted_run_is_saved_and_says_how_to_resume() {
     }
 }
 
-/// Waits until a run has begun to train: its first epoch is done, or some time has passed since its folder is there.
+/// Waits until a run has started to train: some time after its folder appeared.
 fn wait_for_start(sandbox: &Sandbox) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !sandbox.path("run").exists() {
@@ -218,7 +218,7 @@ fn resume_continues_the_last_training_in_the_folder() {
     assert_eq!((&after[..before.len()], after.len()), (&before[..], before.len() + 1));
     let resumed = sandbox.run(&format!("{diverging} --resume"));
     assert!(resumed.stderr.contains(RESUMING) && resumed.stderr.contains("the loss is"), "{resumed:?}");
-    // Fewer epochs than were done before.
+    // Fewer epochs than before.
     sandbox.succeed(&TRAIN_TINY.replace("--epochs 2", "--epochs 1 --force"));
     assert_eq!(checkpoints(&sandbox.path("run")).len(), 1, "only those of the new run");
     sandbox.succeed(&format!("{TRAIN_TINY} --resume"));

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::idx::{IdxSet, images, labels, three_classes};
 use crate::sandbox::{Sandbox, TRAIN_TINY, finish, signal, weights_sha256};
 
-/// A folder with a set of pictures of 14x14 in three classes.
+/// A folder with a data set of 14x14 images in three classes.
 fn with_set() -> Sandbox {
     let sandbox = Sandbox::new();
     let part = |samples| [images(&three_classes(samples), 14, 14), labels(&three_classes(samples))];
@@ -18,7 +18,7 @@ fn with_set() -> Sandbox {
     sandbox
 }
 
-/// A program that serves.
+/// A running server.
 struct Serving {
     child: Child,
     address: String,
@@ -26,7 +26,7 @@ struct Serving {
 }
 
 impl Serving {
-    /// Started, with all that it said until the line that begins so.
+    /// Starts the program and waits for a line of standard error that begins with `line`.
     fn start(command: &mut Command, line: &str) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
@@ -60,7 +60,7 @@ impl Serving {
         (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap())
     }
 
-    /// Asks it to end with a connection open, and takes its code and its standard output.
+    /// Interrupts it while a connection is open. Returns its exit code and its standard output.
     fn end(mut self, name: &str) -> (Option<i32>, String) {
         let _open = TcpStream::connect(&self.address).unwrap();
         signal(&self.child, name);
@@ -130,7 +130,7 @@ fn invalid_models_and_flags_are_refused() {
     std::fs::write(sandbox.path("runs/broken/summary.json"), "{}").unwrap();
     sandbox.refuse("serve", &["runs/broken/model.safetensors", "name another"]);
     assert_eq!(sandbox.refuse("train --port 0", &["--serve"]).code, Some(2));
-    // Pictures of 5x4.
+    // Images of 5x4 pixels.
     let outcome = sandbox.refuse(&format!("{TRAIN_TINY} --serve --port 0"), &["set", "[5, 4]", "7x7"]);
     assert_eq!(outcome.code, Some(1));
     let sandbox = with_set();
