@@ -18,7 +18,7 @@ pub(crate) const RUNS: &str = "runs";
 
 /// The flags of `train` that choose the folder.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Choice<'a> {
+pub(crate) struct FolderFlags<'a> {
     /// `--out`.
     pub(crate) out: Option<&'a Path>,
     /// The name of the folder in [`RUNS`] if there is no `--out`.
@@ -38,7 +38,7 @@ pub(crate) struct OutputFolder {
     _lock: FolderLock,
 }
 
-impl Choice<'_> {
+impl FolderFlags<'_> {
     /// Refuses the folder of a finished run, unless a flag says what to do with it. Nothing is locked or created, so that the
     /// error comes before any work.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
@@ -205,16 +205,16 @@ mod tests {
 
     #[test]
     fn default_folders_are_numbered_from_2() {
-        let choice = Choice { out: None, name: "mnist-0", force: false, resume: false };
-        assert_eq!(choice.default_folder(1), Path::new("runs/mnist-0"));
-        assert_eq!(choice.default_folder(12), Path::new("runs/mnist-0-12"));
+        let folder_flags = FolderFlags { out: None, name: "mnist-0", force: false, resume: false };
+        assert_eq!(folder_flags.default_folder(1), Path::new("runs/mnist-0"));
+        assert_eq!(folder_flags.default_folder(12), Path::new("runs/mnist-0-12"));
         for name in ["mnist-0", "mnist-0-2", "mnist-0-10"] {
-            assert!(choice.is_default_folder(&Path::new(RUNS).join(name)), "{name}");
+            assert!(folder_flags.is_default_folder(&Path::new(RUNS).join(name)), "{name}");
         }
         for name in
             ["mnist-01", "mnist-0-1", "mnist-0-02", "mnist-0-+2", "mnist-0-best", "mnist-1", "kmnist-0"]
         {
-            assert!(!choice.is_default_folder(&Path::new(RUNS).join(name)), "{name}");
+            assert!(!folder_flags.is_default_folder(&Path::new(RUNS).join(name)), "{name}");
         }
     }
 }

@@ -22,7 +22,7 @@ use super::training_page::TrainingPage;
 use crate::host::{Host, rfc3339};
 use crate::interrupt;
 use crate::output::{print, print_message};
-use crate::output_folder::Choice;
+use crate::output_folder::FolderFlags;
 use crate::recipe::{CallbackSettings, OptimizerName, OptimizerSettings, Recipe};
 use crate::report_input::{REPORT_FILE, ReportInput};
 use crate::run_folder;
@@ -219,16 +219,16 @@ impl TrainArgs {
         let started = rfc3339(SystemTime::now());
         let recipe = self.recipe()?;
         let run_name = format!("{}-{}", recipe.dataset, recipe.seed);
-        let choice =
-            Choice { out: self.out.as_deref(), name: &run_name, force: self.force, resume: self.resume };
-        choice.check()?;
+        let folder_flags =
+            FolderFlags { out: self.out.as_deref(), name: &run_name, force: self.force, resume: self.resume };
+        folder_flags.check()?;
 
         let name = recipe.dataset_name()?;
         let data = dataset_args::open(name, &self.data.source)?;
         let mut model = self.model(&recipe, &data)?;
         let stop = interrupt::flag()?;
-        let mut output = choice.lock()?;
-        let first = choice.default_folder(1);
+        let mut output = folder_flags.lock()?;
+        let first = folder_flags.default_folder(1);
         if self.out.is_none() && !self.resume && output.path() != first {
             let (first, path) = (first.display(), output.path().display());
             print_message(&format!("{first} already has a run; writing this one to {path}"));

@@ -107,9 +107,8 @@ fn an_unknown_instruction_set_is_refused() {
         let mut command = sandbox.command();
         command.env("ZIFFER_ISA", name).args(TRAIN_TINY.split_whitespace());
         if name.is_empty() {
-            // In most shell scripts, an empty variable counts as unset.
-            let outcome = finish(&mut command);
-            assert!(outcome.code == Some(0) || outcome.stderr.contains("ZIFFER_ISA"), "{outcome:?}");
+            // As in most shell scripts, an empty variable counts as unset.
+            finish(&mut command).succeeded();
         } else {
             sandbox.refuse_command(&mut command, &["ZIFFER_ISA", name, "avx512", "avx2", "portable"]);
         }
