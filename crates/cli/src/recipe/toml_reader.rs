@@ -1,4 +1,4 @@
-//! A recipe's file as tables whose keys are asked for one by one, so that each mistake is told with its line.
+//! Reading TOML key by key, so that each error names its line.
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -8,49 +8,49 @@ use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Value};
 use ziffer_base::OneLine;
 
-/// A recipe's text and what it says.
-pub(super) struct Document<'a> {
+/// A TOML document: its text and its values.
+pub(super) struct TomlDocument<'a> {
     text: &'a str,
     values: toml::Table,
     spans: Spanned<DeTable<'a>>,
 }
 
-/// A step on the way to a value.
+/// A step of the path to a value.
 #[derive(Clone, Debug)]
 enum Step {
     Key(String),
     Index(usize),
 }
 
-/// A table of a document. [`finish`](Self::finish) refuses keys that nobody asked for.
-pub(super) struct Table<'a> {
-    document: &'a Document<'a>,
+/// A table of a document. [`finish`](Self::finish) rejects keys that were not read.
+pub(super) struct TomlTable<'a> {
+    document: &'a TomlDocument<'a>,
     values: &'a toml::Table,
     path: Vec<Step>,
     known: RefCell<Vec<&'static str>>,
 }
 
-impl<'a> Document<'a> {
-    /// Reads TOML.
+impl<'a> TomlDocument<'a> {
+    /// Parses TOML.
     ///
     /// # Errors
-    /// What is wrong, and in which line.
+    /// The problem and its line.
     pub(super) fn parse(text: &'a str) -> Result<Self, String> {
-        let wrong = |error: toml::de::Error| {
+        let to_message = |error: toml::de::Error| {
             let start = error.span().map_or(0, |span| span.start);
             at(text, start, &error.message().lines().collect::<Vec<_>>().join(" "))
         };
-        let spans = DeTable::parse(text).map_err(wrong)?;
-        let values = toml::from_str(text).map_err(wrong)?;
+        let spans = DeTable::parse(text).map_err(to_message)?;
+        let values = toml::from_str(text).map_err(to_message)?;
         Ok(Self { text, values, spans })
     }
 
-    /// The outermost table.
-    pub(super) fn root(&'a self) -> Table<'a> {
-        Table { document: self, values: &self.values, path: Vec::new(), known: RefCell::default() }
+    /// The root table.
+    pub(super) fn root(&'a self) -> TomlTable<'a> {
+        TomlTable { document: self, values: &self.values, path: Vec::new(), known: RefCell::default() }
     }
 
-    /// Where a value stands in the text.
+    /// The position of a value in the text.
     fn span(&self, path: &[Step]) -> Range<usize> {
         let (mut table, mut span) = (Some(self.spans.get_ref()), self.spans.span());
         let mut value: Option<&Spanned<DeValue<'_>>> = None;
@@ -79,14 +79,14 @@ impl<'a> Document<'a> {
     }
 }
 
-/// A problem with the line that it is in.
+/// A problem with its line.
 fn at(text: &str, start: usize, problem: &str) -> String {
     let line = text[..start.min(text.len())].matches('\n').count();
-    let said = text.lines().nth(line).unwrap_or_default().trim();
-    format!("line {}: {}, in `{}`", line + 1, OneLine(problem), OneLine(said))
+    let content = text.lines().nth(line).unwrap_or_default().trim();
+    format!("line {}: {}, in `{}`", line + 1, OneLine(problem), OneLine(content))
 }
 
-impl<'a> Table<'a> {
+impl<'a> TomlTable<'a> {
     fn value(&self, key: &'static str) -> Option<&'a Value> {
         self.known.borrow_mut().push(key);
         self.values.get(key)
@@ -96,19 +96,19 @@ impl<'a> Table<'a> {
         self.path.iter().cloned().chain([Step::Key(key.to_owned())]).collect()
     }
 
-    /// The problem with a key, as an error.
+    /// The error for a problem with a key.
     pub(super) fn error(&self, key: &str, problem: impl Display) -> String {
         let path = if self.values.contains_key(key) { self.path_of(key) } else { self.path.clone() };
         self.document.error(&path, problem)
     }
 
-    /// Refuses the value of a key.
+    /// The error for an invalid value.
     pub(super) fn refuse<T>(&self, key: &str, expected: impl Display) -> Result<T, String> {
         let value = self.values.get(key).map_or_else(|| "missing".to_owned(), ToString::to_string);
         Err(self.error(key, format!("{key} is {}, expected {expected}", OneLine(value))))
     }
 
-    /// Whether there is such a key.
+    /// Whether the key exists.
     pub(super) fn has(&self, key: &'static str) -> bool {
         self.value(key).is_some()
     }
@@ -125,7 +125,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// A number within a range of which the words are told.
+    /// A number. Errors describe its range by `expected`.
     pub(super) fn number(
         &self,
         key: &'static str,
@@ -146,12 +146,12 @@ impl<'a> Table<'a> {
         self.get(key, "true or false", Value::as_bool)
     }
 
-    /// A text.
+    /// A string.
     pub(super) fn text(&self, key: &'static str, expected: &str) -> Result<Option<&'a str>, String> {
         self.get(key, expected, Value::as_str)
     }
 
-    /// Whole numbers.
+    /// A list of whole numbers of at least `least`.
     pub(super) fn sizes(&self, key: &'static str, least: u64) -> Result<Option<Vec<usize>>, String> {
         let whole = |value: &Value| {
             u64::try_from(value.as_integer()?).ok().filter(|&value| value >= least)?.try_into().ok()
@@ -160,7 +160,7 @@ impl<'a> Table<'a> {
         self.get(key, &expected, |value| value.as_array()?.iter().map(whole).collect())
     }
 
-    /// Numbers within a range of which the words are told.
+    /// A list of numbers. Errors describe their range by `expected`.
     pub(super) fn numbers(
         &self,
         key: &'static str,
@@ -171,37 +171,42 @@ impl<'a> Table<'a> {
         self.get(key, expected, |value| value.as_array()?.iter().map(right).collect())
     }
 
-    /// What is there of any type.
+    /// A value of any type.
     pub(super) fn any(&self, key: &'static str) -> Option<&'a Value> {
         self.value(key)
     }
 
     /// A table, if the value is one.
-    pub(super) fn table(&self, key: &'static str) -> Option<Table<'a>> {
+    pub(super) fn table(&self, key: &'static str) -> Option<TomlTable<'a>> {
         let values = self.value(key)?.as_table()?;
-        Some(Table { document: self.document, values, path: self.path_of(key), known: RefCell::default() })
+        Some(TomlTable {
+            document: self.document,
+            values,
+            path: self.path_of(key),
+            known: RefCell::default(),
+        })
     }
 
     /// A list of tables.
-    pub(super) fn tables(&self, key: &'static str) -> Result<Vec<Table<'a>>, String> {
+    pub(super) fn tables(&self, key: &'static str) -> Result<Vec<TomlTable<'a>>, String> {
         let expected = format!("tables, each under a line [[{key}]]");
         let values = self.get(key, &expected, |value| {
             value.as_array()?.iter().map(Value::as_table).collect::<Option<Vec<_>>>()
         })?;
         let table = |(index, values)| {
             let path = self.path_of(key).into_iter().chain([Step::Index(index)]).collect();
-            Table { document: self.document, values, path, known: RefCell::default() }
+            TomlTable { document: self.document, values, path, known: RefCell::default() }
         };
         Ok(values.unwrap_or_default().into_iter().enumerate().map(table).collect())
     }
 
-    /// All keys but for some, as JSON, for who knows them.
-    pub(super) fn others(&self, but: &[&str]) -> serde_json::Map<String, serde_json::Value> {
-        let others = self.values.iter().filter(|(key, _)| !but.contains(&key.as_str()));
-        others.map(|(key, value)| (key.clone(), json(value))).collect()
+    /// All keys but these, as JSON, for layers that check their own settings.
+    pub(super) fn except(&self, keys: &[&str]) -> serde_json::Map<String, serde_json::Value> {
+        let rest = self.values.iter().filter(|(key, _)| !keys.contains(&key.as_str()));
+        rest.map(|(key, value)| (key.clone(), json(value))).collect()
     }
 
-    /// Refuses a key that nobody asked for.
+    /// Rejects keys that were not read.
     pub(super) fn finish(&self) -> Result<(), String> {
         let known = self.known.borrow();
         match self.values.keys().find(|key| !known.contains(&key.as_str())) {
@@ -210,7 +215,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// An unknown key.
+    /// The error for an unknown key.
     pub(super) fn unknown(&self, key: &str, known: &[impl AsRef<str>]) -> String {
         let mut known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
         known.sort_unstable();
@@ -223,7 +228,7 @@ fn number(value: &Value) -> Option<f64> {
     value.as_float().or(value.as_integer().map(|value| value as f64))
 }
 
-/// TOML as JSON; times as text.
+/// Converts TOML to JSON, dates and times to strings.
 fn json(value: &Value) -> serde_json::Value {
     match value {
         Value::String(text) => text.as_str().into(),

@@ -1,6 +1,5 @@
-//! A training that a page shows while it runs.
+//! The web page of a training while it runs: `train --serve`.
 
-use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -16,17 +15,18 @@ use ziffer_trainer::callback::{BatchLog, Callback, CallbackError, Flow, Plan, Tr
 use ziffer_trainer::{EpochLog, History, Resumed};
 
 use super::serve::{ListenArgs, examples, title};
-use crate::account::REPORT_FILE;
+use crate::output::print_message;
+use crate::report_input::REPORT_FILE;
 
-/// The page of a training, served by a thread of its own until the program is asked to end.
-pub(super) struct Watched {
+/// The page of a training, served by its own thread until the program is interrupted.
+pub(super) struct TrainingPage {
     training: Arc<TrainingProgress>,
     address: SocketAddr,
     server: JoinHandle<Result<(), ServeError>>,
 }
 
-impl Watched {
-    /// Serves the page of the run in this folder, before anything is trained.
+impl TrainingPage {
+    /// Starts to serve the page of the run in this folder, before the training.
     pub(super) fn open(
         port: Option<u16>,
         name: Name,
@@ -44,7 +44,7 @@ impl Watched {
         let listen = ListenArgs::at(Ipv4Addr::LOCALHOST.into(), port);
         let server = listen.bind()?;
         let address = server.address();
-        listen.announce(&server, "the training", "it goes on after the training, until Ctrl-C");
+        listen.announce(&server, "the training", "it stays open after the training, until Ctrl-C");
         let stop = Arc::clone(stop);
         let server = std::thread::Builder::new()
             .name("page".to_owned())
@@ -53,25 +53,24 @@ impl Watched {
         Ok(Self { training, address, server })
     }
 
-    /// What tells the page.
-    pub(super) fn callback(&self) -> Teller {
-        Teller(Arc::clone(&self.training))
+    /// The callback that sends metrics to the page.
+    pub(super) fn callback(&self) -> PageCallback {
+        PageCallback(Arc::clone(&self.training))
     }
 
-    /// Hands the network over, and serves until the program is asked to end.
+    /// Passes the trained model to the page, and serves until the program is interrupted.
     pub(super) fn keep(self, model: Model, test_accuracy: f64) -> anyhow::Result<()> {
         self.training.end(model, test_accuracy);
-        // A message; that nobody reads it is no failure.
-        let _ = writeln!(io::stderr(), "Still serving at http://{}/; Ctrl-C stops", self.address);
-        let outcome = self.server.join().map_err(|_| anyhow!("the page's server has panicked"))?;
-        Ok(outcome?)
+        print_message(&format!("Still serving at http://{}/; press Ctrl-C to stop", self.address));
+        let result = self.server.join().map_err(|_| anyhow!("the server of the page panicked"))?;
+        Ok(result?)
     }
 }
 
-/// Tells a page how a training goes.
-pub(super) struct Teller(Arc<TrainingProgress>);
+/// Sends the metrics of a training to its page.
+pub(super) struct PageCallback(Arc<TrainingProgress>);
 
-impl Callback for Teller {
+impl Callback for PageCallback {
     fn name(&self) -> &'static str {
         "page"
     }
@@ -91,7 +90,7 @@ impl Callback for Teller {
     }
 
     fn on_batch_end(&mut self, log: &BatchLog) {
-        // A data set has classes.
+        // Samples of a data set have classes, so there is an accuracy.
         self.0.step(log.epoch, log.step, log.mean_loss, log.mean_accuracy.unwrap_or(f64::NAN));
     }
 

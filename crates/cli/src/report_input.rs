@@ -1,4 +1,4 @@
-//! The account of a run: what its report says, out of its summary, its model and its data.
+//! The input of a run's report: its summary, and the model's predictions on the test set.
 
 use std::path::Path;
 
@@ -12,16 +12,17 @@ use ziffer_nn::Model;
 use ziffer_report::{Assessment, Fact, Run, RunHistory, RunReport};
 use ziffer_trainer::Evaluate as _;
 
-use crate::run_folder::{RunSummary, SUMMARY_FILE, cannot_write};
+use crate::run_folder::{SUMMARY_FILE, cannot_write};
+use crate::run_summary::RunSummary;
 
-/// The page of a report.
+/// The file name of the report's page.
 pub const REPORT_FILE: &str = "report.html";
 
-/// Pictures that a model is asked about at a time: their probabilities are all that is kept meanwhile.
+/// Images per prediction. Memory holds the probabilities of one block.
 const BLOCK: usize = 4096;
 
-/// A run with what its model makes of the test part.
-pub(crate) struct Account {
+/// A run with the assessment of its model on the test set.
+pub(crate) struct ReportInput {
     name: String,
     subject: String,
     summary: RunSummary,
@@ -30,12 +31,12 @@ pub(crate) struct Account {
     kernel: Option<ndarray::Array2<f32>>,
 }
 
-impl Account {
-    /// Asks the model about the test part. Parallel over rayon's threads.
+impl ReportInput {
+    /// Predicts the test set. Runs in parallel on rayon's threads.
     ///
     /// # Errors
-    /// If the model does not take the data, or the summary's history is not one.
-    pub(crate) fn of(
+    /// If the model does not fit the data, or the summary's history is inconsistent.
+    pub(crate) fn new(
         folder: &Path,
         summary: &RunSummary,
         model: &Model,
@@ -49,7 +50,7 @@ impl Account {
         let first = model.weights().next().and_then(|(_, weight)| weight.into_dimensionality::<Ix2>().ok());
         let kernel = first.filter(|kernel| kernel.nrows() == model.inputs()).map(|kernel| kernel.to_owned());
         let samples = assessment.confusion().samples();
-        let account = Self {
+        let input = Self {
             name: name(folder),
             subject: format!(
                 "{} with {} test images, seed {}",
@@ -62,13 +63,13 @@ impl Account {
             assessment,
             kernel,
         };
-        // Only the history is still to be judged, which a file may have of any length.
-        let fits = account.run()?.check();
+        // A history from a file may have any length.
+        let fits = input.run()?.check();
         fits.with_context(|| folder.join(SUMMARY_FILE).display().to_string())?;
-        Ok(account)
+        Ok(input)
     }
 
-    /// What a report is made of.
+    /// The run in the form that reports take.
     pub(crate) fn run(&self) -> anyhow::Result<Run<'_>> {
         let facts = Facts::of(&self.summary)?;
         let history = &self.summary.history;
@@ -92,13 +93,13 @@ impl Account {
         })
     }
 
-    /// Makes the report and writes its files into the run's folder: each appears whole or not at all, the page last.
+    /// Writes the files of the report into the run folder, each atomically, the page last.
     ///
     /// # Errors
-    /// If one cannot be written.
-    pub(crate) fn write(&self, folder: &Path) -> anyhow::Result<()> {
+    /// If a file cannot be written.
+    pub(crate) fn write_report(&self, folder: &Path) -> anyhow::Result<()> {
         let report = RunReport::new(&self.run()?)?;
-        // All are on the disk before the first gets its name.
+        // All files are on the disk before the first gets its name.
         let mut staged = Vec::new();
         for (name, bytes) in report.files() {
             let path = folder.join(name);
@@ -108,27 +109,27 @@ impl Account {
     }
 }
 
-/// The folder's own name, which says more than how it was reached.
+/// The name of a folder, without the path to it.
 fn name(folder: &Path) -> String {
     let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     whole.file_name().map_or_else(|| whole.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
-/// What a model makes of a test part.
+/// Assesses the predictions of a model on a test set.
 fn assess(model: &Model, test: &Dataset) -> anyhow::Result<Assessment> {
     let mut assessment = Assessment::new(model.outputs(), test.image_shape());
     for start in (0..test.len()).step_by(BLOCK) {
         let block = test.view().slice(start..test.len().min(start + BLOCK));
         let probabilities = model.predict_set(block)?;
         for (sample, probabilities) in probabilities.rows().into_iter().enumerate() {
-            let probabilities = probabilities.as_slice().expect("rows that lie one after the other");
+            let probabilities = probabilities.as_slice().expect("contiguous rows");
             assessment.add(block.label(sample), probabilities, block.image(sample))?;
         }
     }
     Ok(assessment)
 }
 
-/// The summary's keys in the parts of a report, with their names for people.
+/// Keys of the summary by sections of the report, with the labels shown for them.
 const RESULTS: [(&str, &str); 4] = [
     ("test_accuracy", "Test accuracy"),
     ("test_loss", "Test loss"),
@@ -137,7 +138,7 @@ const RESULTS: [(&str, &str); 4] = [
 ];
 const SETTINGS: [(&str, &str); 14] = [
     ("dataset", "Data set"),
-    ("data_dir", "Its folder"),
+    ("data_dir", "Data folder"),
     ("hidden", "Hidden layers"),
     ("layers", "Layers"),
     ("epochs", "Epochs"),
@@ -146,7 +147,7 @@ const SETTINGS: [(&str, &str); 14] = [
     ("optimizer", "Optimizer"),
     ("learning_rate", "Learning rate"),
     ("learning_rate_schedule", "Learning rate schedule"),
-    ("ema_momentum", "Momentum of the weights' average"),
+    ("ema_momentum", "Momentum of the weight average"),
     ("shuffle", "Shuffle"),
     ("init", "Initial weights"),
     ("seed", "Seed"),
@@ -160,7 +161,7 @@ const ORIGIN: [(&str, &str); 10] = [
     ("host.cpus", "CPUs"),
     ("host.os", "System"),
     ("instruction_set", "Instruction set"),
-    ("threads", "Threads at most"),
+    ("threads", "Maximum threads"),
     ("threads_used", "Threads used"),
 ];
 
@@ -172,7 +173,7 @@ impl Facts {
         Ok(Self(serde_json::to_value(summary).context("the summary as JSON")?))
     }
 
-    /// Those of these keys that the summary has.
+    /// The facts of these keys, without those that the summary lacks.
     fn named(&self, keys: &[(&str, &str)]) -> Vec<Fact> {
         let fact = |&(key, name): &(&str, &str)| {
             let value = key.split('.').try_fold(&self.0, |value, part| value.get(part))?;
@@ -181,20 +182,20 @@ impl Facts {
                 ("test_loss", Value::Number(loss)) => format!("{:.4}", loss.as_f64()?),
                 ("parameters", Value::Number(count)) => thousands(usize::try_from(count.as_u64()?).ok()?),
                 ("fit_seconds", Value::Number(seconds)) => format!("{:.2} s", seconds.as_f64()?),
-                ("init", Value::Null) => "drawn by the seed (Glorot uniform)".to_owned(),
-                ("shuffle", Value::Bool(true)) => "every epoch anew".to_owned(),
-                ("shuffle", Value::Bool(false)) => "none: the file's order".to_owned(),
-                ("shuffle", Value::String(how)) => format!("every epoch anew, {how}"),
+                ("init", Value::Null) => "drawn from the seed (Glorot uniform)".to_owned(),
+                ("shuffle", Value::Bool(true)) => "anew in every epoch".to_owned(),
+                ("shuffle", Value::Bool(false)) => "none".to_owned(),
+                ("shuffle", Value::String(how)) => format!("anew in every epoch, {how}"),
                 ("hidden", Value::Array(layers)) if layers.is_empty() => "none".to_owned(),
                 ("hidden", Value::Array(layers)) => {
                     layers.iter().map(Value::to_string).collect::<Vec<_>>().join(", ")
                 }
-                // Not known of an older run.
+                // Unknown for runs of older versions.
                 (_, Value::Null) => return None,
                 (_, Value::String(text)) => text.clone(),
                 (_, value) => value.to_string(),
             };
-            // Text as it is, all else as JSON.
+            // Text unquoted, other values as JSON.
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             Some(Fact { key: key.to_owned(), name: name.to_owned(), value: text, shown })
         };

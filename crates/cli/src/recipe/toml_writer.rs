@@ -1,34 +1,35 @@
-//! A recipe as TOML.
+//! Writing TOML line by line.
 
 use std::fmt::Write;
 
-/// Lines of TOML.
+/// A TOML document that is being written.
 #[derive(Debug, Default)]
-pub(super) struct Lines(String);
+pub(super) struct TomlWriter(String);
 
-impl Lines {
-    /// A key with its value.
+impl TomlWriter {
+    /// Writes a key and its value.
     pub(super) fn key(&mut self, key: &str, value: impl Into<toml::Value>) {
-        writeln!(self.0, "{key} = {}", value.into()).expect("a text takes any");
+        writeln!(self.0, "{key} = {}", value.into()).expect("writing to a string succeeds");
     }
 
-    /// Begins a table.
+    /// Begins a table `[name]`.
     pub(super) fn table(&mut self, name: &str) {
-        writeln!(self.0, "\n[{name}]").expect("a text takes any");
+        writeln!(self.0, "\n[{name}]").expect("writing to a string succeeds");
     }
 
-    /// Begins a table of a list.
+    /// Begins an item of an array of tables, `[[name]]`.
     pub(super) fn item(&mut self, name: &str) {
-        writeln!(self.0, "\n[[{name}]]").expect("a text takes any");
+        writeln!(self.0, "\n[[{name}]]").expect("writing to a string succeeds");
     }
 
-    /// A key with a value that came from JSON; nothing for none.
+    /// Writes a key and its value from JSON. Writes nothing for null.
     pub(super) fn json(&mut self, key: &str, value: &serde_json::Value) {
         if let Some(value) = from_json(value) {
             self.key(key, value);
         }
     }
 
+    /// The document.
     pub(super) fn finish(self) -> String {
         self.0
     }
