@@ -100,7 +100,13 @@ impl Modules {
                 let inner = format!("{}/{name}", place.children);
                 let index = match &child.content {
                     Some((_, items)) => {
-                        let place = Place { parent: Some(module), children: &inner, here: &inner, ..place };
+                        let file = if is_test(&child.attrs) {
+                            self.files.push(format!("{}{TESTS}", self.files[place.file]));
+                            self.files.len() - 1
+                        } else {
+                            place.file
+                        };
+                        let place = Place { file, parent: Some(module), children: &inner, here: &inner };
                         Some(self.read_items(workspace, items, place)?)
                     }
                     None => match child_file(workspace, &child.attrs, &name, place) {

@@ -1,0 +1,13 @@
+//! Each rule on small trees that are made for the test: one tree that breaks it, one that does not.
+
+mod circles;
+mod edges;
+mod files;
+mod tree;
+mod unsafe_code;
+mod words;
+
+#[test]
+fn a_tree_without_fault_has_no_findings() {
+    tree::Tree::new().passes();
+}
