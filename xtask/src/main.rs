@@ -6,6 +6,7 @@ mod compare;
 mod floor;
 mod host;
 mod seeds;
+mod tidy;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,7 @@ enum Command {
     Seeds(seeds::Seeds),
     Bench(bench::Bench),
     Compare(compare::Compare),
+    Tidy(tidy::Tidy),
 }
 
 fn main() -> ExitCode {
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         Command::Seeds(seeds) => seeds.run(),
         Command::Bench(bench) => bench.run(),
         Command::Compare(compare) => compare.run(),
+        Command::Tidy(tidy) => tidy.run(),
     })
 }
 

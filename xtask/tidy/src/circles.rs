@@ -38,7 +38,7 @@ fn graph(modules: &Modules) -> Graph {
     let mut graph = Graph::new();
     for (index, module) in modules.all.iter().enumerate() {
         let mut add = |to: usize, line: usize, path: &[String]| {
-            if to != module.file {
+            if to != module.file && !is_tests_of(&modules.files[to], &modules.files[module.file]) {
                 graph
                     .entry(modules.files[module.file].clone())
                     .or_default()
@@ -66,6 +66,11 @@ fn graph(modules: &Modules) -> Graph {
         }
     }
     graph
+}
+
+/// Whether `tests` is the test modules of `file`, from which the file may take a helper that it has in tests alone.
+fn is_tests_of(tests: &str, file: &str) -> bool {
+    tests.strip_suffix(TESTS) == Some(file)
 }
 
 /// Whether the code of a module names anything of the module `from`.
