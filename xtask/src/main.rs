@@ -6,6 +6,7 @@ mod compare;
 mod floor;
 mod host;
 mod seeds;
+mod tidy;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,7 @@ enum Command {
     Seeds(seeds::Seeds),
     Bench(bench::Bench),
     Compare(compare::Compare),
+    Tidy(tidy::Tidy),
 }
 
 impl Command {
@@ -35,6 +37,7 @@ impl Command {
             Self::Seeds(seeds) => seeds.run(),
             Self::Bench(bench) => bench.run(),
             Self::Compare(compare) => compare.run(),
+            Self::Tidy(tidy) => tidy.run(),
         }
     }
 }

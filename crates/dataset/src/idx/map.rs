@@ -5,7 +5,9 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 
-use memmap2::{Mmap, UncheckedAdvice};
+use memmap2::Mmap;
+#[cfg(unix)]
+use memmap2::UncheckedAdvice;
 
 #[cfg(target_os = "linux")]
 use super::guard::Guard;
@@ -50,7 +52,9 @@ impl Mapping {
         false
     }
 
-    /// Reads these bytes into memory, ahead of their use. That it cannot is no error: using them will tell.
+    /// Reads these bytes into memory, ahead of their use. A failure is no error: using the bytes reports it. On Windows this
+    /// does nothing.
+    #[cfg_attr(not(unix), expect(unused_variables, reason = "there is no such advice"))]
     pub(super) fn will_need(&self, bytes: Range<usize>) {
         #[cfg(target_os = "linux")]
         if self.map.advise_range(memmap2::Advice::PopulateRead, bytes.start, bytes.len()).is_ok() {
@@ -61,7 +65,8 @@ impl Mapping {
         let _ = self.map.advise_range(memmap2::Advice::WillNeed, bytes.start, bytes.len());
     }
 
-    /// Gives the memory of these bytes back to the page cache.
+    /// Gives the memory of these bytes back to the page cache. On Windows this does nothing.
+    #[cfg_attr(not(unix), expect(unused_variables, reason = "there is no such advice"))]
     pub(super) fn release(&self, bytes: Range<usize>) {
         // SAFETY: of a mapping that is read-only, nothing can be lost by it: who reads there next gets the same bytes
         // from the file. Where the guard has put zeros, he gets zeros.
