@@ -85,10 +85,10 @@ fn strokes(foreground: &Foreground, edge: u8, core: u8) -> Vec<Stroke> {
             let (row, column) = (pixel / width, pixel % width);
             for row in row.saturating_sub(1)..(row + 2).min(height) {
                 for column in column.saturating_sub(1)..(column + 2).min(width) {
-                    let neighbour = row * width + column;
-                    if !is_seen[neighbour] && foreground.values[neighbour] >= edge {
-                        is_seen[neighbour] = true;
-                        pixels.push(neighbour);
+                    let neighbor = row * width + column;
+                    if !is_seen[neighbor] && foreground.values[neighbor] >= edge {
+                        is_seen[neighbor] = true;
+                        pixels.push(neighbor);
                     }
                 }
             }

@@ -176,8 +176,8 @@ fn other_kinds_of_files_are_refused() {
 
 #[test]
 fn empty_pages_are_refused() {
-    for tone in [0, 128, 255] {
-        assert!(error_line(&png(60, 40, &[tone; 2400])).contains("an empty page"));
+    for level in [0, 128, 255] {
+        assert!(error_line(&png(60, 40, &[level; 2400])).contains("an empty page"));
     }
     assert!(error_line(&png(1, 1, &[0])).contains("an empty page"));
 }

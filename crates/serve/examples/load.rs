@@ -80,13 +80,18 @@ fn load(seconds: f64) -> Result<(), Box<dyn Error>> {
         Ok((times?, before, after?))
     })?;
     times.sort_unstable();
-    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    let quantile = |fraction: f64| times[((times.len() - 1) as f64 * fraction) as usize].as_secs_f64() * 1e3;
     let core = if is_pinned { "core 0" } else { "any core" };
     println!(
         "{:.0} predictions a second for {seconds} s, the server on {core}",
         times.len() as f64 / seconds
     );
-    println!("median {:.2} ms, 99th percentile {:.2} ms, longest {:.2} ms", at(0.5), at(0.99), at(1.0));
+    println!(
+        "median {:.2} ms, 99th percentile {:.2} ms, longest {:.2} ms",
+        quantile(0.5),
+        quantile(0.99),
+        quantile(1.0)
+    );
     println!("resident memory {before} kB before, {after} kB after");
     Ok(())
 }

@@ -47,8 +47,8 @@ fn bmp(width: u32, height: u32) -> Vec<u8> {
         bytes.extend(number.to_le_bytes());
     }
     for pixel in 0..width * height {
-        let is_ink = (8..40).contains(&(pixel / width)) && (50..54).contains(&(pixel % width));
-        bytes.extend([if is_ink { 0 } else { 255 }; 3]);
+        let is_stroke = (8..40).contains(&(pixel / width)) && (50..54).contains(&(pixel % width));
+        bytes.extend([if is_stroke { 0 } else { 255 }; 3]);
     }
     bytes
 }
@@ -176,9 +176,9 @@ fn predictions_have_the_model_s_bits() {
         assert_eq!(all["input"], json!(pixels));
         let hidden = model.activations(rows);
         assert_eq!(all["activations"].as_array().unwrap().len(), 2);
-        for (said, (name, outputs)) in all["activations"].as_array().unwrap().iter().zip(hidden) {
-            assert_eq!(said["layer"], name);
-            assert_eq!(numbers(&said["outputs"]), outputs.into_raw_vec_and_offset().0);
+        for (layer, (name, outputs)) in all["activations"].as_array().unwrap().iter().zip(hidden) {
+            assert_eq!(layer["layer"], name);
+            assert_eq!(numbers(&layer["outputs"]), outputs.into_raw_vec_and_offset().0);
         }
     }
 }
@@ -224,7 +224,7 @@ fn pictures_are_prepared_as_in_predict() {
 #[test]
 fn wrong_bodies_are_refused() {
     let server = start();
-    // 5,000 x 4,000 pixels are promised.
+    // The header claims 5,000 x 4,000 pixels.
     let mut large = bmp(8, 8);
     large[18..22].copy_from_slice(&5000_u32.to_le_bytes());
     large[22..26].copy_from_slice(&4000_u32.to_le_bytes());
@@ -243,7 +243,7 @@ fn wrong_bodies_are_refused() {
         (PREDICT, &[JSON], &many, 400, "found 785 pixels"),
         (PREDICT, &[JSON], &long, 413, "1048576 bytes"),
         (PREDICT, &[image], b"", 400, "empty file"),
-        (PREDICT, &[image], b"no picture", 400, "PNG, JPEG or BMP"),
+        (PREDICT, &[image], b"not a picture", 400, "PNG, JPEG or BMP"),
         (PREDICT, &[image], &bmp(64, 8), 400, "empty page"),
         (PREDICT, &[image], &large, 413, "5000x4000"),
         (PREDICT, &[], b"{}", 415, "expected application/json"),
@@ -311,8 +311,8 @@ fn allowed_hosts_are_served() {
     thread.join().unwrap();
 }
 
-/// Headers that come a byte at a time, a body that never ends, one that is announced and never sent, and a client that never says
-/// anything: each is ended by its time, and another client is answered all the while.
+/// Headers byte by byte, an endless body, a body that is never sent, and a silent client: the server disconnects each of them after its
+/// time limit, and responds to another client all the while.
 #[test]
 fn slow_clients_do_not_block_others() {
     let mut limits = Limits::default();
@@ -360,7 +360,7 @@ fn an_endless_body_is_refused() {
     );
     client.stream.write_all(head.as_bytes()).unwrap();
     let chunk = [&b"10000\r\n"[..], &[7; 0x10000], b"\r\n"].concat();
-    // The connection is closed before the server has read all of it.
+    // The server closes the connection before it has read the whole body.
     let sent = (0..4096).take_while(|_| client.stream.write_all(&chunk).is_ok()).count();
     assert!(sent < 1000, "{sent} chunks of 64 KiB");
     assert_eq!(Connection::open(server.address).request("GET /", &[], b"").status, 200);
@@ -375,7 +375,7 @@ fn connections_and_requests_are_limited() {
     for client in &mut held {
         assert_eq!(client.request("GET /", &[], b"").status, 200);
     }
-    // The first has the oldest request no more.
+    // The first connection no longer has the oldest request.
     assert_eq!(held[0].request("GET /", &[], b"").status, 200);
     let mut fourth = Connection::open(server.address);
     assert_eq!(fourth.request("GET /", &[], b"").status, 200);
@@ -433,9 +433,9 @@ fn the_server_stops_with_open_connections() {
     let mut server = start();
     let mut client = Connection::open(server.address);
     assert_eq!(client.request("GET /", &[], b"").status, 200);
-    let asked = Instant::now();
+    let start = Instant::now();
     server.stop();
-    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     assert!(client.answer().is_none());
 }
 
@@ -454,5 +454,5 @@ fn models_without_an_image_or_weights_are_refused() {
     let server = Running::start(labelled.title("mine").labels(["too", "few"]), Limits::default());
     let about = Connection::open(server.address).request("GET /api/model", &[], b"").json();
     assert_eq!((&about["title"], &about["labels"][9]), (&json!("mine"), &json!("class 9")));
-    assert_eq!(about["examples"].as_array().unwrap().len(), 1, "one fits");
+    assert_eq!(about["examples"].as_array().unwrap().len(), 1, "one example fits");
 }

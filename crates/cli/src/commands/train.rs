@@ -1,6 +1,6 @@
 //! `train`: trains a network, evaluates it, and writes the run folder.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write as _};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::SystemTime;
@@ -278,11 +278,10 @@ impl TrainArgs {
         print(&format!("Test Accuracy: {:.2}%\n", 100.0 * test.accuracy))?;
         match report {
             Ok(input) if io::stderr().is_terminal() => {
-                print_message("");
-                for line in confusion_table(input.assessment.confusion(), &input.class_names).lines() {
-                    print_message(line);
-                }
-                print_message(&format!("Report: {}", folder.join(REPORT_FILE).display()));
+                let table = confusion_table(input.assessment.confusion(), &input.class_names);
+                let page = folder.join(REPORT_FILE);
+                // A closed standard error is ignored.
+                let _ = write!(io::stderr(), "\n{table}Report: {}\n", page.display());
             }
             Ok(_) => {}
             // The run itself is complete and saved.

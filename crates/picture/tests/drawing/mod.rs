@@ -62,9 +62,9 @@ impl Drawing {
 fn weights(side: usize, start: f64, unit: f64) -> Vec<Vec<(usize, f64)>> {
     let reach = (1.0 / unit).max(1.0);
     let tap = |pixel: usize| {
-        let centre = (pixel as f64 + 0.5 - start) / unit;
+        let center = (pixel as f64 + 0.5 - start) / unit;
         (0..28)
-            .map(|digit| (digit, (1.0 - (digit as f64 + 0.5 - centre).abs() / reach).max(0.0) / reach))
+            .map(|digit| (digit, (1.0 - (digit as f64 + 0.5 - center).abs() / reach).max(0.0) / reach))
             .filter(|(_, weight)| *weight > 0.0)
             .collect()
     };
