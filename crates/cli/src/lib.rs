@@ -32,6 +32,7 @@
 mod account;
 pub mod commands;
 mod host;
+#[cfg_attr(windows, path = "interrupt_windows.rs")]
 mod interrupt;
 mod recipe;
 mod run_folder;
