@@ -33,6 +33,7 @@
 mod command_line;
 pub mod commands;
 mod host;
+#[cfg_attr(windows, path = "interrupt_windows.rs")]
 mod interrupt;
 mod output;
 mod output_folder;
