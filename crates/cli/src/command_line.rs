@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::{ContextKind, ErrorKind};
-use ziffer_augment::AugmentError;
 use ziffer_base::chain;
+use ziffer_dataset::augment::AugmentError;
 use ziffer_tensor::InstructionSet;
 use ziffer_trainer::TrainError;
 

@@ -42,8 +42,8 @@ mod report_input;
 mod run_folder;
 mod run_summary;
 
-pub use ziffer_augment as augment;
 pub use ziffer_dataset as dataset;
+pub use ziffer_dataset::augment;
 pub use ziffer_keras as keras;
 pub use ziffer_nn as nn;
 pub use ziffer_picture as picture;

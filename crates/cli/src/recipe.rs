@@ -17,7 +17,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use ziffer_base::OneLine;
-use ziffer_dataset::catalogue::Name;
+use ziffer_dataset::catalog::Name;
 use ziffer_nn::{
     Activation, AnyLoss, AnyOptimizer, BuildError, Optimizer, Sequential, SparseCategoricalCrossentropy,
 };

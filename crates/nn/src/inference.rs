@@ -92,8 +92,7 @@ impl<T: Scalar> Model<T> {
     /// If a row is not as long as the model's input.
     pub fn classify<V: Feature<T>>(&self, x: ndarray::ArrayView2<'_, V>) -> Vec<usize> {
         let y = self.predict(x);
-        let class =
-            |row: ndarray::ArrayView1<'_, T>| predicted_class(row.as_slice().expect("rows in order"));
+        let class = |row: ndarray::ArrayView1<'_, T>| predicted_class(row.as_slice().expect("rows in order"));
         y.rows().into_iter().map(class).collect()
     }
 

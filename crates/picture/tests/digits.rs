@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 
 use drawing::{Drawing, png};
 use ndarray::{ArrayView1, ArrayView2};
-use ziffer_dataset::catalogue::Name;
+use ziffer_dataset::catalog::Name;
 use ziffer_dataset::{Mirror, Source, TrainTest, View};
 use ziffer_nn::{Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy};
 use ziffer_picture::prepare;

@@ -20,7 +20,7 @@ use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use support::{Connection, Running};
-use ziffer_dataset::catalogue::Name;
+use ziffer_dataset::catalog::Name;
 use ziffer_dataset::{Mirror, Source, TrainTest};
 use ziffer_nn::{Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy};
 use ziffer_serve::{EpochResult, Example, Limits, Site, TrainingProgress};

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context, anyhow, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
-use ziffer_augment::{Augmentation, Distortion};
 use ziffer_base::thousands;
+use ziffer_dataset::augment::{Augmentation, Distortion};
 use ziffer_dataset::{Name, TrainTest};
 use ziffer_nn::team::Team;
 use ziffer_trainer::available_threads;

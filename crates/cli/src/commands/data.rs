@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use anyhow::anyhow;
 use clap::Subcommand;
 use ziffer_base::{chain, thousands};
-use ziffer_dataset::catalogue::{Content, Part};
-use ziffer_dataset::{FileState, Finding, Known, Name, Source};
+use ziffer_dataset::catalog::{Content, Split};
+use ziffer_dataset::{FileState, Finding, Name, Source, Verified};
 
 use super::augment::AugmentArgs;
 use crate::output::print;
@@ -56,7 +56,7 @@ fn list() -> anyhow::Result<()> {
         let source = Source::new(name);
         let count = |part| {
             let images =
-                name.files().iter().find(|file| file.part == part && file.content == Content::Images);
+                name.files().iter().find(|file| file.split == part && file.content == Content::Images);
             images.and_then(|file| file.shape).map_or("?".to_owned(), |shape| thousands(shape[0]))
         };
         let paths: Vec<_> = source.locate()?.into_iter().flatten().collect();
@@ -66,7 +66,7 @@ fn list() -> anyhow::Result<()> {
             (_, None) => "not in the cache".to_owned(),
         };
         let classes = name.classes().map_or("?".to_owned(), |classes| classes.to_string());
-        let (train, test) = (count(Part::Train), count(Part::Test));
+        let (train, test) = (count(Split::Train), count(Split::Test));
         let images = format!("{train} + {test} images, {classes} classes");
         let _ = writeln!(text, "{name:<15}  {:<15}  {images:<38}  {found}", name.title());
     }
@@ -100,12 +100,12 @@ fn doctor() -> anyhow::Result<()> {
             let what = if is_raw { file.name.to_owned() } else { format!("{} in {place}", file.name) };
             let found = match state {
                 FileState::Missing => format!("missing; get it with `ziffer download {name}`"),
-                FileState::InBundle => "compressed".to_owned(),
-                FileState::Good(Known::Published) => "good".to_owned(),
-                FileState::Good(Known::AsItCame) => {
+                FileState::InArchive => "compressed".to_owned(),
+                FileState::Good(Verified::PublishedDigest) => "good".to_owned(),
+                FileState::Good(Verified::RecordedDigest) => {
                     "good: unchanged since its download; no digest is published".to_owned()
                 }
-                FileState::Good(Known::Nothing) => {
+                FileState::Good(Verified::ShapeOnly) => {
                     "good by type and shape; no digest is published".to_owned()
                 }
                 FileState::Wrong(error) => {
@@ -123,7 +123,7 @@ fn doctor() -> anyhow::Result<()> {
         }
     }
     // One archive for all data sets of EMNIST.
-    if let Some((path, found)) = Source::new(Name::EmnistBalanced).examine_bundle() {
+    if let Some((path, found)) = Source::new(Name::EmnistBalanced).examine_archive() {
         let found = found.map_or_else(|error| format!("damaged: {}", chain(&error)), |()| "good".to_owned());
         if found != "good" {
             damaged.push(path.display().to_string());

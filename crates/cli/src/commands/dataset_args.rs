@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use indicatif::{ProgressBar, ProgressStyle};
-use ziffer_dataset::catalogue::Name;
-use ziffer_dataset::{Event, Mirror, Part, Source, TrainTest, Transfer};
+use ziffer_dataset::catalog::Name;
+use ziffer_dataset::{DownloadProgress, Mirror, ProgressEvent, Source, Split, TrainTest};
 
 use super::flag_values::dataset_name;
 use crate::command_line::UsageError;
@@ -120,7 +120,7 @@ pub(super) fn open(name: Name, flags: &SourceArgs) -> anyhow::Result<TrainTest> 
 
 /// Identifies the content of a training set: by the data set's name if its digests are known, otherwise by a digest.
 pub(super) fn identity(set: &TrainTest) -> String {
-    let files = set.name.files().iter().filter(|file| file.part == Part::Train);
+    let files = set.name.files().iter().filter(|file| file.split == Split::Train);
     if files.into_iter().all(|file| file.sha256.is_some()) {
         format!("{}'s own", set.name)
     } else {
@@ -131,15 +131,15 @@ pub(super) fn identity(set: &TrainTest) -> String {
 /// Opens a data set. Downloads are shown as progress bars on a terminal. A message is printed when it waits for another process.
 pub(super) fn get(source: &Source) -> anyhow::Result<TrainTest> {
     let mut shown = TransferBar { url: String::new(), bar: ProgressBar::hidden() };
-    let set = TrainTest::open_watched(source, &mut |event| match event {
-        Event::Waiting { folder } => {
+    let set = TrainTest::open_with_progress(source, &mut |event| match event {
+        ProgressEvent::WaitingForLock { folder } => {
             shown.bar.finish_and_clear();
             let folder = folder.display();
             let line = format!("{folder}: waiting for another process that is writing to this folder\n");
             // In one write, because other processes may be waiting too. A closed standard error is ignored.
             let _ = io::stderr().write_all(line.as_bytes());
         }
-        Event::Transfer(transfer) => shown.show(transfer),
+        ProgressEvent::Download(transfer) => shown.show(transfer),
         _ => {}
     });
     shown.bar.finish_and_clear();
@@ -153,7 +153,7 @@ struct TransferBar {
 }
 
 impl TransferBar {
-    fn show(&mut self, transfer: Transfer<'_>) {
+    fn show(&mut self, transfer: DownloadProgress<'_>) {
         if self.url != transfer.url {
             self.bar.finish_and_clear();
             transfer.url.clone_into(&mut self.url);

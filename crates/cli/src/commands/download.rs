@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use ziffer_base::{chain, thousands};
-use ziffer_dataset::catalogue::Name;
+use ziffer_dataset::catalog::Name;
 
 use super::dataset_args;
 use super::flag_values::dataset_name;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use ziffer_dataset::catalogue::Name;
+use ziffer_dataset::catalog::Name;
 use ziffer_nn::Model;
 use ziffer_trainer::Evaluate as _;
 

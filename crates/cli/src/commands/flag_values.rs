@@ -2,7 +2,7 @@
 
 use std::num::IntErrorKind;
 
-use ziffer_dataset::catalogue::Name;
+use ziffer_dataset::catalog::Name;
 
 /// A whole number of at least 1.
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {

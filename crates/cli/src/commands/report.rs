@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, ensure};
 use ziffer_base::fs::AtomicFile;
-use ziffer_dataset::catalogue::Name;
+use ziffer_dataset::catalog::Name;
 use ziffer_nn::Model;
 use ziffer_report::{Run, comparison};
 use ziffer_trainer::Evaluate as _;

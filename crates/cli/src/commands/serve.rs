@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
-use ziffer_dataset::catalogue::Name;
+use ziffer_dataset::catalog::Name;
 use ziffer_dataset::{TrainTest, View};
 use ziffer_nn::Model;
 use ziffer_serve::{Example, ServeError, Server, Site};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::anyhow;
-use ziffer_dataset::catalogue::{Content, Part};
+use ziffer_dataset::catalog::{Content, Split};
 use ziffer_nn::Model;
 use ziffer_nn::layer::InputType;
 use ziffer_nn::training::Plan;
@@ -42,8 +42,8 @@ impl SummaryArgs {
             let recipe = Recipe::open(&self.source)?;
             let name = recipe.dataset_name()?;
             let is_pictures =
-                |part: Part, content: Content| part == Part::Train && content == Content::Images;
-            let pictures = name.files().iter().find(|file| is_pictures(file.part, file.content));
+                |split: Split, content: Content| split == Split::Train && content == Content::Images;
+            let pictures = name.files().iter().find(|file| is_pictures(file.split, file.content));
             let picture = pictures.and_then(|file| file.shape).and_then(|shape| shape.get(1..));
             let (picture, classes) = picture.zip(name.classes()).ok_or_else(|| {
                 anyhow!("the shape of {name} images is not known in advance; train, then print the summary of the run folder")

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, anyhow};
 use ziffer_dataset::TrainTest;
-use ziffer_dataset::catalogue::Name;
+use ziffer_dataset::catalog::Name;
 use ziffer_nn::Model;
 use ziffer_serve::{EpochResult, ServeError, Site, TrainingProgress};
 use ziffer_trainer::callback::{BatchLog, Callback, CallbackError, Flow, Plan, TrainingContext};

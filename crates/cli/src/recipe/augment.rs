@@ -1,6 +1,6 @@
 //! The table `[augment]` of a recipe.
 
-use ziffer_augment::Distortion;
+use ziffer_dataset::augment::Distortion;
 
 use super::toml_reader::TomlTable;
 use super::toml_writer::TomlWriter;

@@ -367,7 +367,7 @@ fn a_file_truncated_while_training_is_an_error() {
             .filter(|line| !line.starts_with("Shuffle: "))
             .map(|line| format!("{line}\n"))
             .collect();
-        outcome.refused(&[file, "was changed by another program while in use", "has 20"]);
+        outcome.refused(&[file, "the file changed while it was mapped", "has 20"]);
         assert!(!sandbox.path("run/model.safetensors").exists());
     }
 }

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use ziffer_base::digest::Digest;
+#[cfg(unix)]
+use ziffer_base::test_server::TestServer;
 
 use crate::idx::{NAMES, U8, gz, idx, labels, mnist_gz};
 use crate::sandbox::{Sandbox, finish};
-#[cfg(unix)]
-use crate::server::Server;
 
 /// The digests of MNIST's raw files, computed from copies of the originals.
 const DIGESTS: [&str; 4] = [
@@ -289,7 +289,7 @@ fn processes_that_need_the_same_data_set_download_it_once() {
 
     let archives = NAMES.map(|name| format!("{name}.gz"));
     let archives = archives.map(|name| (name.clone(), fs::read(mnist_gz().join(name)).unwrap()));
-    let server = Server::with_files(archives.into());
+    let server = TestServer::with_files(archives.into());
     let sandbox = Sandbox::new();
     let downloads: Vec<_> = (0..4)
         .map(|_| {

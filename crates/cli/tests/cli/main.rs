@@ -22,7 +22,5 @@ mod reports;
 mod resume;
 mod sandbox;
 mod serve;
-#[path = "../../../dataset/tests/support/server.rs"]
-mod server;
 mod tensors;
 mod tutorial;
