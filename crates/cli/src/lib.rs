@@ -23,7 +23,7 @@
 //! ```
 //!
 //! * [`dataset`]: IDX files and the data sets, [`augment`]: changed copies of pictures, [`picture`]: picture files as a
-//!   network sees them, [`tensor`]: the kernels, [`nn`]: layers and models, [`keras`]: Keras's files, [`trainer`]: training,
+//!   network sees them, [`tensor`]: the kernels, [`nn`]: layers and models, [`formats`]: files of Keras and ONNX, [`trainer`]: training,
 //!   [`report`]: pages about runs, [`serve`]: the page to draw on.
 //! * [`prelude`] has what most programs need.
 //! * [`commands`] is what the program `ziffer` and `cargo xtask` have in common.
@@ -39,7 +39,7 @@ mod usage;
 
 pub use ziffer_augment as augment;
 pub use ziffer_dataset as dataset;
-pub use ziffer_keras as keras;
+pub use ziffer_formats as formats;
 pub use ziffer_nn as nn;
 pub use ziffer_picture as picture;
 pub use ziffer_report as report;

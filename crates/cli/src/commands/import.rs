@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use ziffer_keras::{Imported, Options, import};
+use ziffer_formats::keras::{self, Imported, Options};
 
 use crate::run_folder;
 use crate::usage::{print, whole_numbers};
@@ -60,7 +60,8 @@ impl Import {
         );
         let bytes = fs::read(&self.file).with_context(cannot_read)?;
         let options = Options { input_shape: self.input_shape.clone().map(|Shape(sizes)| sizes) };
-        let Imported { model, assumptions } = import(&bytes, &options).with_context(|| file.to_string())?;
+        let Imported { model, assumptions } =
+            keras::import(&bytes, &options).with_context(|| file.to_string())?;
         model.save(&self.out)?;
         if !assumptions.is_empty() {
             let assumptions: Vec<String> = assumptions.iter().map(ToString::to_string).collect();

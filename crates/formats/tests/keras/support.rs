@@ -1,4 +1,4 @@
-//! The files that Keras wrote.
+//! The files that Keras wrote, and changed copies of them.
 
 #![allow(dead_code, clippy::unwrap_used, reason = "not every test needs all, and a failure is the test's")]
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-/// All of them, but for the one that is to be refused.
+/// All files that can be imported.
 pub(crate) const FILES: [&str; 14] = [
     "digits.keras",
     "digits.weights.h5",
@@ -36,11 +36,11 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
 
 /// The bytes of a file of `fixtures`.
 pub(crate) fn fixture(name: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keras/fixtures").join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The architecture and the weights in an archive of Keras's.
+/// The architecture and the weights in a `.keras` file.
 pub(crate) fn entries(name: &str) -> (Value, Vec<u8>) {
     let mut archive = ZipArchive::new(Cursor::new(fixture(name))).unwrap();
     let mut read = |entry: &str| {
@@ -61,7 +61,7 @@ pub(crate) fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
-/// A file of Keras's with another architecture.
+/// A `.keras` file with a changed architecture.
 pub(crate) fn changed(name: &str, change: impl FnOnce(&mut Value)) -> Vec<u8> {
     let (mut config, weights) = entries(name);
     change(&mut config);

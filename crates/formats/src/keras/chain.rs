@@ -1,34 +1,33 @@
-//! The layers of an architecture, one after the other: those of a Sequential, or of a Functional that branches nowhere.
+//! The layers of an architecture in order: those of a Sequential, or of a Functional without branches.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::ImportError;
-use crate::error::{Label, listed, shown};
+use super::error::{ImportError, LayerId, listed, shown};
 
 /// A layer as the file describes it.
-pub(crate) struct Described<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) class: &'a str,
-    /// The module of a class that is not Keras's.
-    pub(crate) module: Option<&'a str>,
-    /// From 1.
-    pub(crate) position: usize,
+pub(super) struct LayerDescription<'a> {
+    pub(super) name: &'a str,
+    pub(super) class: &'a str,
+    /// The module, if the class is not one of Keras.
+    pub(super) module: Option<&'a str>,
+    /// The position in the list, from 1.
+    pub(super) position: usize,
     /// The layer's number among those of its class, from 0.
-    pub(crate) number: usize,
-    pub(crate) config: &'a Value,
-    /// What a Functional says of the layers that it takes from.
+    pub(super) number: usize,
+    pub(super) config: &'a Value,
+    /// The references of a Functional to the layers whose outputs this layer takes.
     inbound: &'a Value,
 }
 
-/// The layers, from the input on.
-pub(crate) fn layers(model: &Value) -> Result<Vec<Described<'_>>, ImportError> {
+/// The layers in order, from the input on.
+pub(super) fn layers(model: &Value) -> Result<Vec<LayerDescription<'_>>, ImportError> {
     let refuse = |problem: String| Err(ImportError::Model(problem));
     let Some(class) = model["class_name"].as_str() else {
-        return refuse("has no class_name; was it saved by Keras?".to_owned());
+        return refuse("has no class_name; was the file saved by Keras?".to_owned());
     };
-    // Old files have the list of layers in the place of the configuration.
+    // In old files the configuration is the list of layers itself.
     let config = &model["config"];
     let Some(list) = config["layers"].as_array().or(config.as_array()) else {
         return refuse(format!(
@@ -40,7 +39,7 @@ pub(crate) fn layers(model: &Value) -> Result<Vec<Described<'_>>, ImportError> {
     let layers: Vec<_> = list
         .iter()
         .enumerate()
-        .map(|(index, layer)| Described::new(index + 1, layer, &mut numbers))
+        .map(|(index, layer)| LayerDescription::new(index + 1, layer, &mut numbers))
         .collect();
     match class {
         "Sequential" => Ok(layers),
@@ -49,8 +48,9 @@ pub(crate) fn layers(model: &Value) -> Result<Vec<Described<'_>>, ImportError> {
     }
 }
 
-/// Sees that each layer takes what the one before it gives, the first takes nothing, and the last gives the output.
-fn check_chain(config: &Value, layers: &[Described<'_>]) -> Result<(), ImportError> {
+/// Checks that the first layer takes nothing, each other layer takes the output of the one before it, and the last layer's output
+/// is the model's.
+fn check_chain(config: &Value, layers: &[LayerDescription<'_>]) -> Result<(), ImportError> {
     for (index, layer) in layers.iter().enumerate() {
         let mut from = Vec::new();
         sources(layer.inbound, &mut from);
@@ -59,7 +59,7 @@ fn check_chain(config: &Value, layers: &[Described<'_>]) -> Result<(), ImportErr
             let from = if from.is_empty() { "nothing".to_owned() } else { listed(&from) };
             let before = shown(before.unwrap_or("nothing"));
             let problem =
-                format!("takes from {from}, expected {before}: only a stack of layers is understood");
+                format!("takes the output of {from}, expected {before}: only a stack of layers is supported");
             return Err(layer.error(problem));
         }
     }
@@ -69,13 +69,13 @@ fn check_chain(config: &Value, layers: &[Described<'_>]) -> Result<(), ImportErr
     if outputs != last.as_slice() {
         let (outputs, last) = (listed(&outputs), shown(last.unwrap_or("nothing")));
         return Err(ImportError::Model(format!(
-            "gives what comes from {outputs}, expected {last}, its last layer"
+            "returns the output of {outputs}, expected {last}, its last layer"
         )));
     }
     Ok(())
 }
 
-/// The names of the layers in every reference `[name, node, tensor, ...]` within a value.
+/// Collects the names of the layers in every reference `[name, node, tensor, ...]` within a value.
 fn sources<'a>(value: &'a Value, names: &mut Vec<&'a str>) {
     match value {
         Value::Array(items) => match items.as_slice() {
@@ -87,8 +87,8 @@ fn sources<'a>(value: &'a Value, names: &mut Vec<&'a str>) {
     }
 }
 
-/// The shape of a sample in that of a batch, `[null, 28, 28]`; nothing if there is none.
-pub(crate) fn sample_shape(batch: &Value) -> Result<Option<Vec<usize>>, String> {
+/// The shape of a sample, from that of a batch, `[null, 28, 28]`; `None` if there is none.
+pub(super) fn sample_shape(batch: &Value) -> Result<Option<Vec<usize>>, String> {
     if batch.is_null() {
         return Ok(None);
     }
@@ -99,13 +99,15 @@ pub(crate) fn sample_shape(batch: &Value) -> Result<Option<Vec<usize>>, String> 
         !sizes.is_empty()
             && sizes.iter().try_fold(1_usize, |product, &size| product.checked_mul(size)).is_some()
     });
-    known.map(Some).ok_or_else(|| format!("an input of {}, expected known sizes", shown(&batch.to_string())))
+    known
+        .map(Some)
+        .ok_or_else(|| format!("its input has shape {}, expected known sizes", shown(&batch.to_string())))
 }
 
-impl<'a> Described<'a> {
+impl<'a> LayerDescription<'a> {
     fn new(position: usize, layer: &'a Value, numbers: &mut HashMap<&'a str, usize>) -> Self {
         let class = layer["class_name"].as_str().unwrap_or("no class_name");
-        // A class of the user's may be called as one of Keras's.
+        // A class of another module may have the name of a Keras class.
         let module = layer["module"].as_str();
         let module = module.filter(|module| !matches!(module.split('.').next(), Some("keras" | "tf_keras")));
         let next = numbers.entry(class).or_default();
@@ -116,22 +118,22 @@ impl<'a> Described<'a> {
         Self { name, class, module, position, number, config, inbound: &layer["inbound_nodes"] }
     }
 
-    /// The shape of a sample, which the first layer may say.
-    pub(crate) fn input_shape(&self) -> Result<Option<Vec<usize>>, String> {
+    /// The shape of a sample, which the first layer may have.
+    pub(super) fn input_shape(&self) -> Result<Option<Vec<usize>>, String> {
         let shapes = ["batch_shape", "batch_input_shape"].map(|key| &self.config[key]);
         sample_shape(shapes.into_iter().find(|shape| !shape.is_null()).unwrap_or(&Value::Null))
     }
 
-    /// What messages call it.
-    pub(crate) fn label(&self) -> Label {
+    /// The layer as messages name it.
+    pub(super) fn id(&self) -> LayerId {
         let class = self
             .module
             .map_or_else(|| shown(self.class), |module| shown(&format!("{module}.{}", self.class)));
-        Label { position: self.position, name: shown(self.name), class }
+        LayerId { position: self.position, name: shown(self.name), class }
     }
 
-    /// What is wrong with this layer.
-    pub(crate) fn error(&self, problem: String) -> ImportError {
-        self.label().error(problem)
+    /// An error about this layer.
+    pub(super) fn error(&self, problem: String) -> ImportError {
+        self.id().error(problem)
     }
 }

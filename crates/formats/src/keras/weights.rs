@@ -1,20 +1,19 @@
-//! The weights of the layers, in an HDF5 file of Keras 3 or in one of the form before it.
+//! The weights in an HDF5 file of Keras 3, or of the format before it.
 //!
-//! Keras 3 files weights by the number of a layer among those of its class, whatever its name: `layers/dense_1/vars/0` is the
-//! second Dense layer's first weight. Before, a layer's group had its name, and the attribute `weight_names` the paths in it.
-//! The optimizer's variables lie elsewhere in both, and are left alone.
+//! Keras 3 stores weights by the number of a layer among those of its class, whatever its name: `layers/dense_1/vars/0` is the
+//! second Dense layer's first weight. Before Keras 3, a layer's group has the layer's name, and the attribute `weight_names` has
+//! the paths in it. The optimizer's variables are stored elsewhere in both formats and are not read.
 
 use ziffer_nn::{Activation, WeightSpec, snake_case};
 
-use crate::ImportError;
-use crate::architecture::{Entry, Kind};
-use crate::error::{Label, listed, shown};
-use crate::hdf5::Hdf5;
+use super::architecture::{Entry, Kind};
+use super::error::{ImportError, LayerId, listed, shown};
+use super::hdf5::Hdf5;
 
-/// Where Keras 3 and its predecessor's last versions keep layers.
+/// The groups in which Keras 3 and the last versions of Keras 2 store layers.
 const CONTAINERS: [&str; 2] = ["layers", "_layer_checkpoint_dependencies"];
-/// What the groups of layers without weights are called: their class in snake case.
-const WITHOUT_WEIGHTS: [&str; 14] = [
+/// The names of the groups of layers without weights: their classes in snake case.
+const CLASSES_WITHOUT_WEIGHTS: [&str; 14] = [
     "input_layer",
     "rescaling",
     "flatten",
@@ -32,12 +31,12 @@ const WITHOUT_WEIGHTS: [&str; 14] = [
 ];
 
 /// A file's weights.
-pub(crate) struct Store<'a> {
+pub(super) struct StoredWeights<'a> {
     file: &'a Hdf5<'a>,
     order: Order,
 }
 
-/// How a file names the groups of layers.
+/// How the groups of layers are named.
 enum Order {
     /// By the number among the layers of a class, within a group.
     Number(&'static str),
@@ -45,27 +44,27 @@ enum Order {
     Name(&'static str),
 }
 
-impl<'a> Store<'a> {
-    /// The weights of a file of Keras 3, if it is one.
-    pub(crate) fn by_number(file: &'a Hdf5<'a>) -> Result<Option<Self>, ImportError> {
+impl<'a> StoredWeights<'a> {
+    /// The weights in a file of Keras 3; `None` if it is another file.
+    pub(super) fn by_number(file: &'a Hdf5<'a>) -> Result<Option<Self>, ImportError> {
         let groups = file.members("")?;
         let container =
             CONTAINERS.into_iter().find(|container| groups.iter().any(|group| group == container));
         Ok(container.map(|container| Self { file, order: Order::Number(container) }))
     }
 
-    /// The weights of a file of the form before Keras 3, within a group.
-    pub(crate) fn by_name(file: &'a Hdf5<'a>, group: &'static str) -> Self {
+    /// The weights in a group of a file of the format before Keras 3.
+    pub(super) fn by_name(file: &'a Hdf5<'a>, group: &'static str) -> Self {
         Self { file, order: Order::Name(group) }
     }
 
-    /// The paths of a layer's weights, those of these names in their order.
+    /// The paths of a layer's weights, in the order of their names.
     fn paths(&self, layer: &Entry, names: &[&str]) -> Result<Vec<String>, ImportError> {
         match self.order {
             Order::Number(container) => {
                 let group = vars(container, &snake_case(layer.kind.class()), layer.number);
                 let found = self.file.members(&group)?;
-                // The names are numbers, of which 10 would come before 2.
+                // The names are numbers, and in their order 10 comes before 2.
                 if found.len() == names.len() && (0..names.len()).all(|n| found.contains(&n.to_string())) {
                     return Ok((0..names.len()).map(|number| join(&group, &number.to_string())).collect());
                 }
@@ -75,7 +74,7 @@ impl<'a> Store<'a> {
                 let group = join(container, &layer.name);
                 let found = self.file.texts(&group, "weight_names")?.unwrap_or_default();
                 let path = |&name: &&str| {
-                    found.iter().find(|path| role(path) == name).map(|path| join(&group, path))
+                    found.iter().find(|path| weight_name(path) == name).map(|path| join(&group, path))
                 };
                 let paths: Option<Vec<String>> = names.iter().map(path).collect();
                 match paths {
@@ -87,7 +86,7 @@ impl<'a> Store<'a> {
     }
 
     /// The inputs of a Dense layer.
-    pub(crate) fn kernel_inputs(&self, layer: &Entry) -> Result<usize, ImportError> {
+    pub(super) fn kernel_inputs(&self, layer: &Entry) -> Result<usize, ImportError> {
         let bias = matches!(layer.kind, Kind::Dense { bias: true, .. });
         let names: &[&str] = if bias { &["kernel", "bias"] } else { &["kernel"] };
         let paths = self.paths(layer, names)?;
@@ -97,14 +96,13 @@ impl<'a> Store<'a> {
     /// The sizes of a kernel, inputs and outputs.
     fn kernel_shape(&self, path: &str) -> Result<[usize; 2], ImportError> {
         let shape = self.file.shape(path)?;
-        shape
-            .as_slice()
-            .try_into()
-            .map_err(|_| problem_at(path, &format!("a kernel of {shape:?}, expected [inputs, outputs]")))
+        shape.as_slice().try_into().map_err(|_| {
+            ImportError::weights(path, &format!("a kernel of shape {shape:?}, expected [inputs, outputs]"))
+        })
     }
 
-    /// A layer's weights, in the order of what they are to be.
-    pub(crate) fn read(&self, layer: &Entry, specs: &[WeightSpec]) -> Result<Vec<Vec<f32>>, ImportError> {
+    /// A layer's weights, in the order of `specs`.
+    pub(super) fn read(&self, layer: &Entry, specs: &[WeightSpec]) -> Result<Vec<Vec<f32>>, ImportError> {
         if specs.is_empty() {
             return Ok(Vec::new());
         }
@@ -113,17 +111,18 @@ impl<'a> Store<'a> {
         let weight = |(path, spec): (&String, &WeightSpec)| {
             let shape = self.file.shape(path)?;
             if shape != spec.shape {
-                let name = &layer.label.name;
-                let problem = format!("{} of {shape:?}, expected {:?} for {name}", spec.name, spec.shape);
-                return Err(problem_at(path, &problem));
+                let name = &layer.id.name;
+                let problem =
+                    format!("{} of shape {shape:?}, expected {:?} for {name}", spec.name, spec.shape);
+                return Err(ImportError::weights(path, &problem));
             }
             self.file.array(path)
         };
         paths.iter().zip(specs).map(weight).collect()
     }
 
-    /// The Dense layers of a file without an architecture, hidden ones with a relu, the last with a softmax.
-    pub(crate) fn dense_layers(&self, layer_names: &[&str]) -> Result<Vec<Entry>, ImportError> {
+    /// The Dense layers of a file without an architecture: hidden ones with relu, the last one with softmax.
+    pub(super) fn dense_layers(&self, layer_names: &[&str]) -> Result<Vec<Entry>, ImportError> {
         let mut layers = match self.order {
             Order::Number(container) => self.numbered(container)?,
             Order::Name(container) => {
@@ -132,7 +131,7 @@ impl<'a> Store<'a> {
             }
         };
         for (index, layer) in layers.iter_mut().enumerate() {
-            (layer.number, layer.label.position) = (index, index + 1);
+            (layer.number, layer.id.position) = (index, index + 1);
         }
         if let Some(Entry { kind: Kind::Dense { activation, .. }, .. }) = layers.last_mut() {
             *activation = Activation::Softmax;
@@ -140,7 +139,7 @@ impl<'a> Store<'a> {
         Ok(layers)
     }
 
-    /// The Dense layers that are filed by number.
+    /// The Dense layers of a file of Keras 3.
     fn numbered(&self, container: &str) -> Result<Vec<Entry>, ImportError> {
         let mut numbers = Vec::new();
         for name in &self.file.members(container)? {
@@ -150,15 +149,16 @@ impl<'a> Store<'a> {
             };
             if class == "dense" {
                 numbers.push(number);
-            } else if !WITHOUT_WEIGHTS.contains(&class) {
-                let problem = "a layer that is no Dense, and the file has no architecture; save the whole model as .keras";
-                return Err(problem_at(&join(container, name), problem));
+            } else if !CLASSES_WITHOUT_WEIGHTS.contains(&class) {
+                let problem =
+                    "not a Dense layer, and the file has no architecture; save the whole model as .keras";
+                return Err(ImportError::weights(&join(container, name), problem));
             }
         }
         numbers.sort_unstable();
         if let Some(missing) = (0..numbers.len()).find(|&number| numbers[number] != number) {
             let path = vars(container, "dense", missing);
-            return Err(problem_at(&path, "not there, though later layers are"));
+            return Err(ImportError::weights(&path, "missing, but later layers exist"));
         }
         let dense = |number| {
             let group = vars(container, "dense", number);
@@ -171,30 +171,32 @@ impl<'a> Store<'a> {
         numbers.into_iter().map(dense).collect()
     }
 
-    /// The Dense layer of a name; none if the layer has no weights.
+    /// The Dense layer of a name; `None` if the layer has no weights.
     fn named(&self, container: &str, name: &str) -> Result<Option<Entry>, ImportError> {
         let group = join(container, name);
         let found = self.file.texts(&group, "weight_names")?.unwrap_or_default();
         match found.as_slice() {
             [] => Ok(None),
-            [kernel] if role(kernel) == "kernel" => self.dense(name, join(&group, kernel), false).map(Some),
-            [kernel, bias] if role(kernel) == "kernel" && role(bias) == "bias" => {
+            [kernel] if weight_name(kernel) == "kernel" => {
+                self.dense(name, join(&group, kernel), false).map(Some)
+            }
+            [kernel, bias] if weight_name(kernel) == "kernel" && weight_name(bias) == "bias" => {
                 self.dense(name, join(&group, kernel), true).map(Some)
             }
             found => Err(unknown_weights(&group, found)),
         }
     }
 
-    /// A hidden Dense layer whose kernel lies at a path.
+    /// A hidden Dense layer whose kernel is at a path.
     fn dense(&self, name: &str, kernel: String, bias: bool) -> Result<Entry, ImportError> {
         let [_, units] = self.kernel_shape(&kernel)?;
-        let label = Label { position: 0, name: shown(name), class: "Dense".to_owned() };
+        let id = LayerId { position: 0, name: shown(name), class: "Dense".to_owned() };
         let kind = Kind::dense(units, Activation::Relu, bias);
-        Ok(Entry { label, name: name.to_owned(), number: 0, kind, trainable: true })
+        Ok(Entry { id, name: name.to_owned(), number: 0, kind, trainable: true })
     }
 }
 
-/// Where Keras 3 keeps the weights of a layer, by its class in snake case and its number.
+/// The group in which Keras 3 stores the weights of a layer, by its class in snake case and its number.
 fn vars(container: &str, class: &str, number: usize) -> String {
     if number == 0 {
         format!("{container}/{class}/vars")
@@ -203,32 +205,28 @@ fn vars(container: &str, class: &str, number: usize) -> String {
     }
 }
 
-/// What a weight is, by its path: `sequential/dense/kernel` or `dense/kernel:0`.
-fn role(path: &str) -> &str {
+/// A weight's name, from its path: `sequential/dense/kernel` or `dense/kernel:0`.
+fn weight_name(path: &str) -> &str {
     let last = path.rsplit('/').next().unwrap_or(path);
     last.strip_suffix(":0").unwrap_or(last)
 }
 
-/// The weights of a layer's group are not the ones that it has.
+/// An error for a group that does not hold the weights of its layer.
 fn expected(group: &str, found: &[impl AsRef<str>], layer: &Entry, names: &[&str]) -> ImportError {
-    let found = if found.is_empty() { "nothing there".to_owned() } else { listed(found) };
+    let found = if found.is_empty() { "empty".to_owned() } else { listed(found) };
     let names = names.join(", ");
-    problem_at(group, &format!("{found}, expected the weights of {}: {names}", layer.label.name))
+    ImportError::weights(group, &format!("{found}, expected the weights of {}: {names}", layer.id.name))
 }
 
-/// The weights of a group are not those of a Dense layer.
+/// An error for a group that does not hold the weights of a Dense layer.
 fn unknown_weights(group: &str, found: &[impl AsRef<str>]) -> ImportError {
-    let found = if found.is_empty() { "nothing there".to_owned() } else { listed(found) };
+    let found = if found.is_empty() { "empty".to_owned() } else { listed(found) };
     let problem = format!(
-        "{found}, expected a kernel and perhaps a bias, for the file has no architecture; save the whole model"
+        "{found}, expected a kernel and perhaps a bias, since the file has no architecture; save the whole model"
     );
-    problem_at(group, &problem)
+    ImportError::weights(group, &problem)
 }
 
 fn join(group: &str, name: &str) -> String {
     if group.is_empty() { name.to_owned() } else { format!("{group}/{name}") }
-}
-
-fn problem_at(path: &str, problem: &str) -> ImportError {
-    ImportError::Weights { path: shown(path), problem: problem.to_owned() }
 }

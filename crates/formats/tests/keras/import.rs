@@ -1,59 +1,56 @@
-//! Files that Keras wrote, held to the probabilities that it gives itself.
-#![allow(clippy::unwrap_used, reason = "a failure is the test's")]
+//! Imported models, compared with the probabilities that Keras predicts.
 
 use std::path::Path;
 
 use ndarray::Array2;
 use serde_json::{Value, json};
 use ziffer_dataset::{Dataset, Mirror, Mnist, Source};
-use ziffer_keras::{Assumption, Imported, Options, import};
+use ziffer_formats::keras::{Assumption, Imported, Options, import};
 use ziffer_nn::{Activation, BatchNormalization, LayerNormalization, Model, Relu, Sequential};
 
-use support::{changed, layer, layers};
+use crate::support::{self, changed, layer, layers};
 
-mod support;
-
-/// The first pictures of the test part, all pixels or every fourth of every fourth row.
-fn pictures(count: usize, step: usize) -> Array2<u8> {
+/// The first images of the test set, all pixels or every fourth of every fourth row.
+fn images(count: usize, step: usize) -> Array2<u8> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let source = Source::default()
         .data_dir(Path::new(env!("CARGO_TARGET_TMPDIR")).join("mnist"))
         .mirror(Mirror::Folder(root.join("data/mnist")));
     let test: Dataset = Mnist::open_or_download(&source).expect("the repository's copy of MNIST").test;
     let view = test.view();
-    let picture = |row| {
+    let pixels_of = |row| {
         let image: Vec<u8> = view.image(row).to_vec();
-        let places = (0..28).step_by(step).flat_map(|y| (0..28).step_by(step).map(move |x| 28 * y + x));
-        places.map(|place| image[place]).collect::<Vec<_>>()
+        let offsets = (0..28).step_by(step).flat_map(|y| (0..28).step_by(step).map(move |x| 28 * y + x));
+        offsets.map(|offset| image[offset]).collect::<Vec<_>>()
     };
-    let rows: Vec<u8> = (0..count).flat_map(picture).collect();
+    let rows: Vec<u8> = (0..count).flat_map(pixels_of).collect();
     Array2::from_shape_vec((count, rows.len() / count), rows).unwrap()
 }
 
-/// How far a network's probabilities may lie from Keras's.
-const NEAR: f64 = 1e-6;
-/// The same for a network with batch normalisation in single precision, of which the last place weighs more: pixels that
-/// hardly vary are multiplied by up to 30.
-const NEAR_IN_SINGLE: f64 = 3e-6;
+/// The largest difference between a model's probabilities and Keras's.
+const TOLERANCE: f64 = 1e-6;
+/// The same for a network with batch normalization in single precision, which multiplies rounding errors: pixels that hardly
+/// vary are scaled by up to 30.
+const SINGLE_TOLERANCE: f64 = 3e-6;
 
-/// The same for the network of many layers, whose probabilities are those of double precision: twice what Keras's own in single
-/// precision are apart from them.
-const NEAR_IN_SINGLE_BLOCK: f64 = 6.4e-6;
+/// The same for the network of many layers, whose reference probabilities are computed in double precision: twice the
+/// difference of Keras's own results in single precision.
+const BLOCK_SINGLE_TOLERANCE: f64 = 6.4e-6;
 
-/// Holds a file's network to `NAME.f32`.
+/// Compares a file's model with `NAME.f32`.
 #[track_caller]
 fn check(file: &str, probabilities: &str, assumptions: &[Assumption]) -> Imported {
     let imported = import(&support::fixture(file), &Options::default()).unwrap();
     assert_eq!(imported.assumptions, assumptions, "{file}");
     let model = &imported.model;
     let (count, step) = if model.inputs() == 784 { (1000, 1) } else { (100, 4) };
-    near(file, &model.predict(pictures(count, step).view()), probabilities, NEAR);
+    assert_near(file, &model.predict(images(count, step).view()), probabilities, TOLERANCE);
     imported
 }
 
-/// Holds probabilities to `NAME.f32`.
+/// Compares probabilities with `NAME.f32`.
 #[track_caller]
-fn near<T: Into<f64> + Copy>(file: &str, ours: &Array2<T>, probabilities: &str, limit: f64) {
+fn assert_near<T: Into<f64> + Copy>(file: &str, ours: &Array2<T>, probabilities: &str, limit: f64) {
     let theirs = support::fixture(&format!("{probabilities}.f32"));
     let theirs: Vec<f32> = theirs.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
     assert_eq!(theirs.len(), ours.len(), "{file}");
@@ -61,8 +58,8 @@ fn near<T: Into<f64> + Copy>(file: &str, ours: &Array2<T>, probabilities: &str, 
     assert!(apart <= limit, "{file}: {apart} apart");
 }
 
-/// Holds a file's network with batch normalisation to `NAME.f32`: in double precision as near as others, which shows what the
-/// import itself adds, and in single precision as near as rounding allows.
+/// Compares a file's model with batch normalization with `NAME.f32`: in double precision within [`TOLERANCE`], which is the
+/// error of the import alone, and in single precision within `in_single`.
 #[track_caller]
 fn check_normalized(
     file: &str,
@@ -81,9 +78,9 @@ fn check_normalized(
     for (name, weight) in model.weights() {
         double.set_weight(&name, weight.mapv(f64::from).view()).unwrap();
     }
-    let pictures = pictures(1000, 1);
-    near(file, &double.predict(pictures.view()), probabilities, NEAR);
-    near(file, &model.predict(pictures.view()), probabilities, in_single);
+    let images = images(1000, 1);
+    assert_near(file, &double.predict(images.view()), probabilities, TOLERANCE);
+    assert_near(file, &model.predict(images.view()), probabilities, in_single);
     model
 }
 
@@ -100,7 +97,7 @@ fn each_format_has_the_same_network() {
 }
 
 #[test]
-fn layers_of_their_own_fold_into_dense() {
+fn activation_layers_become_activations_of_dense() {
     let model = check("layers.keras", "layers", &[]).model;
     let classes: Vec<_> = model.layers().map(|layer| layer.class_name).collect();
     assert_eq!(classes, ["Rescaling", "Flatten", "Dropout", "Dense", "Dense", "Dense"]);
@@ -117,7 +114,7 @@ fn files_of_keras_2() {
 }
 
 #[test]
-fn double_precision_and_the_newest_form_of_hdf5() {
+fn double_precision_and_the_newest_hdf5_format() {
     check("small-3-double.keras", "small-3-double", SCALE);
     check("small-3-newest.weights.h5", "small-3-newest", ALL);
 }
@@ -133,8 +130,8 @@ fn batch_normalization_dropout_and_rescaling() {
             .dropout(0.3)
             .dense(10, Activation::Softmax)
     };
-    let model = check_normalized("norm.keras", "norm", &[], twin(), NEAR_IN_SINGLE);
-    let other = check_normalized("norm.h5", "norm", &[], twin(), NEAR_IN_SINGLE);
+    let model = check_normalized("norm.keras", "norm", &[], twin(), SINGLE_TOLERANCE);
+    let other = check_normalized("norm.h5", "norm", &[], twin(), SINGLE_TOLERANCE);
     assert_eq!(model.to_safetensors(), other.to_safetensors());
     assert_eq!((model.parameters(), model.non_trainable_parameters()), (784 * 16 + 16 + 64 + 170, 32));
     // Its settings are the file's, so that training goes on as Keras's would.
@@ -163,15 +160,15 @@ fn activations_and_other_layers() {
             .elu(0.5)
             .dense(10, Activation::Softmax)
     };
-    let model = check_normalized("block.keras", "block", &[], twin(), NEAR_IN_SINGLE_BLOCK);
-    let other = check_normalized("block.h5", "block", &[], twin(), NEAR_IN_SINGLE_BLOCK);
+    let model = check_normalized("block.keras", "block", &[], twin(), BLOCK_SINGLE_TOLERANCE);
+    let other = check_normalized("block.h5", "block", &[], twin(), BLOCK_SINGLE_TOLERANCE);
     assert_eq!(model.weights_sha256(), other.weights_sha256());
     let slopes = model.weight("p_re_lu.alpha").unwrap();
     assert!(slopes.iter().all(|&slope| slope != 0.0), "learned: {slopes}");
 }
 
 #[test]
-fn activations_fold_into_a_dense_right_before_them_alone() {
+fn activations_merge_only_into_a_dense_right_before_them() {
     let classes = |change: &dyn Fn(&mut Vec<Value>)| {
         let bytes = changed("layers.keras", |config| change(layers(config)));
         let model = import(&bytes, &Options::default()).unwrap().model;
@@ -234,12 +231,12 @@ fn batch_normalization_of_pixels() {
         .flatten()
         .add(BatchNormalization::new().scale(false))
         .dense(10, Activation::Softmax);
-    let model = check_normalized("norm-plain.keras", "norm-plain", SCALE, twin, NEAR_IN_SINGLE);
+    let model = check_normalized("norm-plain.keras", "norm-plain", SCALE, twin, SINGLE_TOLERANCE);
     assert!(model.weight("batch_normalization.gamma").is_none());
 }
 
 #[test]
-fn what_acts_in_training_only() {
+fn training_only_layers_are_left_out() {
     let bytes = changed("norm.keras", |config| {
         layers(config)[3]["config"]["trainable"] = json!(false);
         layers(config).insert(2, layer("GaussianDropout", json!({ "name": "noise", "rate": 0.1 })));
@@ -309,7 +306,7 @@ fn initializers_are_kept() {
 }
 
 #[test]
-fn initializers_without_an_equal_are_left_out() {
+fn unsupported_initializers_are_left_out() {
     let bytes = changed("norm.keras", |config| {
         let layers = layers(config);
         layers[3]["config"]["kernel_initializer"] = json!({ "module": "mine", "class_name": "HeNormal", "config": {}, "registered_name": "mine>HeNormal" });
@@ -319,7 +316,7 @@ fn initializers_without_an_equal_are_left_out() {
     });
     let Imported { model, assumptions } = import(&bytes, &Options::default()).unwrap();
     let told: Vec<String> = assumptions.iter().map(ToString::to_string).collect();
-    let end = "which ziffer has no equal of; assumed is the default";
+    let end = "which is not supported; assuming the default";
     assert_eq!(
         told,
         [
@@ -342,11 +339,11 @@ fn initializers_without_an_equal_are_left_out() {
 }
 
 #[test]
-fn the_shape_of_pictures_may_be_said() {
+fn the_input_shape_can_be_given() {
     let bytes = support::fixture("digits.weights.h5");
     let with = |shape: &[usize]| import(&bytes, &Options { input_shape: Some(shape.to_vec()) });
     assert_eq!(with(&[14, 56]).unwrap().model.input_shape(), [14, 56]);
     let error = with(&[28, 27]).unwrap_err().to_string();
-    assert_eq!(error, "pictures of [28, 27] do not have the 784 numbers that the first Dense layer takes");
+    assert_eq!(error, "images of shape [28, 27] do not have the 784 inputs of the first Dense layer");
     assert!(with(&[usize::MAX, 2]).is_err());
 }

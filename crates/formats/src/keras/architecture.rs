@@ -1,45 +1,45 @@
 //! The architecture in a file's JSON, `config.json` or the attribute `model_config`: a stack of layers that ziffer has.
-//! Activations that are layers of their own fold into a Dense layer right before them; elsewhere they stay layers.
+//! An activation layer right behind a Dense layer becomes the activation of that layer. Elsewhere it stays a layer.
 
 use serde_json::{Map, Value};
 use ziffer_nn::{
     Activation, Config, Dense, Flatten, Initializer, Layer, LayerError, is_built_in, layer_from_config,
 };
 
-use crate::chain::{self, Described};
-use crate::error::{Label, shown};
-use crate::{Assumption, ImportError};
+use super::assumption::Assumption;
+use super::chain::{self, LayerDescription};
+use super::error::{ImportError, LayerId, shown};
 
-/// The longest JSON that is read, in bytes; that of a dense network has a thousand or so a layer.
-const LONGEST: usize = 1 << 18;
+/// The longest JSON that is read, in bytes. That of a dense network has about a thousand bytes a layer.
+const MAX_JSON_LEN: usize = 1 << 18;
 
-/// What an architecture says.
+/// An architecture.
 #[derive(Debug, Default)]
-pub(crate) struct Architecture {
-    /// The shape of a sample, if it is said.
-    pub(crate) input_shape: Option<Vec<usize>>,
-    /// The layers behind the input, in order.
-    pub(crate) layers: Vec<Entry>,
-    /// What is left out of the file's network.
-    pub(crate) assumptions: Vec<Assumption>,
+pub(super) struct Architecture {
+    /// The shape of a sample, if the file has it.
+    pub(super) input_shape: Option<Vec<usize>>,
+    /// The layers behind the input layer, in order.
+    pub(super) layers: Vec<Entry>,
+    /// What the import assumes and leaves out.
+    pub(super) assumptions: Vec<Assumption>,
 }
 
 /// A layer of an architecture.
 #[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) label: Label,
-    /// The name in the file, whole.
-    pub(crate) name: String,
+pub(super) struct Entry {
+    pub(super) id: LayerId,
+    /// The name in the file, uncut.
+    pub(super) name: String,
     /// The layer's number among those of its class in the file, from 0.
-    pub(crate) number: usize,
-    pub(crate) kind: Kind,
-    /// Whether training updates it.
-    pub(crate) trainable: bool,
+    pub(super) number: usize,
+    pub(super) kind: Kind,
+    /// Whether training updates the weights.
+    pub(super) trainable: bool,
 }
 
-/// What a layer is made of.
+/// What a layer is built from.
 #[derive(Debug)]
-pub(crate) enum Kind {
+pub(super) enum Kind {
     Dense {
         units: usize,
         activation: Activation,
@@ -48,24 +48,24 @@ pub(crate) enum Kind {
         bias_initializer: Initializer,
     },
     Flatten,
-    /// A class of the registry's, with its settings.
+    /// A class of the registry, with its settings.
     Registered {
         class: String,
         settings: Map<String, Value>,
-        /// The axis that it works on, if the file says one; it must be the last.
+        /// The axis that the layer works on, if the file has one. It must be the last.
         axis: Option<i64>,
     },
 }
 
 impl Kind {
-    /// A Dense layer whose weights start as Keras's by default.
-    pub(crate) fn dense(units: usize, activation: Activation, bias: bool) -> Self {
+    /// A Dense layer with the default initializers.
+    pub(super) fn dense(units: usize, activation: Activation, bias: bool) -> Self {
         let (kernel_initializer, bias_initializer) = (Initializer::GlorotUniform, Initializer::Zeros);
         Self::Dense { units, activation, bias, kernel_initializer, bias_initializer }
     }
 
-    /// Makes the layer.
-    pub(crate) fn layer(&self) -> Result<Box<dyn Layer<f32>>, LayerError> {
+    /// Creates the layer.
+    pub(super) fn layer(&self) -> Result<Box<dyn Layer<f32>>, LayerError> {
         match self {
             &Self::Dense { units, activation, bias, kernel_initializer, bias_initializer } => {
                 let dense = Dense::new(units, activation)
@@ -81,8 +81,8 @@ impl Kind {
         }
     }
 
-    /// The class, as Keras calls it.
-    pub(crate) fn class(&self) -> &str {
+    /// The class, by Keras's name.
+    pub(super) fn class(&self) -> &str {
         match self {
             Self::Dense { .. } => "Dense",
             Self::Flatten => "Flatten",
@@ -91,23 +91,23 @@ impl Kind {
     }
 }
 
-/// Reads the JSON that is called `place`.
-pub(crate) fn parse(json: &[u8], place: &'static str) -> Result<Value, ImportError> {
-    if json.len() > LONGEST {
-        let problem = format!("{} bytes, expected no more than {LONGEST}", json.len());
-        return Err(ImportError::Json { place, problem, source: None });
+/// Parses JSON. Errors name `location`.
+fn parse(json: &[u8], location: &'static str) -> Result<Value, ImportError> {
+    if json.len() > MAX_JSON_LEN {
+        let problem = format!("{} bytes, expected at most {MAX_JSON_LEN}", json.len());
+        return Err(ImportError::Json { location, problem, source: None });
     }
     serde_json::from_slice(json).map_err(|error| ImportError::Json {
-        place,
-        problem: "not whole JSON".to_owned(),
+        location,
+        problem: "not valid JSON".to_owned(),
         source: Some(error),
     })
 }
 
 impl Architecture {
-    /// Reads the JSON that is called `place`.
-    pub(crate) fn read(json: &[u8], place: &'static str) -> Result<Self, ImportError> {
-        let value = parse(json, place)?;
+    /// Reads an architecture from JSON. Errors name `location`.
+    pub(super) fn read(json: &[u8], location: &'static str) -> Result<Self, ImportError> {
+        let value = parse(json, location)?;
         let mut architecture = Self { input_shape: built_shape(&value["config"]), ..Self::default() };
         for layer in chain::layers(&value)? {
             architecture.add(&layer).map_err(|problem| layer.error(problem))?;
@@ -120,7 +120,7 @@ impl Architecture {
             architecture.layers.iter().rev().find(|entry| {
                 !matches!(entry.kind.class(), "Dropout" | "Flatten" | "GaussianNoise" | "Reshape")
             });
-        if let Some(Entry { label, kind, .. }) = last {
+        if let Some(Entry { id, kind, .. }) = last {
             let gives_logits = match kind {
                 Kind::Dense { activation, .. } => *activation == Activation::Linear,
                 Kind::Flatten => true,
@@ -130,22 +130,22 @@ impl Architecture {
             };
             if gives_logits {
                 return Err(ImportError::Model(format!(
-                    "ends in {} without an activation, so that it gives logits; \
+                    "ends in {} without an activation, so that it returns logits; \
                      add a softmax in Keras, model.add(keras.layers.Softmax()), and save again",
-                    label.name
+                    id.name
                 )));
             }
         }
         Ok(architecture)
     }
 
-    /// Nothing but layers, for a file that has weights alone.
-    pub(crate) fn assumed(layers: Vec<Entry>) -> Self {
+    /// The assumed architecture of a file that has only weights.
+    pub(super) fn assumed(layers: Vec<Entry>) -> Self {
         Self { input_shape: None, layers, assumptions: vec![Assumption::Architecture] }
     }
 
-    /// Adds a layer, or says why it cannot be.
-    fn add(&mut self, layer: &Described<'_>) -> Result<(), String> {
+    /// Adds a layer, or returns what is wrong with it.
+    fn add(&mut self, layer: &LayerDescription<'_>) -> Result<(), String> {
         if layer.position == 1 {
             self.input_shape = layer.input_shape()?.or(self.input_shape.take());
         }
@@ -155,7 +155,7 @@ impl Architecture {
         let config = layer.config;
         match layer.class {
             "InputLayer" if layer.position == 1 => {}
-            "InputLayer" => return Err("an input behind the first layer".to_owned()),
+            "InputLayer" => return Err("an input layer behind the first layer".to_owned()),
             "Flatten" => {
                 let format = config["data_format"].as_str().unwrap_or("channels_last");
                 if format != "channels_last" {
@@ -164,7 +164,7 @@ impl Architecture {
                 self.push(layer, Kind::Flatten);
             }
             "Dense" => {
-                let units = size(&config["units"]).ok_or("no number of units")?;
+                let units = size(&config["units"]).ok_or("no units, expected a positive integer")?;
                 let activation = activation(&config["activation"])?;
                 let bias = config["use_bias"].as_bool().unwrap_or(true);
                 let settings = self.settings(layer);
@@ -222,7 +222,7 @@ impl Architecture {
             "BatchNormalization" => {
                 let axis = match &config["axis"] {
                     Value::Null => None,
-                    // Before Keras 3 it may be a list.
+                    // Before Keras 3 it can be a list.
                     axis => Some(
                         axis.as_i64()
                             .or_else(|| axis.as_array().filter(|axes| axes.len() == 1)?[0].as_i64())
@@ -239,7 +239,7 @@ impl Architecture {
                 self.push_registered(layer, axis)?;
             }
             "AlphaDropout" | "GaussianDropout" | "ActivityRegularization" => {
-                let Label { name, class, .. } = layer.label();
+                let LayerId { name, class, .. } = layer.id();
                 self.assumptions.push(Assumption::TrainingOnly { layer: name, class });
             }
             _ => self.push_registered(layer, None)?,
@@ -249,55 +249,55 @@ impl Architecture {
 
     /// A layer's settings.
     ///
-    /// Initialisers do not matter to weights that are read, so that a layer of ziffer's is not refused because of one that ziffer
-    /// has no equal of: it is left out.
-    fn settings(&mut self, layer: &Described<'_>) -> Map<String, Value> {
+    /// Weights that are read do not depend on initializers. An initializer of a built-in layer that is not supported is therefore
+    /// left out.
+    fn settings(&mut self, layer: &LayerDescription<'_>) -> Map<String, Value> {
         let mut settings = layer.config.as_object().cloned().unwrap_or_default();
-        let is_ziffers = layer.module.is_none() && is_built_in(layer.class);
+        let is_built_in_layer = layer.module.is_none() && is_built_in(layer.class);
         let mut unknown = Vec::new();
         for (setting, value) in settings.iter_mut().filter(|(setting, _)| setting.ends_with("_initializer")) {
             if let Some(arguments) = value.get_mut("config").and_then(Value::as_object_mut) {
-                // Weights have the number type of the model and are drawn with its seed.
+                // Weights have the model's number type and are drawn with its seed.
                 arguments.remove("dtype");
                 arguments.remove("seed");
             }
             let alone = Map::from_iter([(setting.clone(), value.clone())]);
-            if is_ziffers && Config::new(&alone).initializer(setting, Initializer::Zeros).is_err() {
+            if is_built_in_layer && Config::new(&alone).initializer(setting, Initializer::Zeros).is_err() {
                 unknown.push(setting.clone());
             }
         }
         for setting in unknown {
             let value = settings.remove(&setting).unwrap_or_default();
             let name = value.as_str().or(value["class_name"].as_str());
-            // Of one that is known the arguments are not.
+            // The name of a supported initializer does not tell what is wrong: its arguments do.
             let name = name.filter(|name| name.parse::<Initializer>().is_err());
             let initializer = name.map_or_else(|| json(&value), shown);
-            let Label { name, class, .. } = layer.label();
+            let LayerId { name, class, .. } = layer.id();
             self.assumptions.push(Assumption::Initializer { layer: name, class, setting, initializer });
         }
         settings
     }
 
-    fn push(&mut self, layer: &Described<'_>, kind: Kind) {
+    fn push(&mut self, layer: &LayerDescription<'_>, kind: Kind) {
         let trainable = layer.config["trainable"].as_bool().unwrap_or(true);
-        let (label, name, number) = (layer.label(), layer.name.to_owned(), layer.number);
-        self.layers.push(Entry { label, name, number, kind, trainable });
+        let (id, name, number) = (layer.id(), layer.name.to_owned(), layer.number);
+        self.layers.push(Entry { id, name, number, kind, trainable });
     }
 
-    /// Adds a layer that ziffer or the program can make of its settings.
-    fn push_registered(&mut self, layer: &Described<'_>, axis: Option<i64>) -> Result<(), String> {
+    /// Adds a layer of a built-in or registered class.
+    fn push_registered(&mut self, layer: &LayerDescription<'_>, axis: Option<i64>) -> Result<(), String> {
         let settings = self.settings(layer);
         self.push_settings(layer, settings, axis)
     }
 
-    /// The same, of settings that are not quite the file's.
+    /// Adds a layer of a built-in or registered class with these settings.
     fn push_settings(
         &mut self,
-        layer: &Described<'_>,
+        layer: &LayerDescription<'_>,
         settings: Map<String, Value>,
         axis: Option<i64>,
     ) -> Result<(), String> {
-        // A class of the user's may be called as one of ziffer's.
+        // A class of another module may have the name of a built-in class.
         let is_namesake = layer.module.is_some() && is_built_in(layer.class);
         let known = if is_namesake {
             None
@@ -305,19 +305,19 @@ impl Architecture {
             layer_from_config(layer.class, &Config::new(&settings)).map_err(|problem| problem.to_string())?
         };
         if known.is_none() {
-            return Err("ziffer has no equal of it; InputLayer, Rescaling, Flatten, Reshape, Dense, Activation, ReLU, LeakyReLU, \
-                        PReLU, ELU, Softmax, Dropout, GaussianNoise, BatchNormalization, LayerNormalization and registered \
-                        classes are understood"
+            return Err("this class is not supported, expected InputLayer, Rescaling, Flatten, Reshape, Dense, Activation, ReLU, \
+                        LeakyReLU, PReLU, ELU, Softmax, Dropout, GaussianNoise, BatchNormalization, LayerNormalization or a \
+                        registered class"
                 .to_owned());
         }
         self.push(layer, Kind::Registered { class: layer.class.to_owned(), settings, axis });
         Ok(())
     }
 
-    /// Gives a Dense layer right before it the activation that a layer of its own applies to its outputs, and says whether it
-    /// did. What is linear is nothing.
+    /// Makes the activation of an activation layer that of the Dense layer right before it, if that one has none. Returns
+    /// whether the activation layer is no longer needed, as is always true of a linear one.
     fn fold(&mut self, activation: Activation) -> bool {
-        // A dropped number stays 0 and a kept one keeps its sign, so that relu may come first.
+        // Dropout sets numbers to 0 or scales them by a positive factor, so relu can be applied before it.
         let commutes = |entry: &&mut Entry| activation == Activation::Relu && entry.kind.class() == "Dropout";
         match self.layers.iter_mut().rev().find(|entry| !commutes(entry)) {
             _ if activation == Activation::Linear => true,
@@ -332,30 +332,30 @@ impl Architecture {
     }
 }
 
-/// The shape of a sample that a Sequential was built for, which it says if it has no input layer.
+/// The shape of a sample that a Sequential without an input layer was built for.
 fn built_shape(config: &Value) -> Option<Vec<usize>> {
     chain::sample_shape(&config["build_input_shape"]).ok().flatten()
 }
 
-/// An activation: Keras's name of it, or nothing for none.
+/// An activation by Keras's name; linear for `null`.
 fn activation(value: &Value) -> Result<Activation, String> {
     match value {
         Value::Null => Ok(Activation::Linear),
         Value::String(name) => shown(name).parse::<Activation>().map_err(|error| error.to_string()),
-        // A function or a layer in the place of a name.
+        // A function or a layer instead of a name.
         Value::Object(object) => {
             let name = object.get("config").and_then(Value::as_str);
             let name = name.or(object.get("class_name").and_then(Value::as_str)).unwrap_or("without a name");
             library_function(value).ok_or_else(|| {
-                format!("an activation of its own, {}; only Keras's by name are understood", shown(name))
+                format!("a custom activation, {}; only Keras's own are supported", shown(name))
             })
         }
         other => Err(format!("activation {}, expected a name", json(other))),
     }
 }
 
-/// The activation that a function of Keras's, TensorFlow's or jax.nn is. A function of the program's own, whose module Keras 3
-/// calls `builtins`, may have the same name and be another.
+/// The activation of a function of Keras, TensorFlow or jax.nn. A custom function, whose module Keras 3 calls `builtins`, can
+/// have the same name and compute something else.
 fn library_function(value: &Value) -> Option<Activation> {
     let (module, name) = (value["module"].as_str()?, value["config"].as_str()?);
     let is_of =
@@ -366,7 +366,7 @@ fn library_function(value: &Value) -> Option<Activation> {
         return None;
     }
     match name.parse().ok()? {
-        // By jax's defaults, gelu is that of tanh, and leaky_relu has the slope 0.01.
+        // In jax the default gelu is the one by tanh, and the slope of leaky_relu is 0.01.
         Activation::Gelu if is_jax => Some(Activation::GeluTanh),
         Activation::LeakyRelu if is_jax => None,
         activation => Some(activation),
@@ -377,7 +377,7 @@ fn size(value: &Value) -> Option<usize> {
     value.as_u64().and_then(|size| size.try_into().ok())
 }
 
-/// A value of the file in a message.
+/// A value of the file for a message.
 fn json(value: &Value) -> String {
     shown(&value.to_string())
 }

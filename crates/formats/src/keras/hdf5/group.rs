@@ -1,25 +1,27 @@
-//! Groups: names and the addresses of what they name; and the heaps in which names and texts are kept.
+//! Groups: the names and addresses of their members, and the heaps that hold names and texts.
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, UNDEFINED};
 use super::object::{LINK, LINK_INFO, Message, SYMBOL_TABLE};
-use super::{Hdf5, LONGEST_NAME, UNDEFINED, damaged};
-use crate::ImportError;
+use super::reader::Reader;
+use crate::keras::error::ImportError;
 
 /// Called with a name and an address.
 type Visit<'v> = dyn FnMut(&[u8], u64) -> Result<(), ImportError> + 'v;
 
-/// The most levels of a B-tree, whose nodes have some 16 children or more.
-const MOST_LEVELS: u8 = 8;
+/// The most levels of a B-tree. Nodes have 16 children or more.
+const MAX_LEVELS: u8 = 8;
+/// The most bytes of a name.
+const MAX_NAME_LEN: usize = 255;
 
-impl<'a> Hdf5<'a> {
-    /// Calls `visit` with each member of the group at an address. Links that lead elsewhere by name are passed over.
+impl<'a> Reader<'a> {
+    /// Calls `visit` with the name and address of each member of the group at an address. Soft links are skipped.
     pub(super) fn each_link(&self, address: u64, visit: &mut Visit<'_>) -> Result<(), ImportError> {
         self.each_message(address, &mut |Message { kind, data }| {
             let mut cursor = Cursor::new(data);
             match kind {
                 SYMBOL_TABLE => {
                     let (tree, heap) = (cursor.u64()?, cursor.u64()?);
-                    self.each_in_tree(tree, MOST_LEVELS, self.names(heap)?, visit)
+                    self.each_in_tree(tree, MAX_LEVELS, self.names(heap)?, visit)
                 }
                 LINK_INFO => {
                     cursor.skip(1)?;
@@ -27,7 +29,7 @@ impl<'a> Hdf5<'a> {
                     cursor.skip(if flags & 1 != 0 { 8 } else { 0 })?;
                     if cursor.u64()? != UNDEFINED {
                         return Err(ImportError::Hdf5(
-                            "has links in a heap, which Keras's have not".to_owned(),
+                            "has links in a heap, which Keras does not write".to_owned(),
                         ));
                     }
                     Ok(())
@@ -51,10 +53,10 @@ impl<'a> Hdf5<'a> {
         let mut heap = self.signed(address, b"HEAP")?;
         heap.skip(4)?;
         let (size, _free, data) = (heap.u64()?, heap.u64()?, heap.u64()?);
-        Cursor::at(self.bytes, data)?.take_u64(size)
+        self.at(data)?.take_u64(size)
     }
 
-    /// Calls `visit` with each entry below a node of a B-tree, whose level is less than `levels`.
+    /// Calls `visit` with each member below a B-tree node, whose level must be less than `levels`.
     fn each_in_tree(
         &self,
         address: u64,
@@ -65,11 +67,11 @@ impl<'a> Hdf5<'a> {
         let mut node = self.signed(address, b"TREE")?;
         let (kind, level, children) = (node.u8()?, node.u8()?, node.u16()?);
         if kind != 0 || level >= levels {
-            return Err(damaged(&format!(
-                "a B-tree of groups is expected at byte {address}, below level {levels}"
+            return Err(ImportError::damaged(&format!(
+                "expected a B-tree of groups below level {levels} at byte {address}"
             )));
         }
-        // The siblings; then a key before each child.
+        // The siblings' addresses. Then a key precedes each child.
         node.skip(16)?;
         for _ in 0..children {
             self.step()?;
@@ -84,8 +86,9 @@ impl<'a> Hdf5<'a> {
         Ok(())
     }
 
+    /// Calls `visit` with each entry of a symbol table node.
     fn each_in_table(&self, address: u64, names: &'a [u8], visit: &mut Visit<'_>) -> Result<(), ImportError> {
-        /// What an entry's cache says of a link that leads elsewhere by name.
+        /// The cache type of a soft link.
         const SOFT: u32 = 2;
         let mut table = self.signed(address, b"SNOD")?;
         table.skip(2)?;
@@ -94,7 +97,7 @@ impl<'a> Hdf5<'a> {
             let (name, member, cached) = (table.u64()?, table.u64()?, table.u32()?);
             table.skip(20)?;
             let name = Cursor::at(names, name)?.rest();
-            let end = name.iter().take(LONGEST_NAME + 1).position(|&byte| byte == 0);
+            let end = name.iter().take(MAX_NAME_LEN + 1).position(|&byte| byte == 0);
             let name = name.get(..end.unwrap_or(name.len())).unwrap_or(name);
             if cached != SOFT {
                 visit(checked(name)?, member)?;
@@ -103,23 +106,26 @@ impl<'a> Hdf5<'a> {
         Ok(())
     }
 
-    /// A text in a global heap, by an element that refers to it.
-    pub(super) fn long_text(&self, element: &mut Cursor<'_>) -> Result<&'a [u8], ImportError> {
+    /// The text in a global heap that an element refers to.
+    pub(super) fn variable_text(&self, element: &mut Cursor<'_>) -> Result<&'a [u8], ImportError> {
         let (length, address, number) = (element.u32()?, element.u64()?, element.u32()?);
         if length == 0 {
             return Ok(&[]);
         }
         let mut heap = self.signed(address, b"GCOL")?;
         heap.skip(4)?;
-        // The size counts the 16 bytes of the heap's own head.
-        let size = heap.u64()?.checked_sub(16).ok_or_else(|| damaged("a heap without room"))?;
+        // The size includes the 16 bytes of the heap's own header.
+        let size = heap
+            .u64()?
+            .checked_sub(16)
+            .ok_or_else(|| ImportError::damaged("a heap smaller than its header"))?;
         let mut heap = Cursor::new(heap.take_u64(size)?);
         while heap.left() >= 16 {
             self.step()?;
             let other = heap.u16()?;
             heap.skip(6)?;
             let size = heap.u64()?;
-            // The free space is the last.
+            // The free space comes last.
             if other == 0 {
                 break;
             }
@@ -129,14 +135,14 @@ impl<'a> Hdf5<'a> {
             }
             heap.skip(object.len().next_multiple_of(8) - object.len())?;
         }
-        Err(damaged(&format!("no object {number} in the heap at byte {address}")))
+        Err(ImportError::damaged(&format!("no object {number} in the heap at byte {address}")))
     }
 }
 
-/// A name that is not too long.
+/// Refuses a name that is too long.
 fn checked(name: &[u8]) -> Result<&[u8], ImportError> {
-    if name.len() > LONGEST_NAME {
-        return Err(damaged(&format!("a name of more than {LONGEST_NAME} bytes")));
+    if name.len() > MAX_NAME_LEN {
+        return Err(ImportError::damaged(&format!("a name of more than {MAX_NAME_LEN} bytes")));
     }
     Ok(name)
 }

@@ -1,12 +1,9 @@
-//! What is refused, and what is said of it.
-#![allow(clippy::unwrap_used, reason = "a failure is the test's")]
+//! Files that are refused, and the messages.
 
 use serde_json::{Value, json};
-use ziffer_keras::{Options, import};
+use ziffer_formats::keras::{Options, import};
 
-use support::{archive, changed, entries, layer, layers};
-
-mod support;
+use crate::support::{self, archive, changed, entries, layer, layers};
 
 #[track_caller]
 fn refused(bytes: &[u8], line: &str) {
@@ -26,7 +23,7 @@ fn functional(change: impl FnOnce(&mut Vec<Value>), line: &str) {
     refused(&changed("layers.keras", |config| change(layers(config))), line);
 }
 
-/// A file with some bytes in the place of others.
+/// A file in which some bytes are replaced by others.
 fn replaced(name: &str, from: &[u8], to: &[u8]) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
     let mut bytes = support::fixture(name);
@@ -38,27 +35,23 @@ fn replaced(name: &str, from: &[u8], to: &[u8]) -> Vec<u8> {
 
 #[test]
 fn other_files() {
-    let line =
-        "neither an HDF5 file nor a ZIP archive, expected what Keras saves as .keras, .weights.h5 or .h5";
+    let line = "neither an HDF5 file nor a ZIP archive, expected a .keras, .weights.h5 or .h5 file of Keras";
     for bytes in [&b""[..], b"PK", b"<html>404 Not Found</html>", &[0; 100]] {
         refused(bytes, line);
     }
-    refused(
-        &archive(&[("a.txt", b"a")]),
-        "as a .keras archive: has no config.json; was it saved by Keras 3?",
-    );
+    refused(&archive(&[("a.txt", b"a")]), ".keras archive: has no config.json; was it saved by Keras 3?");
     let only = archive(&[("config.json", entries("digits.keras").0.to_string().as_bytes())]);
-    refused(&only, "as a .keras archive: has no model.weights.h5; was it saved by Keras 3?");
+    refused(&only, ".keras archive: has no model.weights.h5; was it saved by Keras 3?");
     let mut changed = archive(&[("config.json", br#"{"class_name":"Sequential"}"#)]);
     let content = changed.windows(10).position(|window| window == b"Sequential").unwrap();
     changed[content] ^= 1;
-    refused(&changed, "as a .keras archive: config.json is damaged: Invalid checksum");
+    refused(&changed, ".keras archive: config.json is damaged: Invalid checksum");
     let mut cut = support::fixture("digits.h5");
     cut.truncate(40_000);
-    refused(&cut, "as an HDF5 file: cut off: 40000 bytes of 46016");
+    refused(&cut, "HDF5 file: truncated: 40000 bytes of 46016");
     refused(
         &replaced("digits.weights.h5", b"layers\0", b"Layers\0"),
-        "no weights of Keras's in the HDF5 file: expected the attribute model_config or layer_names, or the group layers",
+        "no Keras weights in the HDF5 file, expected the attribute model_config or layer_names, or the group layers",
     );
 }
 
@@ -71,25 +64,25 @@ fn compressed_entries_and_weights() {
     bytes[central + 10] = 8;
     refused(
         &bytes,
-        "as a .keras archive: config.json is compressed (Deflated), expected a stored entry as Keras writes it; \
-         pack with zip -0",
+        ".keras archive: config.json is compressed (Deflated), expected a stored entry as Keras writes it; \
+         repack with zip -0",
     );
     refused(
         &support::fixture("small-3-compressed.weights.h5"),
-        "layers/dense/vars/0: stored in chunks, perhaps compressed, expected plain storage as Keras writes it; \
-         repack with h5repack -f NONE -l CONTI",
+        "layers/dense/vars/0: stored in chunks and perhaps compressed, expected contiguous storage as Keras writes \
+         it; repack with h5repack -f NONE -l CONTI",
     );
 }
 
 #[test]
-fn architectures_that_are_none() {
+fn invalid_architectures() {
     let weights = entries("digits.keras").1;
     let with = |json: &[u8]| archive(&[("config.json", json), ("model.weights.h5", &weights)]);
-    refused(&with(b"{"), "config.json: not whole JSON: EOF while parsing an object at line 1 column 1");
-    refused(&with(&[b' '; (1 << 18) + 1]), "config.json: 262145 bytes, expected no more than 262144");
+    refused(&with(b"{"), "config.json: not valid JSON: EOF while parsing an object at line 1 column 1");
+    refused(&with(&[b' '; (1 << 18) + 1]), "config.json: 262145 bytes, expected at most 262144");
     let deep = b"[".repeat(1000);
-    refused(&with(&deep), "config.json: not whole JSON: recursion limit exceeded at line 1 column 128");
-    refused(&with(b"7"), "the model has no class_name; was it saved by Keras?");
+    refused(&with(&deep), "config.json: not valid JSON: recursion limit exceeded at line 1 column 128");
+    refused(&with(b"7"), "the model has no class_name; was the file saved by Keras?");
     refused(
         &with(br#"{"class_name":"Mine","config":{}}"#),
         "the model is a Mine without a list of layers, expected a Sequential or a Functional",
@@ -102,9 +95,9 @@ fn architectures_that_are_none() {
 }
 
 #[test]
-fn layers_without_an_equal_are_named_with_their_place() {
-    let none = "ziffer has no equal of it; InputLayer, Rescaling, Flatten, Reshape, Dense, Activation, ReLU, LeakyReLU, PReLU, ELU, \
-                Softmax, Dropout, GaussianNoise, BatchNormalization, LayerNormalization and registered classes are understood";
+fn unsupported_layers_are_named_with_their_position() {
+    let none = "this class is not supported, expected InputLayer, Rescaling, Flatten, Reshape, Dense, Activation, ReLU, LeakyReLU, \
+                PReLU, ELU, Softmax, Dropout, GaussianNoise, BatchNormalization, LayerNormalization or a registered class";
     digits(
         |layers| layers.insert(2, layer("LSTM", json!({ "name": "cells" }))),
         &format!("layer 3, cells (LSTM): {none}"),
@@ -125,7 +118,7 @@ fn layers_without_an_equal_are_named_with_their_place() {
 }
 
 #[test]
-fn settings_without_an_equal() {
+fn unsupported_settings() {
     digits(
         |layers| layers[2]["config"]["activation"] = json!("glu"),
         "layer 3, dense (Dense): unknown activation \"glu\", expected linear, relu, sigmoid, tanh, softmax, elu, selu, gelu, \
@@ -133,7 +126,7 @@ fn settings_without_an_equal() {
     );
     digits(
         |layers| layers[2]["config"]["activation"] = json!({ "class_name": "function", "config": "mine" }),
-        "layer 3, dense (Dense): an activation of its own, mine; only Keras's by name are understood",
+        "layer 3, dense (Dense): a custom activation, mine; only Keras's own are supported",
     );
     digits(
         |layers| layers[1]["config"]["data_format"] = json!("channels_first"),
@@ -141,17 +134,20 @@ fn settings_without_an_equal() {
     );
     digits(
         |layers| drop(layers.remove(1)),
-        "layer 2, dense (Dense): on pictures of [28, 28], expected a Flatten before it",
+        "layer 2, dense (Dense): its input has shape [28, 28], expected a Flatten before it",
     );
     digits(
         |layers| layers[0]["config"]["batch_shape"] = json!([null, null, 28]),
-        "layer 1, input_layer (InputLayer): an input of [null,null,28], expected known sizes",
+        "layer 1, input_layer (InputLayer): its input has shape [null,null,28], expected known sizes",
     );
     digits(
         |layers| layers.insert(1, layers[0].clone()),
-        "layer 2, input_layer (InputLayer): an input behind the first layer",
+        "layer 2, input_layer (InputLayer): an input layer behind the first layer",
     );
-    digits(|layers| layers[2]["config"]["units"] = json!(-1), "layer 3, dense (Dense): no number of units");
+    digits(
+        |layers| layers[2]["config"]["units"] = json!(-1),
+        "layer 3, dense (Dense): no units, expected a positive integer",
+    );
     functional(
         |layers| layers[5]["config"]["max_value"] = json!(-6),
         "layer 6, re_lu (ReLU): max_value is -6, expected a finite number of at least 0",
@@ -213,48 +209,48 @@ fn settings_of_activations_that_are_layers() {
     );
     digits(
         |layers| layers.push(layer("LayerNormalization", json!({ "name": "late" }))),
-        "the model ends in late without an activation, so that it gives logits; add a softmax in Keras, \
+        "the model ends in late without an activation, so that it returns logits; add a softmax in Keras, \
          model.add(keras.layers.Softmax()), and save again",
     );
     digits(
         |layers| layers.push(layer("BatchNormalization", json!({ "name": "norm" }))),
-        "the model ends in norm without an activation, so that it gives logits; add a softmax in Keras, \
+        "the model ends in norm without an activation, so that it returns logits; add a softmax in Keras, \
          model.add(keras.layers.Softmax()), and save again",
     );
     digits(
         |layers| layers[3]["config"]["activation"] = json!("linear"),
-        "the model ends in dense_1 without an activation, so that it gives logits; add a softmax in Keras, \
+        "the model ends in dense_1 without an activation, so that it returns logits; add a softmax in Keras, \
          model.add(keras.layers.Softmax()), and save again",
     );
 }
 
 #[test]
-fn networks_that_are_no_stack() {
+fn networks_with_branches() {
     let from =
         |name: &str| json!([{ "args": [{ "config": { "keras_history": [name, 0, 0] } }], "kwargs": {} }]);
     functional(
         |layers| layers[5]["inbound_nodes"] = from("dropout"),
-        "layer 6, re_lu (ReLU): takes from dropout, expected wide: only a stack of layers is understood",
+        "layer 6, re_lu (ReLU): takes the output of dropout, expected wide: only a stack of layers is supported",
     );
     functional(
         |layers| layers[5]["inbound_nodes"] = json!([from("wide"), from("wide")]),
-        "layer 6, re_lu (ReLU): takes from wide, wide, expected wide: only a stack of layers is understood",
+        "layer 6, re_lu (ReLU): takes the output of wide, wide, expected wide: only a stack of layers is supported",
     );
     functional(
         |layers| layers[0]["inbound_nodes"] = from("softmax"),
-        "layer 1, pixels (InputLayer): takes from softmax, expected nothing: only a stack of layers is understood",
+        "layer 1, pixels (InputLayer): takes the output of softmax, expected nothing: only a stack of layers is supported",
     );
     let two = changed("layers.keras", |config| {
         config["config"]["output_layers"] = json!([["wide", 0, 0], ["softmax", 0, 0]]);
     });
-    refused(&two, "the model gives what comes from wide, softmax, expected softmax, its last layer");
+    refused(&two, "the model returns the output of wide, softmax, expected softmax, its last layer");
 }
 
 #[test]
 fn weights_of_another_network() {
     digits(
         |layers| layers[2]["config"]["units"] = json!(9),
-        "layers/dense/vars/0: kernel of [784, 8], expected [784, 9] for dense",
+        "layers/dense/vars/0: kernel of shape [784, 8], expected [784, 9] for dense",
     );
     digits(
         |layers| layers[3]["config"]["use_bias"] = json!(false),
@@ -262,29 +258,29 @@ fn weights_of_another_network() {
     );
     digits(
         |layers| layers[0]["config"]["batch_shape"] = json!([null, 28, 27]),
-        "pictures of [28, 27] do not have the 784 numbers that the first Dense layer takes",
+        "images of shape [28, 27] do not have the 784 inputs of the first Dense layer",
     );
     digits(
         |layers| layers.push(layers[3].clone()),
-        "layers/dense_2/vars: nothing there, expected the weights of dense_1: kernel, bias",
+        "layers/dense_2/vars: empty, expected the weights of dense_1: kernel, bias",
     );
     refused(
         &replaced("digits.weights.h5", b"flatten\0", b"conv_2d\0"),
-        "layers/conv_2d: a layer that is no Dense, and the file has no architecture; save the whole model as .keras",
+        "layers/conv_2d: not a Dense layer, and the file has no architecture; save the whole model as .keras",
     );
     refused(
         &replaced("digits.weights.h5", b"dense_1\0", b"dense_2\0"),
-        "layers/dense_1/vars: not there, though later layers are",
+        "layers/dense_1/vars: missing, but later layers exist",
     );
     refused(
         &replaced("small-2-weights.h5", b"dense/kernel:0", b"dense/gammas:0"),
-        "dense: dense/gammas:0, dense/bias:0, expected a kernel and perhaps a bias, for the file has no architecture; save \
+        "dense: dense/gammas:0, dense/bias:0, expected a kernel and perhaps a bias, since the file has no architecture; save \
          the whole model",
     );
 }
 
 #[test]
-fn a_shape_that_no_layer_says_is_looked_for() {
+fn an_input_shape_that_no_layer_has_is_inferred() {
     for (built, shape) in [(Value::Null, [28, 28]), (json!([null, 14, 56]), [14, 56])] {
         let bytes = changed("digits.keras", |config| {
             config["config"]["build_input_shape"] = built;

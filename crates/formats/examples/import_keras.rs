@@ -1,16 +1,16 @@
-//! What is in a file of Keras's: the table of its layers, and what it leaves open.
+//! Imports a Keras file and prints the model's summary and the assumptions of the import.
 //!
 //! ```console
-//! $ cargo run --release -p ziffer-keras --example read [FILE]
+//! $ cargo run --release -p ziffer-formats --example import_keras [FILE]
 //! ```
 #![allow(clippy::print_stdout, reason = "an example")]
 
 use std::path::{Path, PathBuf};
 
-use ziffer_keras::{Options, import};
+use ziffer_formats::keras::{Options, import};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/digits.keras");
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keras/fixtures/digits.keras");
     let file = std::env::args_os().nth(1).map_or(fixture, PathBuf::from);
     let imported = import(&std::fs::read(&file)?, &Options::default())?;
     print!("{}", imported.model.summary());

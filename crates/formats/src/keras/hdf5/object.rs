@@ -1,9 +1,9 @@
 //! Object headers: the messages that describe a group or an array.
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, UNDEFINED};
 use super::message::{self, Attribute, Datatype, Storage};
-use super::{Hdf5, UNDEFINED, damaged, wrong};
-use crate::ImportError;
+use super::reader::Reader;
+use crate::keras::error::ImportError;
 
 /// A message of a header.
 #[derive(Clone, Copy)]
@@ -12,7 +12,7 @@ pub(super) struct Message<'a> {
     pub(super) data: &'a [u8],
 }
 
-/// Kinds of messages.
+// The kinds of messages.
 const DATASPACE: u16 = 0x01;
 pub(super) const LINK_INFO: u16 = 0x02;
 const DATATYPE: u16 = 0x03;
@@ -23,27 +23,26 @@ const CONTINUATION: u16 = 0x10;
 pub(super) const SYMBOL_TABLE: u16 = 0x11;
 const ATTRIBUTE_INFO: u16 = 0x15;
 
-/// The most blocks that continue a header.
-const MOST_BLOCKS: usize = 256;
-/// A message's flag: its data are only a reference to where they are.
+/// The most continuation blocks of a header.
+const MAX_BLOCKS: usize = 256;
+/// The flag of a message whose data are a reference to another object.
 const SHARED: u8 = 1 << 1;
 
-/// How an array is described.
-pub(super) struct Described<'a> {
+/// The description of an array.
+pub(super) struct Dataset<'a> {
     pub(super) shape: Vec<usize>,
     pub(super) datatype: Datatype,
     pub(super) storage: Storage<'a>,
 }
 
-impl<'a> Hdf5<'a> {
+impl<'a> Reader<'a> {
     /// Calls `visit` with each message of the header at an address.
     pub(super) fn each_message(
         &self,
         address: u64,
         visit: &mut dyn FnMut(Message<'a>) -> Result<(), ImportError>,
     ) -> Result<(), ImportError> {
-        let mut cursor = Cursor::at(self.bytes, address)?;
-        // Bytes before the size, and of what a message's head has beside kind, size and flags; none for version 1.
+        let mut cursor = self.at(address)?;
         let version_2 = cursor.left() >= 4 && cursor.clone().take(4)? == b"OHDR";
         let (mut block, order) = if version_2 {
             cursor.skip(5)?;
@@ -54,7 +53,7 @@ impl<'a> Hdf5<'a> {
         } else {
             let version = cursor.u8()?;
             if version != 1 {
-                return Err(damaged(&format!("no object header at byte {address}")));
+                return Err(ImportError::damaged(&format!("no object header at byte {address}")));
             }
             cursor.skip(7)?;
             let size = cursor.u32()?;
@@ -62,12 +61,12 @@ impl<'a> Hdf5<'a> {
             (cursor.take_u64(size.into())?, false)
         };
         let head = if version_2 { 4 + if order { 2 } else { 0 } } else { 8 };
-        // Blocks that continue the header, in the order that they are met.
+        // Continuation blocks, in the order of the messages that name them.
         let mut more: Vec<(u64, u64)> = Vec::new();
         let mut next = 0;
         loop {
             let mut cursor = Cursor::new(block);
-            // What is left at the end, shorter than a head, is a gap.
+            // Fewer bytes than a message's head at the end are a gap.
             while cursor.left() >= head {
                 self.step()?;
                 let kind = if version_2 { u16::from(cursor.u8()?) } else { cursor.u16()? };
@@ -76,8 +75,10 @@ impl<'a> Hdf5<'a> {
                 cursor.skip(head - if version_2 { 4 } else { 5 })?;
                 let data = cursor.take(size.into())?;
                 if kind == CONTINUATION {
-                    if more.len() == MOST_BLOCKS {
-                        return Err(damaged(&format!("a header of more than {MOST_BLOCKS} blocks")));
+                    if more.len() == MAX_BLOCKS {
+                        return Err(ImportError::damaged(&format!(
+                            "a header of more than {MAX_BLOCKS} blocks"
+                        )));
                     }
                     let mut place = Cursor::new(data);
                     more.push((place.u64()?, place.u64()?));
@@ -85,7 +86,7 @@ impl<'a> Hdf5<'a> {
                     visit(Message { kind, data })?;
                 } else if [DATASPACE, DATATYPE, LAYOUT, ATTRIBUTE].contains(&kind) {
                     return Err(ImportError::Hdf5(
-                        "has messages shared between objects, which Keras's have not".to_owned(),
+                        "has messages shared between objects, which Keras does not write".to_owned(),
                     ));
                 }
             }
@@ -93,15 +94,17 @@ impl<'a> Hdf5<'a> {
             next += 1;
             self.step()?;
             block = if version_2 {
-                let length = length.checked_sub(8).ok_or_else(|| damaged("a block too short"))?;
+                let length = length
+                    .checked_sub(8)
+                    .ok_or_else(|| ImportError::damaged("a header block is too short"))?;
                 self.signed(address, b"OCHK")?.take_u64(length)?
             } else {
-                Cursor::at(self.bytes, address)?.take_u64(length)?
+                self.at(address)?.take_u64(length)?
             };
         }
     }
 
-    /// The attribute of that name, if there is one.
+    /// The attribute of this name of the object at an address.
     pub(super) fn attribute(&self, address: u64, name: &str) -> Result<Option<Attribute<'a>>, ImportError> {
         let mut found = None;
         self.each_message(address, &mut |message| {
@@ -119,7 +122,7 @@ impl<'a> Hdf5<'a> {
                     info.skip(if flags & 1 != 0 { 2 } else { 0 })?;
                     if info.u64()? != UNDEFINED {
                         return Err(ImportError::Hdf5(
-                            "has attributes in a heap, which Keras's have not".to_owned(),
+                            "has attributes in a heap, which Keras does not write".to_owned(),
                         ));
                     }
                 }
@@ -130,8 +133,8 @@ impl<'a> Hdf5<'a> {
         Ok(found)
     }
 
-    /// How the array at an address is described.
-    pub(super) fn dataset(&self, address: u64, path: &str) -> Result<Described<'a>, ImportError> {
+    /// The description of the array at an address.
+    pub(super) fn dataset(&self, address: u64, path: &str) -> Result<Dataset<'a>, ImportError> {
         let (mut shape, mut datatype, mut storage) = (None, None, None);
         self.each_message(address, &mut |message| {
             match message.kind {
@@ -143,8 +146,8 @@ impl<'a> Hdf5<'a> {
             Ok(())
         })?;
         match (shape, datatype, storage) {
-            (Some(shape), Some(datatype), Some(storage)) => Ok(Described { shape, datatype, storage }),
-            _ => Err(wrong(path, "no array, though expected to be one")),
+            (Some(shape), Some(datatype), Some(storage)) => Ok(Dataset { shape, datatype, storage }),
+            _ => Err(ImportError::weights(path, "not an array")),
         }
     }
 }

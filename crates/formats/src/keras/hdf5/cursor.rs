@@ -1,36 +1,39 @@
-//! Numbers and runs of bytes, one after the other.
+//! Reading numbers and byte ranges one after the other.
 
-use super::damaged;
-use crate::ImportError;
+use crate::keras::error::ImportError;
 
-/// A place in bytes.
+/// The address that stands for "none".
+pub(super) const UNDEFINED: u64 = u64::MAX;
+
+/// A position in bytes, from which numbers are read.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor<'a> {
     left: &'a [u8],
 }
 
 impl<'a> Cursor<'a> {
+    /// At the beginning of bytes.
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { left: bytes }
     }
 
-    /// At an address of the file.
+    /// At an address in the bytes of a file.
     pub(super) fn at(bytes: &'a [u8], address: u64) -> Result<Self, ImportError> {
         let left = usize::try_from(address).ok().and_then(|start| bytes.get(start..));
-        let problem = || damaged(&format!("refers to byte {address}, has {}", bytes.len()));
+        let problem = || ImportError::damaged(&format!("refers to byte {address} of {}", bytes.len()));
         Ok(Self { left: left.ok_or_else(problem)? })
     }
 
+    /// The next `count` bytes.
     pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8], ImportError> {
-        let (taken, left) = self
-            .left
-            .split_at_checked(count)
-            .ok_or_else(|| damaged(&format!("{count} bytes expected where {} are left", self.left.len())))?;
+        let (taken, left) = self.left.split_at_checked(count).ok_or_else(|| {
+            ImportError::damaged(&format!("expected {count} bytes, {} are left", self.left.len()))
+        })?;
         self.left = left;
         Ok(taken)
     }
 
-    /// As many bytes as a number in the file says.
+    /// The next `count` bytes, for a count that is read from the file.
     pub(super) fn take_u64(&mut self, count: u64) -> Result<&'a [u8], ImportError> {
         self.take(usize::try_from(count).unwrap_or(usize::MAX))
     }
@@ -43,7 +46,7 @@ impl<'a> Cursor<'a> {
         self.left.len()
     }
 
-    /// All that is left.
+    /// The bytes that are left.
     pub(super) fn rest(self) -> &'a [u8] {
         self.left
     }

@@ -1,27 +1,27 @@
-//! The model of an architecture and of the weights in a file.
+//! Building the model from an architecture and the weights in a file.
 
-use ziffer_nn::Sequential;
+use ziffer_nn::{Model, Sequential};
 
-use crate::architecture::{Architecture, Entry, Kind};
-use crate::weights::Store;
-use crate::{Assumption, ImportError, Imported, Options};
+use super::architecture::{Architecture, Entry, Kind};
+use super::assumption::Assumption;
+use super::error::ImportError;
+use super::weights::StoredWeights;
 
-/// Builds the model. Nothing is allocated for a layer before the file is seen to have weights of that size.
-pub(crate) fn assemble(
+/// Builds the model. Memory for a layer is allocated only after its weights are found in the file. `wanted_shape` overrides the
+/// shape of an image.
+pub(super) fn build_model(
     architecture: Architecture,
-    store: &Store<'_>,
-    options: &Options,
-) -> Result<Imported, ImportError> {
+    stored: &StoredWeights<'_>,
+    wanted_shape: Option<&[usize]>,
+) -> Result<(Model, Vec<Assumption>), ImportError> {
     let Architecture { input_shape, layers, mut assumptions } = architecture;
-    let inputs = first_inputs(&layers, store)?;
+    let inputs = first_inputs(&layers, stored)?;
     let is_flat = input_shape.as_ref().is_none_or(|shape| shape.len() == 1);
-    let shape = match (options.input_shape.clone().or(input_shape), inputs) {
+    let shape = match (wanted_shape.map(<[usize]>::to_vec).or(input_shape), inputs) {
         (Some(shape), _) => shape,
         (None, Some(inputs)) => square(inputs),
         (None, None) => {
-            return Err(ImportError::Model(
-                "does not say its input's shape; say it with the import".to_owned(),
-            ));
+            return Err(ImportError::Model("has no input shape; pass one to the import".to_owned()));
         }
     };
     let size = shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size));
@@ -31,17 +31,17 @@ pub(crate) fn assemble(
 
     let mut sequential = Sequential::new(shape.clone());
     let mut current = shape;
-    // The network takes flat samples, the model pictures.
+    // The network takes flat samples, the model takes images.
     if is_flat && current.len() != 1 && !layers.iter().any(|entry| matches!(entry.kind, Kind::Flatten)) {
         sequential = sequential.flatten();
         current = size.into_iter().collect();
     }
     let mut weights = Vec::new();
     for entry in &layers {
-        let refuse = |problem: String| entry.label.error(problem);
+        let refuse = |problem: String| entry.id.error(problem);
         let make = || entry.kind.layer().map_err(|problem| refuse(problem.to_string()));
         if matches!(entry.kind, Kind::Dense { .. }) && current.len() > 1 {
-            return Err(refuse(format!("on pictures of {current:?}, expected a Flatten before it")));
+            return Err(refuse(format!("its input has shape {current:?}, expected a Flatten before it")));
         }
         if let Kind::Registered { axis: Some(axis), .. } = entry.kind
             && axis != -1
@@ -51,8 +51,8 @@ pub(crate) fn assemble(
         }
         let mut layer = make()?;
         current = layer.build(&current).map_err(|problem| refuse(problem.to_string()))?;
-        weights.extend(store.read(entry, &layer.weights())?);
-        // The model builds one of its own.
+        weights.extend(stored.read(entry, &layer.weights())?);
+        // The model builds its own copy.
         sequential = sequential.add_boxed(make()?);
     }
     let mut model = sequential.build_zeroed()?;
@@ -71,10 +71,10 @@ pub(crate) fn assemble(
             assumptions.push(Assumption::Scale);
         }
     }
-    Ok(Imported { model, assumptions })
+    Ok((model, assumptions))
 }
 
-/// Layers that keep the number of values and need no weights of the file.
+/// The layers that keep the number of values and have no weights.
 const KEEP_SIZE: [&str; 10] = [
     "Activation",
     "Dropout",
@@ -88,16 +88,16 @@ const KEEP_SIZE: [&str; 10] = [
     "Softmax",
 ];
 
-/// The inputs of the Dense layer that the network begins with, but for layers that keep the number of values.
-fn first_inputs(layers: &[Entry], store: &Store<'_>) -> Result<Option<usize>, ImportError> {
+/// The inputs of the first Dense layer, if only layers that keep the number of values precede it.
+fn first_inputs(layers: &[Entry], stored: &StoredWeights<'_>) -> Result<Option<usize>, ImportError> {
     let first = layers.iter().find(|entry| !KEEP_SIZE.contains(&entry.kind.class()));
     match first {
-        Some(entry @ Entry { kind: Kind::Dense { .. }, .. }) => store.kernel_inputs(entry).map(Some),
+        Some(entry @ Entry { kind: Kind::Dense { .. }, .. }) => stored.kernel_inputs(entry).map(Some),
         _ => Ok(None),
     }
 }
 
-/// The shape of a picture of so many pixels: a square, if that is one.
+/// The shape of an image of this many pixels: a square if possible.
 fn square(pixels: usize) -> Vec<usize> {
     let side = pixels.isqrt();
     if side * side == pixels { vec![side, side] } else { vec![pixels] }

@@ -1,4 +1,4 @@
-//! Files cut and changed at many places: each is imported or refused, and costs no more than its length warrants.
+//! Truncated and modified files: each is imported or refused, within a memory limit that depends on its length.
 #![allow(clippy::unwrap_used, reason = "a failure is the test's")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -6,19 +6,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ziffer_keras::{ImportError, Imported, Options, import};
+use ziffer_formats::keras::{ImportError, Imported, Options, import};
 use ziffer_nn::random::{Purpose, Stream};
 
+#[path = "keras/support.rs"]
 mod support;
 
-/// The system's allocator, with the memory in use noted.
-struct Noting;
+/// The system's allocator, which records the memory in use.
+struct Recording;
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Noting {
+// SAFETY: every call is passed to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Recording {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let live = LIVE.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
         PEAK.fetch_max(live, Ordering::Relaxed);
@@ -34,22 +35,22 @@ unsafe impl GlobalAlloc for Noting {
 }
 
 #[global_allocator]
-static ALLOCATOR: Noting = Noting;
+static ALLOCATOR: Recording = Recording;
 
-/// The tests take turns, for they share the allocator.
+/// The tests take turns, since they share the allocator.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// Imports a file, and fails if that panics, holds more memory than the file warrants, or says more than a line.
+/// Imports a file, and fails if that panics, exceeds the memory limit, or returns a message of several lines.
 fn attack(bytes: &[u8], what: &str) -> Result<Imported, ImportError> {
-    /// An archive's weights are copied out, and then into the model; and a little for names and the architecture.
-    const TIMES: usize = 4;
-    const BESIDE: usize = 1 << 16;
+    /// An archive's weights are copied out and then into the model. Names and the architecture take some memory beside.
+    const FACTOR: usize = 4;
+    const EXTRA: usize = 1 << 16;
     let before = LIVE.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);
     let outcome = catch_unwind(AssertUnwindSafe(|| import(bytes, &Options::default())));
     let held = PEAK.load(Ordering::Relaxed) - before;
     let outcome = outcome.unwrap_or_else(|_| panic!("{what}: a panic"));
-    assert!(held <= TIMES * bytes.len() + BESIDE, "{what}: {held} bytes for a file of {}", bytes.len());
+    assert!(held <= FACTOR * bytes.len() + EXTRA, "{what}: {held} bytes for a file of {}", bytes.len());
     if let Err(error) = &outcome {
         let line = support::chain(error);
         assert!(line.len() < 400 && !line.contains('\n'), "{what}: {line}");
@@ -58,13 +59,13 @@ fn attack(bytes: &[u8], what: &str) -> Result<Imported, ImportError> {
 }
 
 #[test]
-fn files_cut_off_are_refused() {
+fn truncated_files_are_refused() {
     let _turn = TURN.lock().unwrap();
     for name in support::FILES {
         let whole = support::fixture(name);
         let few = whole.len().min(600);
         for length in (0..few).chain((few..whole.len()).step_by(61)).chain(whole.len() - few..whole.len()) {
-            let what = format!("{name} cut to {length}");
+            let what = format!("{name} truncated to {length}");
             assert!(attack(&whole[..length], &what).is_err(), "{what} is imported");
         }
     }
@@ -81,7 +82,7 @@ fn changed_files_are_imported_or_refused() {
             let bytes = changed(&whole, seed);
             imported += u64::from(attack(&bytes, &format!("{name}, seed {seed}")).is_ok());
         }
-        // Else the changes would not reach far into the file, or would do nothing.
+        // If none were imported, the changes would only test the beginning of the file; if all, they would change nothing.
         assert!((1..SEEDS).contains(&imported), "{name}: {imported} of {SEEDS} are imported");
     }
 }
@@ -92,7 +93,7 @@ fn changed(whole: &[u8], seed: u64) -> Vec<u8> {
     let mut below = |bound: usize| stream.below(bound as u64) as usize;
     let mut bytes = whole.to_vec();
     for _ in 0..1 + below(4) {
-        // What describes the weights lies at both ends, mostly.
+        // The metadata are at both ends, mostly.
         let at = match below(3) {
             0 => below(whole.len().min(4096)),
             1 => whole.len() - 1 - below(whole.len().min(16384)),
@@ -104,7 +105,7 @@ fn changed(whole: &[u8], seed: u64) -> Vec<u8> {
             1 => bytes[at] = below(256) as u8,
             2 => bytes[at..end].fill(0xFF),
             3 => bytes[at..end].fill(0),
-            // An address or a name of another place.
+            // An address or a name from elsewhere in the file.
             _ => {
                 let from = below(whole.len() - 8);
                 bytes[at..end].copy_from_slice(&whole[from..from + end - at]);
@@ -114,9 +115,9 @@ fn changed(whole: &[u8], seed: u64) -> Vec<u8> {
     bytes
 }
 
-/// Keras's weights with an object of our own at the end, as the root group.
+/// Keras's weights with another object, at the end, as the root group.
 fn with_root(object: impl FnOnce(u64) -> Vec<u8>) -> Vec<u8> {
-    /// Where the superblock has the file's length, and the root's address.
+    /// The offsets of the file's length and of the root's address in the superblock.
     const END: usize = 40;
     const ROOT: usize = 64;
     let mut bytes = support::fixture("digits.weights.h5");
@@ -137,7 +138,7 @@ fn header(kind: u16, addresses: [u64; 2]) -> Vec<u8> {
     bytes
 }
 
-/// A group at an address whose B-tree is one node with a child many times over: 104 bytes and 16 for each.
+/// A group at an address whose B-tree is one node that repeats one child: 104 bytes, and 16 for each child.
 fn group(address: u64, level: u8, child: u64, children: u16) -> Vec<u8> {
     let (heap, names, node) = (address + 40, address + 72, address + 80);
     let mut bytes = header(0x11, [node, heap]);
@@ -153,17 +154,17 @@ fn group(address: u64, level: u8, child: u64, children: u16) -> Vec<u8> {
 }
 
 #[test]
-fn parts_that_refer_to_each_other_without_end_are_refused() {
+fn endless_references_are_refused() {
     let _turn = TURN.lock().unwrap();
     let refused = |bytes: Vec<u8>, part: &str| {
         let error = attack(&bytes, part).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
     };
-    // A header that goes on where it begins.
+    // A header whose continuation block is the header itself.
     refused(with_root(|address| header(0x10, [address + 16, 24])), "a header of more than 256 blocks");
     // A node that is its own child.
     refused(with_root(|address| group(address, 1, address + 80, 3)), "below level 1");
-    // 60,000 times the same table of 60,000 links that lead elsewhere.
+    // 60,000 times the same table of 60,000 soft links.
     let tables = with_root(|address| {
         const MANY: u16 = 60_000;
         let mut bytes = group(address, 0, address + 104 + 16 * u64::from(MANY), MANY);

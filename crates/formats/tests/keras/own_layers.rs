@@ -1,20 +1,17 @@
-//! A class of the program's own, which a file of Keras's names and its registry knows.
-#![allow(clippy::unwrap_used, reason = "a failure is the test's")]
+//! A custom class in a Keras file, imported through the registry.
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use serde_json::{Map, Value, json};
-use ziffer_keras::{Options, import};
+use ziffer_formats::keras::{Options, import};
 use ziffer_nn::layer::{Input, Sharing};
 use ziffer_nn::{
     BatchNormalization, Context, GradientSink, Initializer, Layer, LayerError, WeightSpec, Weights,
     register_layer,
 };
 
-use support::{archive, entries, layers};
+use crate::support::{self, archive, entries, layers};
 
-mod support;
-
-/// Batch normalisation under a name of our own.
+/// Batch normalization under another class name.
 #[derive(Debug)]
 struct ChannelAffineNorm(BatchNormalization);
 
@@ -80,7 +77,7 @@ impl Layer<f32> for ChannelAffineNorm {
     }
 }
 
-/// `norm.keras` with our class in the place of BatchNormalization.
+/// `norm.keras` with the custom class instead of BatchNormalization.
 fn file(module: &str) -> Vec<u8> {
     let (mut config, mut weights) = entries("norm.keras");
     let layer = &mut layers(&mut config)[4];
@@ -101,7 +98,7 @@ fn file(module: &str) -> Vec<u8> {
 #[test]
 fn a_registered_class_is_imported_with_its_weights() {
     let error = import(&file("mine.layers"), &Options::default()).unwrap_err().to_string();
-    let start = "layer 5, batch_normalization (mine.layers.ChannelAffineNorm): ziffer has no equal of it";
+    let start = "layer 5, batch_normalization (mine.layers.ChannelAffineNorm): this class is not supported";
     assert!(error.starts_with(start), "{error}");
 
     register_layer("ChannelAffineNorm", |config| {
@@ -116,9 +113,9 @@ fn a_registered_class_is_imported_with_its_weights() {
     let theirs = import(&support::fixture("norm.keras"), &Options::default()).unwrap().model;
     assert_eq!(ours.weights_sha256(), theirs.weights_sha256());
     assert!(ours.weight("channel_affine_norm.moving_variance").is_some());
-    // The file's seed is not one of a model's.
+    // The seed in the file is left out.
     let initializer = json!({ "class_name": "RandomNormal", "config": { "mean": 1.0, "stddev": 0.5 } });
     assert_eq!(ours.described_layers()[3]["config"]["gamma_initializer"], initializer);
-    let pictures = Array2::from_shape_fn((3, 784), |(row, column)| (7 * row * column % 256) as u8);
-    assert_eq!(ours.predict(pictures.view()), theirs.predict(pictures.view()));
+    let images = Array2::from_shape_fn((3, 784), |(row, column)| (7 * row * column % 256) as u8);
+    assert_eq!(ours.predict(images.view()), theirs.predict(images.view()));
 }
