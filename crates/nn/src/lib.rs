@@ -52,7 +52,6 @@ mod layer_normalization;
 pub mod loss;
 mod model;
 mod one_line;
-pub mod onnx;
 pub mod optimizer;
 mod p_relu;
 mod registry;
@@ -89,7 +88,6 @@ pub use loss::{
 };
 pub use model::{LayerInfo, Model, Snapshot, WeightError};
 pub use one_line::OneLine;
-pub use onnx::{OnnxError, PixelType};
 pub use optimizer::{Adam, AdamW, AnyOptimizer, Lion, Nadam, Optimizer, RmsProp, Sgd};
 pub use p_relu::PRelu;
 pub use registry::{Config, RegisterError, is_built_in, known_classes, layer_from_config, register_layer};

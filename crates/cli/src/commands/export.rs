@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use ziffer_nn::{Model, PixelType, Staged};
+use ziffer_formats::onnx::{self, PixelType};
+use ziffer_nn::{Model, Staged};
 
 use crate::run_folder;
 use crate::usage::print;
@@ -47,7 +48,7 @@ impl Export {
             Pixels::U8 => PixelType::U8,
             Pixels::F32 => PixelType::F32,
         };
-        let bytes = model.to_onnx(pixels).with_context(|| file.display().to_string())?;
+        let bytes = onnx::export(&model, pixels).with_context(|| file.display().to_string())?;
         Staged::write(&self.onnx, &bytes)
             .and_then(Staged::publish)
             .with_context(|| run_folder::cannot_write(&self.onnx))?;

@@ -1,6 +1,6 @@
 //! Messages in protobuf's wire format.
 
-/// A message that is being written.
+/// A message under construction.
 #[derive(Debug, Default)]
 pub(super) struct Message(Vec<u8>);
 
@@ -14,20 +14,20 @@ impl Message {
     }
 
     /// Adds an integer field.
-    pub(super) fn number(&mut self, field: u64, value: u64) -> &mut Self {
+    pub(super) fn integer(&mut self, field: u64, value: u64) -> &mut Self {
         self.varint(field << 3);
         self.varint(value);
         self
     }
 
-    /// Adds a field of 32 bits.
+    /// Adds a 32-bit floating-point field.
     pub(super) fn float(&mut self, field: u64, value: f32) -> &mut Self {
         self.varint(field << 3 | 5);
         self.0.extend_from_slice(&value.to_le_bytes());
         self
     }
 
-    /// Adds a field that has a length.
+    /// Adds a length-delimited field.
     pub(super) fn bytes(&mut self, field: u64, bytes: &[u8]) -> &mut Self {
         self.varint(field << 3 | 2);
         self.varint(bytes.len() as u64);
@@ -35,10 +35,12 @@ impl Message {
         self
     }
 
+    /// Adds a string field.
     pub(super) fn text(&mut self, field: u64, text: &str) -> &mut Self {
         self.bytes(field, text.as_bytes())
     }
 
+    /// Adds a field that is a message itself.
     pub(super) fn message(&mut self, field: u64, message: &Message) {
         self.bytes(field, &message.0);
     }
@@ -53,10 +55,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_texts_on_the_wire() {
+    fn fields_match_the_encoding_guide() {
         // The examples of protobuf's encoding guide: 150 in field 1, "testing" in field 2.
         let mut message = Message::default();
-        message.number(1, 150).text(2, "testing");
+        message.integer(1, 150).text(2, "testing");
         assert_eq!(message.0, *b"\x08\x96\x01\x12\x07testing");
         // A fixed field of 32 bits has the wire type 5; 1.0 is 0x3f800000.
         let mut message = Message::default();
