@@ -1,7 +1,7 @@
 //! The export of a model.
 
 use ziffer_nn::layer::InputType;
-use ziffer_nn::{Activation, Config, Mode, Model};
+use ziffer_nn::{Activation, Config, Layer, Mode, Model};
 
 use super::error::OnnxError;
 use super::graph::Graph;
@@ -28,18 +28,21 @@ pub enum PixelType {
 /// If a layer's class is neither built in nor registered with [`register_converter`](super::register_converter), or if its
 /// converter returns an error.
 pub fn export(model: &Model<f32>, pixels: PixelType) -> Result<Vec<u8>, OnnxError> {
-    let layers: Vec<_> = model
-        .layers()
-        .map(|info| (info, model.layer(info.name).expect("the model lists it")))
-        .filter(|(_, layer)| !layer.is_identity(Mode::Inference, InputType::Real))
-        .collect();
+    let mut layers: Vec<_> =
+        model.layers().map(|info| (info, model.layer(info.name).expect("the model lists it"))).collect();
+    let computes = |layer: &dyn Layer<f32>| !layer.is_identity(Mode::Inference, InputType::Real);
+    // A Rescaling takes the pixel itself, even if it changes no number. Any other layer takes pixel / 255.
+    let rescales = layers
+        .iter()
+        .find(|(info, layer)| info.class_name == "Rescaling" || computes(*layer))
+        .is_some_and(|(info, _)| info.class_name == "Rescaling");
+    layers.retain(|(_, layer)| computes(*layer));
     let mut graph = Graph::default();
     let takes_bytes = model.takes_pixels() && pixels == PixelType::U8;
     let mut value = "images".to_owned();
     if takes_bytes {
         value = graph.cast_to_float(&value, "pixels");
     }
-    let rescales = layers.first().is_some_and(|(info, _)| info.class_name == "Rescaling");
     if model.takes_pixels() && !rescales {
         let scale = graph.constant("scale", &[], &[255.0]);
         value = graph.node("Div", &[&value, &scale], "scaled");

@@ -76,3 +76,29 @@ fn pixels_of_both_types_give_the_same_probabilities() {
         }
     }
 }
+
+#[test]
+fn pixels_are_scaled_as_in_the_model() {
+    let network = |rescaling: &[(f64, f64)]| {
+        let start = Sequential::new([7, 5]).flatten();
+        let stack = rescaling.iter().fold(start, |stack, &(scale, offset)| stack.rescaling(scale, offset));
+        let mut model = stack.dense(4, Activation::Softmax).build(8).unwrap();
+        model.set_takes_pixels(true);
+        model
+    };
+    for rescaling in [
+        // A pixel stands for pixel / 255.
+        &[][..],
+        &[(1.0 / 255.0, 0.0)],
+        &[(0.01, -1.0)],
+        &[(1.0 / 255.0, 0.0), (2.0, 0.5)],
+        // A Rescaling takes the pixel itself, also one that changes no number.
+        &[(1.0, 0.0)],
+        &[(1.0, 0.0), (0.01, 0.0)],
+    ] {
+        for pixels in [PixelType::U8, PixelType::F32] {
+            let difference = difference(&network(rescaling), pixels);
+            assert!(difference <= 1e-5, "{rescaling:?} {pixels:?}: {difference}");
+        }
+    }
+}
