@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use serde_json::{Map, Value, json};
+use ziffer_base::fs::AtomicFile;
 
 use crate::model::LayerSlot;
 use crate::registry;
-use crate::{BuildError, Config, Layer, LayerError, Model, OneLine, Sequential, Staged};
+use crate::{BuildError, Config, Layer, LayerError, Model, OneLine, Sequential};
 
 /// Makes layers of classes that are not registered.
 type Custom<'a> = dyn Fn(&str, &Config<'_>) -> Result<Option<Box<dyn Layer<f32>>>, LayerError> + 'a;
@@ -64,7 +65,7 @@ pub enum FormatError {
     },
 }
 
-crate::debug_as_message!(FormatError);
+ziffer_base::debug_as_message!(FormatError);
 
 impl Model<f32> {
     /// The model as the bytes of a safetensors file. The same model gives the same bytes.
@@ -344,7 +345,7 @@ fn as_size(value: &Value) -> Option<usize> {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), FormatError> {
-    Staged::write(path, bytes).and_then(Staged::publish).map_err(|source| FormatError::Io {
+    AtomicFile::write(path, bytes).map_err(|source| FormatError::Io {
         path: path.to_owned(),
         action: "write",
         source,

@@ -123,7 +123,7 @@ pub enum GradientError {
     },
 }
 
-crate::debug_as_message!(GradientError);
+ziffer_base::debug_as_message!(GradientError);
 
 impl GradCheck {
     /// Checks a layer's gradients by its weights and by its input, with random weights and `batch` random samples of

@@ -145,7 +145,7 @@ pub enum Sharing {
 #[error("{0}")]
 pub struct LayerError(String);
 
-crate::debug_as_message!(LayerError);
+ziffer_base::debug_as_message!(LayerError);
 
 impl From<String> for LayerError {
     fn from(problem: String) -> Self {

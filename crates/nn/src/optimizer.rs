@@ -89,7 +89,7 @@ pub struct SettingError {
     pub expected: &'static str,
 }
 
-crate::debug_as_message!(SettingError);
+ziffer_base::debug_as_message!(SettingError);
 
 /// Passes if `holds`, which must be written so that it does not for NaN.
 pub(crate) fn require(

@@ -164,7 +164,7 @@ pub enum FitError {
     OtherModel,
 }
 
-crate::debug_as_message!(FitError);
+ziffer_base::debug_as_message!(FitError);
 
 impl FitError {
     /// What is wrong with a target for this loss and a model of so many outputs.
@@ -688,7 +688,7 @@ pub struct NotFinite {
     pub loss: f64,
 }
 
-crate::debug_as_message!(NotFinite);
+ziffer_base::debug_as_message!(NotFinite);
 
 /// Why steps could not be made, or not all of them.
 #[derive(Clone, PartialEq, thiserror::Error)]
@@ -704,7 +704,7 @@ pub enum StepError {
     Memory(#[from] NoMemory),
 }
 
-crate::debug_as_message!(StepError);
+ziffer_base::debug_as_message!(StepError);
 
 /// Rows of `width` elements.
 pub(crate) fn matrix<V>(slice: &[V], width: usize) -> ArrayView2<'_, V> {

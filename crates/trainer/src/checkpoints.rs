@@ -46,7 +46,7 @@ pub struct ParseEveryError {
     text: String,
 }
 
-ziffer_nn::debug_as_message!(ParseEveryError);
+ziffer_base::debug_as_message!(ParseEveryError);
 
 impl FromStr for Every {
     type Err = ParseEveryError;
@@ -195,7 +195,7 @@ pub enum CheckpointError {
     },
 }
 
-ziffer_nn::debug_as_message!(CheckpointError);
+ziffer_base::debug_as_message!(CheckpointError);
 
 #[cfg(test)]
 mod tests {

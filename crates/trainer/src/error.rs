@@ -134,4 +134,4 @@ pub enum TrainError {
     },
 }
 
-ziffer_nn::debug_as_message!(TrainError);
+ziffer_base::debug_as_message!(TrainError);

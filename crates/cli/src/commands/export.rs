@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
+use ziffer_base::fs::AtomicFile;
 use ziffer_formats::onnx::{self, PixelType};
-use ziffer_nn::{Model, Staged};
+use ziffer_nn::Model;
 
 use crate::run_folder;
 use crate::usage::print;
@@ -49,9 +50,7 @@ impl Export {
             Pixels::F32 => PixelType::F32,
         };
         let bytes = onnx::export(&model, pixels).with_context(|| file.display().to_string())?;
-        Staged::write(&self.onnx, &bytes)
-            .and_then(Staged::publish)
-            .with_context(|| run_folder::cannot_write(&self.onnx))?;
+        AtomicFile::write(&self.onnx, &bytes).with_context(|| run_folder::cannot_write(&self.onnx))?;
         print(&format!("Exported {} to {}\n", file.display(), self.onnx.display()))
     }
 }

@@ -73,7 +73,7 @@ pub enum ImportError {
     Build(#[from] BuildError),
 }
 
-ziffer_nn::debug_as_message!(ImportError);
+ziffer_base::debug_as_message!(ImportError);
 
 impl ImportError {
     /// A damaged HDF5 file.

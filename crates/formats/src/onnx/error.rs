@@ -27,4 +27,4 @@ pub enum OnnxError {
     },
 }
 
-ziffer_nn::debug_as_message!(OnnxError);
+ziffer_base::debug_as_message!(OnnxError);

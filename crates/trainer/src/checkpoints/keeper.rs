@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use serde::{Deserialize, Serialize};
+use ziffer_base::chain;
+use ziffer_base::fs::AtomicFile;
 use ziffer_nn::optimizer::MAX_SLOTS;
 use ziffer_nn::training::State;
-use ziffer_nn::{Model, Optimizer, Staged, Training, chain};
+use ziffer_nn::{Model, Optimizer, Training};
 
 use super::settings::{Settings, differences, is_layer, set_layers, without_layers};
 use super::standing::{Epoch, Standing};
@@ -177,7 +179,7 @@ impl Keeper {
         let before = self.whole.clone();
         self.writing = Some(std::thread::spawn(move || {
             let failed = |source| CheckpointError::Io { path: path.clone(), action: "write", source };
-            Staged::write(&path, &bytes).and_then(Staged::publish).map_err(failed)?;
+            AtomicFile::write(&path, &bytes).map_err(failed)?;
             // With two that are whole, all before them can go: damaged ones, and those of earlier trainings.
             if let Some(before) = before {
                 let is_kept = |path: &Path| path == before;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ziffer_nn::{Model, OneLine};
+use ziffer_base::OneLine;
+use ziffer_nn::Model;
 
 /// Everything that must be the same when a training goes on, as `name: value`.
 pub(crate) type Settings = BTreeMap<String, String>;
