@@ -249,7 +249,7 @@ fn training_only_layers_are_left_out() {
     assert_eq!(trainable, [true, true, false, true, true, true]);
 }
 
-/// What the model's file says of a layer's initialisers.
+/// The initializers of a layer in the model's file.
 fn initializers(model: &Model, layer: usize) -> Vec<(String, Value)> {
     let described = model.described_layers();
     let config = described[layer]["config"].as_object().unwrap();
