@@ -24,8 +24,8 @@
 //!
 //! * [`prelude`] exports what most programs need.
 //! * Each crate is a module: [`dataset`] (IDX files, downloads), [`augment`] (distorted copies of images), [`picture`]
-//!   (preparation of picture files), [`tensor`] (kernels), [`nn`] (layers, models, losses, optimizers), [`keras`] (Keras's
-//!   files), [`trainer`] (training, callbacks, checkpoints), [`report`] (reports of runs), [`serve`] (the web page).
+//!   (preparation of picture files), [`tensor`] (kernels), [`nn`] (layers, models, losses, optimizers), [`formats`] (files
+//!   of Keras and ONNX), [`trainer`] (training, callbacks, checkpoints), [`report`] (reports of runs), [`serve`] (the web page).
 //! * [`Recipe`] is a training as a TOML file, [`RunSummary`] the summary of a finished run.
 //! * [`commands`] has the commands of the program `ziffer`, which `cargo xtask` shares.
 #![forbid(unsafe_code)]
@@ -44,7 +44,7 @@ mod run_summary;
 
 pub use ziffer_dataset as dataset;
 pub use ziffer_dataset::augment;
-pub use ziffer_keras as keras;
+pub use ziffer_formats as formats;
 pub use ziffer_nn as nn;
 pub use ziffer_picture as picture;
 pub use ziffer_report as report;

@@ -51,7 +51,6 @@ pub mod layer;
 mod layer_normalization;
 pub mod loss;
 mod model;
-pub mod onnx;
 pub mod optimizer;
 mod p_relu;
 mod registry;
@@ -85,7 +84,6 @@ pub use loss::{
     SparseCategoricalCrossentropy, Target,
 };
 pub use model::{LayerInfo, Model, Snapshot, WeightError};
-pub use onnx::{OnnxError, PixelType};
 pub use optimizer::{Adam, AdamW, AnyOptimizer, Lion, Nadam, Optimizer, RmsProp, Sgd};
 pub use p_relu::PRelu;
 pub use registry::{Config, RegisterError, is_built_in, known_classes, layer_from_config, register_layer};

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use ziffer_base::fs::AtomicFile;
-use ziffer_nn::{Model, PixelType};
+use ziffer_formats::onnx::{self, PixelType};
+use ziffer_nn::Model;
 
 use crate::output::print;
 use crate::run_folder;
@@ -48,7 +49,7 @@ impl ExportArgs {
             Pixels::U8 => PixelType::U8,
             Pixels::F32 => PixelType::F32,
         };
-        let bytes = model.to_onnx(pixels).with_context(|| file.display().to_string())?;
+        let bytes = onnx::export(&model, pixels).with_context(|| file.display().to_string())?;
         AtomicFile::write(&self.onnx, &bytes).with_context(|| run_folder::cannot_write(&self.onnx))?;
         print(&format!("Exported {} to {}\n", file.display(), self.onnx.display()))
     }

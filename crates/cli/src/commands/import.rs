@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use ziffer_keras::{Imported, Options, import};
+use ziffer_formats::keras::{self, Imported, Options};
 
 use super::flag_values::whole_numbers;
 use crate::output::{print, print_message};
@@ -56,7 +56,8 @@ impl ImportArgs {
         );
         let bytes = fs::read(&self.file).with_context(cannot_read)?;
         let options = Options { input_shape: self.input_shape.clone().map(|Shape(sizes)| sizes) };
-        let Imported { model, assumptions } = import(&bytes, &options).with_context(|| file.to_string())?;
+        let Imported { model, assumptions } =
+            keras::import(&bytes, &options).with_context(|| file.to_string())?;
         model.save(&self.out)?;
         if !assumptions.is_empty() {
             let assumptions: Vec<String> = assumptions.iter().map(ToString::to_string).collect();

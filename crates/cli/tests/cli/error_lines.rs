@@ -59,7 +59,7 @@ fn pictures_and_keras_files() {
     fs::create_dir(sandbox.path("folder.png")).unwrap();
     fs::write(sandbox.path("text.png"), "text").unwrap();
     fs::write(sandbox.path("cut.png"), b"\x89PNG\r\n\x1a\n").unwrap();
-    let keras = Path::new(env!("CARGO_MANIFEST_DIR")).join("../keras/tests/fixtures/digits.keras");
+    let keras = Path::new(env!("CARGO_MANIFEST_DIR")).join("../formats/tests/keras/fixtures/digits.keras");
     let keras = fs::read(keras).unwrap();
     fs::write(sandbox.path("cut.keras"), &keras[..30_000]).unwrap();
     let mut changed = keras.clone();
@@ -76,10 +76,10 @@ fn pictures_and_keras_files() {
             ("predict run folder.png", &picture("folder.png", "found a folder, expected a picture")),
             ("predict run cut.png", &picture("cut.png", "not a whole PNG picture: ")),
             ("import nowhere.keras --out a", &format!("error: nowhere.keras: cannot read: {ABSENT}")),
-            ("import cut.keras --out a", "error: cut.keras: as a .keras archive: damaged: "),
+            ("import cut.keras --out a", "error: cut.keras: .keras archive: damaged: "),
             (
                 "import changed.keras --out a",
-                "error: changed.keras: as a .keras archive: config.json is damaged: Invalid checksum",
+                "error: changed.keras: .keras archive: config.json is damaged: Invalid checksum",
             ),
         ],
     );

@@ -13,7 +13,8 @@ const DIGITS: [&str; 3] = ["digits.keras", "digits.weights.h5", "digits.h5"];
 const PROBABILITIES: &str = "digits.f32";
 
 fn fixture(name: &str) -> Vec<u8> {
-    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../keras/tests/fixtures").join(name)).unwrap()
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../formats/tests/keras/fixtures").join(name))
+        .unwrap()
 }
 
 fn with_digits() -> Sandbox {
@@ -25,8 +26,8 @@ fn with_digits() -> Sandbox {
 #[test]
 fn each_format_gives_the_same_model() {
     let sandbox = with_digits();
-    let scale = "has no Rescaling; assumed are pixels divided by 255\n";
-    let all = "has no architecture; assumed are relu in hidden layers, softmax in the last, and pixels divided by 255\n";
+    let scale = "has no Rescaling; assuming pixels divided by 255\n";
+    let all = "has no architecture; assuming relu in hidden layers, softmax in the last one, and pixels divided by 255\n";
     for (name, assumed) in DIGITS.iter().zip([scale, all, scale]) {
         let outcome = sandbox.succeed(&format!("import {name} --out {name}.safetensors"));
         assert_eq!(outcome.stdout, format!("Imported {name} to {name}.safetensors\n"));
@@ -90,7 +91,7 @@ fn invalid_files_are_refused_by_name() {
         ("nowhere.keras", &["cannot read"][..]),
         ("folder", &["cannot read", "not a regular file"]),
         ("page.keras", &["neither", "HDF5", ".keras"]),
-        ("cut.h5", &["HDF5", "cut off", "30000"]),
+        ("cut.h5", &["HDF5", "truncated", "30000"]),
         ("cut.keras", &[".keras archive", "damaged"]),
     ] {
         let words = [&[file], words].concat();
