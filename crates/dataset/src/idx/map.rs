@@ -5,7 +5,9 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 
-use memmap2::{Mmap, UncheckedAdvice};
+use memmap2::Mmap;
+#[cfg(unix)]
+use memmap2::UncheckedAdvice;
 
 #[cfg(target_os = "linux")]
 use super::guard::Guard;
@@ -50,7 +52,9 @@ impl Mapping {
         false
     }
 
-    /// Reads these bytes into the page cache ahead of their use. Errors are ignored: they come back when the bytes are used.
+    /// Reads these bytes into the page cache ahead of their use. Errors are ignored: they come back when the bytes are used. On Windows
+    /// this does nothing.
+    #[cfg_attr(not(unix), expect(unused_variables, reason = "there is no such advice"))]
     pub(super) fn will_need(&self, bytes: Range<usize>) {
         #[cfg(target_os = "linux")]
         if self.map.advise_range(memmap2::Advice::PopulateRead, bytes.start, bytes.len()).is_ok() {
@@ -61,7 +65,8 @@ impl Mapping {
         let _ = self.map.advise_range(memmap2::Advice::WillNeed, bytes.start, bytes.len());
     }
 
-    /// Releases the memory of these bytes to the page cache.
+    /// Releases the memory of these bytes to the page cache. On Windows this does nothing.
+    #[cfg_attr(not(unix), expect(unused_variables, reason = "there is no such advice"))]
     pub(super) fn release(&self, bytes: Range<usize>) {
         // SAFETY: the mapping is read-only, so no data is lost: the next read gets the same bytes from the file, or the zeros
         // that the guard has mapped.
