@@ -4,7 +4,7 @@
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use serde_json::{Map, Value, json};
 use ziffer_keras::{Options, import};
-use ziffer_nn::layer::{Input, Sharing};
+use ziffer_nn::layer::{Input, Parallelism};
 use ziffer_nn::{
     BatchNormalization, Context, GradientSink, Initializer, Layer, LayerError, WeightSpec, Weights,
     register_layer,
@@ -35,7 +35,7 @@ impl Layer<f32> for ChannelAffineNorm {
         Layer::<f32>::config(&self.0)
     }
 
-    fn sharing(&self) -> Sharing {
+    fn parallelism(&self) -> Parallelism {
         Layer::<f32>::sharing(&self.0)
     }
 
@@ -118,7 +118,7 @@ fn a_registered_class_is_imported_with_its_weights() {
     assert!(ours.weight("channel_affine_norm.moving_variance").is_some());
     // The file's seed is not one of a model's.
     let initializer = json!({ "class_name": "RandomNormal", "config": { "mean": 1.0, "stddev": 0.5 } });
-    assert_eq!(ours.described_layers()[3]["config"]["gamma_initializer"], initializer);
+    assert_eq!(ours.layer_configs()[3]["config"]["gamma_initializer"], initializer);
     let pictures = Array2::from_shape_fn((3, 784), |(row, column)| (7 * row * column % 256) as u8);
     assert_eq!(ours.predict(pictures.view()), theirs.predict(pictures.view()));
 }

@@ -11,7 +11,7 @@ use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::team::Team;
 use ziffer_nn::{
     Activation, Adam, Context, GradientSink, Initializer, Input, Layer, LayerError, Model, Scalar,
-    Sequential, SparseCategoricalCrossentropy, Training, WeightSpec, Weights, WithClasses, onnx,
+    Sequential, SparseCategoricalCrossentropy, Training, WeightSpec, Weights, WithLabels, onnx,
     register_layer,
 };
 
@@ -90,7 +90,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let x = Array2::from_shape_simple_fn((512, 3), || stream.normal() as f32);
     let classes: Vec<usize> =
         x.rows().into_iter().map(|p| usize::from(p[0] * p[0] + p[1] * p[1] > 1.4)).collect();
-    let samples = WithClasses::new(x.view(), &classes);
+    let samples = WithLabels::new(x.view(), &classes);
 
     let mut model = Sequential::new([3])
         .add(Gain::default())

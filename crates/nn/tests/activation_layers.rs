@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use ziffer_nn::team::Team;
 use ziffer_nn::{
     Activation, Adam, Elu, GaussianNoise, LayerNormalization, LeakyRelu, Model, Relu, Reshape, Sequential,
-    Softmax, SparseCategoricalCrossentropy, Training, WithClasses, layer_from_config,
+    Softmax, SparseCategoricalCrossentropy, Training, WithLabels, layer_from_config,
 };
 
 /// Each of the layers once, with settings that are no defaults.
@@ -71,7 +71,7 @@ fn names_and_shapes_are_keras_s() {
 fn an_activation_behind_a_layer_is_that_layer_s() {
     let x = numbers(40, 6, 2);
     let classes = classes(40, 3);
-    let samples = WithClasses::new(x.view(), &classes);
+    let samples = WithLabels::new(x.view(), &classes);
     let order: Vec<u32> = (0..40).collect();
     let team = Team::new(2).unwrap();
     let train = |stack: Sequential| {
@@ -176,6 +176,6 @@ fn a_softmax_goes_over_the_last_axis() {
     let y = model.predict(ndarray::arr2(&[[0.0_f32, 0.0, 0.0, 5.0, 5.0, 5.0]]).view());
     assert!(y.iter().all(|y| (y - 1.0 / 3.0).abs() < 1e-7), "{y}");
     let x = numbers(2, 6, 1);
-    let samples = WithClasses::new(x.view(), &[0, 1]);
+    let samples = WithLabels::new(x.view(), &[0, 1]);
     assert!(model.evaluate_with(&SparseCategoricalCrossentropy::default(), &samples).is_err());
 }

@@ -14,8 +14,8 @@ use ziffer_nn::optimizer::Clip;
 use ziffer_nn::team::Team;
 use ziffer_nn::training::{Gradients, State};
 use ziffer_nn::{
-    Activation, Adam, AnyOptimizer, BatchNormalization, Feature, Lion, Model, Nadam, RmsProp, Scalar,
-    Sequential, Sgd, SparseCategoricalCrossentropy, StepBudget, Training, WithClasses,
+    Activation, Adam, AnyOptimizer, BatchNormalization, Lion, Model, Nadam, RmsProp, SampleValue, Scalar,
+    Sequential, Sgd, SparseCategoricalCrossentropy, StepBudget, Training, WithLabels,
 };
 use ziffer_tensor::InstructionSet;
 
@@ -129,9 +129,9 @@ fn train(
         rest = later;
         let budget = StepBudget { team: &team, threads: threads(run), time: None };
         let results = if settings.pixels {
-            training.run(&mut model, &loss, &WithClasses::new(bytes.view(), &classes), now, budget)
+            training.run(&mut model, &loss, &WithLabels::new(bytes.view(), &classes), now, budget)
         } else {
-            training.run(&mut model, &loss, &WithClasses::new(reals.view(), &classes), now, budget)
+            training.run(&mut model, &loss, &WithLabels::new(reals.view(), &classes), now, budget)
         };
         assert_eq!(results.unwrap().len(), now.len().div_ceil(BATCH));
         if let Some(other) = between(&training, &model) {
@@ -246,7 +246,7 @@ fn instruction_sets_make_no_difference() {
 
 /// A model without dropout, in any number type, the second kernel of more than one piece of a norm.
 fn plain<T: Scalar>(seed: u64) -> Model<T> {
-    Sequential::<T>::with_input([FEATURES])
+    Sequential::<T>::with_input_shape([FEATURES])
         .dense(130, Activation::Relu)
         .batch_normalization()
         .dense(70, Activation::Tanh)
@@ -256,14 +256,14 @@ fn plain<T: Scalar>(seed: u64) -> Model<T> {
 }
 
 /// `run` on one thread against `gradients`, clipped as a value, and `apply` on three.
-fn by_value<T: Scalar, V: Feature<T>>(
+fn by_value<T: Scalar, V: SampleValue<T>>(
     x: &Array2<V>,
     optimizer: AnyOptimizer,
     clip: Option<Clip>,
     ema: Option<f64>,
 ) {
     let classes = classes(x.nrows(), CLASSES);
-    let samples = WithClasses::new(x.view(), &classes);
+    let samples = WithLabels::new(x.view(), &classes);
     let loss = SparseCategoricalCrossentropy::default();
     let (one, three) = (Team::new(1).unwrap(), Team::new(3).unwrap());
     let (mut ran, mut applied) = (plain::<T>(2), plain::<T>(2));
@@ -327,7 +327,7 @@ fn other_layers_give_the_same_bits_on_any_number_of_threads() {
     };
     let x = numbers(SAMPLES, FEATURES, 1);
     let classes = classes(SAMPLES, CLASSES);
-    let samples = WithClasses::new(x.view(), &classes);
+    let samples = WithLabels::new(x.view(), &classes);
     let loss = SparseCategoricalCrossentropy::default();
     let mut digests = Vec::new();
     for threads in THREADS {
@@ -349,11 +349,11 @@ fn other_layers_give_the_same_bits_on_any_number_of_threads() {
 fn gradients_of_halves_add_up() {
     let x = numbers(32, FEATURES, 4).mapv(f64::from);
     let classes = classes(32, CLASSES);
-    let samples = WithClasses::new(x.view(), &classes);
+    let samples = WithLabels::new(x.view(), &classes);
     let loss = SparseCategoricalCrossentropy::default();
     let team = Team::new(2).unwrap();
     // Batch statistics are those of the batch: without them.
-    let stack = Sequential::<f64>::with_input([FEATURES]).dense(40, Activation::Tanh);
+    let stack = Sequential::<f64>::with_input_shape([FEATURES]).dense(40, Activation::Tanh);
     let mut model = stack.dense(CLASSES, Activation::Softmax).build(1).unwrap();
     let mut training = Training::new(&model, Sgd::default(), 32).unwrap();
     let order: Vec<u32> = (0..32).collect();
@@ -386,7 +386,7 @@ fn gradients_of_halves_add_up() {
 fn frozen_layers_have_no_gradient_and_stay() {
     let x = pixels(SAMPLES, FEATURES, 6);
     let classes = classes(SAMPLES, CLASSES);
-    let samples = WithClasses::new(x.view(), &classes);
+    let samples = WithLabels::new(x.view(), &classes);
     let loss = SparseCategoricalCrossentropy::default();
     let order = order();
     let batches = order.len().div_ceil(BATCH);
@@ -437,10 +437,10 @@ fn frozen_layers_have_no_gradient_and_stay() {
     }
 }
 
-/// Frozen, a batch normalisation computes the same for a sample in a training step as at inference.
+/// Frozen, a batch normalization computes the same for a sample in a training step as at inference.
 #[test]
 fn frozen_batch_normalization_uses_moving_averages() {
-    let stack = Sequential::<f64>::with_input([6]).add(BatchNormalization::default());
+    let stack = Sequential::<f64>::with_input_shape([6]).add(BatchNormalization::default());
     let mut model = stack.dense(3, Activation::Softmax).build(1).unwrap();
     let moved = ndarray::arr1(&[0.3, 1.0, 2.0, 0.1, 5.0, 0.9]);
     for part in ["moving_mean", "moving_variance"] {
@@ -452,7 +452,7 @@ fn frozen_batch_normalization_uses_moving_averages() {
     let loss = SparseCategoricalCrossentropy::default();
     for rows in [1, 8] {
         let x = x.slice(s![..rows, ..]);
-        let samples = WithClasses::new(x, &classes[..rows]);
+        let samples = WithLabels::new(x, &classes[..rows]);
         let expected = model.evaluate_with(&loss, &samples).unwrap().loss;
         for threads in [1, 3] {
             let team = Team::new(threads).unwrap();
@@ -471,7 +471,7 @@ fn frozen_batch_normalization_uses_moving_averages() {
 fn the_average_of_a_layer_that_is_unfrozen_begins_with_its_weights() {
     let x = numbers(32, FEATURES, 4);
     let classes = classes(32, CLASSES);
-    let samples = WithClasses::new(x.view(), &classes);
+    let samples = WithLabels::new(x.view(), &classes);
     let (loss, team) = (SparseCategoricalCrossentropy::default(), Team::new(1).unwrap());
     let stack = Sequential::new([FEATURES]).dense(8, Activation::Tanh).dense(CLASSES, Activation::Softmax);
     let mut model = stack.build(1).unwrap();
@@ -499,7 +499,7 @@ fn average_of_a_step() -> (Training<f32, Sgd>, Model, Array2<f32>) {
     let x = numbers(8, FEATURES, 4);
     let mut model = Sequential::new([FEATURES]).dense(CLASSES, Activation::Softmax).build(1).unwrap();
     let mut training = Training::new(&model, Sgd::default(), 8).unwrap().ema(0.5).unwrap();
-    let samples = WithClasses::new(x.view(), &[0; 8]);
+    let samples = WithLabels::new(x.view(), &[0; 8]);
     let (loss, team) = (SparseCategoricalCrossentropy::default(), Team::new(1).unwrap());
     training.run(&mut model, &loss, &samples, &[0, 1, 2, 3], (&team).into()).unwrap();
     (training, model, x)
@@ -510,7 +510,7 @@ fn average_of_a_step() -> (Training<f32, Sgd>, Model, Array2<f32>) {
 fn training_does_not_go_on_from_the_average() {
     let (mut training, mut model, x) = average_of_a_step();
     training.swap_average(&mut model).unwrap();
-    let samples = WithClasses::new(x.view(), &[0; 8]);
+    let samples = WithLabels::new(x.view(), &[0; 8]);
     let (loss, team) = (SparseCategoricalCrossentropy::default(), Team::new(1).unwrap());
     let gradients = training.gradients(&mut model, &loss, &samples, &[0, 1], (&team).into()).unwrap();
     assert!(gradients.global_norm() > 0.0);
@@ -521,7 +521,7 @@ fn training_does_not_go_on_from_the_average() {
 #[should_panic(expected = "the order has sample 8, there are 8 samples")]
 fn an_order_beyond_the_samples_is_refused() {
     let (mut training, mut model, x) = average_of_a_step();
-    let samples = WithClasses::new(x.view(), &[0; 8]);
+    let samples = WithLabels::new(x.view(), &[0; 8]);
     let (loss, team) = (SparseCategoricalCrossentropy::default(), Team::new(2).unwrap());
     let _ = training.run(&mut model, &loss, &samples, &[0, 8], (&team).into());
 }

@@ -12,7 +12,7 @@ use ziffer_nn::{
     Context, Dense, Dropout, Elu, Flatten, GaussianNoise, GradientSink, Input, Layer, LayerError,
     LayerNormalization, LeakyRelu, Loss, MeanAbsoluteError, MeanSquaredError, PRelu, Relu, Rescaling,
     Reshape, Samples, Sequential, Sgd, Softmax, SparseCategoricalCrossentropy, Training, WeightSpec, Weights,
-    WithClasses, WithValues,
+    WithLabels, WithTargets,
 };
 
 fn activation() -> impl Strategy<Value = Activation> {
@@ -119,11 +119,11 @@ proptest! {
     fn flatten(rows in 1_usize..5, columns in 1_usize..5, batch in 1_usize..4, seed: u64) {
         // As a layer of its own it is an identity and has no weights; in a stack it changes nothing.
         let mut stream = Stream::new(seed, Purpose::Other(0), 0);
-        let mut model = Sequential::<f64>::with_input([rows, columns])
+        let mut model = Sequential::<f64>::with_input_shape([rows, columns])
             .flatten().dense(3, Activation::Tanh).add(Flatten).dense(2, Activation::Softmax).build(seed).unwrap();
         let x = normal(&mut stream, batch, rows * columns);
         let classes: Vec<usize> = (0..batch).map(|i| i % 2).collect();
-        let samples = WithClasses::new(x.view(), &classes);
+        let samples = WithLabels::new(x.view(), &classes);
         passes(GradCheck::default().model(&mut model, &SparseCategoricalCrossentropy::default(), &samples))?;
     }
 
@@ -134,7 +134,7 @@ proptest! {
         label_smoothing in prop_oneof![Just(0.0), 0.0..1.0],
     ) {
         let last = if from_logits { Activation::Linear } else { Activation::Softmax };
-        let mut stack = Sequential::<f64>::with_input([inputs]);
+        let mut stack = Sequential::<f64>::with_input_shape([inputs]);
         for (units, activation) in hidden {
             stack = stack.dense(units, activation);
         }
@@ -143,7 +143,7 @@ proptest! {
         let x = normal(&mut stream, batch, inputs);
         let labels: Vec<usize> = (0..batch).map(|_| stream.below(classes as u64) as usize).collect();
         let loss = SparseCategoricalCrossentropy { from_logits, label_smoothing };
-        passes(GradCheck::default().model(&mut model, &loss, &WithClasses::new(x.view(), &labels)))?;
+        passes(GradCheck::default().model(&mut model, &loss, &WithLabels::new(x.view(), &labels)))?;
     }
 
     #[test]
@@ -151,14 +151,14 @@ proptest! {
         layers in prop::collection::vec((1_usize..14, stackable()), 1..4),
         inputs in 1_usize..16, batch in 1_usize..7, seed: u64,
     ) {
-        let mut stack = Sequential::<f64>::with_input([inputs]);
+        let mut stack = Sequential::<f64>::with_input_shape([inputs]);
         for (units, activation) in layers {
             stack = stack.dense(units, activation);
         }
         let mut model = stack.build(seed).unwrap();
         let mut stream = Stream::new(seed, Purpose::Other(0), 0);
         let (x, t) = (normal(&mut stream, batch, inputs), normal(&mut stream, batch, model.outputs()));
-        passes(GradCheck::default().model(&mut model, &MeanSquaredError, &WithValues::new(x.view(), t.view())))?;
+        passes(GradCheck::default().model(&mut model, &MeanSquaredError, &WithTargets::new(x.view(), t.view())))?;
     }
 
     #[test]
@@ -175,9 +175,9 @@ proptest! {
             (AnyLoss::MeanAbsoluteError(MeanAbsoluteError), Activation::Tanh),
         ] {
             let last = if from_logits { Activation::Linear } else { last };
-            let stack = Sequential::<f64>::with_input([5]).dense(hidden, Activation::Tanh);
+            let stack = Sequential::<f64>::with_input_shape([5]).dense(hidden, Activation::Tanh);
             let mut model = stack.dense(outputs, last).build(seed).unwrap();
-            let samples = WithValues::new(x.view(), probabilities.view());
+            let samples = WithTargets::new(x.view(), probabilities.view());
             passes(GradCheck::default().model(&mut model, &loss, &samples))?;
         }
     }
@@ -187,8 +187,8 @@ proptest! {
         let mut stream = Stream::new(seed, Purpose::Other(0), 0);
         let x = normal(&mut stream, batch, 5);
         let labels: Vec<usize> = (0..batch).map(|_| stream.below(2) as usize).collect();
-        let mut model = Sequential::<f64>::with_input([5]).dense(1, Activation::Sigmoid).build(seed).unwrap();
-        let samples = WithClasses::new(x.view(), &labels);
+        let mut model = Sequential::<f64>::with_input_shape([5]).dense(1, Activation::Sigmoid).build(seed).unwrap();
+        let samples = WithLabels::new(x.view(), &labels);
         passes(GradCheck::default().model(&mut model, &BinaryCrossentropy::default(), &samples))?;
         passes(GradCheck::default().model(&mut model, &MeanSquaredError, &samples))?;
     }
@@ -200,9 +200,9 @@ proptest! {
             if stream.uniform() < lit { stream.below(256) as u8 } else { 0 }
         });
         let labels: Vec<usize> = (0..batch).map(|i| i % 3).collect();
-        let mut model = Sequential::<f64>::with_input([inputs])
+        let mut model = Sequential::<f64>::with_input_shape([inputs])
             .dense(units, Activation::Sigmoid).dense(3, Activation::Softmax).build(seed).unwrap();
-        let samples = WithClasses::new(x.view(), &labels);
+        let samples = WithLabels::new(x.view(), &labels);
         passes(GradCheck::default().model(&mut model, &SparseCategoricalCrossentropy::default(), &samples))?;
     }
 
@@ -213,11 +213,11 @@ proptest! {
         hidden in 1_usize..20, activation in stackable(), inputs in 1_usize..20, batch in 1_usize..9,
         threads in 1_usize..5, seed: u64,
     ) {
-        let stack = || Sequential::<f64>::with_input([inputs]).dense(hidden, activation).dense(4, Activation::Softmax);
+        let stack = || Sequential::<f64>::with_input_shape([inputs]).dense(hidden, activation).dense(4, Activation::Softmax);
         let mut stream = Stream::new(seed, Purpose::Other(0), 0);
         let x = normal(&mut stream, batch, inputs);
         let labels: Vec<usize> = (0..batch).map(|i| i % 4).collect();
-        let samples = WithClasses::new(x.view(), &labels);
+        let samples = WithLabels::new(x.view(), &labels);
         let loss = SparseCategoricalCrossentropy::default();
 
         let mut model = stack().build(seed).unwrap();
@@ -237,7 +237,7 @@ proptest! {
         }
         let evaluated = stack().build(seed).unwrap().evaluate_with(&loss, &samples).unwrap();
         prop_assert!((results[0].loss() - evaluated.loss).abs() < 1e-12);
-        prop_assert_eq!(results[0].hits, evaluated.hits);
+        prop_assert_eq!(results[0].correct, evaluated.correct);
     }
 }
 
@@ -249,7 +249,7 @@ proptest! {
     fn stacks_that_meet_inside_of_a_step(
         units in prop::collection::vec(1_usize..40, 1..4), inputs in 1_usize..16, batch in 2_usize..6, seed: u64,
     ) {
-        let mut stack = Sequential::<f64>::with_input([inputs]);
+        let mut stack = Sequential::<f64>::with_input_shape([inputs]);
         for units in units {
             stack = stack.dense(units, Activation::Tanh).batch_normalization().dropout(0.3);
         }
@@ -258,7 +258,7 @@ proptest! {
         let x = normal(&mut stream, batch, inputs);
         let labels: Vec<usize> = (0..batch).map(|i| i % 3).collect();
         let loss = SparseCategoricalCrossentropy::default();
-        passes(GradCheck::default().model(&mut model, &loss, &WithClasses::new(x.view(), &labels)))?;
+        passes(GradCheck::default().model(&mut model, &loss, &WithLabels::new(x.view(), &labels)))?;
     }
 
     /// Keras's usual block, with an epsilon that keeps the third derivative, which central differences are off by, small.
@@ -266,7 +266,7 @@ proptest! {
     fn stacks_of_normalizations_and_activations(
         units in 1_usize..20, activation in stackable(), inputs in 1_usize..16, batch in 3_usize..6, seed: u64,
     ) {
-        let mut model = Sequential::<f64>::with_input([inputs])
+        let mut model = Sequential::<f64>::with_input_shape([inputs])
             .dense(units, Activation::Linear)
             .add(BatchNormalization::new().epsilon(0.1))
             .activation(activation)
@@ -282,7 +282,7 @@ proptest! {
         let x = normal(&mut stream, batch, inputs);
         let labels: Vec<usize> = (0..batch).map(|i| i % 3).collect();
         let loss = SparseCategoricalCrossentropy::default();
-        passes(GradCheck::default().model(&mut model, &loss, &WithClasses::new(x.view(), &labels)))?;
+        passes(GradCheck::default().model(&mut model, &loss, &WithLabels::new(x.view(), &labels)))?;
     }
 }
 
@@ -313,7 +313,7 @@ impl Layer<f64> for Wrong {
     fn output_activation(&self) -> Option<Activation> {
         Layer::<f64>::output_activation(&self.0)
     }
-    fn sharing(&self) -> ziffer_nn::layer::Sharing {
+    fn parallelism(&self) -> ziffer_nn::layer::Parallelism {
         Layer::<f64>::sharing(&self.0)
     }
     fn forward(
@@ -346,7 +346,7 @@ impl Layer<f64> for Wrong {
         if let (Mistake::InputGradient, Some(mut d_x)) = (self.1, d_x) {
             d_x[[0, 0]] *= 1.001;
         }
-        if self.1 == Mistake::LogitsGradient && context.output() == ziffer_nn::Output::Logits {
+        if self.1 == Mistake::LogitsGradient && context.output() == ziffer_nn::OutputKind::Logits {
             d[[0, 0]] *= 1.001;
         }
     }
@@ -419,9 +419,9 @@ fn a_wrong_loss_is_found() {
         }
     }
     let x = ndarray::arr2(&[[0.3, -0.2], [1.0, 0.5]]);
-    let samples = WithClasses::new(x.view(), &[0, 1]);
+    let samples = WithLabels::new(x.view(), &[0, 1]);
     assert_eq!(Samples::<f64>::len(&samples), 2);
-    let mut model = Sequential::<f64>::with_input([2]).dense(2, Activation::Sigmoid).build(1).unwrap();
+    let mut model = Sequential::<f64>::with_input_shape([2]).dense(2, Activation::Sigmoid).build(1).unwrap();
     assert!(matches!(
         GradCheck::default().model(&mut model, &Off, &samples),
         Err(GradientError::Wrong { .. })

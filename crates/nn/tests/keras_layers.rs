@@ -8,7 +8,7 @@ use serde_json::Value;
 use ziffer_nn::team::Team;
 use ziffer_nn::{
     Activation, ActivationLayer, BatchNormalization, Context, GradientSink, Initializer, Input, Layer,
-    LayerError, Loss, Model, Sequential, Sgd, Target, Training, WeightSpec, Weights, WithValues,
+    LayerError, Loss, Model, Sequential, Sgd, Target, Training, WeightSpec, Weights, WithTargets,
     layer_from_config,
 };
 
@@ -151,7 +151,7 @@ fn batch_normalization_is_keras_s() {
                 let inputs = model.inputs();
                 let c = Array2::from_shape_vec((samples, inputs), numbers(&case["c"])).unwrap();
                 let nothing = Array2::<f32>::zeros((samples, inputs));
-                let rows = WithValues::new(nothing.view(), c.view());
+                let rows = WithTargets::new(nothing.view(), c.view());
                 let loss = WeightedSum::default();
                 let mut training = Training::new(&model, Sgd::default(), samples).unwrap();
                 let order: Vec<u32> = (0..samples as u32).collect();
@@ -218,7 +218,7 @@ fn check_layer(case: &Value, of: &str, layer: impl Fn() -> Box<dyn Layer<f32>>) 
         }
         let c = Array2::from_shape_vec((samples, outputs), numbers(&case["c"])).unwrap();
         let nothing = Array2::<f32>::zeros((samples, inputs));
-        let rows = WithValues::new(nothing.view(), c.view());
+        let rows = WithTargets::new(nothing.view(), c.view());
         let loss = WeightedSum::default();
         let order: Vec<u32> = (0..samples as u32).collect();
         let team = Team::new(threads).unwrap();

@@ -8,10 +8,10 @@ use ndarray::Array2;
 use ziffer_nn::layer::InputType;
 use ziffer_nn::optimizer::Clip;
 use ziffer_nn::team::Team;
-use ziffer_nn::training::{Plan, Share};
+use ziffer_nn::training::{Partition, Plan};
 use ziffer_nn::{
-    Activation, Adam, AnyOptimizer, Feature, Model, Sequential, Sgd, SparseCategoricalCrossentropy, Training,
-    WithClasses,
+    Activation, Adam, AnyOptimizer, Model, SampleValue, Sequential, Sgd, SparseCategoricalCrossentropy,
+    Training, WithLabels,
 };
 
 /// Two batches, the second a smaller one.
@@ -34,9 +34,14 @@ fn fused() -> Settings {
     Settings { optimizer, clip: None, accumulation: 1, ema: Some(0.9), by_value: false }
 }
 
-fn train<V: Feature<f32>>(mut model: Model, x: &Array2<V>, settings: Settings, threads: usize) -> Vec<u32> {
+fn train<V: SampleValue<f32>>(
+    mut model: Model,
+    x: &Array2<V>,
+    settings: Settings,
+    threads: usize,
+) -> Vec<u32> {
     let classes: Vec<usize> = (0..SAMPLES).map(|sample| sample % CLASSES).collect();
-    let samples = WithClasses::new(x.view(), &classes);
+    let samples = WithLabels::new(x.view(), &classes);
     let mut training = Training::new(&model, settings.optimizer, BATCH)
         .unwrap()
         .clip(settings.clip)
@@ -61,7 +66,7 @@ fn train<V: Feature<f32>>(mut model: Model, x: &Array2<V>, settings: Settings, t
 }
 
 /// The same bits on one thread and on several. Miri, which is slow, sees the latter alone.
-fn agree<V: Feature<f32>>(model: &Model, x: &Array2<V>, settings: Settings, threads: usize) {
+fn agree<V: SampleValue<f32>>(model: &Model, x: &Array2<V>, settings: Settings, threads: usize) {
     let several = train(model.clone(), x, settings, threads);
     if !cfg!(miri) {
         assert!(train(model.clone(), x, settings, 1) == several, "{threads} threads");
@@ -95,8 +100,8 @@ fn stack(threads: usize) -> Model {
 fn outputs_channels_rows_and_weights_are_shared_out() {
     let (stack, threads) = (stack(3), 3);
     let plan = Plan::for_threads(&stack, InputType::Pixels, threads);
-    let shares: Vec<Share> = plan.stages().iter().map(|stage| stage.share).collect();
-    assert!(shares.starts_with(&[Share::Outputs(0), Share::Channels(1), Share::Rows]), "{plan}");
+    let shares: Vec<Partition> = plan.stages().iter().map(|stage| stage.partition).collect();
+    assert!(shares.starts_with(&[Partition::Outputs(0), Partition::Channels(1), Partition::Rows]), "{plan}");
     agree(&stack, &pixels(), fused(), threads);
 }
 
@@ -126,7 +131,7 @@ fn the_first_layer_shares_out_channels() {
 #[test]
 fn a_panic_ends_the_step_everywhere() {
     let x = pixels();
-    let samples = WithClasses::new(x.view(), &[0, 1, 0]);
+    let samples = WithLabels::new(x.view(), &[0, 1, 0]);
     let mut model = stack(2);
     let mut training = Training::new(&model, Adam::default(), BATCH).unwrap();
     let (team, loss) = (Team::new(2).unwrap(), SparseCategoricalCrossentropy::default());

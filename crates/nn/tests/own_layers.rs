@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use ziffer_nn::team::Team;
 use ziffer_nn::{
     Activation, Adam, Config, Context, GradientSink, Initializer, Input, Layer, LayerError, Model, PixelType,
-    Sequential, SparseCategoricalCrossentropy, Training, WeightSpec, Weights, WithClasses, onnx,
+    Sequential, SparseCategoricalCrossentropy, Training, WeightSpec, Weights, WithLabels, onnx,
     register_layer,
 };
 
@@ -132,7 +132,7 @@ fn trained(class: &'static str) -> Model {
         .build(2)
         .unwrap();
     let (x, classes) = (pixels(SAMPLES, 20, 1), classes(SAMPLES, CLASSES));
-    let samples = WithClasses::new(x.view(), &classes);
+    let samples = WithLabels::new(x.view(), &classes);
     let mut training = Training::new(&model, Adam { learning_rate: 0.01, ..Adam::default() }, 10).unwrap();
     let order: Vec<u32> = (0..SAMPLES as u32).collect();
     let loss = SparseCategoricalCrossentropy::default();

@@ -10,7 +10,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use ziffer_nn::team::Team;
 use ziffer_nn::{
     Activation, Adam, Context, Input, Layer, LayerError, Sequential, SparseCategoricalCrossentropy, Training,
-    Weights, WithClasses,
+    Weights, WithLabels,
 };
 
 /// Passes everything on, but for the first row.
@@ -59,7 +59,7 @@ fn all_threads_name_the_layer() {
         HEARD.lock().unwrap().clear();
         let message = watched(move || {
             let (x, classes) = (pixels(24, 20, 1), classes(24, 3));
-            let samples = WithClasses::new(x.view(), &classes);
+            let samples = WithLabels::new(x.view(), &classes);
             let stack = Sequential::new([20]).dense(130, Activation::Relu).add(Fragile);
             let mut model = stack.dense(3, Activation::Softmax).build(0).unwrap();
             let mut training = Training::new(&model, Adam::default(), 24).unwrap();

@@ -10,15 +10,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{classes, numbers, pixels, watched};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder, s};
-use ziffer_nn::layer::{InputType, Sharing};
+use ziffer_nn::layer::{InputType, Parallelism};
 use ziffer_nn::optimizer::{Clip, SettingError};
 use ziffer_nn::team::Team;
 use ziffer_nn::training::{FitError, Gradients};
 use ziffer_nn::{
-    Activation, Adam, BatchNormalization, Context, Dense, Draw, Dropout, Feature, GradientSink, Initializer,
-    Input, Layer, LayerError, MeanSquaredError, Mode, Model, Optimizer, Rescaling, Samples, Sequential,
-    SparseCategoricalCrossentropy, StepBudget, StepError, Target, Training, WeightSpec, Weights, WithClasses,
-    WithValues,
+    Activation, Adam, BatchNormalization, Context, Dense, Dropout, EpochSeed, GradientSink, Initializer,
+    Input, Layer, LayerError, MeanSquaredError, Mode, Model, Optimizer, Rescaling, SampleValue, Samples,
+    Sequential, SparseCategoricalCrossentropy, StepBudget, StepError, Target, Training, WeightSpec, Weights,
+    WithLabels, WithTargets,
 };
 use ziffer_tensor::update;
 
@@ -103,12 +103,12 @@ impl Layer<f32> for Faulty {
         weights
     }
 
-    fn sharing(&self) -> Sharing {
+    fn parallelism(&self) -> Parallelism {
         if self.fault != Fault::OtherSharing {
-            return self.dense().sharing();
+            return self.dense().parallelism();
         }
         // At first what is right.
-        let answers = [Sharing::RowsOrOutputs, Sharing::Channels, Sharing::Rows];
+        let answers = [Parallelism::RowsOrOutputs, Parallelism::Channels, Parallelism::Rows];
         answers[self.asked.fetch_add(1, Ordering::Relaxed) % answers.len()]
     }
 
@@ -237,7 +237,7 @@ enum Way {
 const WAYS: [Way; 4] = [Way::Fused, Way::Clipped, Way::Accumulated, Way::Returned];
 
 /// Trains on every sample, twice; the digest of the weights.
-fn train<V: Feature<f32>, O: Optimizer<f32>>(
+fn train<V: SampleValue<f32>, O: Optimizer<f32>>(
     model: &mut Model,
     x: &Array2<V>,
     optimizer: O,
@@ -245,7 +245,7 @@ fn train<V: Feature<f32>, O: Optimizer<f32>>(
     team: &Team,
 ) -> String {
     let classes = classes(x.nrows(), CLASSES);
-    let samples = WithClasses::new(x.view(), &classes);
+    let samples = WithLabels::new(x.view(), &classes);
     train_on(model, &samples, optimizer, way, team)
 }
 
@@ -406,7 +406,7 @@ fn answers_that_change_change_nothing() {
 struct Channels {
     output_shape: Vec<usize>,
     weight_shape: Vec<usize>,
-    sharing: Sharing,
+    sharing: Parallelism,
 }
 
 impl Layer<f32> for Channels {
@@ -419,8 +419,8 @@ impl Layer<f32> for Channels {
     fn weights(&self) -> Vec<WeightSpec> {
         vec![WeightSpec::new("factor", self.weight_shape.clone(), Initializer::Ones)]
     }
-    fn sharing(&self) -> Sharing {
-        self.sharing
+    fn parallelism(&self) -> Parallelism {
+        self.parallelism
     }
     fn forward(
         &self,
@@ -444,7 +444,7 @@ impl Layer<f32> for Channels {
 
 #[test]
 fn shapes_that_cannot_be_shared_out_are_no_model() {
-    use Sharing::{Channels as ByChannels, Rows, RowsOrOutputs};
+    use Parallelism::{Channels as ByChannels, Rows, RowsOrOutputs};
     for (sharing, output_shape, weight_shape, part) in [
         (ByChannels, vec![4, 3], vec![3], "shares out channels, but makes [4, 3] of [3, 4]"),
         (ByChannels, vec![12], vec![12], "expected one shape"),
@@ -483,8 +483,8 @@ impl Layer<f32> for Column {
     fn weights(&self) -> Vec<WeightSpec> {
         vec![WeightSpec::new("shift", [self.channels], Initializer::Zeros)]
     }
-    fn sharing(&self) -> Sharing {
-        Sharing::Channels
+    fn parallelism(&self) -> Parallelism {
+        Parallelism::Channels
     }
     fn saved(&self) -> usize {
         2
@@ -579,7 +579,7 @@ impl Optimizer<f32> for FaultyOptimizer {
     fn name(&self) -> &'static str {
         "faulty"
     }
-    fn slots(&self) -> &'static [&'static str] {
+    fn state_names(&self) -> &'static [&'static str] {
         if self.asked.fetch_add(1, Ordering::Relaxed) == 0 { self.first } else { self.later }
     }
     fn validate(&self) -> Result<(), SettingError> {
@@ -647,7 +647,7 @@ struct Odd<const KIND: usize>(#[allow(dead_code, reason = "no layer gets to see 
 static ZEROS: [f32; 1 << 14] = [0.0; 1 << 14];
 static BYTES: [u8; 1 << 14] = [0; 1 << 14];
 
-impl<const KIND: usize> Feature<f32> for Odd<KIND> {
+impl<const KIND: usize> SampleValue<f32> for Odd<KIND> {
     fn input(rows: ArrayView2<'_, Self>) -> Input<'_, f32> {
         let (samples, features) = rows.dim();
         let real = |rows: usize, columns: usize| {
@@ -681,7 +681,7 @@ impl<const KIND: usize> Samples<f32> for OddSamples<KIND> {
     fn features(&self) -> usize {
         FEATURES
     }
-    fn fill(&self, _: usize, _: Option<Draw>, out: &mut [Odd<KIND>]) {
+    fn fill(&self, _: usize, _: Option<EpochSeed>, out: &mut [Odd<KIND>]) {
         out.fill(Odd(1.0));
     }
     fn target(&self, index: usize) -> Target<'_, f32> {
@@ -747,7 +747,7 @@ impl Samples<f32> for Inconsistent<'_> {
     fn features(&self) -> usize {
         if self.asked.fetch_add(1, Ordering::Relaxed) == 0 { FEATURES } else { self.other_features }
     }
-    fn fill(&self, index: usize, _: Option<Draw>, out: &mut [u8]) {
+    fn fill(&self, index: usize, _: Option<EpochSeed>, out: &mut [u8]) {
         assert!(self.panics_at != Some(index), "sample {index} is gone");
         out.copy_from_slice(&self.x.row(index).to_slice().unwrap()[..out.len()]);
     }
@@ -796,7 +796,7 @@ fn no_batches_make_no_step() {
             let mut model = model(Fault::Nothing, InputType::Pixels);
             let before = model.weights_sha256();
             let (x, classes) = (pixels(SAMPLES, FEATURES, 1), classes(SAMPLES, CLASSES));
-            let samples = WithClasses::new(x.view(), &classes);
+            let samples = WithLabels::new(x.view(), &classes);
             let mut training = Training::new(&model, Adam::default(), BATCH).unwrap();
             let (team, loss) = (Team::new(threads).unwrap(), SparseCategoricalCrossentropy::default());
             for _ in 0..100 {
@@ -813,7 +813,7 @@ fn no_batches_make_no_step() {
 #[test]
 fn another_model_is_an_error_and_changes_nothing() {
     let (x, classes) = (numbers(SAMPLES, FEATURES, 1), classes(SAMPLES, CLASSES));
-    let samples = WithClasses::new(x.view(), &classes);
+    let samples = WithLabels::new(x.view(), &classes);
     let loss = SparseCategoricalCrossentropy::default();
     let stack = |units, seed| {
         let stack = Sequential::new([FEATURES]).dense(units, Activation::Relu);
@@ -867,7 +867,7 @@ fn targets_that_do_not_fit_are_errors() {
             let before = model.weights_sha256();
             let mut classes = classes(SAMPLES, CLASSES);
             classes[wrong] = CLASSES;
-            let samples = WithClasses::new(x.view(), &classes);
+            let samples = WithLabels::new(x.view(), &classes);
             let mut training = Training::new(&model, Adam::default(), SAMPLES).unwrap();
             let expected = FitError::Class { sample: wrong, class: CLASSES, classes: CLASSES };
             let error = training.run(&mut model, &loss, &samples, &order, budget).unwrap_err();
@@ -881,7 +881,7 @@ fn targets_that_do_not_fit_are_errors() {
             let mut model = model(Fault::Nothing, InputType::Real);
             let before = model.weights_sha256();
             let t = numbers(SAMPLES, width, 9);
-            let samples = WithValues::new(x.view(), t.view());
+            let samples = WithTargets::new(x.view(), t.view());
             let mut training = Training::new(&model, Adam::default(), BATCH).unwrap();
             let error = training.run(&mut model, &MeanSquaredError, &samples, &order, budget).unwrap_err();
             let is_expected = |error: &FitError| matches!(error, FitError::Targets { found, outputs, .. } if (*found, *outputs) == (width, CLASSES));
@@ -898,7 +898,7 @@ fn targets_that_do_not_fit_a_frozen_model_are_errors() {
     let x = numbers(SAMPLES, FEATURES, 1);
     let mut classes = classes(SAMPLES, CLASSES);
     classes[3] = 99;
-    let samples = WithClasses::new(x.view(), &classes);
+    let samples = WithLabels::new(x.view(), &classes);
     let loss = SparseCategoricalCrossentropy::default();
     for threads in THREADS {
         let team = Team::new(threads).unwrap();
@@ -913,7 +913,7 @@ fn targets_that_do_not_fit_a_frozen_model_are_errors() {
         assert_eq!(error, StepError::Fit(expected));
         // A loss that is no number is an error for gradients, too.
         let nan = Array2::from_elem((4, FEATURES), f32::NAN);
-        let samples = WithClasses::new(nan.view(), &[0, 1, 2, 3]);
+        let samples = WithLabels::new(nan.view(), &[0, 1, 2, 3]);
         let outcome = training.gradients(&mut model, &loss, &samples, &[0, 1], (&team).into());
         assert!(matches!(outcome, Err(StepError::NotFinite(_))), "{threads} threads");
     }
@@ -923,7 +923,7 @@ fn targets_that_do_not_fit_a_frozen_model_are_errors() {
 fn no_samples_cannot_be_evaluated() {
     let model = model(Fault::Nothing, InputType::Real);
     let nothing = Array2::<f32>::zeros((0, FEATURES));
-    let samples = WithClasses::new(nothing.view(), &[0_usize; 0]);
+    let samples = WithLabels::new(nothing.view(), &[0_usize; 0]);
     let loss = SparseCategoricalCrossentropy::default();
     assert_eq!(model.evaluate_with(&loss, &samples), Err(FitError::NoSamples));
     assert_eq!(model.predict(nothing.view()).dim(), (0, CLASSES));

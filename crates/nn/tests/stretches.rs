@@ -8,7 +8,7 @@ use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::team::Team;
 use ziffer_nn::training::StepResult;
 use ziffer_nn::{
-    Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy, StepBudget, Training, WithClasses,
+    Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy, StepBudget, Training, WithLabels,
 };
 
 const SAMPLES: usize = 90;
@@ -18,7 +18,7 @@ fn run(cut: impl Fn(usize) -> (usize, Option<Duration>)) -> (String, Vec<f64>) {
     let mut stream = Stream::new(2, Purpose::Other(0), 0);
     let x = Array2::from_shape_simple_fn((SAMPLES, 11), || stream.normal() as f32);
     let classes: Vec<usize> = (0..SAMPLES).map(|n| n % 3).collect();
-    let samples = WithClasses::new(x.view(), &classes);
+    let samples = WithLabels::new(x.view(), &classes);
     let mut model: Model =
         Sequential::new([11]).dense(19, Activation::Relu).dense(3, Activation::Softmax).build(0).unwrap();
     let team = Team::new(5).unwrap();

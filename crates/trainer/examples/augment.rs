@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!(
         "test accuracy {:.2} %, {} of {} wrong",
         100.0 * test.accuracy,
-        test.samples - test.hits,
+        test.samples - test.correct,
         test.samples
     );
     Ok(())

@@ -10,9 +10,7 @@ use std::path::Path;
 
 use ndarray::Array2;
 use ziffer_dataset::{Mirror, Mnist, Source, View};
-use ziffer_nn::{
-    Activation, Adam, BuildError, Model, Sequential, SparseCategoricalCrossentropy, WithClasses,
-};
+use ziffer_nn::{Activation, Adam, BuildError, Model, Sequential, SparseCategoricalCrossentropy, WithLabels};
 use ziffer_trainer::{Progress, TrainError, Trainer};
 
 /// The pictures of some digits, as rows of pixels, and their classes, which count from 0.
@@ -32,8 +30,8 @@ impl Digits {
         })
     }
 
-    fn samples(&self) -> WithClasses<'_, u8> {
-        WithClasses::new(self.pixels.view(), &self.classes)
+    fn samples(&self) -> WithLabels<'_, u8> {
+        WithLabels::new(self.pixels.view(), &self.classes)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndarray::Array2;
 use ziffer_augment::Distortion;
-use ziffer_nn::{Draw, Samples, WithClasses};
+use ziffer_nn::{EpochSeed, Samples, WithLabels};
 use ziffer_trainer::Augmented;
 
 /// The system's allocator, with the number of pieces that were asked for.
@@ -36,7 +36,7 @@ static ALLOCATOR: Counting = Counting;
 fn a_distorted_picture_asks_for_no_memory() {
     let x = Array2::from_shape_fn((30, 784), |(n, pixel)| ((n + pixel) % 7 * 40) as u8);
     let classes = vec![0; 30];
-    let plain = WithClasses::new(x.view(), &classes);
+    let plain = WithLabels::new(x.view(), &classes);
     let augmented = Augmented::new(&plain, [28, 28], Distortion::default()).unwrap();
     // One beneath another, and a third beside: each has memory of its own.
     let twice = Augmented::new(&augmented, [28, 28], Distortion::default().times(0.5)).unwrap();
@@ -44,9 +44,9 @@ fn a_distorted_picture_asks_for_no_memory() {
     let mut out = vec![0; 784];
     let mut fill = |epoch| {
         for index in 0..30 {
-            augmented.fill(index, Some(Draw { seed: 1, epoch }), &mut out);
-            twice.fill(index, Some(Draw { seed: 1, epoch }), &mut out);
-            other.fill(index, Some(Draw { seed: 1, epoch }), &mut out);
+            augmented.fill(index, Some(EpochSeed { seed: 1, epoch }), &mut out);
+            twice.fill(index, Some(EpochSeed { seed: 1, epoch }), &mut out);
+            other.fill(index, Some(EpochSeed { seed: 1, epoch }), &mut out);
         }
     };
     let before = PIECES.load(Ordering::Relaxed);

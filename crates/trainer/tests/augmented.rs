@@ -12,8 +12,8 @@ use ziffer_augment::{Distorter, Distortion};
 use ziffer_dataset::{Dataset, idx::write_idx};
 use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::{
-    Activation, Adam, Draw, Model, Samples, SamplesError, Sequential, SparseCategoricalCrossentropy, Target,
-    WithClasses,
+    Activation, Adam, EpochSeed, Model, Samples, SamplesError, Sequential, SparseCategoricalCrossentropy,
+    Target, WithLabels,
 };
 use ziffer_trainer::callback::{BatchLog, Callback};
 use ziffer_trainer::{Augmented, CheckpointError, Checkpoints, Evaluate, TrainError, Trainer};
@@ -98,8 +98,8 @@ fn an_epoch_is_one_on_pictures_distorted_beforehand() {
     let classes = |view: ziffer_dataset::View<'_>| view.labels().collect::<Vec<_>>();
     let (train_classes, validation_classes) = (classes(train), classes(validation));
     let copies = distorted(train.pixels(), Distortion::default(), 0);
-    let samples = WithClasses::new(rows(&copies), &train_classes);
-    let plain = WithClasses::new(rows(validation.pixels()), &validation_classes);
+    let samples = WithLabels::new(rows(&copies), &train_classes);
+    let plain = WithLabels::new(rows(validation.pixels()), &validation_classes);
     let mut expected = network();
     let of_copies = trainer().epochs(1).validation_data(&plain).fit(&mut expected, &samples).unwrap();
     assert_eq!(model.weights_sha256(), expected.weights_sha256());
@@ -125,7 +125,7 @@ impl Samples<f32> for Copies<'_> {
     fn features(&self) -> usize {
         PIXELS
     }
-    fn fill(&self, index: usize, draw: Option<Draw>, out: &mut [u8]) {
+    fn fill(&self, index: usize, draw: Option<EpochSeed>, out: &mut [u8]) {
         let pixels = draw.map_or(self.plain, |draw| &self.epochs[draw.epoch as usize]);
         out.copy_from_slice(&pixels[index * PIXELS..][..PIXELS]);
     }
@@ -151,7 +151,7 @@ fn each_epoch_has_pictures_of_its_own() {
     assert_eq!(history.val_loss, of_copies.val_loss);
 
     // As samples that are given as such.
-    let plain = WithClasses::new(rows(data.pixels()), &classes);
+    let plain = WithLabels::new(rows(data.pixels()), &classes);
     let augmented = Augmented::new(&plain, SHAPE, Distortion::default()).unwrap();
     let mut model = network();
     trainer().threads(3).fit(&mut model, &augmented).unwrap();
@@ -187,7 +187,7 @@ fn an_evaluation_sees_pictures_as_they_are() {
     assert_eq!(history.val_accuracy[2], evaluated.accuracy);
 
     let classes: Vec<usize> = data.labels().collect();
-    let plain = WithClasses::new(rows(data.pixels()), &classes);
+    let plain = WithLabels::new(rows(data.pixels()), &classes);
     let augmented = Augmented::new(&plain, SHAPE, Distortion::default()).unwrap();
     let loss = SparseCategoricalCrossentropy::default();
     assert_eq!(model.evaluate_with(&loss, &augmented), model.evaluate_with(&loss, &plain));
@@ -250,7 +250,7 @@ fn interrupted_and_resumed_is_as_not_interrupted() {
 fn distortions_beneath_each_other_and_side_by_side_do_not_mix() {
     let (_folder, data) = pictures();
     let classes = vec![0; COUNT];
-    let plain = WithClasses::new(rows(data.pixels()), &classes);
+    let plain = WithLabels::new(rows(data.pixels()), &classes);
     // More than a thread keeps memory for.
     let distortions: Vec<Distortion> =
         (0..6).map(|number| Distortion::default().times(0.5 + 0.1 * number as f32)).collect();
@@ -263,7 +263,7 @@ fn distortions_beneath_each_other_and_side_by_side_do_not_mix() {
     let again = Augmented::new(&augmented[2], SHAPE, distortions[2]).unwrap();
     let expected_again = distorted(&expected[2], distortions[2], 4);
 
-    let draw = Some(Draw { seed: SEED, epoch: 4 });
+    let draw = Some(EpochSeed { seed: SEED, epoch: 4 });
     let mut out = vec![7; PIXELS];
     for index in 0..COUNT {
         let place = index * PIXELS..(index + 1) * PIXELS;
@@ -304,7 +304,7 @@ impl Samples<f32> for Told {
     fn features(&self) -> usize {
         PIXELS
     }
-    fn fill(&self, index: usize, draw: Option<Draw>, out: &mut [u8]) {
+    fn fill(&self, index: usize, draw: Option<EpochSeed>, out: &mut [u8]) {
         assert_ne!(index, 3, "sample 3 is broken");
         self.note(format!("fill {index} {draw:?}"));
         out.fill(index as u8);
@@ -338,7 +338,7 @@ fn the_samples_beneath_are_told_everything() {
     let mut out = [1; PIXELS];
     augmented.fill(6, None, &mut out);
     assert_eq!(out, [6; PIXELS]);
-    let draw = Some(Draw { seed: 1, epoch: 2 });
+    let draw = Some(EpochSeed { seed: 1, epoch: 2 });
     augmented.fill(7, draw, &mut out);
     assert_eq!(augmented.check().unwrap_err().to_string(), "spoilt");
     let expected = format!("prefetch 1, will need 2..9, release 0..2, fill 6 None, fill 7 {draw:?}");
@@ -359,7 +359,7 @@ fn the_samples_beneath_are_told_everything() {
 fn what_cannot_be_distorted_is_refused() {
     let (_folder, data) = pictures();
     let classes = vec![0; COUNT];
-    let plain = WithClasses::new(rows(data.pixels()), &classes);
+    let plain = WithLabels::new(rows(data.pixels()), &classes);
     for shape in [[9, 10], [0, 99], [99, 0], [usize::MAX, 11]] {
         let error = Augmented::new(&plain, shape, Distortion::default()).unwrap_err().to_string();
         let [rows, columns] = shape;

@@ -1,4 +1,4 @@
-//! Batch normalisation trains as in Keras: steps, moving averages, epochs and evaluations of the same runs.
+//! Batch normalization trains as in Keras: steps, moving averages, epochs and evaluations of the same runs.
 //!
 //! `keras/batch_norm.py` made the files and says how. The first steps are held to the distance of Keras's own backends from a
 //! reference in f64. Runs of several epochs part by themselves, since rounding puts a pre-activation on the other side of
@@ -10,7 +10,7 @@ mod support;
 use serde_json::Value;
 use ziffer_dataset::View;
 use ziffer_nn::{Activation, Adam, BatchNormalization, Model, Sequential, SparseCategoricalCrossentropy};
-use ziffer_trainer::{Evaluate, Pixels, Trainer};
+use ziffer_trainer::{DatasetSamples, Evaluate, Trainer};
 
 use support::{Losses, farthest, keras, numbers};
 
@@ -58,7 +58,7 @@ fn steps(recorded: &Value, data: View<'_>, threads: usize) -> (Vec<f64>, Model) 
     trainer(recorded)
         .threads(threads)
         .callback(&mut losses)
-        .fit(&mut model, &Pixels(data.slice(0..32 * steps)))
+        .fit(&mut model, &DatasetSamples(data.slice(0..32 * steps)))
         .unwrap();
     (losses.0, model)
 }

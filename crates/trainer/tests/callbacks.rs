@@ -12,10 +12,10 @@ use std::path::Path;
 use ndarray::Array2;
 use ziffer_nn::optimizer::LearningRateSchedule;
 use ziffer_nn::random::{Purpose, Stream};
-use ziffer_nn::{Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy, WithClasses};
+use ziffer_nn::{Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy, WithLabels};
 use ziffer_trainer::callback::{
-    BatchLog, CSVLogger, Callback, CallbackError, EarlyStopping, EpochContext, Flow, LearningRateScheduler,
-    Mode, ModelCheckpoint, Monitor, ReduceLROnPlateau, SaveFreq, TerminateOnNaN, TrainingContext,
+    BatchLog, CSVLogger, Callback, CallbackError, EarlyStopping, EpochBeginContext, EpochEndContext, Flow,
+    LearningRateScheduler, Mode, ModelCheckpoint, Monitor, ReduceLROnPlateau, SaveFreq, TerminateOnNaN,
 };
 use ziffer_trainer::{CheckpointError, Checkpoints, EpochLog, History, TrainError, Trainer};
 
@@ -48,8 +48,8 @@ fn trainer<'a>() -> Training<'a> {
 fn fit(trainer: Training<'_>, model: &mut Model) -> Result<History, TrainError> {
     let (x, classes) = samples();
     let (train, validation) = x.view().split_at(ndarray::Axis(0), 90);
-    let validation = WithClasses::new(validation, &classes[90..]);
-    trainer.validation_data(&validation).fit(model, &WithClasses::new(train, &classes[..90]))
+    let validation = WithLabels::new(validation, &classes[90..]);
+    trainer.validation_data(&validation).fit(model, &WithLabels::new(train, &classes[..90]))
 }
 
 fn without_seconds(history: History) -> History {
@@ -76,7 +76,7 @@ impl Callback for Kill {
     fn name(&self) -> &'static str {
         "kill"
     }
-    fn on_epoch_begin(&mut self, epoch: usize, _: &mut EpochContext) -> Result<(), CallbackError> {
+    fn on_epoch_begin(&mut self, epoch: usize, _: &mut EpochBeginContext) -> Result<(), CallbackError> {
         if self.at == At::Begin(epoch) { Err("killed".into()) } else { Ok(()) }
     }
     fn on_batch_end(&mut self, log: &BatchLog) {
@@ -85,10 +85,10 @@ impl Callback for Kill {
     fn steps_until_model(&self) -> Option<usize> {
         Some(if self.is_due { 0 } else { 1 })
     }
-    fn on_model(&mut self, _: &BatchLog, _: &Model) -> Result<(), CallbackError> {
+    fn on_batch_end_with_model(&mut self, _: &BatchLog, _: &Model) -> Result<(), CallbackError> {
         Err("killed".into())
     }
-    fn on_epoch_end(&mut self, log: &EpochLog, _: &mut TrainingContext<'_>) -> Result<Flow, CallbackError> {
+    fn on_epoch_end(&mut self, log: &EpochLog, _: &mut EpochEndContext<'_>) -> Result<Flow, CallbackError> {
         if self.at == At::End(log.epoch) { Err("killed".into()) } else { Ok(Flow::Continue) }
     }
 }
@@ -233,7 +233,7 @@ impl Callback for Decay {
     fn name(&self) -> &'static str {
         "decay"
     }
-    fn on_epoch_begin(&mut self, _: usize, context: &mut EpochContext) -> Result<(), CallbackError> {
+    fn on_epoch_begin(&mut self, _: usize, context: &mut EpochBeginContext) -> Result<(), CallbackError> {
         context.set_learning_rate(0.9 * context.learning_rate());
         Ok(())
     }
@@ -313,7 +313,7 @@ impl Callback for Weights {
     fn steps_until_model(&self) -> Option<usize> {
         Some(0)
     }
-    fn on_model(&mut self, log: &BatchLog, model: &Model) -> Result<(), CallbackError> {
+    fn on_batch_end_with_model(&mut self, log: &BatchLog, model: &Model) -> Result<(), CallbackError> {
         assert_eq!(self.0.len(), log.epoch * STEPS + log.step);
         self.0.push(model.weights_sha256());
         Ok(())
@@ -430,8 +430,8 @@ fn a_validation_loss_that_is_no_number_ends_training() {
     let (mut x, classes) = samples();
     x[[100, 3]] = f32::INFINITY;
     let (train, validation) = x.view().split_at(ndarray::Axis(0), 90);
-    let train = WithClasses::new(train, &classes[..90]);
-    let validation = WithClasses::new(validation, &classes[90..]);
+    let train = WithLabels::new(train, &classes[..90]);
+    let validation = WithLabels::new(validation, &classes[90..]);
     for ema in [None, Some(0.5)] {
         let with = || if let Some(momentum) = ema { trainer().ema(momentum) } else { trainer() };
         let error = with().validation_data(&validation).fit(&mut network(), &train).unwrap_err();
@@ -528,7 +528,7 @@ fn wrong_settings_are_told_in_a_line() {
     let refuse = |validates: bool, with: Training<'_>, line: &str| {
         let (x, classes) = samples();
         let mut with = with.validation_split(if validates { 0.2 } else { 0.0 });
-        let error = with.fit(&mut network(), &WithClasses::new(x.view(), &classes)).unwrap_err();
+        let error = with.fit(&mut network(), &WithLabels::new(x.view(), &classes)).unwrap_err();
         assert!(error.to_string().starts_with("the callback "), "{error}");
         let cause = error.source().unwrap().to_string();
         assert_eq!(cause, line);

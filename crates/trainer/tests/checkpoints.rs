@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ndarray::Array2;
 use ziffer_nn::random::{Purpose, Stream};
-use ziffer_nn::{Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy, WithClasses};
+use ziffer_nn::{Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy, WithLabels};
 use ziffer_trainer::callback::{BatchLog, Callback, EarlyStopping, Monitor};
-use ziffer_trainer::{CheckpointError, Checkpoints, Every, History, TrainError, Trainer};
+use ziffer_trainer::{CheckpointError, CheckpointInterval, Checkpoints, History, TrainError, Trainer};
 
 /// Noise, so that validation becomes worse soon.
 fn samples() -> (Array2<f32>, Vec<usize>) {
@@ -38,8 +38,8 @@ fn fit(
     let (x, classes) = samples();
     let x = x.view();
     let (train, validation) = x.split_at(ndarray::Axis(0), 90);
-    let train = WithClasses::new(train, &classes[..90]);
-    trainer.validation_data(&WithClasses::new(validation, &classes[90..])).fit(model, &train)
+    let train = WithLabels::new(train, &classes[..90]);
+    trainer.validation_data(&WithLabels::new(validation, &classes[90..])).fit(model, &train)
 }
 
 /// Sets a flag at a step.
@@ -67,7 +67,7 @@ fn interrupted_and_resumed_is_as_not_interrupted() {
     for every in ["1step", "5steps", "1epoch", "3epochs", "1000epochs"] {
         let folder = tempfile::tempdir().unwrap();
         let with = || {
-            let every: Every = every.parse().unwrap();
+            let every: CheckpointInterval = every.parse().unwrap();
             trainer().checkpoints(checkpoints(folder.path()).every(every))
         };
         let flag = AtomicBool::new(false);

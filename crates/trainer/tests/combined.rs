@@ -1,4 +1,4 @@
-//! A network with dropout and batch normalisation, trained with augmentation, bounded and accumulated gradients, an average of
+//! A network with dropout and batch normalization, trained with augmentation, bounded and accumulated gradients, an average of
 //! the weights and a rate that a callback lowers: the same bytes on any number of threads, and however often it is killed.
 #![allow(clippy::unwrap_used, reason = "a failure is the test's")]
 
@@ -12,7 +12,7 @@ use ziffer_dataset::{Dataset, idx::write_idx};
 use ziffer_nn::optimizer::Clip;
 use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::{Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy};
-use ziffer_trainer::callback::{BatchLog, Callback, CallbackError, Flow, TrainingContext};
+use ziffer_trainer::callback::{BatchLog, Callback, CallbackError, EpochEndContext, Flow};
 use ziffer_trainer::{Checkpoints, EpochLog, History, Resumed, TrainError, Trainer};
 
 /// 120 pictures of 8 x 8 pixels, a bright bar whose place is the class of four, and the folder that they lie in.
@@ -71,7 +71,7 @@ impl Callback for Plateau {
     fn on_epoch_end(
         &mut self,
         log: &EpochLog,
-        context: &mut TrainingContext<'_>,
+        context: &mut EpochEndContext<'_>,
     ) -> Result<Flow, CallbackError> {
         // After the first two as well, so that the rate changes in any case.
         if !self.is_best(log.val_loss.unwrap()) || log.epoch < 2 {

@@ -9,10 +9,10 @@ use ndarray::arr2;
 use serde_json::Value;
 use ziffer_nn::{Activation, Model, Sequential};
 use ziffer_trainer::callback::{
-    BatchLog, CSVLogger, Callback, EarlyStopping, Flow, Mode, ModelCheckpoint, Monitor, Plan,
-    ReduceLROnPlateau, SaveFreq, TrainingContext,
+    BatchLog, CSVLogger, Callback, EarlyStopping, EpochEndContext, Flow, Mode, ModelCheckpoint, Monitor,
+    Plan, ReduceLROnPlateau, SaveFreq,
 };
-use ziffer_trainer::{EpochLog, Shuffling};
+use ziffer_trainer::{EpochLog, ShuffleMethod};
 
 const EPOCHS: usize = 12;
 
@@ -32,7 +32,7 @@ fn plan(validates: bool) -> Plan {
         validates,
         samples: 5,
         bytes: 5,
-        shuffling: Shuffling::None,
+        shuffling: ShuffleMethod::None,
         has_accuracy: true,
         sets_learning_rate: false,
     }
@@ -107,7 +107,7 @@ fn early_stopping_is_keras_s() {
         let mut epochs = 0;
         for (epoch, value) in case["values"].as_array().unwrap().iter().enumerate() {
             set_weight(&mut model, epoch as f32 + 1.0);
-            let mut context = TrainingContext { model: &mut model, learning_rate: 0.1 };
+            let mut context = EpochEndContext { model: &mut model, learning_rate: 0.1 };
             epochs += 1;
             if stopping.on_epoch_end(&log(epoch, &one(monitor, value)), &mut context).unwrap() == Flow::Stop {
                 break;
@@ -151,7 +151,7 @@ fn reduce_lr_on_plateau_is_keras_s() {
         let mut rate = case["rate"].as_f64().unwrap();
         let mut rates = Vec::new();
         for (epoch, value) in case["values"].as_array().unwrap().iter().enumerate() {
-            let mut context = TrainingContext { model: &mut model, learning_rate: rate };
+            let mut context = EpochEndContext { model: &mut model, learning_rate: rate };
             let flow = plateau.on_epoch_end(&log(epoch, &one(monitor, value)), &mut context).unwrap();
             assert_eq!(flow, Flow::Continue);
             rate = context.learning_rate;
@@ -209,10 +209,10 @@ fn model_checkpoint_is_keras_s() {
                 assert_ne!(checkpoint.steps_until_model(), Some(0));
                 checkpoint.on_batch_end(&log);
                 if checkpoint.steps_until_model() == Some(0) {
-                    checkpoint.on_model(&log, &model).unwrap();
+                    checkpoint.on_batch_end_with_model(&log, &model).unwrap();
                 }
             } else {
-                let mut context = TrainingContext { model: &mut model, learning_rate: 0.1 };
+                let mut context = EpochEndContext { model: &mut model, learning_rate: 0.1 };
                 assert_eq!(checkpoint.on_epoch_end(&log, &mut context).unwrap(), Flow::Continue);
                 assert_eq!(checkpoint.steps_until_model(), None);
             }
@@ -256,7 +256,7 @@ fn csv_logger_writes_keras_s_bytes() {
         let sets_learning_rate = case["numbers"][0].get("learning_rate").is_some();
         logger.on_train_begin(&Plan { sets_learning_rate, ..plan(true) }, network).unwrap();
         for (epoch, numbers) in case["numbers"].as_array().unwrap().iter().enumerate() {
-            let mut context = TrainingContext { model: &mut model, learning_rate: 0.1 };
+            let mut context = EpochEndContext { model: &mut model, learning_rate: 0.1 };
             logger.on_epoch_end(&log(epoch, numbers), &mut context).unwrap();
         }
         logger.on_train_end(network).unwrap();

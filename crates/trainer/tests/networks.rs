@@ -16,8 +16,8 @@ use ziffer_nn::optimizer::schedule::{
 };
 use ziffer_nn::{
     Activation, Adam, AnyLoss, AnyOptimizer, BinaryCrossentropy, CategoricalCrossentropy, Config,
-    MeanAbsoluteError, MeanSquaredError, Model, Nadam, Sequential, SparseCategoricalCrossentropy,
-    WithClasses, WithValues, layer_from_config,
+    MeanAbsoluteError, MeanSquaredError, Model, Nadam, Sequential, SparseCategoricalCrossentropy, WithLabels,
+    WithTargets, layer_from_config,
 };
 use ziffer_trainer::Trainer;
 
@@ -167,16 +167,16 @@ fn ours(run: &Value, adam: Adam, data: View<'_>) -> Vec<f64> {
         trainer = trainer.schedule(schedule(rate));
     }
     let history = match run["target"].as_str().unwrap() {
-        "class" => trainer.fit(&mut network(run, 10), &WithClasses::new(x, &labels)),
+        "class" => trainer.fit(&mut network(run, 10), &WithLabels::new(x, &labels)),
         "one_hot" => {
             let t = Array2::from_shape_fn((labels.len(), 10), |(sample, class)| {
                 f32::from(u8::from(labels[sample] == class))
             });
-            trainer.fit(&mut network(run, 10), &WithValues::new(x, t.view()))
+            trainer.fit(&mut network(run, 10), &WithTargets::new(x, t.view()))
         }
         "is_odd" => {
             let t = Array2::from_shape_fn((labels.len(), 1), |(sample, _)| (labels[sample] % 2) as f32);
-            trainer.fit(&mut network(run, 1), &WithValues::new(x, t.view()))
+            trainer.fit(&mut network(run, 1), &WithTargets::new(x, t.view()))
         }
         other => panic!("unknown target {other}"),
     };

@@ -10,11 +10,11 @@ use ndarray::{Array1, Array2, arr1, arr2};
 use ziffer_nn::optimizer::{Clip, LearningRateSchedule};
 use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::{
-    Activation, Adam, MeanSquaredError, Model, Sequential, Sgd, SparseCategoricalCrossentropy, WithClasses,
-    WithValues,
+    Activation, Adam, MeanSquaredError, Model, Sequential, Sgd, SparseCategoricalCrossentropy, WithLabels,
+    WithTargets,
 };
 use ziffer_trainer::callback::{
-    BatchLog, Callback, CallbackError, Flow, ModelCheckpoint, Monitor, TrainingContext,
+    BatchLog, Callback, CallbackError, EpochEndContext, Flow, ModelCheckpoint, Monitor,
 };
 use ziffer_trainer::{Checkpoints, EpochLog, History, Resumed, TrainError, Trainer};
 
@@ -39,7 +39,7 @@ fn fit_one_weight(
 ) -> Result<History, TrainError> {
     let (x, t) = (Array2::<f32>::zeros((steps, 1)), Array2::<f32>::zeros((steps, 1)));
     let mut trainer = trainer.batch_size(1).threads(1);
-    trainer.fit(model, &WithValues::new(x.view(), t.view()))
+    trainer.fit(model, &WithTargets::new(x.view(), t.view()))
 }
 
 fn sgd<'a>(learning_rate: f64) -> Trainer<'a, Sgd, MeanSquaredError> {
@@ -112,7 +112,7 @@ impl Callback for Plateau {
     fn on_epoch_end(
         &mut self,
         log: &EpochLog,
-        context: &mut TrainingContext<'_>,
+        context: &mut EpochEndContext<'_>,
     ) -> Result<Flow, CallbackError> {
         if !self.is_better(log.loss) {
             context.learning_rate /= 2.0;
@@ -144,7 +144,7 @@ impl Callback for Set {
     fn on_epoch_end(
         &mut self,
         log: &EpochLog,
-        context: &mut TrainingContext<'_>,
+        context: &mut EpochEndContext<'_>,
     ) -> Result<Flow, CallbackError> {
         if log.epoch == 0 {
             context.learning_rate = self.0;
@@ -234,7 +234,7 @@ fn after_a_step(clip: Option<Clip>) -> (Vec<f32>, Vec<f32>) {
     if let Some(clip) = clip {
         trainer = trainer.clip(clip);
     }
-    trainer.fit(&mut model, &WithValues::new(x.view(), t.view())).unwrap();
+    trainer.fit(&mut model, &WithTargets::new(x.view(), t.view())).unwrap();
     let numbers = |name: &str| model.weight(name).unwrap().iter().copied().collect();
     (numbers("dense.kernel"), numbers("dense.bias"))
 }
@@ -266,7 +266,7 @@ fn an_update_is_of_the_mean_gradient_of_several_batches() {
     let targets = Array1::from_shape_fn(10, |n| n as f32);
     let x = Array2::<f32>::zeros((10, 1));
     let t = targets.clone().into_shape_with_order((10, 1)).unwrap();
-    let samples = WithValues::new(x.view(), t.view());
+    let samples = WithTargets::new(x.view(), t.view());
     let mut b = 0.0;
     let mut expected_losses = Vec::new();
     for three in targets.as_slice().unwrap().chunks(3) {
@@ -318,7 +318,7 @@ fn noise() -> (Array2<f32>, Vec<usize>) {
     (x, (0..90).map(|_| stream.below(3) as usize).collect())
 }
 
-/// With batch normalisation, whose moving averages have no average.
+/// With batch normalization, whose moving averages have no average.
 fn network() -> Model {
     Sequential::new([6])
         .dense(7, Activation::Relu)
@@ -347,10 +347,10 @@ impl Callback for Epochs {
     fn on_epoch_end(
         &mut self,
         log: &EpochLog,
-        context: &mut TrainingContext<'_>,
+        context: &mut EpochEndContext<'_>,
     ) -> Result<Flow, CallbackError> {
         let (x, classes) = noise();
-        let validation = WithClasses::new(x.slice(ndarray::s![60.., ..]), &classes[60..]);
+        let validation = WithLabels::new(x.slice(ndarray::s![60.., ..]), &classes[60..]);
         let loss = SparseCategoricalCrossentropy::default();
         self.evaluated.push(context.model.evaluate_with(&loss, &validation)?.loss);
         self.weights.push(all_weights(context.model));
@@ -366,7 +366,7 @@ fn fit_noise(trainer: Trainer<'_, Adam, SparseCategoricalCrossentropy>) -> (Mode
     let history = trainer
         .validation_split(split)
         .threads(2)
-        .fit(&mut model, &WithClasses::new(x.view(), &classes))
+        .fit(&mut model, &WithLabels::new(x.view(), &classes))
         .unwrap();
     (model, history)
 }
@@ -401,7 +401,7 @@ fn validation_callbacks_and_the_model_have_the_average_of_the_weights() {
     for (step, weights) in plain.weights.iter().enumerate() {
         for ((name, average), (_, weight)) in expected.iter_mut().zip(weights) {
             for (average, &weight) in average.iter_mut().zip(weight) {
-                // Moving averages of batch normalisation are taken as they are.
+                // Moving averages of batch normalization are taken as they are.
                 let momentum = if step == 0 || name.contains("moving") { 0.0 } else { MOMENTUM };
                 *average = momentum * *average + (1.0 - momentum) * weight;
             }
@@ -447,6 +447,6 @@ fn an_average_does_not_change_the_weights_beneath() {
             assert_eq!(kept(&format!("average/{name}")), average, "{name}");
         }
     }
-    let error = adam().ema(1.5).fit(&mut network(), &WithClasses::new(noise().0.view(), &noise().1));
+    let error = adam().ema(1.5).fit(&mut network(), &WithLabels::new(noise().0.view(), &noise().1));
     assert_eq!(error.unwrap_err().to_string(), "ema_momentum is 1.5, expected a number from 0 to 1");
 }

@@ -12,9 +12,9 @@ use ziffer_dataset::View;
 use ziffer_nn::optimizer::schedule::ExponentialDecay;
 use ziffer_nn::{
     Activation, Adam, AdamW, AnyOptimizer, Lion, Model, Nadam, RmsProp, Sequential, Sgd,
-    SparseCategoricalCrossentropy, WithClasses,
+    SparseCategoricalCrossentropy, WithLabels,
 };
-use ziffer_trainer::{Pixels, Trainer};
+use ziffer_trainer::{DatasetSamples, Trainer};
 
 use support::{Losses, farthest, keras, numbers};
 
@@ -95,7 +95,7 @@ fn ours(run: &Value, data: View<'_>, threads: usize) -> Vec<f64> {
         .shuffle(false)
         .threads(threads)
         .callback(&mut losses)
-        .fit(&mut initial_model(), &Pixels(data.slice(0..32 * steps)))
+        .fit(&mut initial_model(), &DatasetSamples(data.slice(0..32 * steps)))
         .unwrap();
     losses.0
 }
@@ -159,7 +159,7 @@ fn a_run_from_numbers_or_on_more_threads_is_the_same() {
         .shuffle(false)
         .threads(2)
         .callback(&mut losses)
-        .fit(&mut initial_model(), &WithClasses::new(x, &classes))
+        .fit(&mut initial_model(), &WithLabels::new(x, &classes))
         .unwrap();
     assert_eq!(one, losses.0);
 }

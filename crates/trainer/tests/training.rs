@@ -11,12 +11,12 @@ use ndarray::{Array2, Array3, ArrayView2};
 use ziffer_dataset::{Dataset, idx::write_idx};
 use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::{
-    Activation, Adam, AdamW, AnyOptimizer, BinaryCrossentropy, Draw, MeanSquaredError, Model, RmsProp,
-    Samples, Sequential, Sgd, SparseCategoricalCrossentropy, Target, WithClasses, WithValues,
+    Activation, Adam, AdamW, AnyOptimizer, BinaryCrossentropy, EpochSeed, MeanSquaredError, Model, RmsProp,
+    Samples, Sequential, Sgd, SparseCategoricalCrossentropy, Target, WithLabels, WithTargets,
 };
 use ziffer_trainer::callback::{
-    BatchLog, Callback, CallbackError, EarlyStopping, EpochContext, Flow, ModelCheckpoint, Monitor, Plan,
-    TrainingContext,
+    BatchLog, Callback, CallbackError, EarlyStopping, EpochBeginContext, EpochEndContext, Flow,
+    ModelCheckpoint, Monitor, Plan,
 };
 use ziffer_trainer::{EpochLog, Evaluate, History, TrainError, Trainer};
 
@@ -124,7 +124,7 @@ fn a_seed_decides_the_orders_and_they_are_fresh() {
 
 /// Samples that note whose targets were asked for, once for each time that one is trained on; rows are fetched ahead too.
 struct Noted<'a> {
-    inner: WithClasses<'a, f32>,
+    inner: WithLabels<'a, f32>,
     targets: std::sync::Mutex<Vec<usize>>,
 }
 
@@ -136,7 +136,7 @@ impl Samples<f32> for Noted<'_> {
     fn features(&self) -> usize {
         Samples::<f32>::features(&self.inner)
     }
-    fn fill(&self, index: usize, draw: Option<Draw>, out: &mut [f32]) {
+    fn fill(&self, index: usize, draw: Option<EpochSeed>, out: &mut [f32]) {
         Samples::<f32>::fill(&self.inner, index, draw, out);
     }
     fn target(&self, index: usize) -> Target<'_, f32> {
@@ -149,7 +149,7 @@ impl Samples<f32> for Noted<'_> {
 fn every_epoch_uses_each_sample_once_in_an_order_of_its_own() {
     let x = Array2::from_elem((50, 2), 0.5_f32);
     let classes = vec![0; 50];
-    let samples = Noted { inner: WithClasses::new(x.view(), &classes), targets: Vec::new().into() };
+    let samples = Noted { inner: WithLabels::new(x.view(), &classes), targets: Vec::new().into() };
     let mut model = Sequential::new([2]).dense(2, Activation::Softmax).build(0).unwrap();
     trainer().epochs(3).fit(&mut model, &samples).unwrap();
     let targets = samples.targets.into_inner().unwrap();
@@ -178,7 +178,7 @@ fn samples_are_split_at_the_end_and_the_last_part_is_never_trained_on() {
     ] {
         let x = Array2::from_shape_fn((count, 2), |(n, i)| (n * 2 + i) as f32 / 100.0);
         let classes: Vec<usize> = (0..count).map(|n| n % 2).collect();
-        let inner = WithClasses::new(x.view(), &classes);
+        let inner = WithLabels::new(x.view(), &classes);
         let samples = Noted { inner, targets: Vec::new().into() };
         let mut model = Sequential::new([2]).dense(2, Activation::Softmax).build(0).unwrap();
         let history = trainer().validation_split(split).epochs(2).fit(&mut model, &samples).unwrap();
@@ -198,12 +198,12 @@ fn samples_are_split_at_the_end_and_the_last_part_is_never_trained_on() {
         // As if the two parts were given.
         let (train, validation) = x.view().split_at(ndarray::Axis(0), expected);
         let mut of_parts = Sequential::new([2]).dense(2, Activation::Softmax).build(0).unwrap();
-        let validation = WithClasses::new(validation, &classes[expected..]);
+        let validation = WithLabels::new(validation, &classes[expected..]);
         let parts = trainer()
             .epochs(2)
             .validation_split(0.5)
             .validation_data(&validation)
-            .fit(&mut of_parts, &WithClasses::new(train, &classes[..expected]))
+            .fit(&mut of_parts, &WithLabels::new(train, &classes[..expected]))
             .unwrap();
         assert_eq!(model.weights_sha256(), of_parts.weights_sha256());
         assert_eq!((history.loss, history.val_loss), (parts.loss, parts.val_loss));
@@ -216,7 +216,7 @@ fn a_split_of_samples_that_leaves_a_part_empty_is_refused() {
     let classes = vec![0; 10];
     for split in [0.95, 0.999, 1e-17] {
         let mut model = Sequential::new([2]).dense(2, Activation::Softmax).build(0).unwrap();
-        let samples = WithClasses::new(x.view(), &classes);
+        let samples = WithLabels::new(x.view(), &classes);
         let error = trainer().validation_split(split).fit(&mut model, &samples).unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -225,7 +225,7 @@ fn a_split_of_samples_that_leaves_a_part_empty_is_refused() {
     }
     // Of one sample nothing can be set aside.
     let (x, mut model) = (x.slice(ndarray::s![..1, ..]), network());
-    let samples = WithClasses::new(x, &classes[..1]);
+    let samples = WithLabels::new(x, &classes[..1]);
     let error = trainer().fit(&mut model, &samples).unwrap_err();
     assert!(error.to_string().starts_with("validation_split is 0.2"), "{error}");
 }
@@ -250,12 +250,12 @@ fn means_are_over_samples_and_the_last_batch_counts_less() {
     assert_eq!((history.val_loss, history.val_accuracy), (vec![validated.loss], vec![validated.accuracy]));
 
     // Counted once more, by hand.
-    let outputs = model.predict_set(validation).unwrap();
+    let outputs = model.predict_dataset(validation).unwrap();
     let right = outputs.rows().into_iter().enumerate().filter(|(n, row)| {
         let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
         best == validation.label(*n)
     });
-    assert_eq!(right.count(), validated.hits);
+    assert_eq!(right.count(), validated.correct);
     let loss: f64 =
         outputs.rows().into_iter().enumerate().map(|(n, p)| -f64::from(p[validation.label(n)]).ln()).sum();
     assert!((loss / 20.0 - validated.loss).abs() < 1e-5);
@@ -273,14 +273,14 @@ impl Callback for Diary {
         self.0.get_mut().push(format!("begin {} {} {}", plan.epochs, plan.steps, plan.validates));
         Ok(())
     }
-    fn on_epoch_begin(&mut self, epoch: usize, _: &mut EpochContext) -> Result<(), CallbackError> {
+    fn on_epoch_begin(&mut self, epoch: usize, _: &mut EpochBeginContext) -> Result<(), CallbackError> {
         self.0.get_mut().push(format!("epoch {epoch}"));
         Ok(())
     }
     fn on_batch_end(&mut self, log: &BatchLog) {
         self.0.get_mut().push(format!("step {}", log.step));
     }
-    fn on_epoch_end(&mut self, log: &EpochLog, _: &mut TrainingContext<'_>) -> Result<Flow, CallbackError> {
+    fn on_epoch_end(&mut self, log: &EpochLog, _: &mut EpochEndContext<'_>) -> Result<Flow, CallbackError> {
         self.0.get_mut().push(format!("end {} of {}", log.epoch, log.epochs));
         Ok(if log.epoch == 1 { Flow::Stop } else { Flow::Continue })
     }
@@ -318,7 +318,7 @@ impl Callback for Scripted<'_> {
     fn on_epoch_end(
         &mut self,
         log: &EpochLog,
-        context: &mut TrainingContext<'_>,
+        context: &mut EpochEndContext<'_>,
     ) -> Result<Flow, CallbackError> {
         self.weights.push(context.model.weights_sha256());
         self.stopping.on_epoch_end(&EpochLog { val_loss: Some(self.script[log.epoch]), ..*log }, context)
@@ -403,7 +403,7 @@ fn a_loss_that_is_no_number_stops_at_its_step() {
     for threads in [1, 3] {
         // The first layer's tanh hides an infinity, but 0 * infinity is no number: take it out of the weights' way.
         let mut model = build();
-        let samples = WithClasses::new(x.view(), &classes);
+        let samples = WithLabels::new(x.view(), &classes);
         let outcome = trainer().shuffle(false).batch_size(10).threads(threads).fit(&mut model, &samples);
         // The infinite sample comes in step 4; it makes an infinite gradient, and step 5 sees what that has done.
         match outcome {
@@ -421,7 +421,7 @@ fn a_loss_that_is_no_number_stops_at_its_step() {
     let error = trainer()
         .shuffle(false)
         .batch_size(10)
-        .fit(&mut model, &WithClasses::new(x.view(), &classes))
+        .fit(&mut model, &WithLabels::new(x.view(), &classes))
         .unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -478,8 +478,8 @@ fn each_label_is_looked_at_before_the_first_step() {
     ] {
         let mut labels = [2_i32; 70];
         labels[69] = wrong;
-        let samples = WithClasses::new(x.view(), &labels);
-        let good = WithClasses::new(x.view(), &[1; 70]);
+        let samples = WithLabels::new(x.view(), &labels);
+        let good = WithLabels::new(x.view(), &[1; 70]);
         for validation in [None, Some(&samples)] {
             let train = if validation.is_some() { &good } else { &samples };
             let mut model = stack();
@@ -493,7 +493,7 @@ fn each_label_is_looked_at_before_the_first_step() {
         }
     }
     // Bytes, and one output for two classes.
-    let bytes = WithClasses::new(x.view(), &[1_u8; 70]);
+    let bytes = WithLabels::new(x.view(), &[1_u8; 70]);
     trainer().validation_split(0.0).fit(&mut stack(), &bytes).unwrap();
     let mut model = Sequential::new([4]).dense(1, Activation::Sigmoid).build(0).unwrap();
     let adam = Adam { learning_rate: 0.1, ..Adam::default() };
@@ -511,11 +511,11 @@ fn many_more_samples_than_memory_would_hold_as_numbers_are_not_copied() {
     let row = view.image(59_999);
     assert!(mapped.contains(&row.as_ptr()));
     let mut filled = [1; 784];
-    Samples::<f32>::fill(&ziffer_trainer::Pixels(view), 59_999, None, &mut filled);
+    Samples::<f32>::fill(&ziffer_trainer::DatasetSamples(view), 59_999, None, &mut filled);
     assert_eq!(filled, row);
     let rows = ArrayView2::from_shape((1, 784), row).unwrap();
     let model = Sequential::new([28, 28]).flatten().dense(10, Activation::Softmax).build(0).unwrap();
-    assert_eq!(model.predict(rows).row(0), model.predict_set(view.slice(59_999..)).unwrap().row(0));
+    assert_eq!(model.predict(rows).row(0), model.predict_dataset(view.slice(59_999..)).unwrap().row(0));
 }
 
 #[test]
@@ -524,7 +524,7 @@ fn an_accuracy_is_told_only_where_targets_name_classes() {
     let fit = |t: &Array2<f32>| {
         let mut model = Sequential::new([3]).dense(2, Activation::Linear).build(0).unwrap();
         let mut trainer = Trainer::new(Adam::default(), MeanSquaredError).validation_split(0.2);
-        trainer.fit(&mut model, &WithValues::new(x.view(), t.view())).unwrap()
+        trainer.fit(&mut model, &WithTargets::new(x.view(), t.view())).unwrap()
     };
     let history = fit(&Array2::from_elem((20, 2), 0.25));
     assert_eq!((history.accuracy.len(), history.val_accuracy.len(), history.val_loss.len()), (0, 0, 1));
@@ -535,7 +535,7 @@ fn an_accuracy_is_told_only_where_targets_name_classes() {
     let t = Array2::from_elem((20, 2), 0.25);
     let error = Trainer::new(Adam::default(), MeanSquaredError)
         .callback(EarlyStopping::new(Monitor::Accuracy, 1))
-        .fit(&mut model, &WithValues::new(x.view(), t.view()))
+        .fit(&mut model, &WithTargets::new(x.view(), t.view()))
         .unwrap_err();
     let source = error.source().unwrap().to_string();
     assert_eq!(source, "accuracy is watched but the targets name no classes; watch a loss");

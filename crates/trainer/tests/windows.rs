@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::{
-    Activation, Draw, Model, Samples, SamplesError, Sequential, Sgd, SparseCategoricalCrossentropy, Target,
+    Activation, EpochSeed, Model, Samples, SamplesError, Sequential, Sgd, SparseCategoricalCrossentropy,
+    Target,
 };
 use ziffer_trainer::callback::{BatchLog, Callback};
 use ziffer_trainer::{Checkpoints, Shuffle, TrainError, Trainer};
@@ -54,7 +55,7 @@ impl Samples<f32> for Told {
     fn features(&self) -> usize {
         FEATURES
     }
-    fn fill(&self, index: usize, _: Option<Draw>, out: &mut [u8]) {
+    fn fill(&self, index: usize, _: Option<EpochSeed>, out: &mut [u8]) {
         self.rows.fetch_add(1, Ordering::Relaxed);
         if !self.in_memory.lock().unwrap().0[index] {
             self.not_ahead.fetch_add(1, Ordering::Relaxed);

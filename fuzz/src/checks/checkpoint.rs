@@ -11,9 +11,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use ziffer_nn::team::Team;
 use ziffer_nn::training::State;
-use ziffer_nn::{Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy, Training, WithClasses};
+use ziffer_nn::{Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy, Training, WithLabels};
 use ziffer_trainer::callback::{EarlyStopping, ModelCheckpoint, Monitor, ReduceLROnPlateau};
-use ziffer_trainer::{Checkpoints, Every, History, TrainError, Trainer};
+use ziffer_trainer::{CheckpointInterval, Checkpoints, History, TrainError, Trainer};
 
 use super::framed::framed;
 use super::{check_line, write};
@@ -101,7 +101,7 @@ fn resume(folder: &Path, bytes: &[u8]) {
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir(&folder).expect("a folder that can be written");
     write(&folder, "checkpoint-000001.safetensors", bytes);
-    match train(&folder, EPOCHS, Every::Epochs(NonZero::<usize>::MAX)) {
+    match train(&folder, EPOCHS, CheckpointInterval::Epochs(NonZero::<usize>::MAX)) {
         Ok(history) => {
             let History { loss, accuracy, val_loss, val_accuracy, seconds, learning_rate } = &history;
             assert!(history.epochs() <= EPOCHS);
@@ -121,8 +121,8 @@ fn fresh() -> (Model, Training<f32, Adam>) {
     (model, training)
 }
 
-fn samples() -> WithClasses<'static, f32> {
-    WithClasses::new(aview2(X), CLASSES)
+fn samples() -> WithLabels<'static, f32> {
+    WithLabels::new(aview2(X), CLASSES)
 }
 
 /// The bytes with the digest that their content has, if there is a place for one.

@@ -12,7 +12,9 @@ use ziffer_nn::team::Team;
 use ziffer_report::confusion_table;
 use ziffer_tensor::InstructionSet;
 use ziffer_trainer::callback::Monitor;
-use ziffer_trainer::{Checkpoints, Evaluate, Every, Progress, Shuffle, Trainer, available_threads};
+use ziffer_trainer::{
+    CheckpointInterval, Checkpoints, Evaluate, Progress, Shuffle, Trainer, available_threads,
+};
 
 use super::data::{self, DataArgs};
 use super::watched::Watched;
@@ -67,8 +69,8 @@ pub struct Train {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// How often all is saved on the way, besides at the end: like 300steps or 2epochs [default: 1epoch]
-    #[arg(long, value_name = "HOW OFTEN", value_parser = Every::from_str)]
-    checkpoint_every: Option<Every>,
+    #[arg(long, value_name = "HOW OFTEN", value_parser = CheckpointInterval::from_str)]
+    checkpoint_every: Option<CheckpointInterval>,
     /// Go on from the newest checkpoint in the run's folder, to the very same result; start if there is none
     #[arg(long)]
     resume: bool,
@@ -259,8 +261,8 @@ impl Train {
         }
         let stop = interrupt::flag()?;
         let page = self.serve.then(|| Watched::open(self.port, name, &data, &folder, &stop)).transpose()?;
-        let slots = ziffer_nn::Optimizer::<f32>::slots(&recipe.optimizer()).len();
-        let lock = run_folder::prepare(&folder, model.parameters() * (1 + slots) * size_of::<f32>())?;
+        let states = ziffer_nn::Optimizer::<f32>::state_names(&recipe.optimizer()).len();
+        let lock = run_folder::prepare(&folder, model.parameters() * (1 + states) * size_of::<f32>())?;
 
         let checkpoints = Checkpoints::new(&folder)
             .every(self.checkpoint_every.unwrap_or_default())
@@ -301,7 +303,7 @@ impl Train {
         }
         let history = trainer.fit(&mut model, &data.train)?;
         let team = Team::new(threads_used).with_context(|| format!("cannot start {threads_used} threads"))?;
-        let test = team.install(|| model.evaluate_by(&recipe.loss, &data.test))?;
+        let test = team.install(|| model.evaluate_with_loss(&recipe.loss, &data.test))?;
 
         let summary = RunSummary {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -12,7 +12,7 @@ use ziffer_dataset::TrainTest;
 use ziffer_dataset::catalogue::Name;
 use ziffer_nn::Model;
 use ziffer_serve::{EpochResult, ServeError, Site, Training};
-use ziffer_trainer::callback::{BatchLog, Callback, CallbackError, Flow, Plan, TrainingContext};
+use ziffer_trainer::callback::{BatchLog, Callback, CallbackError, EpochEndContext, Flow, TrainingParams};
 use ziffer_trainer::{EpochLog, History, Resumed};
 
 use super::serve::{ListenArgs, examples, title};
@@ -76,8 +76,8 @@ impl Callback for Teller {
         "page"
     }
 
-    fn on_train_begin(&mut self, plan: &Plan, _: &mut Model) -> Result<(), CallbackError> {
-        self.0.begin(plan.epochs, plan.steps);
+    fn on_train_begin(&mut self, params: &TrainingParams, _: &mut Model) -> Result<(), CallbackError> {
+        self.0.begin(params.epochs, params.steps);
         Ok(())
     }
 
@@ -95,7 +95,7 @@ impl Callback for Teller {
         self.0.step(log.epoch, log.step, log.mean_loss, log.mean_accuracy.unwrap_or(f64::NAN));
     }
 
-    fn on_epoch_end(&mut self, log: &EpochLog, _: &mut TrainingContext<'_>) -> Result<Flow, CallbackError> {
+    fn on_epoch_end(&mut self, log: &EpochLog, _: &mut EpochEndContext<'_>) -> Result<Flow, CallbackError> {
         let &EpochLog { loss, accuracy, val_loss, val_accuracy, .. } = log;
         let accuracy = accuracy.unwrap_or(f64::NAN);
         self.0.epoch(EpochResult { loss, accuracy, val_loss, val_accuracy });

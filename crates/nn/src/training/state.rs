@@ -187,7 +187,8 @@ fn digest<'a>(
 impl<O: Optimizer<f32>> Training<f32, O> {
     /// What is kept for each weight that is updated by gradients: the names before the weight's, and the blocks.
     fn kept(&self) -> Vec<(String, &[f32])> {
-        let names = self.optimizer.slots().iter().map(|slot| format!("{}.{slot}", self.optimizer.name()));
+        let names =
+            self.optimizer.state_names().iter().map(|slot| format!("{}.{slot}", self.optimizer.name()));
         let names = names.chain(self.ema_momentum.map(|_| AVERAGE.to_owned()));
         let mut kept: Vec<(String, &[f32])> =
             names.zip(&self.state).map(|(name, block)| (name, &**block)).collect();
@@ -309,7 +310,7 @@ fn read(bytes: &[u8], numbers: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Activation, Adam, Sequential, Sgd, SparseCategoricalCrossentropy, WithClasses};
+    use crate::{Activation, Adam, Sequential, Sgd, SparseCategoricalCrossentropy, WithLabels};
     use ndarray::Array2;
     use ziffer_tensor::team::Team;
 
@@ -325,7 +326,7 @@ mod tests {
     ) {
         let x = Array2::from_shape_fn((40, 6), |(n, i)| ((n * 7 + i * 3) % 11) as f32 / 11.0);
         let classes: Vec<usize> = (0..40).map(|n| n % 3).collect();
-        let samples = WithClasses::new(x.view(), &classes);
+        let samples = WithLabels::new(x.view(), &classes);
         let order: Vec<u32> = range.collect();
         let team = Team::new(1).unwrap();
         let loss = SparseCategoricalCrossentropy::default();
@@ -377,7 +378,7 @@ mod tests {
             train(&mut training, &mut model, 0..8);
             if asks {
                 let x = Array2::from_elem((1, 6), 0.5_f32);
-                let samples = WithClasses::new(x.view(), &[1]);
+                let samples = WithLabels::new(x.view(), &[1]);
                 let team = Team::new(1).unwrap();
                 let loss = SparseCategoricalCrossentropy::default();
                 training.gradients(&mut model, &loss, &samples, &[0], (&team).into()).unwrap();

@@ -1,4 +1,4 @@
-//! One of the crate's optimizers, chosen at run time.
+//! An optimizer that is chosen at run time.
 
 use ziffer_tensor::{Scalar, update};
 
@@ -21,7 +21,7 @@ pub enum AnyOptimizer {
     Lion(Lion),
 }
 
-/// A step of one of them.
+/// A step of an [`AnyOptimizer`].
 #[derive(Clone, Copy, Debug)]
 pub enum AnyStep<T> {
     /// Of [`Sgd`].
@@ -36,7 +36,7 @@ pub enum AnyStep<T> {
     Lion(update::Lion<T>),
 }
 
-/// `$body` with `$inner` bound to the optimizer that it is.
+/// Evaluates `$body` with `$inner` bound to the contained optimizer.
 macro_rules! inner {
     ($self:expr, $inner:ident => $body:expr) => {
         match $self {
@@ -57,8 +57,8 @@ impl<T: Scalar> Optimizer<T> for AnyOptimizer {
         inner!(self, optimizer => Optimizer::<T>::name(optimizer))
     }
 
-    fn slots(&self) -> &'static [&'static str] {
-        inner!(self, optimizer => Optimizer::<T>::slots(optimizer))
+    fn state_names(&self) -> &'static [&'static str] {
+        inner!(self, optimizer => Optimizer::<T>::state_names(optimizer))
     }
 
     fn validate(&self) -> Result<(), SettingError> {
@@ -80,13 +80,13 @@ impl<T: Scalar> Optimizer<T> for AnyOptimizer {
         }
     }
 
-    fn update(step: &AnyStep<T>, w: &mut [T], slots: &mut [&mut [T]], g: &[T]) {
+    fn update(step: &AnyStep<T>, w: &mut [T], state: &mut [&mut [T]], g: &[T]) {
         match step {
-            AnyStep::Sgd(step) => Sgd::update(step, w, slots, g),
-            AnyStep::Adam(step) => Adam::update(step, w, slots, g),
-            AnyStep::RmsProp(step) => RmsProp::update(step, w, slots, g),
-            AnyStep::Nadam(step) => Nadam::update(step, w, slots, g),
-            AnyStep::Lion(step) => Lion::update(step, w, slots, g),
+            AnyStep::Sgd(step) => Sgd::update(step, w, state, g),
+            AnyStep::Adam(step) => Adam::update(step, w, state, g),
+            AnyStep::RmsProp(step) => RmsProp::update(step, w, state, g),
+            AnyStep::Nadam(step) => Nadam::update(step, w, state, g),
+            AnyStep::Lion(step) => Lion::update(step, w, state, g),
         }
     }
 
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_out_of_range_are_refused() {
+    fn settings_out_of_range_are_rejected() {
         let refused: [(AnyOptimizer, &str); 9] = [
             (
                 Sgd { weight_decay: -0.1, ..Sgd::default() }.into(),

@@ -1,16 +1,16 @@
-//! Picture data sets as the network's samples.
+//! Data sets as samples.
 
 use std::ops::Range;
 
 use ziffer_dataset::View;
-use ziffer_nn::{Draw, Samples, SamplesError, Scalar, Target};
+use ziffer_nn::{EpochSeed, Samples, SamplesError, Scalar, Target};
 use ziffer_tensor::prefetch;
 
-/// A view of a data set as samples: pixels as they lie in the mapped file, each standing for byte / 255, and classes.
+/// A view of a data set as samples: the pixels of the memory-mapped file, each standing for byte / 255, and the labels.
 #[derive(Clone, Copy, Debug)]
-pub struct Pixels<'a>(pub View<'a>);
+pub struct DatasetSamples<'a>(pub View<'a>);
 
-impl<T: Scalar> Samples<T> for Pixels<'_> {
+impl<T: Scalar> Samples<T> for DatasetSamples<'_> {
     type Value = u8;
 
     fn len(&self) -> usize {
@@ -21,7 +21,7 @@ impl<T: Scalar> Samples<T> for Pixels<'_> {
         self.0.features()
     }
 
-    fn fill(&self, index: usize, _: Option<Draw>, out: &mut [u8]) {
+    fn fill(&self, index: usize, _: Option<EpochSeed>, out: &mut [u8]) {
         out.copy_from_slice(self.0.image(index));
     }
 

@@ -1,4 +1,4 @@
-//! One of the crate's losses, chosen at run time.
+//! A loss that is chosen at run time.
 
 use ziffer_tensor::{Activation, Scalar};
 
@@ -23,7 +23,7 @@ pub enum AnyLoss {
     MeanAbsoluteError(MeanAbsoluteError),
 }
 
-/// `$body` with `$inner` bound to the loss that it is.
+/// Evaluates `$body` with `$inner` bound to the contained loss.
 macro_rules! inner {
     ($self:expr, $inner:ident => $body:expr) => {
         match $self {
@@ -65,7 +65,7 @@ impl<T: Scalar> Loss<T> for AnyLoss {
         inner!(self, loss => loss.backward(output, target, scale, d))
     }
 
-    fn is_hit(&self, output: &[T], target: Target<'_, T>) -> bool {
-        inner!(self, loss => loss.is_hit(output, target))
+    fn is_correct(&self, output: &[T], target: Target<'_, T>) -> bool {
+        inner!(self, loss => loss.is_correct(output, target))
     }
 }

@@ -1,4 +1,4 @@
-//! What becomes of gradients in a step: they update the weights, or are stored.
+//! The two consumers of gradients in a step: one updates the weights, the other stores the gradients.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -6,23 +6,23 @@ use std::ops::Range;
 use ziffer_tensor::shared::Shared;
 use ziffer_tensor::{Scalar, update};
 
-use crate::layer::GradientTarget;
-use crate::optimizer::{MAX_SLOTS, Optimizer};
+use crate::layer::GradientConsumer;
+use crate::optimizer::{MAX_STATES, Optimizer};
 
-/// Updates weights by their gradient as it is formed.
-pub(super) struct UpdateTarget<'a, 'b, T: Scalar, O: Optimizer<T>> {
+/// Updates weights by their gradient as it is computed.
+pub(super) struct UpdateWeights<'a, 'b, T: Scalar, O: Optimizer<T>> {
     weights: &'a Shared<'b, T>,
     state: &'a [Shared<'b, T>],
-    /// Where the layer's weights lie.
+    /// The range of each of the layer's weights.
     ranges: &'a [Range<usize>],
     step: &'a O::Step,
     of: PhantomData<O>,
 }
 
-impl<'a, 'b, T: Scalar, O: Optimizer<T>> UpdateTarget<'a, 'b, T, O> {
+impl<'a, 'b, T: Scalar, O: Optimizer<T>> UpdateWeights<'a, 'b, T, O> {
     /// # Safety
-    /// Of the weights and each state, which are different memory, nobody else touches the elements that the target is
-    /// called for while it lives.
+    /// The weights and each state must be different memory. While the consumer lives, no other thread may access the elements
+    /// that the consumer is called for.
     pub(super) unsafe fn new(
         weights: &'a Shared<'b, T>,
         state: &'a [Shared<'b, T>],
@@ -33,23 +33,23 @@ impl<'a, 'b, T: Scalar, O: Optimizer<T>> UpdateTarget<'a, 'b, T, O> {
     }
 }
 
-/// Elements `part` of a weight that lies in `range`.
+/// The elements `part` of a weight, whose own range is `range`.
 fn within(range: &Range<usize>, part: Range<usize>) -> Range<usize> {
     assert!(part.start <= part.end && part.end <= range.len(), "elements {part:?} of {}", range.len());
     range.start + part.start..range.start + part.end
 }
 
-impl<T: Scalar, O: Optimizer<T>> GradientTarget<T> for UpdateTarget<'_, '_, T, O> {
+impl<T: Scalar, O: Optimizer<T>> GradientConsumer<T> for UpdateWeights<'_, '_, T, O> {
     fn push(&mut self, index: usize, offset: usize, gradient: &[T]) {
         let here = within(&self.ranges[index], offset..offset + gradient.len());
-        // SAFETY: nobody else touches these, as `new` demands.
+        // SAFETY: no other thread accesses these, as `new` demands.
         let w = unsafe { self.weights.get_mut(here.clone()) };
-        let mut slots: [&mut [T]; MAX_SLOTS] = Default::default();
-        for (slot, shared) in slots.iter_mut().zip(self.state) {
-            // SAFETY: as above; each state is memory of its own.
-            *slot = unsafe { shared.get_mut(here.clone()) };
+        let mut state: [&mut [T]; MAX_STATES] = Default::default();
+        for (state, shared) in state.iter_mut().zip(self.state) {
+            // SAFETY: as above; each state is separate memory.
+            *state = unsafe { shared.get_mut(here.clone()) };
         }
-        O::update(self.step, w, &mut slots[..self.state.len()], gradient);
+        O::update(self.step, w, &mut state[..self.state.len()], gradient);
     }
 
     fn adam(
@@ -62,7 +62,7 @@ impl<T: Scalar, O: Optimizer<T>> GradientTarget<T> for UpdateTarget<'_, '_, T, O
         let [m, v] = self.state else { return None };
         let here = within(&self.ranges[index], range);
         let rows = 0..here.len() / columns;
-        // SAFETY: nobody else touches these, as `new` demands; w, m and v are memory of their own.
+        // SAFETY: no other thread accesses these, as `new` demands; w, m and v are separate memory.
         let [w, m, v] = unsafe {
             [self.weights, m, v]
                 .map(|shared| shared.matrix_mut(here.clone(), columns, rows.clone(), 0..columns))
@@ -71,22 +71,23 @@ impl<T: Scalar, O: Optimizer<T>> GradientTarget<T> for UpdateTarget<'_, '_, T, O
     }
 
     fn non_trainable(&mut self, index: usize, range: Range<usize>) -> &mut [T] {
-        // SAFETY: nobody else touches these, as `new` demands.
+        // SAFETY: no other thread accesses these, as `new` demands.
         unsafe { self.weights.get_mut(within(&self.ranges[index], range)) }
     }
 }
 
-/// Stores gradients, or adds them to those that are stored.
-pub(super) struct StoreTarget<'a, 'b, T> {
+/// Stores gradients, or adds them to the stored ones.
+pub(super) struct StoreGradient<'a, 'b, T> {
     gradient: &'a Shared<'b, T>,
     weights: &'a Shared<'b, T>,
     ranges: &'a [Range<usize>],
     adds: bool,
 }
 
-impl<'a, 'b, T> StoreTarget<'a, 'b, T> {
+impl<'a, 'b, T> StoreGradient<'a, 'b, T> {
     /// # Safety
-    /// Of the gradients and the weights nobody else touches the elements that the target is called for while it lives.
+    /// While the consumer lives, no other thread may access the elements of the gradients and of the weights that the consumer
+    /// is called for.
     pub(super) unsafe fn new(
         gradient: &'a Shared<'b, T>,
         weights: &'a Shared<'b, T>,
@@ -97,10 +98,10 @@ impl<'a, 'b, T> StoreTarget<'a, 'b, T> {
     }
 }
 
-impl<T: Scalar> GradientTarget<T> for StoreTarget<'_, '_, T> {
+impl<T: Scalar> GradientConsumer<T> for StoreGradient<'_, '_, T> {
     fn push(&mut self, index: usize, offset: usize, gradient: &[T]) {
         let here = within(&self.ranges[index], offset..offset + gradient.len());
-        // SAFETY: nobody else touches these, as `new` demands.
+        // SAFETY: no other thread accesses these, as `new` demands.
         let stored = unsafe { self.gradient.get_mut(here) };
         if self.adds {
             stored.iter_mut().zip(gradient).for_each(|(stored, &g)| *stored += g);
@@ -110,7 +111,7 @@ impl<T: Scalar> GradientTarget<T> for StoreTarget<'_, '_, T> {
     }
 
     fn non_trainable(&mut self, index: usize, range: Range<usize>) -> &mut [T] {
-        // SAFETY: nobody else touches these, as `new` demands.
+        // SAFETY: no other thread accesses these, as `new` demands.
         unsafe { self.weights.get_mut(within(&self.ranges[index], range)) }
     }
 }
