@@ -5,9 +5,11 @@ use std::path::Path;
 use anyhow::Context;
 use ndarray::{ArrayView2, Ix2};
 use serde_json::Value;
+use ziffer_base::fs::AtomicFile;
+use ziffer_base::thousands;
 use ziffer_dataset::{Dataset, TrainTest};
-use ziffer_nn::{Model, Staged};
-use ziffer_report::{Assessment, Fact, History, Report, Run, grouped};
+use ziffer_nn::Model;
+use ziffer_report::{Assessment, Fact, History, Report, Run};
 use ziffer_trainer::Evaluate as _;
 
 use crate::run_folder::{RunSummary, SUMMARY_FILE, cannot_write};
@@ -52,7 +54,7 @@ impl Account {
             subject: format!(
                 "{} with {} test pictures, seed {}",
                 data.name.title(),
-                grouped(samples),
+                thousands(samples),
                 summary.seed
             ),
             summary: summary.clone(),
@@ -100,9 +102,9 @@ impl Account {
         let mut staged = Vec::new();
         for (name, bytes) in report.files() {
             let path = folder.join(name);
-            staged.push((Staged::write(&path, bytes).with_context(|| cannot_write(&path))?, path));
+            staged.push((AtomicFile::stage(&path, bytes).with_context(|| cannot_write(&path))?, path));
         }
-        staged.into_iter().try_for_each(|(file, path)| file.publish().with_context(|| cannot_write(&path)))
+        staged.into_iter().try_for_each(|(file, path)| file.commit().with_context(|| cannot_write(&path)))
     }
 }
 
@@ -177,7 +179,7 @@ impl Facts {
             let shown = match (key, value) {
                 ("test_accuracy", Value::Number(share)) => format!("{:.2}%", 100.0 * share.as_f64()?),
                 ("test_loss", Value::Number(loss)) => format!("{:.4}", loss.as_f64()?),
-                ("parameters", Value::Number(count)) => grouped(usize::try_from(count.as_u64()?).ok()?),
+                ("parameters", Value::Number(count)) => thousands(usize::try_from(count.as_u64()?).ok()?),
                 ("fit_seconds", Value::Number(seconds)) => format!("{:.2} s", seconds.as_f64()?),
                 ("init", Value::Null) => "drawn by the seed (Glorot uniform)".to_owned(),
                 ("shuffle", Value::Bool(true)) => "every epoch anew".to_owned(),

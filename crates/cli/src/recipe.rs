@@ -15,10 +15,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use ziffer_base::OneLine;
 use ziffer_dataset::catalogue::Name;
 use ziffer_nn::{
-    Activation, AnyLoss, AnyOptimizer, BuildError, OneLine, Optimizer, Sequential,
-    SparseCategoricalCrossentropy,
+    Activation, AnyLoss, AnyOptimizer, BuildError, Optimizer, Sequential, SparseCategoricalCrossentropy,
 };
 use ziffer_trainer::Shuffle;
 
@@ -187,7 +187,7 @@ pub enum RecipeError {
     },
 }
 
-ziffer_nn::debug_as_message!(RecipeError);
+ziffer_base::debug_as_message!(RecipeError);
 
 impl Default for Recipe {
     /// The tutorial.

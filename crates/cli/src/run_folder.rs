@@ -1,11 +1,11 @@
 //! A run's folder: the model and what is to be known of how it came about.
 
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
-use ziffer_nn::{Model, Staged};
+use ziffer_base::fs::{AtomicFile, FolderLock};
+use ziffer_nn::Model;
 use ziffer_trainer::{History, Shuffle};
 
 use crate::host::Host;
@@ -87,36 +87,27 @@ pub struct RunSummary {
 
 /// Makes the folder, sees that this many bytes can be written there before time is spent on training, and takes it for this
 /// run alone until what is returned is dropped.
-pub(crate) fn prepare(folder: &Path, bytes: usize) -> anyhow::Result<File> {
+pub(crate) fn prepare(folder: &Path, bytes: usize) -> anyhow::Result<FolderLock> {
     let lock = claim(folder, "wait for it to end, or choose another folder with --out")?;
     for name in [MODEL_FILE, SUMMARY_FILE, RECIPE_FILE] {
         let path = folder.join(name);
         ensure!(!path.is_dir(), "{}: cannot write: it is a folder", path.display());
     }
     // Written, brought to the disk, and dropped.
-    Staged::write(folder.join(MODEL_FILE), &vec![0; bytes])
+    AtomicFile::stage(folder.join(MODEL_FILE), &vec![0; bytes])
         .map(drop)
         .with_context(|| format!("{}: cannot write to the folder", folder.display()))?;
     Ok(lock)
 }
 
-/// Makes a folder, takes it for this process alone until what is returned is dropped, and removes what one that was killed
-/// had begun to write there. What others are writing there without having taken it stays. Where another process has it,
-/// `advice` says what to do.
-pub(crate) fn claim(folder: &Path, advice: &str) -> anyhow::Result<File> {
+/// Creates and locks a folder, and removes what killed processes left there. `advice` says what to do if another process has
+/// locked it.
+pub(crate) fn claim(folder: &Path, advice: &str) -> anyhow::Result<FolderLock> {
     std::fs::create_dir_all(folder)
         .with_context(|| format!("{}: cannot make the folder", folder.display()))?;
-    let cannot_write = || format!("{}: cannot write to the folder", folder.display());
-    let lock = File::open(folder).with_context(cannot_write)?;
-    match lock.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            bail!("{}: another process is writing to this folder; {advice}", folder.display());
-        }
-        // Not every file system has locks, and then two runs are the user's business.
-        Ok(()) | Err(TryLockError::Error(_)) => {}
-    }
-    Staged::remove_stale(folder);
-    Ok(lock)
+    let lock = FolderLock::try_lock(folder)
+        .with_context(|| format!("{}: cannot write to the folder", folder.display()))?;
+    lock.with_context(|| format!("{}: another process is writing to this folder; {advice}", folder.display()))
 }
 
 /// Writes the run's files: all are on the disk before one gets its name, so that a failure leaves an earlier run as it was.
@@ -136,9 +127,9 @@ pub(crate) fn write(
     let mut staged = Vec::new();
     for (name, bytes) in files {
         let path = folder.join(name);
-        staged.push((Staged::write(&path, &bytes).with_context(|| cannot_write(&path))?, path));
+        staged.push((AtomicFile::stage(&path, &bytes).with_context(|| cannot_write(&path))?, path));
     }
-    staged.into_iter().try_for_each(|(file, path)| file.publish().with_context(|| cannot_write(&path)))
+    staged.into_iter().try_for_each(|(file, path)| file.commit().with_context(|| cannot_write(&path)))
 }
 
 /// What is said of a file that cannot be written, before the cause.
@@ -163,27 +154,4 @@ pub(crate) fn model_file(model: &Path) -> PathBuf {
 pub(crate) fn summary_beside(model: &Path) -> Option<RunSummary> {
     let folder = if model.is_dir() { model } else { model.parent()? };
     serde_json::from_str(&std::fs::read_to_string(folder.join(SUMMARY_FILE)).ok()?).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-
-    /// A report of several runs takes no folder, and may be written into that of one of them.
-    #[test]
-    fn a_report_is_written_while_another_command_takes_the_folder() {
-        let folder = tempfile::tempdir().unwrap();
-        let folder = folder.path();
-        let report = Staged::write(folder.join("report.html"), b"<!DOCTYPE html>").unwrap();
-        fs::write(folder.join(".ziffer-killed.part"), b"half").unwrap();
-        let lock = claim(folder, "wait").unwrap();
-        assert!(!folder.join(".ziffer-killed.part").exists());
-        report.publish().unwrap();
-        drop(lock);
-        drop(claim(folder, "wait").unwrap());
-        assert_eq!(fs::read(folder.join("report.html")).unwrap(), b"<!DOCTYPE html>");
-        assert_eq!(fs::read_dir(folder).unwrap().count(), 1);
-    }
 }

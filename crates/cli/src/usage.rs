@@ -1,6 +1,5 @@
 //! From the command line to an exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted, and one line on standard error.
 
-use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -8,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 use ziffer_augment::AugmentError;
-use ziffer_nn::OneLine;
+use ziffer_base::chain;
 use ziffer_tensor::InstructionSet;
 use ziffer_trainer::TrainError;
 
@@ -155,19 +154,6 @@ pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
     if error.is::<UsageError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
 
-/// An error and its causes, joined by ": ". Causes may be other crates' errors: a message that repeats another is left out, and one
-/// that quotes a file at length is cut.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut parts = vec![error.to_string()];
-    for cause in anyhow::Chain::new(error).skip(1) {
-        let part = OneLine(cause).to_string();
-        if !parts.contains(&part) {
-            parts.push(part);
-        }
-    }
-    parts.join(": ")
-}
-
 /// One line on standard error.
 pub(crate) fn complain(line: &str) {
     let line = line.split('\n').map(str::trim).collect::<Vec<_>>().join(" ");
@@ -178,7 +164,7 @@ pub(crate) fn complain(line: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{chain, one_line, with_values_joined};
+    use super::{one_line, with_values_joined};
 
     fn joined(line: &str) -> Vec<std::ffi::OsString> {
         with_values_joined(line.split(' ').map(Into::into))
@@ -206,31 +192,6 @@ mod tests {
             assert_eq!(joined(line), line.split(' ').collect::<Vec<_>>(), "{line}");
         }
         assert_eq!(joined("z --rate -5 -- --rate -5"), ["z", "--rate=-5", "--", "--rate", "-5"]);
-    }
-
-    /// An error, and what it comes from.
-    #[derive(Debug, thiserror::Error)]
-    #[error("{0}")]
-    struct Caused(String, #[source] Option<Box<Caused>>);
-
-    #[test]
-    fn causes_are_joined_and_none_is_said_twice() {
-        let caused = |line: &str| {
-            let parts = line.rsplit(": ");
-            parts.fold(None, |cause, part| Some(Box::new(Caused(part.to_owned(), cause)))).unwrap()
-        };
-        for (error, line) in [
-            ("a", "a"),
-            ("a: b: c", "a: b: c"),
-            // As rayon has it.
-            ("a: b: b", "a: b"),
-            ("a: b: a", "a: b"),
-            ("a: b\nc", "a: b\\nc"),
-        ] {
-            assert_eq!(chain(&*caused(error)), line, "{error:?}");
-        }
-        let long = format!("a: {}", "b".repeat(1000));
-        assert_eq!(chain(&*caused(&long)).len(), "a: ".len() + 299 + "...".len());
     }
 
     #[test]

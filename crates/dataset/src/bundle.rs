@@ -4,8 +4,11 @@ use std::fs::{File, Metadata};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use ziffer_base::digest::Digest;
+#[cfg(feature = "download")]
+use ziffer_base::fs::AtomicFile;
+
 use crate::catalogue::Bundle;
-use crate::digest::Digest;
 use crate::error::DatasetError;
 use crate::intake::Failure;
 use crate::place::{is_missing, open};
@@ -14,9 +17,8 @@ use crate::verified;
 use crate::{
     download::Downloader,
     intake::create_folder,
-    lock::Lock,
-    replacement::{Replacement, move_aside},
-    watch::Watch,
+    place::move_aside,
+    watch::{Watch, lock},
 };
 
 /// Where a bundle is kept.
@@ -85,7 +87,7 @@ impl Store {
         let failed = |source| Failure::Place(DatasetError::Io { action: "read", path: path.clone(), source });
         let file = open(&path)?;
         let metadata = file.metadata().map_err(failed)?;
-        let found = Digest::of_content(file).map_err(failed)?;
+        let found = Digest::of_reader(file).map_err(failed)?;
         let Bundle { title: set, sha256: expected, .. } = *self.bundle;
         if found != expected {
             return Err(Failure::Place(DatasetError::WrongDigest { path, set, found, expected }));
@@ -110,7 +112,7 @@ impl Store {
         let is_locked = data_folder
             .canonicalize()
             .is_ok_and(|data_folder| self.folder.canonicalize().is_ok_and(|folder| folder == data_folder));
-        let _lock = if is_locked { None } else { Lock::of(&self.folder, watch) };
+        let _lock = if is_locked { None } else { lock(&self.folder, watch) };
         self.state = State::NotSeen;
         if let Ok(Some(path)) = self.find(false) {
             return Ok(Some(path));
@@ -138,7 +140,7 @@ impl Store {
         if !is_missing(&path) {
             move_aside(&path).map_err(failed("move aside"))?;
         }
-        Replacement::written(temporary, &path).commit().map_err(failed("write"))?;
+        AtomicFile::from_temporary(temporary, &path).and_then(AtomicFile::commit).map_err(failed("write"))?;
         let metadata = std::fs::metadata(&path).map_err(failed("open"))?;
         verified::remember(&self.folder, name, &metadata, sha256);
         self.state = State::Good;

@@ -7,7 +7,8 @@ mod emnist;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::digest::{Digest, from_hex};
+use ziffer_base::digest::{Digest, bytes_from_hex};
+
 use crate::error::DatasetError;
 use crate::idx::ElementType;
 
@@ -414,7 +415,7 @@ const fn qmnist(part: Part, content: Content, name: &'static str, md5: &str) -> 
             entry.shape = Some(&[60_000, 8]);
         }
     }
-    entry.archive = Some(Archive { len: None, digest: ArchiveDigest::Md5(from_hex(md5)) });
+    entry.archive = Some(Archive { len: None, digest: ArchiveDigest::Md5(bytes_from_hex(md5)) });
     entry
 }
 

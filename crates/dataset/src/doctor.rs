@@ -3,8 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use ziffer_base::digest::Digest;
+
 use crate::catalogue::FileEntry;
-use crate::digest::Digest;
 use crate::error::DatasetError;
 use crate::idx::IdxFile;
 use crate::intake::{Failure, Wanted};

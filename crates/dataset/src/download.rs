@@ -14,13 +14,13 @@ use tempfile::{NamedTempFile, TempPath};
 use ureq::Agent;
 use ureq::http::{HeaderMap, HeaderValue, Uri};
 use ureq::tls::{RootCerts, TlsConfig};
+use ziffer_base::digest::{Digest, Sha256};
+use ziffer_base::fs::temporary_file_in;
 
 use crate::catalogue::{ArchiveDigest, Bundle};
-use crate::digest::{Digest, Hasher};
 use crate::error::{DatasetError, reason};
 use crate::idx::Header;
 use crate::intake::{Arrived, Failure, Wanted, create_folder};
-use crate::replacement::temporary_in;
 use crate::watch::{Event, Transfer, Watch};
 
 /// To find the address, and again to reach it.
@@ -92,7 +92,7 @@ struct Goal<'a> {
 
 impl Goal<'_> {
     fn create(&self) -> io::Result<NamedTempFile> {
-        let Some(path) = self.kept else { return temporary_in(self.folder) };
+        let Some(path) = self.kept else { return temporary_file_in(self.folder) };
         let file = File::options().read(true).write(true).create(true).truncate(true).open(path)?;
         Ok(NamedTempFile::from_parts(file, TempPath::try_from_path(path)?))
     }
@@ -101,17 +101,17 @@ impl Goal<'_> {
     fn kept(&self) -> Option<Arriving> {
         let path = self.kept?;
         let mut file = File::options().read(true).write(true).open(path).ok()?;
-        let mut hasher = Hasher::default();
-        let found = io::copy(&mut file, &mut hasher).ok().filter(|&found| found > 0)?;
+        let mut sha256 = Sha256::default();
+        let found = io::copy(&mut file, &mut sha256).ok().filter(|&found| found > 0)?;
         let file = NamedTempFile::from_parts(file, TempPath::try_from_path(path).ok()?);
-        Some(Arriving { file, hasher, found, len: None, validator: None })
+        Some(Arriving { file, sha256, found, len: None, validator: None })
     }
 }
 
 /// What an address has sent so far.
 struct Arriving {
     file: NamedTempFile,
-    hasher: Hasher,
+    sha256: Sha256,
     found: u64,
     len: Option<u64>,
     /// The server's word for this very content, which a range must be of (RFC 9110, 13.1.5).
@@ -173,8 +173,8 @@ impl Downloader {
         let kept = folder.join(format!("{}.part", bundle.name));
         let goal = Goal { max_bytes: bundle.len, folder, kept: Some(&kept) };
         let mut beginning = goal.kept();
-        if let Some(Arriving { file, hasher, .. }) = beginning.take_if(|all| all.found >= bundle.len)
-            && hasher.finish() == bundle.sha256
+        if let Some(Arriving { file, sha256, .. }) = beginning.take_if(|all| all.found >= bundle.len)
+            && sha256.finish() == bundle.sha256
         {
             return Ok(file);
         }
@@ -321,15 +321,15 @@ impl Downloader {
             // What had arrived goes first, which may have the same name.
             *so_far = None;
             let file = goal.create().map_err(|source| write_error(folder, source))?;
-            *so_far = Some(Arriving { file, hasher: Hasher::default(), found: 0, len, validator });
+            *so_far = Some(Arriving { file, sha256: Sha256::default(), found: 0, len, validator });
         }
         let Some(arriving) = so_far.as_mut() else { unreachable!("set just now, or there before") };
         arriving.len = len;
         arriving.read(&mut response.into_body().into_reader(), goal, &mut |bytes, len| {
             watch(Event::Transfer(Transfer { url, bytes, len }));
         })?;
-        let Some(Arriving { file, hasher, .. }) = so_far.take() else { unreachable!("there a moment ago") };
-        Ok(Body { file, digest: hasher.finish() })
+        let Some(Arriving { file, sha256, .. }) = so_far.take() else { unreachable!("there a moment ago") };
+        Ok(Body { file, digest: sha256.finish() })
     }
 }
 
@@ -357,7 +357,7 @@ impl Arriving {
             if self.found > goal.max_bytes {
                 return Err(too_long(self.found, goal.max_bytes));
             }
-            self.hasher.update(&buffer[..count]);
+            self.sha256.update(&buffer[..count]);
             self.file.write_all(&buffer[..count]).map_err(|source| write_error(goal.folder, source))?;
         }
         self.file.flush().map_err(|source| write_error(goal.folder, source))

@@ -5,8 +5,8 @@ use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
+use ziffer_base::digest::Digest;
 
-use crate::digest::Digest;
 use crate::idx::{ElementType, FormatError, IdxError, magic_hint};
 
 /// A data set that cannot be had or used.
@@ -289,12 +289,7 @@ fn attempts_text(attempts: &[Attempt]) -> String {
     text
 }
 
-impl fmt::Debug for DatasetError {
-    /// The message with its causes: it is what is printed of an error that `main` returns, or that is unwrapped.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&chain_text(self))
-    }
-}
+ziffer_base::debug_as_message!(DatasetError);
 
 /// An error and its causes as one line, for a message that has no cause of its own to name them.
 pub(crate) fn chain_text(error: &(dyn std::error::Error + 'static)) -> String {

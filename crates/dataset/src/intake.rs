@@ -6,13 +6,13 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
+use ziffer_base::digest::{Digest, Sha256};
+use ziffer_base::fs::AtomicFile;
 
 use crate::catalogue::{FileEntry, Form, Name};
 use crate::change::Change;
-use crate::digest::{Digest, Hasher};
 use crate::error::DatasetError;
 use crate::idx::{FormatError, Header};
-use crate::replacement::Replacement;
 use crate::source::Source;
 use crate::verified;
 
@@ -49,7 +49,7 @@ pub(crate) struct Wanted<'a> {
 /// Content that passed every check, still under a temporary name.
 #[derive(Debug)]
 pub(crate) struct Arrived {
-    pub(crate) replacement: Replacement,
+    pub(crate) file: AtomicFile,
     pub(crate) digest: Digest,
 }
 
@@ -106,8 +106,8 @@ impl<'a> Wanted<'a> {
     /// Takes in what an address sent, an archive if `from` is the name of one; `from` is named in errors.
     #[cfg(feature = "download")]
     pub(crate) fn take(&self, content: impl Read, from: &Path) -> Result<Arrived, Failure> {
-        let (replacement, digest) = self.read(content, from, || self.create())?;
-        Ok(Arrived { replacement, digest })
+        let (file, digest) = self.read(content, from, || self.create())?;
+        Ok(Arrived { file, digest })
     }
 
     /// Reads content to its end, with every check, into what `open` makes once the header is good. Of an archive several
@@ -170,7 +170,7 @@ impl<'a> Wanted<'a> {
         check(buffer.len() as u64)?;
 
         let mut out = open()?;
-        let mut hasher = Hasher::default();
+        let mut sha256 = Sha256::default();
         let mut change = Change::new(self, &header, from);
         let piece = change.piece_len(BUFFER_BYTES);
         let (mut found, mut values) = (0, header.header_len());
@@ -186,13 +186,13 @@ impl<'a> Wanted<'a> {
             found += buffer.len() as u64;
             check(found)?;
             change.apply(&mut buffer[values..]).map_err(Failure::Place)?;
-            hasher.update(&buffer);
+            sha256.update(&buffer);
             out.write_all(&buffer).map_err(|source| self.write_error(source))?;
             buffer.clear();
             values = 0;
         }
         header.check_file_len(found).map_err(malformed)?;
-        let digest = hasher.finish();
+        let digest = sha256.finish();
         if let Some(expected) = self.entry.sha256 {
             self.check_digest(from, digest, expected).map_err(Failure::Place)?;
         }
@@ -200,11 +200,11 @@ impl<'a> Wanted<'a> {
     }
 
     /// A temporary file for the content, beside the target.
-    pub(crate) fn create(&self) -> Result<Replacement, Failure> {
+    pub(crate) fn create(&self) -> Result<AtomicFile, Failure> {
         if let Some(folder) = self.target.parent() {
             create_folder(folder).map_err(Failure::Here)?;
         }
-        Replacement::beside(self.target).map_err(|source| self.write_error(source))
+        AtomicFile::create(self.target).map_err(|source| self.write_error(source))
     }
 
     fn write_error(&self, source: io::Error) -> Failure {

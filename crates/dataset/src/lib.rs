@@ -54,7 +54,6 @@ mod bundle;
 pub mod catalogue;
 mod change;
 mod dataset;
-mod digest;
 mod doctor;
 #[cfg(feature = "download")]
 mod download;
@@ -62,9 +61,7 @@ mod error;
 pub mod idx;
 mod intake;
 mod labels;
-mod lock;
 mod place;
-mod replacement;
 #[cfg(feature = "download")]
 #[cfg(test)]
 #[path = "../tests/support/server.rs"]
@@ -77,7 +74,6 @@ mod watch;
 
 pub use catalogue::{Name, Part};
 pub use dataset::{Dataset, normalize};
-pub use digest::Digest;
 pub use doctor::{FileState, Finding, Known};
 pub use error::{Attempt, DatasetError};
 pub use source::{
@@ -86,3 +82,4 @@ pub use source::{
 };
 pub use view::{Batch, Batches, View};
 pub use watch::{Event, Transfer};
+pub use ziffer_base::digest::Digest;

@@ -5,9 +5,10 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use ziffer_base::digest::Digest;
+
 use crate::bundle;
 use crate::catalogue::FileEntry;
-use crate::digest::Digest;
 use crate::error::DatasetError;
 use crate::idx::{IdxError, check_regular};
 use crate::intake::{Arrived, Failure, Wanted};
@@ -51,8 +52,8 @@ impl<'a> Place<'a> {
 
     /// Takes the content in.
     pub(crate) fn take(&self) -> Result<Arrived, Failure> {
-        let (replacement, digest) = self.read(|| self.wanted.create())?;
-        Ok(Arrived { replacement, digest })
+        let (file, digest) = self.read(|| self.wanted.create())?;
+        Ok(Arrived { file, digest })
     }
 
     /// Reads the content to its end, with every check, into what `make` makes once the header is good.
@@ -87,6 +88,17 @@ pub(crate) fn published_name(entry: &FileEntry) -> &'static str {
 /// Whether nothing stands under a name. What stands there and cannot be looked at is not missing.
 pub(crate) fn is_missing(path: &Path) -> bool {
     fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+/// Moves a file aside, to the first free name of `NAME.broken`, `NAME.broken-2`, ...
+pub(crate) fn move_aside(path: &Path) -> io::Result<()> {
+    let ends = std::iter::once(".broken".to_owned()).chain((2..).map(|n| format!(".broken-{n}")));
+    let mut names = ends.map(|end| {
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(end);
+        PathBuf::from(aside)
+    });
+    fs::rename(path, names.find(|name| is_missing(name)).unwrap_or_default())
 }
 
 fn archive_path(raw: &Path) -> PathBuf {

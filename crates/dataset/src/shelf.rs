@@ -3,27 +3,27 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ziffer_base::digest::Digest;
+use ziffer_base::fs::FolderLock;
+
 use crate::bundle::Store;
 use crate::catalogue::{FileEntry, Name};
-use crate::digest::Digest;
 #[cfg(feature = "download")]
 use crate::download::Downloader;
 use crate::error::{Attempt, DatasetError, chain_text};
 use crate::idx::IdxFile;
 use crate::intake::{Arrived, Failure, Wanted};
-use crate::lock::Lock;
-use crate::place::{Place, file_names, is_missing, published_name};
-use crate::replacement::move_aside;
+use crate::place::{Place, file_names, is_missing, move_aside, published_name};
 use crate::source::{Mirror, Source};
 use crate::verified;
-use crate::watch::Watch;
+use crate::watch::{Watch, lock};
 
 /// A data folder being filled.
 pub(crate) struct Shelf<'a> {
     source: &'a Source,
     folder: PathBuf,
     /// Held from the first file that is not there to the end, so that processes that want the same set fetch it once.
-    lock: Option<Lock>,
+    lock: Option<FolderLock>,
     /// Places that did not have a file, for the error if no place has it.
     attempts: Vec<Attempt>,
     /// For sets that come in a bundle.
@@ -107,7 +107,7 @@ impl<'a> Shelf<'a> {
             // A second look once no other process can be at it: it may have brought what was not there.
             let mut found = self.present(&wanted);
             if !matches!(found, Ok(Some(_))) && self.lock.is_none() {
-                self.lock = Lock::of(&self.folder, self.watch);
+                self.lock = lock(&self.folder, self.watch);
                 found = self.present(&wanted);
             }
             match found {
@@ -119,7 +119,7 @@ impl<'a> Shelf<'a> {
                 }
             }
         } else if self.lock.is_none() {
-            self.lock = Lock::of(&self.folder, self.watch);
+            self.lock = lock(&self.folder, self.watch);
         }
         let mut arrived = if force { None } else { self.packed(&wanted)? };
         if arrived.is_none() {
@@ -296,7 +296,7 @@ impl<'a> Shelf<'a> {
         if is_broken {
             move_aside(path).map_err(failed("move aside"))?;
         }
-        arrived.replacement.commit().map_err(failed("write"))?;
+        arrived.file.commit().map_err(failed("write"))?;
         let file = IdxFile::open(path)?;
         if wanted.entry.sha256.is_some() || self.source.is_cache() {
             verified::remember(&self.folder, wanted.entry.name, file.metadata(), arrived.digest);

@@ -11,14 +11,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
-
-use crate::digest::Digest;
-use crate::replacement::temporary_in;
+use ziffer_base::digest::Digest;
+use ziffer_base::fs::AtomicFile;
 
 /// The name of the record in a data folder.
 const RECORD: &str = ".ziffer-verified.json";
@@ -95,11 +94,7 @@ fn read(folder: &Path) -> Record {
 }
 
 fn write(folder: &Path, record: &Record) -> io::Result<()> {
-    let mut temporary = temporary_in(folder)?;
-    temporary.write_all(&serde_json::to_vec_pretty(record)?)?;
-    // Not synced: a record lost in a crash is made again, and a torn one is not a record.
-    temporary.persist(folder.join(RECORD)).map_err(|failure| failure.error)?;
-    Ok(())
+    AtomicFile::write(folder.join(RECORD), &serde_json::to_vec_pretty(record)?)
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use std::ops::{Bound, Range, RangeBounds};
 
 use ndarray::ArrayView2;
+use ziffer_base::digest::{Digest, Sha256};
 
 use crate::dataset::Dataset;
-use crate::digest::{Digest, Hasher};
 use crate::error::DatasetError;
 use crate::idx::IdxError;
 
@@ -111,16 +111,16 @@ impl<'a> View<'a> {
     pub fn fingerprint(self) -> Digest {
         let is_small = self.pixels().len() <= 256 << 20;
         let step = if is_small { 1 } else { self.len().div_ceil(4096) };
-        let mut hasher = Hasher::default();
-        hasher.update(&(self.len() as u64).to_le_bytes());
+        let mut sha256 = Sha256::default();
+        sha256.update((self.len() as u64).to_le_bytes());
         for index in (0..self.len()).step_by(step) {
-            hasher.update(self.image(index));
-            hasher.update(&(self.label(index) as u64).to_le_bytes());
+            sha256.update(self.image(index));
+            sha256.update((self.label(index) as u64).to_le_bytes());
         }
         if !is_small {
             self.release(0..self.len());
         }
-        hasher.finish()
+        sha256.finish()
     }
 
     /// Where the pixels lie among those of the set.

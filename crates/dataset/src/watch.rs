@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use ziffer_base::fs::FolderLock;
+
 /// What takes time while a set is got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -29,3 +31,9 @@ pub struct Transfer<'a> {
 
 /// Who is told of events: once of a waiting, now and then of a transfer while it goes on.
 pub(crate) type Watch<'w> = dyn FnMut(Event<'_>) + 'w;
+
+/// Locks a folder. If another process has locked it, `watch` is told, and it is waited for. `None` if the folder cannot be
+/// created: writing into it will tell why.
+pub(crate) fn lock(folder: &Path, watch: &mut Watch<'_>) -> Option<FolderLock> {
+    FolderLock::lock(folder, || watch(Event::Waiting { folder })).ok()
+}

@@ -75,7 +75,7 @@ pub enum ImportError {
     Build(#[from] BuildError),
 }
 
-ziffer_nn::debug_as_message!(ImportError);
+ziffer_base::debug_as_message!(ImportError);
 
 /// What messages call a layer.
 #[derive(Clone, Debug)]

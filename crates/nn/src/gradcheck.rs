@@ -125,7 +125,7 @@ pub enum GradientError {
     },
 }
 
-crate::debug_as_message!(GradientError);
+ziffer_base::debug_as_message!(GradientError);
 
 impl GradCheck {
     /// Checks the gradients of L = sum(c y) / B, for a random c, with respect to a layer's weights and input. The weights and the

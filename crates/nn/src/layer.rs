@@ -215,7 +215,7 @@ pub enum Parallelism {
 #[error("{0}")]
 pub struct LayerError(String);
 
-crate::debug_as_message!(LayerError);
+ziffer_base::debug_as_message!(LayerError);
 
 impl From<String> for LayerError {
     fn from(problem: String) -> Self {

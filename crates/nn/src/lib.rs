@@ -39,7 +39,6 @@ mod activation_layers;
 mod batch_normalization;
 mod dense;
 mod dropout;
-mod error;
 mod flatten;
 mod format;
 mod gaussian_noise;
@@ -51,7 +50,6 @@ pub mod layer;
 mod layer_normalization;
 pub mod loss;
 mod model;
-mod one_line;
 pub mod onnx;
 pub mod optimizer;
 mod p_relu;
@@ -60,7 +58,6 @@ mod rescaling;
 mod reshape;
 mod samples;
 mod sequential;
-mod staged;
 mod summary;
 #[allow(
     unsafe_code,
@@ -72,8 +69,6 @@ pub use activation_layers::{ActivationLayer, Elu, LeakyRelu, Relu, Softmax};
 pub use batch_normalization::BatchNormalization;
 pub use dense::Dense;
 pub use dropout::Dropout;
-#[doc(hidden)]
-pub use error::chain;
 pub use flatten::Flatten;
 pub use format::FormatError;
 pub use gaussian_noise::GaussianNoise;
@@ -88,7 +83,6 @@ pub use loss::{
     SparseCategoricalCrossentropy, Target,
 };
 pub use model::{LayerInfo, Model, Snapshot, WeightError};
-pub use one_line::OneLine;
 pub use onnx::{OnnxError, PixelType};
 pub use optimizer::{Adam, AdamW, AnyOptimizer, Lion, Nadam, Optimizer, RmsProp, Sgd};
 pub use p_relu::PRelu;
@@ -97,6 +91,6 @@ pub use rescaling::Rescaling;
 pub use reshape::Reshape;
 pub use samples::{EpochSeed, Label, Samples, SamplesError, Slice, WithLabels, WithTargets};
 pub use sequential::{BuildError, MAX_PARAMETERS, Sequential, snake_case};
-pub use staged::Staged;
 pub use training::{FitError, StepBudget, StepError, Training};
+pub use ziffer_base::OneLine;
 pub use ziffer_tensor::{Activation, NoMemory, Scalar, random, team};

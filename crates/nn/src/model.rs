@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use ndarray::{ArrayView, ArrayViewD, IxDyn};
-use sha2::{Digest, Sha256};
+use ziffer_base::digest::Sha256;
 use ziffer_tensor::{Buffer, NoMemory, Scalar};
 
 use crate::layer::{InputType, Layer, Mode, Parallelism, WeightSpec, Weights};
@@ -112,7 +112,7 @@ pub enum WeightError {
     },
 }
 
-crate::debug_as_message!(WeightError);
+ziffer_base::debug_as_message!(WeightError);
 
 impl<T: Scalar> Model<T> {
     pub(crate) fn new(
@@ -343,14 +343,14 @@ impl<T: Scalar> Model<T> {
 
     /// The SHA-256 digest, in hex, of all parameters as little-endian bytes, in layer order, kernel before bias.
     pub fn weights_sha256(&self) -> String {
-        let mut digest = Sha256::new();
+        let mut sha256 = Sha256::default();
         let mut bytes = Vec::new();
         for (.., range) in self.layout.iter() {
             bytes.clear();
             self.weights[range.clone()].iter().for_each(|weight| weight.write_le(&mut bytes));
-            digest.update(&bytes);
+            sha256.update(&bytes);
         }
-        digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        sha256.finish().to_string()
     }
 }
 

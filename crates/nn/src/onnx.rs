@@ -34,7 +34,7 @@ pub struct OnnxError {
     pub class: String,
 }
 
-crate::debug_as_message!(OnnxError);
+ziffer_base::debug_as_message!(OnnxError);
 
 impl Model<f32> {
     /// The model as the bytes of an ONNX file. The same model gives the same bytes.

@@ -89,7 +89,7 @@ pub struct SettingError {
     pub expected: &'static str,
 }
 
-crate::debug_as_message!(SettingError);
+ziffer_base::debug_as_message!(SettingError);
 
 /// Returns an error unless `holds`. The condition must be false for NaN.
 pub(crate) fn require(

@@ -182,7 +182,7 @@ pub struct RegisterError {
     pub class: String,
 }
 
-crate::debug_as_message!(RegisterError);
+ziffer_base::debug_as_message!(RegisterError);
 
 /// Registers a class of layers in this process, so that models with such layers can be loaded, as
 /// `keras.saving.register_keras_serializable` does. It replaces a class of the same name.

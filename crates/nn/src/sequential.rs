@@ -69,7 +69,7 @@ pub enum BuildError {
     Memory(#[from] NoMemory),
 }
 
-crate::debug_as_message!(BuildError);
+ziffer_base::debug_as_message!(BuildError);
 
 /// The largest number of parameters of a model. With Adam's state they take 12 GiB.
 pub const MAX_PARAMETERS: usize = 1 << 30;

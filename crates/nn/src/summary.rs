@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use ziffer_base::thousands;
 use ziffer_tensor::Scalar;
 
 use crate::Model;
@@ -66,19 +67,6 @@ impl<T: Scalar> Model<T> {
     }
 }
 
-/// A whole number with commas between thousands.
-fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// A number of bytes as Keras writes it: in units of 1024, with two decimals.
 fn readable(bytes: usize) -> String {
     let mut size = bytes as f64;
@@ -128,8 +116,7 @@ Model: \"sequential\"
     }
 
     #[test]
-    fn numbers() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+    fn sizes_in_bytes() {
         assert_eq!([0, 1023, 1536, 5 << 20].map(readable), ["0.00 B", "1023.00 B", "1.50 KB", "5.00 MB"]);
     }
 }

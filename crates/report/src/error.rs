@@ -59,11 +59,4 @@ pub enum ReportError {
     },
 }
 
-impl std::fmt::Debug for ReportError {
-    /// The message with its causes: it is what is printed of an error that `main` returns, or that is unwrapped.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{self}")?;
-        let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
-        causes.into_iter().try_for_each(|cause| write!(f, ": {cause}"))
-    }
-}
+ziffer_base::debug_as_message!(ReportError);

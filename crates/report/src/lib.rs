@@ -63,6 +63,5 @@ pub use confusion::{ClassMetrics, Confusion};
 pub use error::ReportError;
 pub use history::History;
 pub use mistakes::Mistake;
-pub use page::grouped;
 pub use run::{Fact, Report, Run};
 pub use terminal::confusion_table;

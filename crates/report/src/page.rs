@@ -97,19 +97,6 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{:.2}%", 100.0 * share)
 }
 
-/// A whole number with a comma before each third digit from the end.
-pub fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 /// A box that scrolls by itself where its content is wider than the page.
 pub(crate) fn scrolling(what: &str, content: &str) -> String {
     format!(
@@ -137,17 +124,4 @@ fn facts(title: &str, facts: &[Fact]) -> String {
         rows
     });
     format!("<div><h2>{title}</h2><table class=\"facts\"><tbody>{rows}</tbody></table></div>")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::grouped;
-
-    #[test]
-    fn thousands_are_told_apart() {
-        assert_eq!(
-            [0, 999, 1000, 109_386, 1_234_567].map(grouped),
-            ["0", "999", "1,000", "109,386", "1,234,567"]
-        );
-    }
 }

@@ -36,4 +36,4 @@ pub enum ServeError {
     NoParameters,
 }
 
-ziffer_nn::debug_as_message!(ServeError);
+ziffer_base::debug_as_message!(ServeError);

@@ -46,7 +46,7 @@ pub struct ParseIntervalError {
     text: String,
 }
 
-ziffer_nn::debug_as_message!(ParseIntervalError);
+ziffer_base::debug_as_message!(ParseIntervalError);
 
 impl FromStr for CheckpointInterval {
     type Err = ParseIntervalError;
@@ -209,7 +209,7 @@ pub enum CheckpointError {
     },
 }
 
-ziffer_nn::debug_as_message!(CheckpointError);
+ziffer_base::debug_as_message!(CheckpointError);
 
 #[cfg(test)]
 mod tests {

@@ -134,7 +134,7 @@ pub enum TrainError {
     },
 }
 
-ziffer_nn::debug_as_message!(TrainError);
+ziffer_base::debug_as_message!(TrainError);
 
 impl TrainError {
     /// The error of a setting that is out of range.

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use ndarray::aview2;
 use safetensors::SafeTensors;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
+use ziffer_base::digest::Sha256;
 use ziffer_nn::team::Team;
 use ziffer_nn::training::State;
 use ziffer_nn::{Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy, Training, WithLabels};
@@ -142,10 +142,10 @@ fn digests(bytes: &[u8]) -> Option<(String, String)> {
     let training: Value = serde_json::from_str(header.metadata().as_ref()?.get("training")?).ok()?;
     let was = training["sha256"].as_str().filter(|text| text.len() == 64)?;
 
-    let mut digest = Sha256::new();
+    let mut sha256 = Sha256::default();
     let mut part = |bytes: &[u8]| {
-        digest.update((bytes.len() as u64).to_le_bytes());
-        digest.update(bytes);
+        sha256.update((bytes.len() as u64).to_le_bytes());
+        sha256.update(bytes);
     };
     part(&training["iteration"].as_u64()?.to_le_bytes());
     part(training["text"].as_str()?.as_bytes());
@@ -156,6 +156,5 @@ fn digests(bytes: &[u8]) -> Option<(String, String)> {
         part(format!("{:?} {:?}", tensor.dtype(), tensor.shape()).as_bytes());
         part(tensor.data());
     }
-    let is = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Some((was.to_owned(), is))
+    Some((was.to_owned(), sha256.finish().to_string()))
 }

@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use anyhow::anyhow;
 use clap::Subcommand;
+use ziffer_base::chain;
 use ziffer_dataset::catalogue::{Content, Part};
 use ziffer_dataset::{FileState, Finding, Known, Name, Source};
 
 use super::augment::Augment;
-use crate::usage::{chain, print};
+use crate::usage::print;
 
 /// Show the data sets there are, check those in the cache folder, or make larger ones
 #[derive(Clone, Debug, clap::Args)]

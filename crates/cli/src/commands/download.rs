@@ -4,10 +4,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::ensure;
+use ziffer_base::chain;
 use ziffer_dataset::catalogue::Name;
 
 use super::data;
-use crate::usage::{AlreadyTold, UsageError, chain, complain, print};
+use crate::usage::{AlreadyTold, UsageError, complain, print};
 
 /// Get data sets into the cache folder, or one set into --data-dir itself
 #[derive(Clone, Debug, clap::Args)]

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use ziffer_nn::{Model, PixelType, Staged};
+use ziffer_base::fs::AtomicFile;
+use ziffer_nn::{Model, PixelType};
 
 use crate::run_folder;
 use crate::usage::print;
@@ -48,9 +49,7 @@ impl Export {
             Pixels::F32 => PixelType::F32,
         };
         let bytes = model.to_onnx(pixels).with_context(|| file.display().to_string())?;
-        Staged::write(&self.onnx, &bytes)
-            .and_then(Staged::publish)
-            .with_context(|| run_folder::cannot_write(&self.onnx))?;
+        AtomicFile::write(&self.onnx, &bytes).with_context(|| run_folder::cannot_write(&self.onnx))?;
         print(&format!("Exported {} to {}\n", file.display(), self.onnx.display()))
     }
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{anyhow, ensure};
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use ndarray::ArrayView2;
+use ziffer_base::chain;
 use ziffer_dataset::TrainTest;
 use ziffer_dataset::idx::IdxFile;
 use ziffer_nn::Model;
@@ -18,7 +19,7 @@ use ziffer_tensor::reduce::argmax;
 use super::data::{self, DataArgs};
 use super::evaluate::dataset;
 use crate::run_folder;
-use crate::usage::{AlreadyTold, chain, complain, print};
+use crate::usage::{AlreadyTold, complain, print};
 
 /// Print the class and the probabilities that a model gives pictures
 #[derive(Clone, Debug, clap::Args)]

@@ -5,8 +5,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, ensure};
+use ziffer_base::fs::AtomicFile;
 use ziffer_dataset::catalogue::Name;
-use ziffer_nn::{Model, Staged};
+use ziffer_nn::Model;
 use ziffer_report::{Run, comparison};
 use ziffer_trainer::Evaluate as _;
 
@@ -53,7 +54,7 @@ impl Report {
             written += &format!("Wrote {}\n", folder.join(REPORT_FILE).display());
         }
         if let Some(page) = page {
-            page.publish().with_context(|| cannot_write(self.out()))?;
+            page.commit().with_context(|| cannot_write(self.out()))?;
             written += &format!("Wrote {}\n", self.out().display());
         }
         print(&written)
@@ -72,11 +73,11 @@ impl Report {
     }
 
     /// The page of several runs, on the disk but not yet under its name.
-    fn page(&self, folders: &[&Path], accounts: &[Account]) -> anyhow::Result<Staged> {
+    fn page(&self, folders: &[&Path], accounts: &[Account]) -> anyhow::Result<AtomicFile> {
         let names: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
         let runs = accounts.iter().zip(&names).map(|(account, name)| Ok(Run { name, ..account.run()? }));
         let page = comparison(&runs.collect::<anyhow::Result<Vec<_>>>()?)?;
-        Staged::write(self.out(), page.as_bytes()).with_context(|| cannot_write(self.out()))
+        AtomicFile::stage(self.out(), page.as_bytes()).with_context(|| cannot_write(self.out()))
     }
 
     fn account(&self, folder: &Path) -> anyhow::Result<Account> {

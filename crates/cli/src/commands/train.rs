@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::SystemTime;
 
 use anyhow::{Context, ensure};
+use ziffer_base::chain;
 use ziffer_nn::optimizer::LearningRateSchedule;
 use ziffer_nn::team::Team;
 use ziffer_report::confusion_table;
@@ -23,7 +24,7 @@ use crate::host::{Host, rfc3339};
 use crate::interrupt;
 use crate::recipe::{CallbackSettings, OptimizerName, OptimizerSettings, Recipe};
 use crate::run_folder::{self, RunSummary};
-use crate::usage::{chain, complain, print, whole_numbers};
+use crate::usage::{complain, print, whole_numbers};
 
 /// Train a network and evaluate it on the test part
 ///

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Value};
-use ziffer_nn::OneLine;
+use ziffer_base::OneLine;
 
 /// A recipe's text and what it says.
 pub(super) struct Document<'a> {

@@ -3,13 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
+use ziffer_base::digest::Digest;
 
 use crate::idx::{NAMES, U8, gz, idx, labels, mnist_gz};
 use crate::sandbox::{Sandbox, finish};
 #[cfg(unix)]
 use crate::server::Server;
-use crate::tensors::hex;
 
 /// The digests of MNIST's raw files, from copies of the originals.
 const DIGESTS: [&str; 4] = [
@@ -23,7 +22,7 @@ const DIGESTS: [&str; 4] = [
 fn assert_mnist(folder: &Path) {
     for (name, digest) in NAMES.iter().zip(DIGESTS) {
         let raw = fs::read(folder.join(name)).expect("a raw file");
-        assert_eq!(hex(&Sha256::digest(&raw)), digest, "{name}");
+        assert_eq!(Digest::of(&raw).to_string(), digest, "{name}");
     }
 }
 

@@ -314,7 +314,10 @@ fn an_export_is_a_file_that_names_its_ends() {
     #[cfg(unix)]
     {
         let socket = std::os::unix::net::UnixListener::bind(sandbox.path("socket")).unwrap();
-        sandbox.refuse("export run --onnx socket", &["socket: cannot write: it is no file"]);
+        sandbox.refuse(
+            "export run --onnx socket",
+            &["socket: cannot write: it is a device, a pipe or a socket"],
+        );
         drop(socket);
     }
     let outcome = sandbox.refuse("export run", &["--onnx"]);

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
+use ziffer_base::digest::Sha256;
 
 /// One tensor: its name, type, shape and bytes.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,14 +107,9 @@ pub(crate) fn layers(file: &Path) -> Vec<Tensor> {
 
 /// The digest of every parameter's bytes, one after the other.
 pub(crate) fn sha256(tensors: &[Tensor]) -> String {
-    let mut digest = Sha256::new();
+    let mut sha256 = Sha256::default();
     for tensor in tensors {
-        digest.update(&tensor.bytes);
+        sha256.update(&tensor.bytes);
     }
-    hex(&digest.finalize())
-}
-
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256.finish().to_string()
 }

@@ -3,8 +3,9 @@
 //! All were published in one zip, of which the digest is known, but not those of its content. The pictures in it are transposed,
 //! and the letters are counted from 1.
 
+use ziffer_base::digest::Digest;
+
 use super::{Bundle, Entry, FILES, FileEntry, Form, Original};
-use crate::digest::Digest;
 
 static ZIP: Bundle = Bundle {
     title: "EMNIST",

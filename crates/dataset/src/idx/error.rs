@@ -133,12 +133,7 @@ pub enum IdxError {
     },
 }
 
-impl std::fmt::Debug for IdxError {
-    /// The message with its causes: it is what is printed of an error that `main` returns, or that is unwrapped.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&crate::error::chain_text(self))
-    }
-}
+ziffer_base::debug_as_message!(IdxError);
 
 /// How a length changed; nothing if it did not.
 fn length_change(expected: u64, found: u64) -> String {

@@ -4,9 +4,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayRef, Dimension};
+use ziffer_base::fs::AtomicFile;
 
 use super::{ElementType, Header, IdxError, Scalar};
-use crate::replacement::Replacement;
 
 /// Values are converted to file order in pieces of this size, large enough to make the writes rare.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -73,7 +73,7 @@ pub fn write_idx_to<T: Scalar, D: Dimension>(
 #[derive(Debug)]
 pub struct IdxWriter {
     path: PathBuf,
-    replacement: Replacement,
+    file: AtomicFile,
     header: Header,
     written: u64,
 }
@@ -92,14 +92,12 @@ impl IdxWriter {
         let header = Header::new(element_type, shape)
             .map_err(|problem| IdxError::Malformed { path: path.clone(), problem })?;
         let begin = || {
-            let mut replacement = Replacement::beside(&path)?;
-            replacement.write_all(&header.to_bytes())?;
-            Ok(replacement)
+            let mut file = AtomicFile::create(&path)?;
+            file.write_all(&header.to_bytes())?;
+            Ok(file)
         };
         match begin() {
-            Ok(replacement) => {
-                Ok(IdxWriter { written: header.header_len() as u64, path, replacement, header })
-            }
+            Ok(file) => Ok(IdxWriter { written: header.header_len() as u64, path, file, header }),
             Err(source) => Err(IdxError::Io { action: "write", path, source }),
         }
     }
@@ -110,7 +108,7 @@ impl IdxWriter {
     /// [`IdxError::Io`] if they cannot be written.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), IdxError> {
         self.written += bytes.len() as u64;
-        self.replacement.write_all(bytes).map_err(|source| IdxError::Io {
+        self.file.write_all(bytes).map_err(|source| IdxError::Io {
             action: "write",
             path: self.path.clone(),
             source,
@@ -126,7 +124,7 @@ impl IdxWriter {
         self.header
             .check_file_len(self.written)
             .map_err(|problem| IdxError::Malformed { path: path(), problem })?;
-        self.replacement.sync().map_err(|source| IdxError::Io { action: "write", path: path(), source })
+        self.file.sync().map_err(|source| IdxError::Io { action: "write", path: path(), source })
     }
 
     /// Brings the file to the disk and gives it its name.
@@ -134,9 +132,9 @@ impl IdxWriter {
     /// # Errors
     /// [`IdxError::Malformed`] if there are more or fewer bytes than the shape has, [`IdxError::Io`] if it cannot be written.
     pub fn finish(self) -> Result<(), IdxError> {
-        let IdxWriter { path, replacement, header, written } = self;
+        let IdxWriter { path, file, header, written } = self;
         match header.check_file_len(written) {
-            Ok(()) => replacement.commit().map_err(|source| IdxError::Io { action: "write", path, source }),
+            Ok(()) => file.commit().map_err(|source| IdxError::Io { action: "write", path, source }),
             Err(problem) => Err(IdxError::Malformed { path, problem }),
         }
     }

@@ -47,4 +47,4 @@ pub enum FormatError {
     },
 }
 
-crate::debug_as_message!(FormatError);
+ziffer_base::debug_as_message!(FormatError);

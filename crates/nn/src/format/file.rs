@@ -8,14 +8,16 @@ use safetensors::SafeTensorError;
 use safetensors::tensor::Metadata;
 
 use super::error::FormatError;
-use crate::{OneLine, Staged};
+use ziffer_base::fs::AtomicFile;
+
+use crate::OneLine;
 
 /// The largest header that the format allows, in bytes.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 
 /// Writes a file, which appears completely or not at all.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), FormatError> {
-    Staged::write(path, bytes).and_then(Staged::publish).map_err(|source| FormatError::Io {
+    AtomicFile::write(path, bytes).map_err(|source| FormatError::Io {
         path: path.to_owned(),
         action: "write",
         source,

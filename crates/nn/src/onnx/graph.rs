@@ -20,7 +20,7 @@ const INT64: u64 = 7;
 #[error("cannot be exported to ONNX")]
 pub struct Unsupported;
 
-crate::debug_as_message!(Unsupported);
+ziffer_base::debug_as_message!(Unsupported);
 
 /// An ONNX graph that is being built. Values are known by their names.
 #[derive(Debug)]

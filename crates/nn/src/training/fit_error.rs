@@ -79,4 +79,4 @@ pub enum FitError {
     OtherModel,
 }
 
-crate::debug_as_message!(FitError);
+ziffer_base::debug_as_message!(FitError);

@@ -32,7 +32,7 @@ pub struct NotFinite {
     pub loss: f64,
 }
 
-crate::debug_as_message!(NotFinite);
+ziffer_base::debug_as_message!(NotFinite);
 
 /// An error that ends a run of steps.
 #[derive(Clone, PartialEq, thiserror::Error)]
@@ -48,4 +48,4 @@ pub enum StepError {
     Memory(#[from] NoMemory),
 }
 
-crate::debug_as_message!(StepError);
+ziffer_base::debug_as_message!(StepError);

@@ -8,11 +8,10 @@
 //! is not taken for a good one.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use ziffer_base::digest::Sha256;
 
 use super::Training;
 use crate::OneLine;
@@ -75,7 +74,7 @@ pub enum StateError {
     Mismatch(String),
 }
 
-crate::debug_as_message!(StateError);
+ziffer_base::debug_as_message!(StateError);
 
 /// A training's state, read and found whole.
 #[derive(Debug)]
@@ -161,10 +160,10 @@ fn digest<'a>(
     text: &str,
     tensors: impl Iterator<Item = (&'a str, &'a TensorView<'a>)>,
 ) -> String {
-    let mut digest = Sha256::new();
+    let mut sha256 = Sha256::default();
     let mut part = |bytes: &[u8]| {
-        digest.update((bytes.len() as u64).to_le_bytes());
-        digest.update(bytes);
+        sha256.update((bytes.len() as u64).to_le_bytes());
+        sha256.update(bytes);
     };
     part(&iteration.to_le_bytes());
     if let Some(More { batches, accumulated, learning_rate }) = more {
@@ -178,10 +177,7 @@ fn digest<'a>(
         part(format!("{:?} {:?}", tensor.dtype(), tensor.shape()).as_bytes());
         part(tensor.data());
     }
-    digest.finalize().iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    sha256.finish().to_string()
 }
 
 impl<O: Optimizer<f32>> Training<f32, O> {

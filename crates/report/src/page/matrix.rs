@@ -3,11 +3,13 @@
 use std::cmp::Ordering;
 use std::fmt::Write;
 
+use ziffer_base::thousands;
+
 use crate::confusion::{ClassMetrics, Confusion};
 use crate::drawing::Drawing;
 use crate::escape::Escaped;
 use crate::figures::{self, NUMBERED, Strength};
-use crate::page::{grouped, number, percent, scrolling};
+use crate::page::{number, percent, scrolling};
 use crate::run::Run;
 use crate::svg;
 
@@ -114,7 +116,7 @@ fn metrics(confusion: &Confusion, names: &[String]) -> String {
             out,
             "<tr><th scope=\"row\">{}</th><td>{}</td>{}{}{}</tr>",
             Escaped(&names[class]),
-            grouped(metrics.samples),
+            thousands(metrics.samples),
             cell(format!("precision.{class}"), metrics.precision),
             cell(format!("recall.{class}"), metrics.recall),
             cell(format!("f1.{class}"), metrics.f1)
@@ -123,7 +125,7 @@ fn metrics(confusion: &Confusion, names: &[String]) -> String {
     let _ = write!(
         out,
         "</tbody><tfoot><tr><th scope=\"row\">Mean</th><td>{}</td>{}{}{}</tr></tfoot></table>",
-        grouped(confusion.samples()),
+        thousands(confusion.samples()),
         cell("precision.mean".to_owned(), confusion.mean(|class| class.precision)),
         cell("recall.mean".to_owned(), confusion.mean(|class| class.recall)),
         cell("f1.mean".to_owned(), confusion.mean(|class| class.f1))
@@ -149,7 +151,7 @@ fn confused(confusion: &Confusion, names: &[String]) -> String {
             "<tr><th scope=\"row\">{}</th><td class=\"words\">{}</td><td>{}</td><td>{}</td></tr>",
             Escaped(&names[label]),
             Escaped(&names[prediction]),
-            grouped(count),
+            thousands(count),
             percent(share)
         );
     }

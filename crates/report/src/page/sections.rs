@@ -2,11 +2,13 @@
 
 use std::fmt::Write;
 
+use ziffer_base::thousands;
+
 use crate::calibration::BINS;
 use crate::drawing::Drawing;
 use crate::escape::Escaped;
 use crate::history::History;
-use crate::page::{grouped, number, percent, scrolling};
+use crate::page::{number, percent, scrolling};
 use crate::picture::{Colours, data_address, png};
 use crate::run::Run;
 use crate::{figures, svg, weights};
@@ -90,7 +92,7 @@ pub(crate) fn mistakes(run: &Run<'_>) -> String {
     let which = match gallery.iter().len() {
         1 => "The only mistake".to_owned(),
         shown if shown == mistakes => format!("All {shown} mistakes"),
-        shown => format!("The {shown} worst of {} mistakes", grouped(mistakes)),
+        shown => format!("The {shown} worst of {} mistakes", thousands(mistakes)),
     };
     let mut out = format!(
         "<section><h2>Worst mistakes</h2><p>{which}: those whose label was given the least probability come first.</p>\
@@ -141,7 +143,7 @@ pub(crate) fn calibration(run: &Run<'_>) -> String {
                 "<tr><th scope=\"row\">{:.1}\u{2013}{:.1}%</th><td>{}</td><td>{}</td><td>{}</td></tr>",
                 edges[0],
                 edges[1],
-                grouped(bin.samples),
+                thousands(bin.samples),
                 percent(confidence),
                 percent(accuracy)
             );
@@ -150,7 +152,7 @@ pub(crate) fn calibration(run: &Run<'_>) -> String {
     let left_out = match calibration.without_confidence() {
         0 => String::new(),
         1 => " One prediction whose confidence is no number is left out.".to_owned(),
-        some => format!(" {} predictions whose confidence is no number are left out.", grouped(some)),
+        some => format!(" {} predictions whose confidence is no number are left out.", thousands(some)),
     };
     let table = format!(
         "<table class=\"range\"><thead><tr><th scope=\"col\" class=\"words\">Confidence</th><th scope=\"col\">Pictures</th>\
@@ -176,7 +178,7 @@ pub(crate) fn weights(run: &Run<'_>) -> String {
     let units = match (atlas.units, kernel.ncols()) {
         (1, 1) => "the only unit".to_owned(),
         (shown, all) if shown == all => format!("all {all} units"),
-        (shown, all) => format!("the first {shown} of {} units", grouped(all)),
+        (shown, all) => format!("the first {shown} of {} units", thousands(all)),
     };
     // Twice as large where there is room.
     let (width, height) = (2 * atlas.width, 2 * atlas.height);

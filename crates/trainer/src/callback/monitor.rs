@@ -39,7 +39,7 @@ pub struct ParseMonitorError {
     text: String,
 }
 
-ziffer_nn::debug_as_message!(ParseMonitorError);
+ziffer_base::debug_as_message!(ParseMonitorError);
 
 /// A text is not a mode.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,7 +48,7 @@ pub struct ParseModeError {
     text: String,
 }
 
-ziffer_nn::debug_as_message!(ParseModeError);
+ziffer_base::debug_as_message!(ParseModeError);
 
 impl Monitor {
     /// All metrics.

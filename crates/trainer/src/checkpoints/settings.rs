@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ziffer_nn::{Model, OneLine};
+use ziffer_base::OneLine;
+use ziffer_nn::Model;
 
 /// The settings that must not change when a training resumes, by name.
 pub(crate) type Settings = BTreeMap<String, String>;

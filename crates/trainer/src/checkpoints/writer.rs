@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use serde::{Deserialize, Serialize};
+use ziffer_base::chain;
+use ziffer_base::fs::AtomicFile;
 use ziffer_nn::optimizer::MAX_STATES;
 use ziffer_nn::training::State;
-use ziffer_nn::{Model, Optimizer, Staged, Training, chain};
+use ziffer_nn::{Model, Optimizer, Training};
 
 use super::settings::{Settings, differences, is_layer, set_layers, without_layers};
 use super::train_state::{EpochLayout, TrainState};
@@ -186,7 +188,7 @@ impl CheckpointWriter {
         let before = self.last_complete.clone();
         self.writing = Some(std::thread::spawn(move || {
             let failed = |source| CheckpointError::Io { path: path.clone(), action: "write", source };
-            Staged::write(&path, &bytes).and_then(Staged::publish).map_err(failed)?;
+            AtomicFile::write(&path, &bytes).map_err(failed)?;
             // Two complete checkpoints are kept. All older ones are removed: damaged ones, and those of earlier trainings.
             if let Some(before) = before {
                 let is_kept = |path: &Path| path == before;

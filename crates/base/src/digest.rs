@@ -1,11 +1,23 @@
-//! SHA-256 digests: written as hexadecimal, compared as bytes, computed as a stream passes.
+//! SHA-256 digests: printed as hexadecimal digits, compared as bytes, computed at once or piece by piece.
+//!
+//! ```
+//! use ziffer_base::digest::{Digest, Sha256};
+//!
+//! let digest = Digest::of(b"abc");
+//! assert_eq!(digest.to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+//!
+//! let mut sha256 = Sha256::default();
+//! sha256.update(b"a");
+//! sha256.update(b"bc");
+//! assert_eq!(sha256.finish(), digest);
+//! ```
 
 use std::fmt;
 use std::io::{self, Read};
 
 use sha2::Digest as _;
 
-/// The SHA-256 of some content.
+/// A SHA-256 digest. It prints as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
 
@@ -13,9 +25,9 @@ impl Digest {
     /// Reads 64 hexadecimal digits.
     ///
     /// # Panics
-    /// If `hex` is anything else; in a constant, that is an error of compilation.
+    /// If `hex` is anything else; in a constant, that is a compile error.
     pub const fn from_hex(hex: &str) -> Digest {
-        Digest(from_hex(hex))
+        Digest(bytes_from_hex(hex))
     }
 
     /// The digest of `bytes`.
@@ -23,15 +35,18 @@ impl Digest {
         Digest(sha2::Sha256::digest(bytes).into())
     }
 
-    /// The digest of all that is still to be read.
-    pub(crate) fn of_content(mut content: impl Read) -> io::Result<Digest> {
-        let mut hasher = Hasher::default();
-        io::copy(&mut content, &mut hasher)?;
-        Ok(hasher.finish())
+    /// The digest of everything that `reader` yields.
+    ///
+    /// # Errors
+    /// Those of the reader.
+    pub fn of_reader(mut reader: impl Read) -> io::Result<Digest> {
+        let mut sha256 = Sha256::default();
+        io::copy(&mut reader, &mut sha256)?;
+        Ok(sha256.finish())
     }
 
     /// Reads 64 hexadecimal digits; `None` for anything else.
-    pub(crate) fn parse(hex: &str) -> Option<Digest> {
+    pub fn parse(hex: &str) -> Option<Digest> {
         parse_hex(hex).map(Digest)
     }
 
@@ -41,11 +56,11 @@ impl Digest {
     }
 }
 
-/// The bytes that hexadecimal digits are, two each.
+/// The bytes of `2 * N` hexadecimal digits, as of an MD5 digest.
 ///
 /// # Panics
-/// If there are not as many, or other characters.
-pub(crate) const fn from_hex<const N: usize>(hex: &str) -> [u8; N] {
+/// If `hex` is anything else; in a constant, that is a compile error.
+pub const fn bytes_from_hex<const N: usize>(hex: &str) -> [u8; N] {
     parse_hex(hex).expect("two hexadecimal digits for each byte of a digest")
 }
 
@@ -88,20 +103,22 @@ impl fmt::Debug for Digest {
 }
 
 /// Computes a [`Digest`] piece by piece.
-#[derive(Default)]
-pub(crate) struct Hasher(sha2::Sha256);
+#[derive(Clone, Debug, Default)]
+pub struct Sha256(sha2::Sha256);
 
-impl Hasher {
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
+impl Sha256 {
+    /// Appends `bytes` to the content.
+    pub fn update(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.update(bytes);
     }
 
-    pub(crate) fn finish(self) -> Digest {
+    /// The digest of the content.
+    pub fn finish(self) -> Digest {
         Digest(self.0.finalize().into())
     }
 }
 
-impl io::Write for Hasher {
+impl io::Write for Sha256 {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.update(bytes);
         Ok(bytes.len())
@@ -120,14 +137,14 @@ mod tests {
     const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
     #[test]
-    fn the_standards_example() {
+    fn the_example_of_the_standard() {
         assert_eq!(Digest::of(b"abc").to_string(), ABC);
         assert_eq!(Digest::of(b"abc"), Digest::from_hex(ABC));
-        let mut pieces = Hasher::default();
-        pieces.update(b"a");
-        pieces.update(b"bc");
-        assert_eq!(pieces.finish(), Digest::from_hex(ABC));
-        assert_eq!(Digest::of_content(&b"abc"[..]).unwrap(), Digest::from_hex(ABC));
+        let mut sha256 = Sha256::default();
+        sha256.update(b"a");
+        sha256.update(b"bc");
+        assert_eq!(sha256.finish(), Digest::from_hex(ABC));
+        assert_eq!(Digest::of_reader(&b"abc"[..]).unwrap(), Digest::from_hex(ABC));
         assert_ne!(Digest::of(b"abd"), Digest::from_hex(ABC));
         assert_eq!(Digest::parse(ABC), Some(Digest::of(b"abc")));
         for wrong in ["", &ABC[1..], &ABC.replace('f', "g"), &format!("{ABC}00")] {
