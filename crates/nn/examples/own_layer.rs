@@ -82,8 +82,8 @@ impl<T: Scalar> Layer<T> for Gain {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let report = GradCheck::default().layer(Gain::default(), &[5], 3, 1)?;
-    println!("gradients checked: {} derivatives, the worst off by {:.1e}", report.checked, report.worst);
+    let stats = GradCheck::default().layer(Gain::default(), &[5], 3, 1)?;
+    println!("gradients checked: {} derivatives, the worst off by {:.1e}", stats.checked, stats.max_error);
 
     // Points inside and outside of a circle; the third number of a sample says nothing.
     let mut stream = Stream::new(1, Purpose::Other(0), 0);

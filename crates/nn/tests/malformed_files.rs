@@ -1,4 +1,4 @@
-//! Models' files that lie: each is refused, or has one meaning, and costs no more memory than its length warrants.
+//! Malformed model files: each is rejected, or has a unique meaning, and takes memory in proportion to its length.
 #![allow(clippy::unwrap_used, reason = "a failure is the test's")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::json;
 use ziffer_nn::{Activation, Model, Sequential};
 
-/// The system's allocator, with the largest piece that was asked for.
-struct Noting;
+/// The system's allocator. It records the largest allocation.
+struct RecordingAllocator;
 
 static LARGEST: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: every call goes to the system's allocator as it came; what is not defined here goes through these.
-unsafe impl GlobalAlloc for Noting {
+// SAFETY: every call is passed to the system's allocator unchanged; the default methods use these two.
+unsafe impl GlobalAlloc for RecordingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller's contract is the system's.
@@ -28,13 +28,13 @@ unsafe impl GlobalAlloc for Noting {
 }
 
 #[global_allocator]
-static ALLOCATOR: Noting = Noting;
+static ALLOCATOR: RecordingAllocator = RecordingAllocator;
 
-/// Loads a model from these bytes. No piece of memory may be asked for that is larger than some times the file.
+/// Loads a model from these bytes. No allocation may be larger than a multiple of the file.
 #[track_caller]
 fn load(bytes: &[u8]) -> Result<Model, String> {
-    const TIMES: usize = 16;
-    const BESIDE: usize = 1 << 16;
+    const FACTOR: usize = 16;
+    const CONSTANT: usize = 1 << 16;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     std::fs::write(&path, bytes).unwrap();
@@ -42,8 +42,8 @@ fn load(bytes: &[u8]) -> Result<Model, String> {
     let outcome = Model::load(&path);
     let largest = LARGEST.load(Ordering::Relaxed);
     assert!(
-        largest <= TIMES * bytes.len() + BESIDE,
-        "{largest} bytes asked for, the file has {}",
+        largest <= FACTOR * bytes.len() + CONSTANT,
+        "an allocation of {largest} bytes, the file has {}",
         bytes.len()
     );
     outcome.map_err(|error| {
@@ -65,7 +65,7 @@ fn file(header: &str, values: &[u8]) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes(), header.as_bytes(), values].concat()
 }
 
-/// The header of a model of one Dense layer that takes and gives `inputs` and `units` numbers, with these tensors behind it.
+/// The header of a model with one Dense layer of `inputs` inputs and `units` outputs, followed by these tensors.
 fn dense(inputs: u64, units: u64, tensors: &str) -> String {
     let config = json!({ "units": units, "activation": "linear" });
     let layer = json!({ "class_name": "Dense", "config": config });
@@ -77,25 +77,25 @@ fn tensor(name: &str, shape: &str, start: u64, end: u64) -> String {
     format!(r#","{name}":{{"dtype":"F32","shape":{shape},"data_offsets":[{start},{end}]}}"#)
 }
 
-/// In one test, for the allocator is shared.
+/// A single test, since all tests of a process share the allocator.
 #[test]
-fn lies_are_refused_without_a_panic_or_much_memory() {
+fn malformed_files_are_rejected_without_a_panic_or_much_memory() {
     let good = dense(1, 1, &(tensor("dense.kernel", "[1,1]", 0, 4) + &tensor("dense.bias", "[1]", 4, 8)));
     assert_eq!(load(&file(&good, &[0; 8])).unwrap().parameters(), 2);
-    let refuse = |bytes: &[u8], part: &str| {
+    let reject = |bytes: &[u8], part: &str| {
         let message = load(bytes).map(|model| model.summary()).unwrap_err();
         assert!(message.contains(part), "{message}, expected: {part}");
     };
 
-    // A header's length that is a lie: none of it, more than the file, more than a header may have, more than there is memory.
+    // Wrong header lengths: 0, more than the file, more than the format allows, more than the memory.
     let whole = file(&good, &[0; 8]);
     for length in
         [0, 1, good.len() as u64 - 1, good.len() as u64 + 9, 100_000_000, 100_000_001, 1 << 40, u64::MAX]
     {
-        refuse(&[&length.to_le_bytes(), &whole[8..]].concat(), "not a whole safetensors file");
+        reject(&[&length.to_le_bytes(), &whole[8..]].concat(), "not a whole safetensors file");
     }
 
-    // Offsets that overlap, leave a hole, run backward, or lie outside.
+    // Offsets that overlap, leave a gap, are reversed, or are out of bounds.
     for (kernel, bias) in [
         ((0, 4), (0, 4)),
         ((0, 4), (2, 6)),
@@ -105,7 +105,7 @@ fn lies_are_refused_without_a_panic_or_much_memory() {
     ] {
         let tensors = tensor("dense.kernel", "[1,1]", kernel.0, kernel.1)
             + &tensor("dense.bias", "[1]", bias.0, bias.1);
-        refuse(&file(&dense(1, 1, &tensors), &[0; 8]), "not a whole safetensors file");
+        reject(&file(&dense(1, 1, &tensors), &[0; 8]), "not a whole safetensors file");
     }
 
     // Shapes whose products overflow, or wrap to what is there.
@@ -118,25 +118,25 @@ fn lies_are_refused_without_a_panic_or_much_memory() {
         "[99999999999999999999]",
     ] {
         let tensors = tensor("dense.kernel", shape, 0, 4) + &tensor("dense.bias", "[1]", 4, 8);
-        refuse(&file(&dense(1, 1, &tensors), &[0; 8]), "not a whole safetensors file");
+        reject(&file(&dense(1, 1, &tensors), &[0; 8]), "not a whole safetensors file");
     }
 
     // Networks that are larger than their file, up to the largest that there may be and beyond.
     for (inputs, units) in [(1 << 10, 1 << 10), (1 << 14, 1 << 15), (1 << 29, 1), (1, 1 << 29)] {
-        refuse(&file(&dense(inputs, units, ""), &[]), "has no tensor dense.kernel");
+        reject(&file(&dense(inputs, units, ""), &[]), "has no tensor dense.kernel");
         let kernel = tensor("dense.kernel", "[1,1]", 0, 4);
-        refuse(&file(&dense(inputs, units, &kernel), &[0; 4]), "tensor dense.kernel is F32 of shape [1, 1]");
+        reject(&file(&dense(inputs, units, &kernel), &[0; 4]), "tensor dense.kernel is F32 of shape [1, 1]");
     }
     for (inputs, units) in [(1 << 30, 2), (u64::MAX, 1), (1, u64::MAX), (1 << 32, 1 << 32)] {
-        refuse(&file(&dense(inputs, units, ""), &[]), "the architecture");
+        reject(&file(&dense(inputs, units, ""), &[]), "the architecture");
     }
 
     // JSON of a depth that would exhaust the stack.
     let deep = "[".repeat(1 << 20);
-    refuse(&file(&deep, &[]), "not a whole safetensors file");
-    refuse(&file(&format!(r#"{{"a":{deep}"#), &[]), "not a whole safetensors file");
+    reject(&file(&deep, &[]), "not a whole safetensors file");
+    reject(&file(&format!(r#"{{"a":{deep}"#), &[]), "not a whole safetensors file");
     let architecture = json!(format!(r#"{{"input_shape":{deep}"#));
-    refuse(
+    reject(
         &file(&format!(r#"{{"__metadata__":{{"architecture":{architecture}}}}}"#), &[]),
         "recursion limit",
     );
@@ -145,18 +145,18 @@ fn lies_are_refused_without_a_panic_or_much_memory() {
     let twice = tensor("dense.kernel", "[1,1]", 0, 4)
         + &tensor("dense.bias", "[1]", 4, 8)
         + &tensor("dense.bias", "[1]", 8, 12);
-    refuse(&file(&dense(1, 1, &twice), &[0; 12]), "not a whole safetensors file");
+    reject(&file(&dense(1, 1, &twice), &[0; 12]), "not a whole safetensors file");
     let doubled = good.replacen(r#""__metadata__""#, r#""__metadata__":{},"__metadata__""#, 1);
-    refuse(&file(&doubled, &[0; 8]), "not a whole safetensors file");
+    reject(&file(&doubled, &[0; 8]), "not a whole safetensors file");
 
     // Words that would move the cursor, or fill the screen, of whoever reads the refusal.
     for word in ["\\u001b[2J\\n", &"x".repeat(1 << 20)] {
         let kernel = tensor("dense.kernel", "[1,1]", 0, 4).replace("F32", word);
-        refuse(&file(&dense(1, 1, &kernel), &[0; 4]), "unknown variant");
+        reject(&file(&dense(1, 1, &kernel), &[0; 4]), "unknown variant");
         let tensors = tensor("dense.kernel", "[1,1]", 0, 4)
             + &tensor("dense.bias", "[1]", 4, 8)
             + &tensor(word, "[1]", 8, 12);
-        refuse(&file(&dense(1, 1, &tensors), &[0; 12]), "has a tensor");
+        reject(&file(&dense(1, 1, &tensors), &[0; 12]), "has a tensor");
     }
 
     // Names without an end of tensors without values.
@@ -164,13 +164,13 @@ fn lies_are_refused_without_a_panic_or_much_memory() {
     for index in 0..20_000 {
         write!(empty, r#","t{index}":{{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}"#).unwrap();
     }
-    refuse(&file(&dense(1, 1, &empty), &[]), "has no tensor dense.kernel");
+    reject(&file(&dense(1, 1, &empty), &[]), "has no tensor dense.kernel");
 }
 
 /// What is allowed is said in the docs: weights may be any numbers, and so may what the model then puts out.
 /// Nothing is read of a file behind a header that does not speak of it.
 #[test]
-fn a_long_file_without_sense_is_not_read() {
+fn a_long_malformed_file_is_not_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     for start in [&[][..], &file("{}", &[]), &file(&tensor("a", "[1]", 0, 4), &[0; 4])] {
@@ -187,11 +187,11 @@ fn a_long_file_without_sense_is_not_read() {
     let other = tempfile::tempdir().unwrap();
     std::fs::create_dir(other.path().join("model.safetensors")).unwrap();
     let message = chain(&Model::load(other.path()).unwrap_err());
-    assert!(message.contains("it is no file"), "{message}");
+    assert!(message.contains("not a regular file"), "{message}");
 }
 
 #[test]
-fn weights_that_are_no_numbers_are_weights() {
+fn nan_and_infinite_weights_are_loaded() {
     let mut model = Sequential::new([1]).dense(2, Activation::Softmax).build_zeroed().unwrap();
     model.for_each_weight_mut(|_, weight| weight[0] = f32::NAN);
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,4 @@
-//! Layers and the summary against what Keras made of the same numbers: `keras/layers.py` says how.
-#![allow(clippy::unwrap_used, reason = "a failure is the test's")]
+//! Compares layers and the summary with results that `tests/keras/layers.py` recorded with Keras.
 
 use std::sync::Mutex;
 
@@ -12,13 +11,13 @@ use ziffer_nn::{
     layer_from_config,
 };
 
-/// The largest difference, of numbers of size 1 or less, or relative to larger ones.
+/// The largest difference: absolute for numbers up to 1, relative for larger ones.
 ///
-/// A single rounding is 6e-8. The longest sums here are of 24 numbers, taken by Keras in another order, and the gradient by
-/// the input is a difference of such sums: some 24 roundings at worst, of which most cancel.
+/// One rounding error is 6e-8. The longest sums have 24 terms, which Keras adds in another order, and the gradient with respect to
+/// the input is a difference of such sums: at most about 24 rounding errors, most of which cancel.
 const TOLERANCE: f32 = 2e-6;
 
-/// Puts out its weight, a row for each sample, so that the weight's gradient is that of the layer above by its input.
+/// Returns its weight, one row per sample. The gradient of the weight is that of the next layer with respect to its input.
 #[derive(Debug)]
 struct Probe {
     samples: usize,
@@ -68,7 +67,7 @@ impl Layer<f32> for Probe {
     }
 }
 
-/// The sum of c * y over a sample's outputs, the targets being c, whose gradient by y is c. Keeps the outputs, by c.
+/// The sum of c * y over a sample's outputs, where c is the target. Its gradient with respect to y is c. It records the outputs by c.
 #[derive(Debug, Default)]
 struct WeightedSum {
     outputs: Mutex<Vec<(Vec<f32>, Vec<f32>)>>,
@@ -90,10 +89,10 @@ impl Loss<f32> for WeightedSum {
 }
 
 fn record() -> Value {
-    serde_json::from_str(include_str!("keras/layers.json")).unwrap()
+    serde_json::from_str(include_str!("../keras/layers.json")).unwrap()
 }
 
-/// A list of numbers, each the nearest to its text.
+/// A list of numbers, each rounded to the nearest.
 fn numbers(value: &Value) -> Vec<f32> {
     value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap() as f32).collect()
 }
@@ -131,9 +130,9 @@ fn model(case: &Value, samples: usize, sample_shape: &[usize]) -> Model {
     model
 }
 
-/// Of a frozen layer the gradients by gamma and beta are not formed; those of Keras's inference are of no use here.
+/// A frozen layer has no gradients with respect to gamma and beta. Those that Keras records at inference are not compared.
 #[test]
-fn batch_normalization_is_keras_s() {
+fn batch_normalization_matches_keras() {
     let record = record();
     let cases = record["batch_normalization"].as_array().unwrap();
     assert_eq!(cases.len(), 9);
@@ -158,7 +157,7 @@ fn batch_normalization_is_keras_s() {
                 let team = Team::new(threads).unwrap();
                 let mut gradients =
                     training.gradients(&mut model, &loss, &rows, &order, (&team).into()).unwrap();
-                // Of the sum instead of the mean; exact, for the numbers of samples are powers of two.
+                // The gradient of the sum instead of the mean. It is exact, since the numbers of samples are powers of two.
                 assert!(samples.is_power_of_two());
                 gradients.scale(samples as f64);
 
@@ -195,7 +194,7 @@ fn batch_normalization_is_keras_s() {
     }
 }
 
-/// Holds a layer to a case, on one thread and on three: its outputs, and the gradients by its input and by its weights.
+/// Compares a layer with a case, on one thread and on three: the outputs, and the gradients with respect to input and weights.
 fn check_layer(case: &Value, of: &str, layer: impl Fn() -> Box<dyn Layer<f32>>) {
     const WEIGHTS: [&str; 3] = ["alpha", "gamma", "beta"];
     let shape: Vec<usize> =
@@ -240,7 +239,7 @@ fn check_layer(case: &Value, of: &str, layer: impl Fn() -> Box<dyn Layer<f32>>) 
 }
 
 #[test]
-fn activations_are_keras_s() {
+fn activations_match_keras() {
     let record = record();
     let cases = record["activations"].as_array().unwrap();
     assert_eq!(cases.len(), Activation::ALL.len());
@@ -251,7 +250,7 @@ fn activations_are_keras_s() {
 }
 
 #[test]
-fn layers_made_of_keras_s_settings_are_keras_s() {
+fn layers_with_keras_s_settings_match_keras() {
     let record = record();
     let cases = record["layers"].as_array().unwrap();
     assert_eq!(cases.len(), 21);
@@ -265,7 +264,7 @@ fn layers_made_of_keras_s_settings_are_keras_s() {
 }
 
 #[test]
-fn rescaling_is_keras_s_to_the_bit() {
+fn rescaling_matches_keras_to_the_bit() {
     let record = record();
     let cases = record["rescaling"].as_array().unwrap();
     assert_eq!(cases.len(), 2);
@@ -283,7 +282,7 @@ fn rescaling_is_keras_s_to_the_bit() {
     }
 }
 
-/// The cells of a table's rows, and the lines below it. Where a name takes two lines they are one.
+/// The cells of a table's rows, and the lines below the table. A name on two lines is joined.
 fn table(text: &str) -> (Vec<[String; 3]>, Vec<String>) {
     let mut rows: Vec<[String; 3]> = Vec::new();
     for line in text.lines().filter(|line| line.starts_with('│')) {
@@ -300,7 +299,7 @@ fn table(text: &str) -> (Vec<[String; 3]>, Vec<String>) {
 }
 
 #[test]
-fn the_summary_is_keras_s() {
+fn the_summary_matches_keras() {
     let mut model = Sequential::new([28, 28])
         .rescaling(1.0 / 127.5, -1.0)
         .flatten()
@@ -311,7 +310,7 @@ fn the_summary_is_keras_s() {
         .build(0)
         .unwrap();
     for (frozen, keras) in
-        [(false, include_str!("keras/summary.txt")), (true, include_str!("keras/summary_frozen.txt"))]
+        [(false, include_str!("../keras/summary.txt")), (true, include_str!("../keras/summary_frozen.txt"))]
     {
         model.set_trainable("dense", !frozen).unwrap();
         let (rows, totals) = table(keras);

@@ -1,11 +1,8 @@
-//! Layers that are written outside of the crate: registered, saved, loaded, exported and run by another program.
-#![allow(clippy::unwrap_used, reason = "a failure is the test's")]
-
-mod common;
+//! Layers that are defined outside of the crate: registered, saved, loaded, exported and run by another program.
 
 use std::collections::HashMap;
 
-use common::{classes, pixels};
+use crate::common::{classes, pixels};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use rten::Value as RtenValue;
 use safetensors::tensor::{Dtype, TensorView};
@@ -17,7 +14,7 @@ use ziffer_nn::{
     register_layer,
 };
 
-/// y = strength * a * x + shift, with a factor a for each number of a sample.
+/// y = strength * a * x + shift, with one factor a per element of a sample.
 #[derive(Clone, Debug)]
 struct Gain {
     strength: f32,
@@ -107,7 +104,7 @@ impl Layer<f32> for Gain {
     }
 }
 
-/// Makes a class of gains known.
+/// Registers a class of gains.
 fn register(class: &'static str) {
     register_layer(class, move |config| from_config(class, config)).unwrap();
 }
@@ -120,7 +117,7 @@ fn from_config(class: &'static str, config: &Config<'_>) -> Result<Gain, LayerEr
 const SAMPLES: usize = 60;
 const CLASSES: usize = 4;
 
-/// A model with two gains, trained for some steps, so that nothing is as it was at first.
+/// A model with two gains, trained for some steps, so that all weights differ from their initial values.
 fn trained(class: &'static str) -> Model {
     let mut model = Sequential::new([5, 4])
         .rescaling(1.0 / 255.0, 0.0)
@@ -143,7 +140,7 @@ fn trained(class: &'static str) -> Model {
 }
 
 #[test]
-fn a_registered_layer_comes_back_from_a_file() {
+fn a_registered_layer_is_loaded_from_a_file() {
     register("Gain");
     let mut saved = trained("Gain");
     saved.set_trainable("gain_1", false).unwrap();
@@ -161,7 +158,7 @@ fn a_registered_layer_comes_back_from_a_file() {
         let trainable: Vec<_> = loaded.layers().filter(|layer| !layer.trainable).map(|l| l.name).collect();
         assert_eq!(trainable, ["dense", "gain_1"]);
         assert_eq!(loaded.non_trainable_parameters(), 20 * 9 + 9 + 9);
-        // The settings came back: the outputs depend on them.
+        // The settings were loaded: the outputs depend on them.
         assert_eq!(loaded.predict(pictures.view()), saved.predict(pictures.view()));
         assert_eq!(loaded.to_safetensors(), bytes);
     }
@@ -200,14 +197,14 @@ fn a_layer_without_an_export_is_named() {
 }
 
 #[test]
-fn unknown_classes_are_one_clear_line() {
+fn unknown_classes_have_a_message_of_one_line() {
     let bytes = trained("NeverRegistered").to_safetensors();
     let message = Model::from_safetensors(&bytes).unwrap_err().to_string();
     let expected = "a layer of class \"NeverRegistered\", which register_layer has not made known, expected one of Activation, ";
     assert!(message.contains(expected), "{message}");
     assert!(!message.contains('\n'), "{message}");
 
-    // Who has the class at hand gives it with the file.
+    // `load_with` takes the class as an argument.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     std::fs::write(&path, &bytes).unwrap();
@@ -221,7 +218,7 @@ fn unknown_classes_are_one_clear_line() {
 }
 
 #[test]
-fn built_in_classes_stay() {
+fn built_in_classes_cannot_be_replaced() {
     for class in ["BatchNormalization", "Dense", "Dropout", "Flatten", "Rescaling"] {
         let error = register_layer(class, |_| Ok(Gain::new("Gain", 1.0, 0.0))).unwrap_err();
         assert_eq!(
@@ -229,7 +226,7 @@ fn built_in_classes_stay() {
             format!("{class} is the class of a built-in layer; choose another name")
         );
     }
-    // Another one may be replaced.
+    // Other classes can be replaced.
     register("Twice");
     register_layer("Twice", |_| Ok(Gain::new("Twice", 3.0, 0.0))).unwrap();
     let layer = ziffer_nn::layer_from_config("Twice", &Config::new(&Map::new())).unwrap().unwrap();
@@ -237,7 +234,7 @@ fn built_in_classes_stay() {
     assert!(ziffer_nn::layer_from_config("Thrice", &Config::new(&Map::new())).unwrap().is_none());
 }
 
-/// A model's file of this architecture: a gain of two numbers and a layer of one unit.
+/// A model file with a gain of two elements and a layer of one unit.
 fn file(architecture: &Value) -> Vec<u8> {
     let numbers = |numbers: &[f32]| numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
     let (factor, kernel, bias) = (numbers(&[2.0, 3.0]), numbers(&[0.5, -0.25]), numbers(&[0.125]));
@@ -262,7 +259,7 @@ fn architecture(strength: Value) -> Value {
     })
 }
 
-/// As files of older versions are, which say nothing of their input.
+/// Files of older versions have no input type.
 #[test]
 fn a_file_without_an_input_type_takes_pixels() {
     register("Stored");
@@ -276,7 +273,7 @@ fn a_file_without_an_input_type_takes_pixels() {
     let input: RtenValue = RtenValue::from_shape([1, 2], vec![51_u8, 255]).unwrap();
     let (_, theirs) = graph.run_one((&input).into(), None).unwrap().into_shape_vec::<f32, 2>().unwrap();
     assert!((theirs[0] - y).abs() < 1e-6, "{theirs:?}");
-    // Once it is saved again, the file says so.
+    // A file saved now has the input type.
     assert!(Model::from_safetensors(&loaded.to_safetensors()).unwrap().takes_pixels());
 
     described["input_type"] = "numbers".into();
@@ -295,12 +292,12 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 #[test]
-fn wrong_settings_name_the_class() {
+fn errors_of_settings_contain_the_class() {
     register("Stored");
     for (strength, part) in [
         (json!("much"), "a layer of class \"Stored\": strength is \"much\", expected a number"),
         (Value::Null, "a layer of class \"Stored\": no strength, expected a number"),
-        // What only the layer itself can tell.
+        // An error of the layer itself.
         (json!(0.0), "layer stored: strength is 0, expected another number"),
     ] {
         let message = chain(&Model::from_safetensors(&file(&architecture(strength))).unwrap_err());

@@ -1,9 +1,6 @@
-//! Activations and their like as layers: files, names, settings that are refused, and what equals what.
-#![allow(clippy::unwrap_used, reason = "a failure is the test's")]
+//! Activations and similar layers: files, names, rejected settings, and equal layers.
 
-mod common;
-
-use common::{classes, numbers};
+use crate::common::{classes, numbers};
 use serde_json::{Value, json};
 use ziffer_nn::team::Team;
 use ziffer_nn::{
@@ -11,7 +8,7 @@ use ziffer_nn::{
     Softmax, SparseCategoricalCrossentropy, Training, WithLabels, layer_from_config,
 };
 
-/// Each of the layers once, with settings that are no defaults.
+/// Each layer once, with settings other than the defaults.
 fn all() -> Sequential {
     Sequential::new([12])
         .add(GaussianNoise::new(0.25))
@@ -30,7 +27,7 @@ fn all() -> Sequential {
 }
 
 #[test]
-fn models_come_back_from_their_files() {
+fn models_are_loaded_from_their_files() {
     let mut model = all().build(1).unwrap();
     let slopes = ndarray::Array2::from_shape_fn((3, 4), |(row, column)| (row + column) as f32);
     model.set_weight("p_re_lu.alpha", slopes.view()).unwrap();
@@ -43,7 +40,7 @@ fn models_come_back_from_their_files() {
 }
 
 #[test]
-fn names_and_shapes_are_keras_s() {
+fn names_and_shapes_match_keras() {
     let model = all().build(1).unwrap();
     let layers: Vec<(&str, &[usize], usize)> =
         model.layers().map(|layer| (layer.name, layer.output_shape, layer.parameters)).collect();
@@ -66,9 +63,9 @@ fn names_and_shapes_are_keras_s() {
     assert!(model.summary().contains("leaky_re_lu (LeakyReLU)"));
 }
 
-/// Weights are drawn by their place, so that both are the same network.
+/// The random numbers of a weight depend on its index only, so that both networks are equal.
 #[test]
-fn an_activation_behind_a_layer_is_that_layer_s() {
+fn an_activation_layer_equals_the_activation_of_a_layer() {
     let x = numbers(40, 6, 2);
     let classes = classes(40, 3);
     let samples = WithLabels::new(x.view(), &classes);
@@ -92,7 +89,7 @@ fn an_activation_behind_a_layer_is_that_layer_s() {
 }
 
 #[test]
-fn noise_has_its_deviation_and_belongs_to_the_step() {
+fn noise_has_its_deviation_and_depends_on_the_step() {
     use ziffer_nn::layer::{Input, Weights};
     use ziffer_nn::{Context, Layer, Mode};
     let x = ndarray::Array2::<f32>::from_elem((50, 400), 3.0);
@@ -106,7 +103,7 @@ fn noise_has_its_deviation_and_belongs_to_the_step() {
     let noise = of(1, Mode::Training);
     let (count, mean) = (noise.len() as f64, noise.sum() / noise.len() as f64);
     let deviation = (noise.mapv(|n| n * n).sum() / count).sqrt();
-    // Four standard errors: 0.5 / sqrt(20000), and that over sqrt 2.
+    // Four standard errors: 0.5 / sqrt(20000) of the mean, and that over sqrt 2 of the deviation.
     assert!(mean.abs() < 0.0142, "{mean}");
     assert!((deviation - 0.5).abs() < 0.01, "{deviation}");
     assert_eq!(of(1, Mode::Training), noise);
@@ -169,9 +166,9 @@ fn settings_out_of_range_are_named() {
     assert_eq!(settings("Softmax")["axis"], -1);
 }
 
-/// Over the last axis, and no logits for a loss that takes flat outputs.
+/// A softmax over the last axis of several has no logits, since a loss takes flat outputs.
 #[test]
-fn a_softmax_goes_over_the_last_axis() {
+fn a_softmax_is_over_the_last_axis() {
     let model = Sequential::new([2, 3]).softmax().build(0).unwrap();
     let y = model.predict(ndarray::arr2(&[[0.0_f32, 0.0, 0.0, 5.0, 5.0, 5.0]]).view());
     assert!(y.iter().all(|y| (y - 1.0 / 3.0).abs() < 1e-7), "{y}");

@@ -1,10 +1,9 @@
-//! Weights by their names: set, copied, loaded in part, frozen. Errors name what there is.
-#![allow(clippy::unwrap_used, reason = "a failure is the test's")]
+//! Setting, copying, loading and freezing weights by name. Errors list the known names.
 
 use ndarray::{Array1, Array2, arr1, arr2};
 use ziffer_nn::{Activation, Model, Sequential, WeightError};
 
-/// A body and a head of so many classes.
+/// A network with a head for this many classes.
 fn model(classes: usize, seed: u64) -> Model {
     let body = Sequential::new([3]).dense(4, Activation::Relu).batch_normalization();
     body.dense(classes, Activation::Softmax).build(seed).unwrap()
@@ -28,7 +27,7 @@ fn differing(a: &Model, b: &Model) -> Vec<String> {
 }
 
 #[test]
-fn a_weight_is_set_and_no_other() {
+fn only_the_named_weight_is_set() {
     let before = model(2, 1);
     for (name, weight) in before.weights() {
         let mut after = before.clone();
@@ -36,7 +35,7 @@ fn a_weight_is_set_and_no_other() {
         assert_eq!(differing(&before, &after), [name.as_str()]);
         assert_eq!(after.weight(&name).unwrap(), weight.mapv(|w| w + 1.0));
     }
-    // By a view of any order.
+    // The view may have any memory order.
     let mut after = before.clone();
     let columns = Array2::from_shape_fn((4, 3), |(o, i)| (10 * i + o) as f32);
     after.set_weight("dense.kernel", columns.t()).unwrap();
@@ -44,7 +43,7 @@ fn a_weight_is_set_and_no_other() {
 }
 
 #[test]
-fn unknown_names_and_other_shapes_are_refused_and_change_nothing() {
+fn unknown_names_and_other_shapes_are_rejected_and_change_nothing() {
     let mut model = model(2, 1);
     let before = model.weights_sha256();
     let error = model.set_weight("dense.kernels", arr1(&[0.0]).view()).unwrap_err();
@@ -59,7 +58,7 @@ fn unknown_names_and_other_shapes_are_refused_and_change_nothing() {
         let found = values.shape();
         assert_eq!(error, format!("dense.kernel has shape [3, 4], found {found:?}"));
     }
-    // As many numbers, but of another rank.
+    // The same number of elements with another number of axes.
     assert!(model.set_weight("dense.kernel", Array1::zeros(12).view()).is_err());
     assert_eq!(model.weights_sha256(), before);
     assert!(model.weight("dense").is_none() && model.weight("").is_none());
@@ -70,7 +69,7 @@ fn weights_of_the_same_name_and_shape_are_copied() {
     let (from, to) = (model(5, 1), model(2, 2));
     let mut all = to.clone();
     let copied = all.copy_weights(&from, |_| true);
-    // Not the head, which has another shape.
+    // The head has another shape and is not copied.
     assert_eq!(copied, NAMES[..6]);
     for name in &copied {
         assert_eq!(all.weight(name), from.weight(name));
@@ -98,7 +97,7 @@ fn weights_of_the_same_name_and_shape_are_loaded() {
     assert_eq!(differing(&to, &loaded), ["dense.kernel"]);
     assert!(loaded.load_some_weights(&path, |_| false).unwrap().is_empty());
 
-    // A file that is damaged or not there changes nothing.
+    // A damaged or missing file changes nothing.
     let before = to.weights_sha256();
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();

@@ -1,6 +1,5 @@
-//! What several tests need: samples, and a time-out.
-#![allow(dead_code, reason = "each test uses a part")]
-#![allow(clippy::unwrap_used, reason = "a failure is the test's")]
+//! Samples and a time-out for the tests.
+#![allow(dead_code, reason = "not every test program uses all of it")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
@@ -10,10 +9,10 @@ use std::time::Duration;
 use ndarray::Array2;
 use ziffer_nn::random::{Purpose, Stream};
 
-/// Longer than any case takes on a busy machine, and much shorter than for ever.
+/// Longer than any case takes on a busy machine.
 const TIME_OUT: Duration = Duration::from_secs(120);
 
-/// What `work` returns, or the message that it panics with. A case that hangs fails.
+/// Runs `work` on another thread. Returns its result or its panic message. Fails if it hangs.
 pub(crate) fn watched<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Result<R, String> {
     let (send, receive) = mpsc::channel();
     let worker = thread::Builder::new().name("watched".to_owned());
@@ -27,10 +26,10 @@ pub(crate) fn watched<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'stat
             let _ = send.send(outcome);
         })
         .unwrap();
-    receive.recv_timeout(TIME_OUT).expect("an end within the time")
+    receive.recv_timeout(TIME_OUT).expect("the case should end before the time-out")
 }
 
-/// Pixels, a third of them not zero.
+/// Pixels, a third of them nonzero.
 pub(crate) fn pixels(samples: usize, features: usize, seed: u64) -> Array2<u8> {
     let mut stream = Stream::new(seed, Purpose::Other(0), 0);
     Array2::from_shape_simple_fn((samples, features), || {
@@ -44,7 +43,7 @@ pub(crate) fn numbers(samples: usize, features: usize, seed: u64) -> Array2<f32>
     Array2::from_shape_simple_fn((samples, features), || stream.normal() as f32)
 }
 
-/// A class for each sample, by turns.
+/// A class per sample, in rotation.
 pub(crate) fn classes(samples: usize, count: usize) -> Vec<usize> {
     (0..samples).map(|sample| sample % count).collect()
 }

@@ -1,5 +1,4 @@
-//! A training may be cut into runs by time and by threads; what comes out is the same.
-#![allow(clippy::unwrap_used, reason = "a failure is the test's")]
+//! The division of a training into runs, by time and by number of threads, does not change the result.
 
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use ziffer_nn::{
 const SAMPLES: usize = 90;
 const BATCH: usize = 7;
 
-fn run(cut: impl Fn(usize) -> (usize, Option<Duration>)) -> (String, Vec<f64>) {
+fn run(next_run: impl Fn(usize) -> (usize, Option<Duration>)) -> (String, Vec<f64>) {
     let mut stream = Stream::new(2, Purpose::Other(0), 0);
     let x = Array2::from_shape_simple_fn((SAMPLES, 11), || stream.normal() as f32);
     let classes: Vec<usize> = (0..SAMPLES).map(|n| n % 3).collect();
@@ -26,7 +25,7 @@ fn run(cut: impl Fn(usize) -> (usize, Option<Duration>)) -> (String, Vec<f64>) {
     let order: Vec<u32> = (0..SAMPLES as u32).collect();
     let mut losses = Vec::new();
     while losses.len() * BATCH < SAMPLES {
-        let (threads, time) = cut(losses.len());
+        let (threads, time) = next_run(losses.len());
         let rest = &order[losses.len() * BATCH..];
         let budget = StepBudget { team: &team, threads, time };
         let loss = SparseCategoricalCrossentropy::default();
@@ -41,7 +40,7 @@ fn run(cut: impl Fn(usize) -> (usize, Option<Duration>)) -> (String, Vec<f64>) {
 }
 
 #[test]
-fn cuts_change_nothing() {
+fn the_division_into_runs_does_not_change_the_result() {
     let whole = run(|_| (1, None));
     assert_eq!(whole.1.len(), SAMPLES.div_ceil(BATCH));
     assert_eq!(run(|_| (1, Some(Duration::ZERO))), whole);
