@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_shapes_are_keras_s() {
+    fn names_and_shapes_match_keras() {
         let model = tutorial().build(0).unwrap();
         let names: Vec<_> = model.weight_names().collect();
         assert_eq!(

@@ -104,7 +104,7 @@ Model: \"sequential\"
 ";
 
     #[test]
-    fn the_summary_is_keras_s_table() {
+    fn the_summary_matches_keras() {
         let model = Sequential::new([28, 28])
             .flatten()
             .dense(128, Activation::Relu)

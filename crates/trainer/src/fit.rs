@@ -96,7 +96,7 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
             samples: train.len(),
             bytes: train.len().saturating_mul(sample_bytes),
             shuffle,
-            // A loss that includes an activation is for probabilities, whose targets are classes.
+            // A loss that includes an activation is for probabilities.
             has_accuracy: self.loss.activation().is_some()
                 || (0..train.len()).all(|sample| train.target(sample).is_class()),
             sets_learning_rate: self.schedule.is_some()

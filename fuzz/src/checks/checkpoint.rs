@@ -80,7 +80,7 @@ fn check_state(state: &State<'_>, bytes: &[u8]) -> bool {
 }
 
 /// What the seeds of the corpus are made by, too: all but the epochs is part of a checkpoint.
-pub fn train(folder: &Path, epochs: usize, every: Every) -> Result<History, TrainError> {
+pub fn train(folder: &Path, epochs: usize, interval: CheckpointInterval) -> Result<History, TrainError> {
     let stopping = EarlyStopping::new(Monitor::ValLoss, 100);
     let best = ModelCheckpoint::new(folder.join("best.safetensors")).monitor(Monitor::Accuracy);
     let best = best.save_best_only(true);
@@ -91,7 +91,7 @@ pub fn train(folder: &Path, epochs: usize, every: Every) -> Result<History, Trai
         .callback(stopping)
         .callback(best)
         .callback(ReduceLROnPlateau::new(Monitor::Loss))
-        .checkpoints(Checkpoints::new(folder).every(every).resume(true))
+        .checkpoints(Checkpoints::new(folder).every(interval).resume(true))
         .validation_data(&samples())
         .fit(&mut fresh().0, &samples())
 }

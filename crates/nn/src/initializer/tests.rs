@@ -91,7 +91,7 @@ fn mean_variance_and_bounds() {
 
 /// `compute_fans` of `keras/src/initializers/random_initializers.py`, by hand.
 #[test]
-fn fans_are_keras_s() {
+fn fans_match_keras() {
     for (shape, expected) in [
         (&[][..], (1.0, 1.0)),
         (&[7], (7.0, 7.0)),
@@ -206,7 +206,7 @@ fn identity_is_exact() {
 }
 
 #[test]
-fn a_seed_is_all_that_decides() {
+fn the_seed_determines_the_elements() {
     for initializer in Initializer::ALL {
         let bits = |seed| -> Vec<u64> {
             drawn(initializer, &[19, 23], seed).into_iter().map(f64::to_bits).collect()
@@ -250,7 +250,7 @@ fn read(value: &Value) -> Result<Initializer, String> {
 }
 
 #[test]
-fn names_and_configs_lead_back() {
+fn names_and_configs_parse_to_the_same_initializer() {
     for initializer in Initializer::ALL {
         let (name, class) = (initializer.name(), initializer.class_name());
         assert_eq!(crate::snake_case(class), name);
@@ -275,7 +275,7 @@ fn names_and_configs_lead_back() {
 }
 
 #[test]
-fn what_keras_writes_is_read() {
+fn initializers_written_by_keras_are_read() {
     let keras = json!({
         "module": "keras.initializers", "class_name": "RandomNormal",
         "config": { "mean": 1, "stddev": 0.5, "seed": null }, "registered_name": null
@@ -293,7 +293,7 @@ fn what_keras_writes_is_read() {
 }
 
 #[test]
-fn mistakes_name_the_key_and_what_is_expected() {
+fn errors_contain_the_key_and_the_expected_values() {
     let with = |class: &str, name: &str, value: Value| json!({ "class_name": class, "config": { name.to_owned(): value } });
     for (value, expected) in [
         (
@@ -363,7 +363,7 @@ fn mistakes_name_the_key_and_what_is_expected() {
 }
 
 #[test]
-fn what_does_not_fit_is_told_at_build() {
+fn initializers_that_do_not_fit_are_rejected_by_build() {
     let error = |initializer| {
         let dense = Dense::new(3, Activation::Relu).bias_initializer(initializer);
         let (built, zeroed) = (Sequential::new([4]).add(dense.clone()), Sequential::new([4]).add(dense));
@@ -392,7 +392,7 @@ fn what_does_not_fit_is_told_at_build() {
 
 /// Every setting of every layer, with arguments, through a model's file.
 #[test]
-fn layers_start_so_and_keep_it_in_a_file() {
+fn layers_use_their_initializers_and_save_them() {
     let constant = |value| Initializer::Constant { value };
     let normalization = BatchNormalization::new()
         .beta_initializer(constant(1.0))
@@ -441,7 +441,7 @@ fn layers_start_so_and_keep_it_in_a_file() {
 
 /// A layer's settings have the initializers of all of its weights, by Keras's names.
 #[test]
-fn settings_of_layers_are_known() {
+fn settings_of_layers_list_all_initializers() {
     for (class, settings) in [
         ("Dense", &["kernel_initializer", "bias_initializer"][..]),
         ("PReLU", &["alpha_initializer"]),

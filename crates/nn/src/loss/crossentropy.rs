@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_out_of_range_are_named() {
+    fn settings_out_of_range_are_rejected_by_name() {
         let loss = CategoricalCrossentropy { label_smoothing: 1.5, ..Default::default() };
         let error = Loss::<f32>::validate(&loss).unwrap_err().to_string();
         assert_eq!(error, "categorical_crossentropy: label_smoothing is 1.5, expected a number from 0 to 1");

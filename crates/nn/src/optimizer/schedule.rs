@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_those_of_keras_and_pytorch() {
+    fn rates_match_keras_and_pytorch() {
         let recorded: Value = serde_json::from_str(RECORDED).unwrap();
         let mut classes = Vec::new();
         for case in recorded["cases"].as_array().unwrap() {
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_out_of_range_are_refused() {
+    fn settings_out_of_range_are_rejected() {
         let exponential = ExponentialDecay::new(0.1, 10, 0.5);
         let piecewise = |boundaries: &[u64], values: &[f64]| PiecewiseConstantDecay::new(boundaries, values);
         let polynomial = PolynomialDecay::new(0.1, 10);

@@ -200,7 +200,7 @@ fn a_layer_without_an_export_is_named() {
 fn unknown_classes_have_a_message_of_one_line() {
     let bytes = trained("NeverRegistered").to_safetensors();
     let message = Model::from_safetensors(&bytes).unwrap_err().to_string();
-    let expected = "a layer of class \"NeverRegistered\", which register_layer has not made known, expected one of Activation, ";
+    let expected = "a layer of class \"NeverRegistered\", which is not registered with register_layer, expected one of Activation, ";
     assert!(message.contains(expected), "{message}");
     assert!(!message.contains('\n'), "{message}");
 

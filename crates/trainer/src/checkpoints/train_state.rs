@@ -106,12 +106,12 @@ mod tests {
             |s| s.history.seconds.push(0.1),
             |s| s.history.learning_rate.truncate(1),
         ];
-        for (index, spoil) in changes.into_iter().enumerate() {
-            let mut standing = good.clone();
-            spoil(&mut standing);
-            assert!(!layout.allows(&standing, 7), "{index}: {standing:?}");
+        for (index, change) in changes.into_iter().enumerate() {
+            let mut state = good.clone();
+            change(&mut state);
+            assert!(!layout.allows(&state, 7), "{index}: {state:?}");
         }
-        assert!(!Epoch { validates: false, ..epoch }.allows(&good, 7));
-        assert!(!Epoch { has_accuracy: false, ..epoch }.allows(&good, 7));
+        assert!(!EpochLayout { has_validation: false, ..layout }.allows(&good, 7));
+        assert!(!EpochLayout { has_accuracy: false, ..layout }.allows(&good, 7));
     }
 }

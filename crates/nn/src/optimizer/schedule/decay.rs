@@ -115,7 +115,7 @@ impl PiecewiseConstantDecay {
 
 impl LearningRateSchedule for PiecewiseConstantDecay {
     /// # Panics
-    /// If there are not as many values as [`validate`](Self::validate) asks for.
+    /// If [`validate`](Self::validate) fails because of the number of values.
     fn learning_rate(&self, step: u64) -> f64 {
         self.values[self.boundaries.partition_point(|&boundary| boundary < step)]
     }

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exp_is_close() {
+    fn exp_is_accurate() {
         assert_eq!(exp(0.0), 1.0);
         assert_eq!((exp(-1e9), exp(f64::NEG_INFINITY)), (0.0, 0.0));
         assert_eq!((exp(710.0), exp(f64::INFINITY)), (f64::INFINITY, f64::INFINITY));
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn powers_are_close() {
+    fn powers_are_accurate() {
         for x in [1e-300_f64, 1e-9, 0.04, 0.5, 0.96, 0.999_999, 1.0, 1.5, 30.0] {
             for y in (0..4000).map(|y| f64::from(y) * 0.061) {
                 let exact = x.powf(y);
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn cosines_are_close_and_end_at_zero() {
+    fn cosines_are_accurate_and_end_at_zero() {
         assert_eq!((half_cosine(0.0), half_cosine(1.0)), (1.0, 0.0));
         for step in 0..100_000 {
             let x = f64::from(step) / 100_000.0;

@@ -1,10 +1,6 @@
-//! Step for step, the arithmetic is Keras's: losses of the same runs by Keras, by a NumPy reference in f64, and by us.
+//! Compares the losses of each step with Keras and with a NumPy reference in f64, for the same runs.
 //!
-//! `keras/parity.py` made the files and says how. Keras's own distance from the reference is the measure of what `f32`
-//! can be asked for.
-#![allow(clippy::unwrap_used, reason = "a failure is the test's")]
-
-mod support;
+//! `tests/keras/parity.py` recorded the files. The distance of Keras from the reference is the bound for `f32`.
 
 use ndarray::ArrayView2;
 use serde_json::Value;
@@ -16,7 +12,7 @@ use ziffer_nn::{
 };
 use ziffer_trainer::{DatasetSamples, Trainer};
 
-use support::{Losses, farthest, keras, numbers};
+use crate::support::{Losses, farthest, keras, numbers};
 
 fn recorded() -> Value {
     serde_json::from_str(&std::fs::read_to_string(keras("parity.json")).unwrap()).unwrap()
@@ -29,7 +25,7 @@ fn number(settings: &Value, name: &str) -> f64 {
 fn optimizer(settings: &Value) -> AnyOptimizer {
     let get = |name: &str| number(settings, name);
     let flag = |name: &str| settings[name].as_bool().unwrap();
-    // In the place of a schedule it is of no account.
+    // A schedule replaces this rate.
     let learning_rate = settings["learning_rate"].as_f64().unwrap_or(1.0);
     let weight_decay = settings["weight_decay"].as_f64().unwrap_or(0.0);
     match settings["kind"].as_str().unwrap() {
@@ -82,7 +78,7 @@ fn initial_model() -> Model {
     model
 }
 
-/// Our losses of a recorded run, on this many threads.
+/// The losses of a recorded run, on this many threads.
 fn ours(run: &Value, data: View<'_>, threads: usize) -> Vec<f64> {
     let steps = run["steps"].as_u64().unwrap() as usize;
     let mut losses = Losses::default();
@@ -101,8 +97,8 @@ fn ours(run: &Value, data: View<'_>, threads: usize) -> Vec<f64> {
 }
 
 #[test]
-fn every_step_is_as_close_to_the_reference_as_keras_is() {
-    let set = support::mnist();
+fn every_step_is_as_close_to_the_reference_as_keras() {
+    let set = crate::support::mnist();
     let recorded = recorded();
     let runs = recorded["runs"].as_array().unwrap();
     let names: Vec<_> =
@@ -142,14 +138,14 @@ fn every_step_is_as_close_to_the_reference_as_keras_is() {
 }
 
 #[test]
-fn a_run_from_numbers_or_on_more_threads_is_the_same() {
-    let set = support::mnist();
+fn numbers_or_more_threads_give_the_same_result() {
+    let set = crate::support::mnist();
     let recorded = recorded();
     let run = &recorded["runs"][0];
     let one = ours(run, set.train.view(), 1);
     assert_eq!(one, ours(run, set.train.view(), 3));
 
-    // Pixels turned into numbers beforehand, so that the dense kernels do the first layer.
+    // Pixels are converted to numbers beforehand, so that the first layer uses the dense kernels.
     let data = set.train.view().slice(0..32 * 200);
     let real: Vec<f32> = data.pixels().iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
     let classes: Vec<usize> = (0..data.len()).map(|i| data.label(i)).collect();

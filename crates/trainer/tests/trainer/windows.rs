@@ -1,5 +1,4 @@
-//! Trainings whose samples come window by window, as those of files larger than the memory do.
-#![allow(clippy::unwrap_used, reason = "a failure is the test's")]
+//! Trainings on samples that are read window by window, like files larger than the memory.
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -13,15 +12,15 @@ use ziffer_nn::{
 use ziffer_trainer::callback::{BatchLog, Callback};
 use ziffer_trainer::{Checkpoints, Shuffle, TrainError, Trainer};
 
-/// A sample is as long as a block has bytes, so that a window of 64 MiB has 64 of them.
+/// A sample has the size of a block, so that a window of 64 MiB has 64 samples.
 const FEATURES: usize = 1 << 20;
 const WINDOW: usize = 64;
 
-/// Samples that lie over each other in one buffer, which is nearly all zeros, and what was told of them.
+/// Samples that overlap in one buffer, which is nearly all zeros. They record the calls.
 struct Told {
     buffer: Vec<u8>,
     classes: Vec<usize>,
-    /// Those that lie in memory, as far as was told, and the most there ever were.
+    /// The samples in memory, by the recorded calls, and the largest number of them.
     in_memory: Mutex<(Vec<bool>, usize)>,
     not_ahead: AtomicUsize,
     rows: AtomicUsize,
@@ -92,7 +91,7 @@ fn trainer<'a>(shuffle: Shuffle) -> Trainer<'a, Sgd, SparseCategoricalCrossentro
 }
 
 #[test]
-fn windows_come_ahead_and_two_are_in_memory_at_most() {
+fn windows_are_read_ahead_and_at_most_two_are_in_memory() {
     let samples = Told::new(3 * WINDOW + 21, usize::MAX);
     trainer(Shuffle::Blocks).fit(&mut network(), &samples).unwrap();
     assert_eq!(samples.not_ahead.load(Ordering::Relaxed), 0);
@@ -102,11 +101,11 @@ fn windows_come_ahead_and_two_are_in_memory_at_most() {
 }
 
 #[test]
-fn what_fits_into_a_window_stays() {
+fn a_single_window_stays_in_memory() {
     for shuffle in [Shuffle::Blocks, Shuffle::Full, Shuffle::None, Shuffle::Auto] {
         let samples = Told::new(WINDOW - 5, usize::MAX);
         trainer(shuffle).fit(&mut network(), &samples).unwrap();
-        assert_eq!(samples.in_memory.into_inner().unwrap().1, 0, "nothing is told");
+        assert_eq!(samples.in_memory.into_inner().unwrap().1, 0, "no call is made");
     }
 }
 
@@ -125,7 +124,7 @@ impl Callback for StopAt<'_> {
 }
 
 #[test]
-fn threads_and_interruptions_change_nothing() {
+fn threads_and_interruptions_do_not_change_the_result() {
     let samples = Told::new(2 * WINDOW + 21, usize::MAX);
     let mut whole = network();
     let history = trainer(Shuffle::Blocks).fit(&mut whole, &samples).unwrap();
@@ -135,7 +134,7 @@ fn threads_and_interruptions_change_nothing() {
     let mut full = network();
     trainer(Shuffle::Full).fit(&mut full, &samples).unwrap();
     assert_ne!(full.weights_sha256(), whole.weights_sha256());
-    // In the midst of a window, and at its end.
+    // In the middle and at the end of a window.
     for step in [3, 7, 10] {
         let folder = tempfile::tempdir().unwrap();
         let checkpoints = || Checkpoints::new(folder.path()).resume(true).every("9epochs".parse().unwrap());
@@ -157,7 +156,7 @@ fn threads_and_interruptions_change_nothing() {
 }
 
 #[test]
-fn wrong_samples_end_it_before_anything_is_kept() {
+fn invalid_samples_end_training_before_anything_is_saved() {
     let samples = Told::new(40, 44);
     let folder = tempfile::tempdir().unwrap();
     let error = trainer(Shuffle::Auto)
@@ -166,7 +165,7 @@ fn wrong_samples_end_it_before_anything_is_kept() {
         .unwrap_err();
     assert!(matches!(&error, TrainError::Samples(reason) if reason.to_string() == "spoilt"), "{error}");
     assert_eq!(error.to_string(), "the samples became invalid during training");
-    // Each step asks for 8 rows.
+    // Each step uses 8 rows.
     let newest = std::fs::read_dir(folder.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -1,5 +1,4 @@
-//! Trainings that end early and go on: to the bits of the one that did not.
-#![allow(clippy::unwrap_used, reason = "a failure is the test's")]
+//! Trainings that are interrupted and resumed end with the bits of an uninterrupted training.
 
 use std::error::Error;
 use std::path::Path;
@@ -11,7 +10,7 @@ use ziffer_nn::{Activation, Adam, Model, Sequential, SparseCategoricalCrossentro
 use ziffer_trainer::callback::{BatchLog, Callback, EarlyStopping, Monitor};
 use ziffer_trainer::{CheckpointError, CheckpointInterval, Checkpoints, History, TrainError, Trainer};
 
-/// Noise, so that validation becomes worse soon.
+/// Noise, so that the validation loss soon increases.
 fn samples() -> (Array2<f32>, Vec<usize>) {
     let mut stream = Stream::new(5, Purpose::Other(0), 0);
     let x = Array2::from_shape_simple_fn((120, 9), || stream.normal() as f32);
@@ -61,7 +60,7 @@ fn without_seconds(history: History) -> History {
 }
 
 #[test]
-fn interrupted_and_resumed_is_as_not_interrupted() {
+fn a_resumed_training_equals_an_uninterrupted_one() {
     let mut whole = network();
     let history = without_seconds(fit(trainer(), &mut whole).unwrap());
     for every in ["1step", "5steps", "1epoch", "3epochs", "1000epochs"] {
@@ -87,7 +86,7 @@ fn interrupted_and_resumed_is_as_not_interrupted() {
 }
 
 #[test]
-fn without_checkpoints_it_stops_as_well() {
+fn a_training_without_checkpoints_can_be_interrupted() {
     let flag = AtomicBool::new(true);
     let outcome = fit(trainer().stop_when(&flag), &mut network());
     assert!(
@@ -97,13 +96,13 @@ fn without_checkpoints_it_stops_as_well() {
 }
 
 #[test]
-fn early_stopping_goes_on_counting() {
+fn early_stopping_continues_counting_after_a_resume() {
     let early = |patience| EarlyStopping::new(Monitor::ValLoss, patience);
     let mut whole = network();
     let history = fit(trainer().epochs(100).callback(early(3)), &mut whole).unwrap();
     assert!((4..100).contains(&history.epochs()), "{} epochs", history.epochs());
 
-    // Stopped in the middle of its patience.
+    // Interrupted while early stopping waits.
     let folder = tempfile::tempdir().unwrap();
     let epochs = history.epochs() - 1;
     let first = trainer().epochs(epochs).callback(early(3)).checkpoints(checkpoints(folder.path()));
@@ -111,7 +110,7 @@ fn early_stopping_goes_on_counting() {
     for _ in 0..2 {
         let mut model = network();
         let second = trainer().epochs(100).callback(early(3)).checkpoints(checkpoints(folder.path()));
-        // The second time there is nothing left to do: it was stopped for good.
+        // The second call makes no step: early stopping has stopped the training.
         assert_eq!(without_seconds(fit(second, &mut model).unwrap()), without_seconds(history.clone()));
         assert_eq!(model.weights_sha256(), whole.weights_sha256());
     }
@@ -120,11 +119,11 @@ fn early_stopping_goes_on_counting() {
     let error = fit(again, &mut network()).unwrap_err();
     assert!(error.to_string().ends_with(": cannot resume the callback early stopping"), "{error}");
     let cause = error.source().unwrap().to_string();
-    assert!(cause.starts_with("the best epoch's weights are not in the checkpoint"), "{cause}");
+    assert!(cause.starts_with("the checkpoint does not have the best epoch's weights"), "{cause}");
 }
 
 #[test]
-fn a_setting_of_the_callers_counts() {
+fn settings_of_the_caller_are_compared() {
     let folder = tempfile::tempdir().unwrap();
     let with = |set: &str| trainer().checkpoints(checkpoints(folder.path()).setting("set", set));
     fit(with("noise"), &mut network()).unwrap();
@@ -137,7 +136,7 @@ fn a_setting_of_the_callers_counts() {
 }
 
 #[test]
-fn the_layers_are_those_of_the_checkpoint() {
+fn layers_are_compared_with_the_checkpoint() {
     let of = |activation, rate| {
         let stack = Sequential::new([9]).dense(11, activation).dropout(rate);
         stack.dense(3, Activation::Softmax).build(2).unwrap()
@@ -170,7 +169,7 @@ fn the_layers_are_those_of_the_checkpoint() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_an_error() {
+fn a_missing_folder_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let error =
         fit(trainer().checkpoints(checkpoints(&folder.path().join("none"))), &mut network()).unwrap_err();
@@ -193,7 +192,7 @@ impl Callback for RemoveAt<'_> {
 }
 
 #[test]
-fn a_checkpoint_that_cannot_be_written_ends_training_and_leaves_the_others() {
+fn a_failed_checkpoint_ends_training_and_keeps_the_others() {
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("run");
     std::fs::create_dir(&folder).unwrap();

@@ -1,6 +1,5 @@
-//! Augmentation while a model trains: the pictures are those that the distorter makes for (seed, epoch, sample), on any number
-//! of threads and across interruptions, and an evaluation sees none of it.
-#![allow(clippy::unwrap_used, reason = "a failure is the test's")]
+//! Augmentation during training: the images depend on the seed, the epoch and the sample, on any number of threads and across
+//! interruptions, and evaluations are not augmented.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -23,8 +22,8 @@ const PIXELS: usize = SHAPE[0] * SHAPE[1];
 const COUNT: usize = 110;
 const SEED: u64 = 5;
 
-/// 110 pictures of 9 x 11 pixels, a bright bar whose place is the class of three, and the folder that they lie in.
-fn pictures() -> (tempfile::TempDir, Dataset) {
+/// 110 images of 9 x 11 pixels with a bright bar, whose position is one of three classes, and the folder of their files.
+fn images() -> (tempfile::TempDir, Dataset) {
     let folder = tempfile::tempdir().unwrap();
     let (images, labels) = (folder.path().join("images"), folder.path().join("labels"));
     let mut stream = Stream::new(3, Purpose::Other(0), 0);
@@ -47,7 +46,7 @@ fn network() -> Model {
         .unwrap()
 }
 
-/// 88 pictures are for training, in batches of 7 with a last one of 4.
+/// 88 images are the training set: batches of 7, and a last batch of 4.
 fn trainer<'a>() -> Trainer<'a, Adam, SparseCategoricalCrossentropy> {
     Trainer::new(Adam::default(), SparseCategoricalCrossentropy::default())
         .epochs(3)
@@ -57,12 +56,11 @@ fn trainer<'a>() -> Trainer<'a, Adam, SparseCategoricalCrossentropy> {
         .threads(1)
 }
 
-/// Pictures [N, pixels] distorted as those of an epoch.
-fn distorted(pictures: &[u8], distortion: Distortion, epoch: u64) -> Vec<u8> {
+/// Images [N, pixels], distorted as in an epoch.
+fn distorted(images: &[u8], distortion: Distortion, epoch: u64) -> Vec<u8> {
     let mut distorter = Distorter::new(distortion, SHAPE).unwrap();
-    let mut all = vec![0; pictures.len()];
-    for (index, (out, picture)) in (0..).zip(all.chunks_exact_mut(PIXELS).zip(pictures.chunks_exact(PIXELS)))
-    {
+    let mut all = vec![0; images.len()];
+    for (index, (out, picture)) in (0..).zip(all.chunks_exact_mut(PIXELS).zip(images.chunks_exact(PIXELS))) {
         let mut stream = Stream::new(SEED, Purpose::Augment, epoch << 32 | index);
         distorter.distort(&mut stream, picture, out);
     }
@@ -75,7 +73,7 @@ fn rows(pixels: &[u8]) -> ArrayView2<'_, u8> {
 
 #[test]
 fn bits_do_not_depend_on_threads() {
-    let (_folder, data) = pictures();
+    let (_folder, data) = images();
     let run = |threads| {
         let mut model = network();
         let history =
@@ -89,8 +87,8 @@ fn bits_do_not_depend_on_threads() {
 }
 
 #[test]
-fn an_epoch_is_one_on_pictures_distorted_beforehand() {
-    let (_folder, data) = pictures();
+fn an_epoch_equals_one_on_images_distorted_beforehand() {
+    let (_folder, data) = images();
     let (train, validation) = data.split(0.2).unwrap();
     let mut model = network();
     let history = trainer().epochs(1).augment(Distortion::default()).fit(&mut model, &data).unwrap();
@@ -110,7 +108,7 @@ fn an_epoch_is_one_on_pictures_distorted_beforehand() {
     assert_ne!(model.weights_sha256(), not_distorted.weights_sha256());
 }
 
-/// Pictures that were distorted beforehand for each epoch, and those that an evaluation sees.
+/// Images that were distorted beforehand for each epoch, and the original images for evaluations.
 struct Copies<'a> {
     epochs: Vec<Vec<u8>>,
     plain: &'a [u8],
@@ -135,14 +133,14 @@ impl Samples<f32> for Copies<'_> {
 }
 
 #[test]
-fn each_epoch_has_pictures_of_its_own() {
-    let (_folder, data) = pictures();
+fn each_epoch_has_other_images() {
+    let (_folder, data) = images();
     let classes: Vec<usize> = data.labels().collect();
     let epochs = (0..3).map(|epoch| distorted(data.pixels(), Distortion::default(), epoch));
     let copies = Copies { epochs: epochs.collect(), plain: data.pixels(), classes: &classes };
     assert!(copies.epochs[0] != copies.epochs[1] && copies.epochs[1] != copies.epochs[2]);
     let mut expected = network();
-    // The validation part is the end of the same samples.
+    // The validation set is the end of the same samples.
     let of_copies = trainer().fit(&mut expected, &copies).unwrap();
 
     let mut model = network();
@@ -150,14 +148,14 @@ fn each_epoch_has_pictures_of_its_own() {
     assert_eq!(model.weights_sha256(), expected.weights_sha256());
     assert_eq!(history.val_loss, of_copies.val_loss);
 
-    // As samples that are given as such.
+    // The same with `Augmented` samples.
     let plain = WithLabels::new(rows(data.pixels()), &classes);
     let augmented = Augmented::new(&plain, SHAPE, Distortion::default()).unwrap();
     let mut model = network();
     trainer().threads(3).fit(&mut model, &augmented).unwrap();
     assert_eq!(model.weights_sha256(), expected.weights_sha256());
 
-    // The first epoch's pictures in each epoch would be another training.
+    // The images of the first epoch in each epoch give another result.
     let same = Copies { epochs: vec![copies.epochs[0].clone(); 3], ..copies };
     let mut model = network();
     trainer().fit(&mut model, &same).unwrap();
@@ -165,8 +163,8 @@ fn each_epoch_has_pictures_of_its_own() {
 }
 
 #[test]
-fn a_seed_decides_the_pictures() {
-    let (_folder, data) = pictures();
+fn the_images_depend_on_the_seed() {
+    let (_folder, data) = images();
     let run = |seed| {
         let mut model = network();
         trainer().shuffle(false).seed(seed).augment(Distortion::default()).fit(&mut model, &data).unwrap();
@@ -177,8 +175,8 @@ fn a_seed_decides_the_pictures() {
 }
 
 #[test]
-fn an_evaluation_sees_pictures_as_they_are() {
-    let (_folder, data) = pictures();
+fn evaluations_do_not_distort_images() {
+    let (_folder, data) = images();
     let (_, validation) = data.split(0.2).unwrap();
     let mut model = network();
     let history = trainer().augment(Distortion::default()).fit(&mut model, &data).unwrap();
@@ -208,8 +206,8 @@ impl Callback for StopAt<'_> {
 }
 
 #[test]
-fn interrupted_and_resumed_is_as_not_interrupted() {
-    let (_folder, data) = pictures();
+fn a_resumed_training_equals_an_uninterrupted_one() {
+    let (_folder, data) = images();
     let mut whole = network();
     trainer().augment(Distortion::default()).fit(&mut whole, &data).unwrap();
     for (step, threads) in [(0, 1), (4, 2), (12, 3)] {
@@ -225,7 +223,7 @@ fn interrupted_and_resumed_is_as_not_interrupted() {
             .fit(&mut network(), &data);
         assert!(matches!(outcome, Err(TrainError::Interrupted { epoch: 2, .. })), "{outcome:?}");
 
-        // Not with other pictures.
+        // Another distortion does not resume.
         match with(Distortion { scale: 0.25, ..Distortion::default() }).fit(&mut network(), &data) {
             Err(TrainError::Checkpoint(CheckpointError::Settings { differences, .. })) => {
                 assert_eq!(differences, "augment.scale was 0.12, is 0.25");
@@ -247,11 +245,11 @@ fn interrupted_and_resumed_is_as_not_interrupted() {
 }
 
 #[test]
-fn distortions_beneath_each_other_and_side_by_side_do_not_mix() {
-    let (_folder, data) = pictures();
+fn nested_and_parallel_distortions_do_not_interfere() {
+    let (_folder, data) = images();
     let classes = vec![0; COUNT];
     let plain = WithLabels::new(rows(data.pixels()), &classes);
-    // More than a thread keeps memory for.
+    // More distortions than a thread has workspaces.
     let distortions: Vec<Distortion> =
         (0..6).map(|number| Distortion::default().times(0.5 + 0.1 * number as f32)).collect();
     let augmented: Vec<_> =
@@ -277,7 +275,7 @@ fn distortions_beneath_each_other_and_side_by_side_do_not_mix() {
         assert_eq!(out, expected_again[place.clone()], "{index}");
     }
 
-    // The same settings for pictures of another shape.
+    // The same settings for images of another shape.
     let turned = Augmented::new(&plain, [SHAPE[1], SHAPE[0]], distortions[0]).unwrap();
     turned.fill(0, draw, &mut out);
     let mut distorter = Distorter::new(distortions[0], [SHAPE[1], SHAPE[0]]).unwrap();
@@ -286,17 +284,17 @@ fn distortions_beneath_each_other_and_side_by_side_do_not_mix() {
     assert_eq!(out, expected);
 }
 
-/// Samples that note what they are told, and panic when sample 3 is asked for.
+/// Samples that record the calls, and panic for sample 3.
 #[derive(Default)]
-struct Told(Mutex<Vec<String>>);
+struct Recorded(Mutex<Vec<String>>);
 
-impl Told {
+impl Recorded {
     fn note(&self, text: String) {
         self.0.lock().unwrap().push(text);
     }
 }
 
-impl Samples<f32> for Told {
+impl Samples<f32> for Recorded {
     type Value = u8;
     fn len(&self) -> usize {
         17
@@ -327,9 +325,9 @@ impl Samples<f32> for Told {
 }
 
 #[test]
-fn the_samples_beneath_are_told_everything() {
-    let told = Told::default();
-    let augmented = Augmented::new(&told, SHAPE, Distortion::default()).unwrap();
+fn all_calls_reach_the_inner_samples() {
+    let recorded = Recorded::default();
+    let augmented = Augmented::new(&recorded, SHAPE, Distortion::default()).unwrap();
     assert_eq!((augmented.len(), augmented.features(), augmented.is_empty()), (17, PIXELS, false));
     assert!(matches!(augmented.target(5), Target::Class(105)));
     augmented.prefetch(1);
@@ -342,9 +340,9 @@ fn the_samples_beneath_are_told_everything() {
     augmented.fill(7, draw, &mut out);
     assert_eq!(augmented.check().unwrap_err().to_string(), "spoilt");
     let expected = format!("prefetch 1, will need 2..9, release 0..2, fill 6 None, fill 7 {draw:?}");
-    assert_eq!(told.0.lock().unwrap().join(", "), expected);
+    assert_eq!(recorded.0.lock().unwrap().join(", "), expected);
 
-    // After a panic beneath, the thread distorts as before.
+    // After a panic of the inner samples, the thread distorts as before.
     let broken = RefCell::new([0; PIXELS]);
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         augmented.fill(3, draw, &mut *broken.borrow_mut());
@@ -356,8 +354,8 @@ fn the_samples_beneath_are_told_everything() {
 }
 
 #[test]
-fn what_cannot_be_distorted_is_refused() {
-    let (_folder, data) = pictures();
+fn samples_that_cannot_be_distorted_are_rejected() {
+    let (_folder, data) = images();
     let classes = vec![0; COUNT];
     let plain = WithLabels::new(rows(data.pixels()), &classes);
     for shape in [[9, 10], [0, 99], [99, 0], [usize::MAX, 11]] {
@@ -365,7 +363,7 @@ fn what_cannot_be_distorted_is_refused() {
         let [rows, columns] = shape;
         assert_eq!(
             error,
-            format!("the samples have 99 numbers, expected pictures of {rows} x {columns} pixels")
+            format!("the samples have 99 numbers, expected images of {rows} x {columns} pixels")
         );
     }
     let broken = Distortion { shear: f32::NAN, ..Distortion::default() };
@@ -377,7 +375,7 @@ fn what_cannot_be_distorted_is_refused() {
     let error = trainer().augment(Distortion::default()).fit(&mut network(), &plain);
     assert_eq!(
         error.unwrap_err().to_string(),
-        "augment is set, expected none for samples that are no data set; give them as `Augmented` ones"
+        "augment is set, expected none for samples that are not a data set; pass them as `Augmented`"
     );
 
     let folder = tempfile::tempdir().unwrap();
@@ -388,7 +386,7 @@ fn what_cannot_be_distorted_is_refused() {
     let error = trainer().augment(Distortion::default()).fit(&mut network(), &deep).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the data set has pictures of [3, 11, 3], augmentation needs rows and columns"
+        "the data set has images of shape [3, 11, 3], augmentation needs rows and columns"
     );
     trainer().fit(&mut network(), &deep).unwrap();
 }

@@ -1,8 +1,4 @@
-//! What the trainer does with gradients and weights besides an optimizer's update: learning rates of schedules and callbacks,
-//! bounds on gradients, accumulation, and the average of the weights.
-#![allow(clippy::unwrap_used, reason = "a failure is the test's")]
-
-mod support;
+//! Learning rates of schedules and callbacks, clipping, accumulation, and the average of the weights.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,9 +14,9 @@ use ziffer_trainer::callback::{
 };
 use ziffer_trainer::{Checkpoints, EpochLog, History, Resumed, TrainError, Trainer};
 
-use support::Losses;
+use crate::support::Losses;
 
-/// A model of one weight that matters, b: the input is 0, the output is b, and the loss b^2 has the gradient 2 b.
+/// A model with one effective weight b: the input is 0, the output is b, and the loss b^2 has the gradient 2 b.
 fn one_weight(b: f32) -> Model {
     let mut model = Sequential::new([1]).dense(1, Activation::Linear).build(0).unwrap();
     model.set_weight("dense.bias", arr1(&[b]).view()).unwrap();
@@ -31,7 +27,7 @@ fn bias(model: &Model) -> f64 {
     f64::from(model.weight("dense.bias").unwrap()[0])
 }
 
-/// Trains one weight in steps of one sample, `steps` of them an epoch.
+/// Trains one weight in steps of one sample, `steps` per epoch.
 fn fit_one_weight(
     trainer: Trainer<'_, Sgd, MeanSquaredError>,
     model: &mut Model,
@@ -46,7 +42,7 @@ fn sgd<'a>(learning_rate: f64) -> Trainer<'a, Sgd, MeanSquaredError> {
     Trainer::new(Sgd { learning_rate, ..Sgd::default() }, MeanSquaredError)
 }
 
-/// The rates of all steps, from b' = b (1 - 2 rate) and the losses b^2.
+/// The rates of all steps, computed from b' = b (1 - 2 rate) and the losses b^2.
 fn rates(losses: &[f64], last: f64) -> Vec<f64> {
     let mut weights: Vec<f64> = losses.iter().map(|loss| loss.sqrt()).collect();
     weights.push(last);
@@ -71,7 +67,7 @@ impl LearningRateSchedule for Inverse {
 }
 
 #[test]
-fn a_schedule_says_the_rate_of_each_step() {
+fn a_schedule_sets_the_rate_of_each_step() {
     let mut losses = Losses::default();
     let mut model = one_weight(1.0);
     let trainer = sgd(0.9).epochs(2).schedule(Inverse).callback(&mut losses);
@@ -80,8 +76,7 @@ fn a_schedule_says_the_rate_of_each_step() {
     assert_close(&rates(&losses.0, bias(&model)), &expected, 1e-6);
 }
 
-/// Halves the rate after each epoch that did not make the loss smaller by `delta`, as Keras's `ReduceLROnPlateau` does, and
-/// notes the rates.
+/// Halves the rate after each epoch that did not reduce the loss by `delta`, as Keras's `ReduceLROnPlateau`, and records the rates.
 #[derive(Default)]
 struct Plateau {
     delta: f64,
@@ -124,7 +119,7 @@ impl Callback for Plateau {
 
 #[test]
 fn a_rate_that_a_callback_sets_takes_effect() {
-    // 1, 0.8^2, 0.64^2, ...: the loss falls by 0.36, 0.23, 0.15, 0.09, ..., and with half the rate in steps of 0.9.
+    // 1, 0.8^2, 0.64^2, ...: the loss decreases by 0.36, 0.23, 0.15, 0.09, ..., and with half the rate b decreases by a factor of 0.9.
     let mut plateau = Plateau { delta: 0.2, ..Plateau::default() };
     let mut losses = Losses::default();
     let mut model = one_weight(1.0);
@@ -163,7 +158,7 @@ fn a_rate_that_a_callback_sets_replaces_a_schedule() {
 }
 
 #[test]
-fn a_rate_that_is_none_is_refused() {
+fn an_invalid_rate_of_a_callback_is_rejected() {
     for rate in [0.0, -0.1, f64::NAN, f64::INFINITY] {
         let error =
             fit_one_weight(sgd(0.1).epochs(2).callback(Set(rate)), &mut one_weight(1.0), 1).unwrap_err();
@@ -186,7 +181,7 @@ impl Callback for StopAt<'_> {
 }
 
 #[test]
-fn a_resumed_training_goes_on_at_the_rate_that_was_set() {
+fn a_resumed_training_keeps_the_rate_of_a_callback() {
     for (name, with_schedule) in [("the optimizer's rate", false), ("a schedule", true)] {
         let trainer = || {
             let trainer = sgd(0.1).epochs(5);
@@ -240,7 +235,7 @@ fn after_a_step(clip: Option<Clip>) -> (Vec<f32>, Vec<f32>) {
 }
 
 #[test]
-fn gradients_are_bounded() {
+fn gradients_are_clipped() {
     // The kernel's gradient and the bias's are (3, -4), each of norm 5, together of norm sqrt(50).
     let by_global = 2.0 / 50f64.sqrt();
     for (clip, [first, second]) in [
@@ -261,8 +256,8 @@ fn gradients_are_bounded() {
 }
 
 #[test]
-fn an_update_is_of_the_mean_gradient_of_several_batches() {
-    // 10 batches of one sample, three a time: three updates, and the last batch's gradient is kept for what comes after.
+fn accumulation_updates_by_the_mean_gradient_of_several_batches() {
+    // 10 batches of one sample, three per update: three updates, and the gradient of the last batch counts for the next update.
     let targets = Array1::from_shape_fn(10, |n| n as f32);
     let x = Array2::<f32>::zeros((10, 1));
     let t = targets.clone().into_shape_with_order((10, 1)).unwrap();
@@ -282,14 +277,14 @@ fn an_update_is_of_the_mean_gradient_of_several_batches() {
     assert_close(&losses.0, &expected_losses, 1e-4);
     assert_close(&[bias(&model)], &[b], 1e-6);
 
-    // Across epochs: the fourth update is of the last batch and the next epoch's first two.
+    // Across epochs: the fourth update has the last batch and the first two of the next epoch.
     let last = [9.0, 0.0, 1.0];
     let fourth = b - 0.1 * last.iter().map(|t| 2.0 * (b - t)).sum::<f64>() / 3.0;
     let mut losses = Losses::default();
     with().epochs(2).callback(&mut losses).fit(&mut one_weight(0.0), &samples).unwrap();
     assert_close(&[losses.0[10], losses.0[12]], &[b * b, (fourth - 2.0).powi(2)], 1e-4);
 
-    // Accumulated gradients are in a checkpoint.
+    // A checkpoint stores accumulated gradients.
     let mut whole = one_weight(0.0);
     with().epochs(3).fit(&mut whole, &samples).unwrap();
     for at in 0..10 {
@@ -311,14 +306,14 @@ fn an_update_is_of_the_mean_gradient_of_several_batches() {
     assert_eq!(error.to_string(), "gradient_accumulation_steps is 0, expected at least 1");
 }
 
-/// Noise of 90 samples in three classes.
+/// 90 samples of noise in three classes.
 fn noise() -> (Array2<f32>, Vec<usize>) {
     let mut stream = Stream::new(5, Purpose::Other(0), 0);
     let x = Array2::from_shape_simple_fn((90, 6), || stream.normal() as f32);
     (x, (0..90).map(|_| stream.below(3) as usize).collect())
 }
 
-/// With batch normalization, whose moving averages have no average.
+/// A network with batch normalization, whose moving averages are not averaged.
 fn network() -> Model {
     Sequential::new([6])
         .dense(7, Activation::Relu)
@@ -332,7 +327,7 @@ fn all_weights(model: &Model) -> Vec<(String, Vec<f64>)> {
     model.weights().map(|(name, w)| (name, w.iter().map(|&w| f64::from(w)).collect())).collect()
 }
 
-/// Notes each epoch's weights and validation loss, and what the model says of the validation part by itself.
+/// Records the weights and the validation loss of each epoch, and evaluates the model on the validation set.
 #[derive(Default)]
 struct Epochs {
     weights: Vec<Vec<(String, Vec<f64>)>>,
@@ -379,7 +374,7 @@ fn adam<'a>() -> Trainer<'a, Adam, SparseCategoricalCrossentropy> {
 #[test]
 fn validation_callbacks_and_the_model_have_the_average_of_the_weights() {
     const MOMENTUM: f64 = 0.7;
-    // A step an epoch, so that each step's weights are seen.
+    // One step per epoch, so that the weights of each step are recorded.
     let steps = || adam().epochs(9).batch_size(60);
     let mut plain = Epochs::default();
     let (_, plain_history) = fit_noise(steps().callback(&mut plain));
@@ -401,29 +396,29 @@ fn validation_callbacks_and_the_model_have_the_average_of_the_weights() {
     for (step, weights) in plain.weights.iter().enumerate() {
         for ((name, average), (_, weight)) in expected.iter_mut().zip(weights) {
             for (average, &weight) in average.iter_mut().zip(weight) {
-                // Moving averages of batch normalization are taken as they are.
+                // The moving averages of batch normalization are not averaged.
                 let momentum = if step == 0 || name.contains("moving") { 0.0 } else { MOMENTUM };
                 *average = momentum * *average + (1.0 - momentum) * weight;
             }
         }
         for ((name, expected), (_, ours)) in expected.iter().zip(&averaged.weights[step]) {
             assert!(ours.len() == expected.len() && !ours.is_empty());
-            // A few roundings of numbers around 1.
-            let distance = support::farthest(ours, expected);
+            // A few rounding errors of numbers around 1.
+            let distance = crate::support::farthest(ours, expected);
             assert!(distance < 1e-6, "step {step}, {name}: {distance}");
         }
     }
     assert_eq!(all_weights(&model), averaged.weights[8]);
-    // With a momentum of 0.7 the average is well away from the weights.
-    assert!(support::farthest(&averaged.weights[8][0].1, &plain.weights[8][0].1) > 1e-2);
+    // With a momentum of 0.7 the average clearly differs from the weights.
+    assert!(crate::support::farthest(&averaged.weights[8][0].1, &plain.weights[8][0].1) > 1e-2);
     let lowest = history.loss.iter().copied().fold(f64::INFINITY, f64::min);
     let epoch = history.loss.iter().position(|&loss| loss == lowest).unwrap();
     assert_eq!(all_weights(&Model::load(&best).unwrap()), averaged.weights[epoch]);
 }
 
 #[test]
-fn an_average_does_not_change_the_weights_beneath() {
-    // In many steps of shuffled batches, from one epoch to the next.
+fn an_average_does_not_change_the_trained_weights() {
+    // The same with many steps of shuffled batches.
     let steps = || adam().epochs(4).batch_size(7).seed(3);
     let folder = tempfile::tempdir().unwrap();
     let (plain, plain_history) = fit_noise(steps());
@@ -431,7 +426,7 @@ fn an_average_does_not_change_the_weights_beneath() {
     assert_eq!((history.loss, history.accuracy), (plain_history.loss, plain_history.accuracy));
     assert_ne!(model.weights_sha256(), plain.weights_sha256());
 
-    // The last checkpoint has both.
+    // The last checkpoint has the weights and the average.
     let newest = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).max().unwrap();
     let bytes = std::fs::read(newest).unwrap();
     let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();

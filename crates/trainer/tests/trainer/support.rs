@@ -1,6 +1,4 @@
-//! What the tests share.
-
-#![allow(dead_code, reason = "each test uses some of it")]
+//! Shared parts of the tests.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +16,7 @@ pub(crate) fn mnist() -> TrainTest {
     Mnist::open_or_download(&source).expect("the repository's copy of MNIST")
 }
 
-/// Keeps each step's loss.
+/// Records the loss of each step.
 #[derive(Default)]
 pub(crate) struct Losses(pub(crate) Vec<f64>);
 
@@ -31,7 +29,7 @@ impl Callback for Losses {
     }
 }
 
-/// A file that was recorded.
+/// The path of a recorded file.
 pub(crate) fn keras(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keras").join(file)
 }
@@ -41,7 +39,7 @@ pub(crate) fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
 }
 
-/// The largest distance of two lists.
+/// The largest distance between two lists.
 pub(crate) fn farthest(losses: &[f64], reference: &[f64]) -> f64 {
     assert_eq!(losses.len(), reference.len());
     losses.iter().zip(reference).map(|(loss, reference)| (loss - reference).abs()).fold(0.0, f64::max)

@@ -1,7 +1,4 @@
-//! The callbacks beside Keras's own, given the same numbers.
-#![allow(clippy::unwrap_used, reason = "a failure is the test's")]
-
-mod support;
+//! Compares the callbacks with Keras's for the same metrics.
 
 use std::fs;
 
@@ -10,14 +7,14 @@ use serde_json::Value;
 use ziffer_nn::{Activation, Model, Sequential};
 use ziffer_trainer::callback::{
     BatchLog, CSVLogger, Callback, EarlyStopping, EpochEndContext, Flow, Mode, ModelCheckpoint, Monitor,
-    Plan, ReduceLROnPlateau, SaveFreq,
+    ReduceLROnPlateau, SaveFreq, TrainingParams,
 };
 use ziffer_trainer::{EpochLog, ShuffleMethod};
 
 const EPOCHS: usize = 12;
 
 fn recorded(part: &str) -> Vec<Value> {
-    let text = fs::read_to_string(support::keras("callbacks.json")).unwrap();
+    let text = fs::read_to_string(crate::support::keras("callbacks.json")).unwrap();
     let mut record: Value = serde_json::from_str(&text).unwrap();
     match record[part].take() {
         Value::Array(cases) => cases,
@@ -25,14 +22,14 @@ fn recorded(part: &str) -> Vec<Value> {
     }
 }
 
-fn plan(validates: bool) -> Plan {
-    Plan {
+fn params(has_validation: bool) -> TrainingParams {
+    TrainingParams {
         epochs: EPOCHS,
         steps: 5,
-        validates,
+        has_validation,
         samples: 5,
         bytes: 5,
-        shuffling: ShuffleMethod::None,
+        shuffle: ShuffleMethod::None,
         has_accuracy: true,
         sets_learning_rate: false,
     }
@@ -50,7 +47,7 @@ fn weight(model: &Model) -> f64 {
     f64::from(model.weight("dense.kernel").unwrap()[[0, 0]])
 }
 
-/// An epoch with these numbers; those that are not given are 0, or none of the validation.
+/// An epoch with these metrics. Missing metrics are 0, or `None` for those of validation.
 fn log(epoch: usize, numbers: &Value) -> EpochLog {
     let number = |name: &str| numbers.get(name).map(|value| value.as_f64().unwrap());
     EpochLog {
@@ -87,7 +84,7 @@ fn texts(value: &Value) -> Vec<String> {
 }
 
 #[test]
-fn early_stopping_is_keras_s() {
+fn early_stopping_matches_keras() {
     let cases = recorded("early_stopping");
     assert_eq!(cases.len(), 120);
     for case in cases {
@@ -103,7 +100,7 @@ fn early_stopping_is_keras_s() {
             stopping = stopping.baseline(baseline);
         }
         let mut model = model();
-        stopping.on_train_begin(&plan(true), &mut model).unwrap();
+        stopping.on_train_begin(&params(true), &mut model).unwrap();
         let mut epochs = 0;
         for (epoch, value) in case["values"].as_array().unwrap().iter().enumerate() {
             set_weight(&mut model, epoch as f32 + 1.0);
@@ -128,7 +125,7 @@ fn early_stopping_is_keras_s() {
 }
 
 #[test]
-fn reduce_lr_on_plateau_is_keras_s() {
+fn reduce_lr_on_plateau_matches_keras() {
     let cases = recorded("reduce_lr_on_plateau");
     assert_eq!(cases.len(), 123);
     let mut reductions = 0;
@@ -147,7 +144,7 @@ fn reduce_lr_on_plateau_is_keras_s() {
             };
         }
         let mut model = model();
-        plateau.on_train_begin(&plan(true), &mut model).unwrap();
+        plateau.on_train_begin(&params(true), &mut model).unwrap();
         let mut rate = case["rate"].as_f64().unwrap();
         let mut rates = Vec::new();
         for (epoch, value) in case["values"].as_array().unwrap().iter().enumerate() {
@@ -157,14 +154,14 @@ fn reduce_lr_on_plateau_is_keras_s() {
             rate = context.learning_rate;
             rates.push(rate);
         }
-        let expected = support::numbers(&case["rates"]);
+        let expected = crate::support::numbers(&case["rates"]);
         let (ours, keras) = (plateau.take_messages(), texts(&case["messages"]));
         if index < 120 {
-            // Powers of two are the same numbers in f32.
+            // Powers of two are exact in f32.
             assert_eq!(rates, expected, "{case}");
             assert_eq!(ours, keras, "{case}");
         } else {
-            // A rounding in f32 a reduction.
+            // Keras rounds to f32 in each reduction.
             let close = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-6 * b;
             assert!(rates.iter().zip(&expected).all(close), "{rates:?}, {case}");
             assert_eq!(ours.len(), keras.len());
@@ -175,7 +172,7 @@ fn reduce_lr_on_plateau_is_keras_s() {
 }
 
 #[test]
-fn model_checkpoint_is_keras_s() {
+fn model_checkpoint_matches_keras() {
     let cases = recorded("model_checkpoint");
     assert_eq!(cases.len(), 64);
     for case in cases {
@@ -195,7 +192,7 @@ fn model_checkpoint_is_keras_s() {
             checkpoint = checkpoint.initial_value_threshold(value);
         }
         let mut model = model();
-        checkpoint.on_train_begin(&plan(true), &mut model).unwrap();
+        checkpoint.on_train_begin(&params(true), &mut model).unwrap();
         let numbers = case["numbers"].as_array().unwrap();
         let written = case["written"].as_array().unwrap();
         assert_eq!((numbers.len(), written.len()), (EPOCHS, EPOCHS));
@@ -238,7 +235,7 @@ fn model_checkpoint_is_keras_s() {
 }
 
 #[test]
-fn csv_logger_writes_keras_s_bytes() {
+fn csv_logger_writes_the_bytes_of_keras() {
     let cases = recorded("csv_logger");
     assert_eq!(cases.len(), 60);
     for case in cases {
@@ -254,7 +251,7 @@ fn csv_logger_writes_keras_s_bytes() {
         }
         let (network, mut model) = (&mut model(), model());
         let sets_learning_rate = case["numbers"][0].get("learning_rate").is_some();
-        logger.on_train_begin(&Plan { sets_learning_rate, ..plan(true) }, network).unwrap();
+        logger.on_train_begin(&TrainingParams { sets_learning_rate, ..params(true) }, network).unwrap();
         for (epoch, numbers) in case["numbers"].as_array().unwrap().iter().enumerate() {
             let mut context = EpochEndContext { model: &mut model, learning_rate: 0.1 };
             logger.on_epoch_end(&log(epoch, numbers), &mut context).unwrap();

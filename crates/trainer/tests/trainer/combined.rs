@@ -1,6 +1,5 @@
-//! A network with dropout and batch normalization, trained with augmentation, bounded and accumulated gradients, an average of
-//! the weights and a rate that a callback lowers: the same bytes on any number of threads, and however often it is killed.
-#![allow(clippy::unwrap_used, reason = "a failure is the test's")]
+//! A network with dropout and batch normalization, trained with augmentation, clipped and accumulated gradients, an average of the
+//! weights and a callback that lowers the learning rate, gives the same bytes on any number of threads and after any kills.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
@@ -15,8 +14,8 @@ use ziffer_nn::{Activation, Adam, Model, Sequential, SparseCategoricalCrossentro
 use ziffer_trainer::callback::{BatchLog, Callback, CallbackError, EpochEndContext, Flow};
 use ziffer_trainer::{Checkpoints, EpochLog, History, Resumed, TrainError, Trainer};
 
-/// 120 pictures of 8 x 8 pixels, a bright bar whose place is the class of four, and the folder that they lie in.
-fn pictures() -> (tempfile::TempDir, Dataset) {
+/// 120 images of 8 x 8 pixels with a bright bar, whose position is one of four classes, and the folder of their files.
+fn images() -> (tempfile::TempDir, Dataset) {
     let folder = tempfile::tempdir().unwrap();
     let (images, labels) = (folder.path().join("images"), folder.path().join("labels"));
     let mut stream = Stream::new(3, Purpose::Other(0), 0);
@@ -44,7 +43,7 @@ fn network() -> Model {
         .unwrap()
 }
 
-/// Takes a tenth off the rate after each epoch whose validation loss is not the best.
+/// Reduces the rate by a tenth after each epoch whose validation loss is not the best.
 #[derive(Default)]
 struct Plateau(Option<f64>);
 
@@ -73,7 +72,7 @@ impl Callback for Plateau {
         log: &EpochLog,
         context: &mut EpochEndContext<'_>,
     ) -> Result<Flow, CallbackError> {
-        // After the first two as well, so that the rate changes in any case.
+        // Also after the first two epochs, so that the rate always changes.
         if !self.is_best(log.val_loss.unwrap()) || log.epoch < 2 {
             context.learning_rate *= 0.9;
         }
@@ -81,7 +80,7 @@ impl Callback for Plateau {
     }
 }
 
-/// 96 pictures are for training, in 14 batches of 7 with a last one of 5, so that no epoch ends with an update.
+/// 96 images are the training set: batches of 7, and a last batch of 5, so that no epoch ends with an update.
 fn trainer<'a>(threads: usize, clip: Clip) -> Trainer<'a, Adam, SparseCategoricalCrossentropy> {
     let adam = Adam { learning_rate: 0.02, ..Adam::default() };
     Trainer::new(adam, SparseCategoricalCrossentropy::default())
@@ -104,8 +103,8 @@ fn without_seconds(history: History) -> History {
 const CLIPS: [Clip; 3] = [Clip::Value(0.02), Clip::Norm(0.1), Clip::GlobalNorm(0.2)];
 
 #[test]
-fn threads_change_nothing() {
-    let (_folder, data) = pictures();
+fn the_number_of_threads_does_not_change_the_result() {
+    let (_folder, data) = images();
     for clip in CLIPS {
         let run = |threads| {
             let mut model = network();
@@ -119,10 +118,10 @@ fn threads_change_nothing() {
     }
 }
 
-/// Every setting counts, so that the other tests are about all of them.
+/// Each setting changes the result, so that the other tests cover all of them.
 #[test]
-fn each_part_takes_part() {
-    let (_folder, data) = pictures();
+fn each_setting_has_an_effect() {
+    let (_folder, data) = images();
     let clip = CLIPS[2];
     let fit = |mut trainer: Trainer<'_, Adam, SparseCategoricalCrossentropy>, mut model: Model| {
         trainer.fit(&mut model, &data).unwrap();
@@ -132,7 +131,7 @@ fn each_part_takes_part() {
     let others = [
         fit(trainer(1, clip).seed(12), network()),
         fit(trainer(1, clip).shuffle(false), network()),
-        // The seed of what is drawn in a step, apart from the order.
+        // The seed of dropout and augmentation, with the same order of samples.
         fit(trainer(1, clip).shuffle(false).seed(12), network()),
         fit(trainer(1, clip).augment(Distortion::default().times(0.5)), network()),
         fit(trainer(1, clip).ema(0.8), network()),
@@ -144,7 +143,7 @@ fn each_part_takes_part() {
     }
     assert_ne!(others[1], others[2]);
 
-    // Dropout alone draws by the seed.
+    // Only dropout uses the seed.
     let dropout = |seed| {
         let model = Sequential::new([8, 8]).flatten().dense(9, Activation::Relu).dropout(0.5);
         let mut model = model.dense(4, Activation::Softmax).build(1).unwrap();
@@ -159,7 +158,7 @@ fn each_part_takes_part() {
     assert_ne!(dropout(1), dropout(2));
 }
 
-/// Ends the training at a step of this run, in one of two ways.
+/// Ends the training at a step, by the flag or by a panic.
 struct Kill<'a> {
     steps_left: u64,
     flag: Option<&'a AtomicBool>,
@@ -174,14 +173,14 @@ impl Callback for Kill<'_> {
         if self.steps_left == 0 {
             match self.flag {
                 Some(flag) => flag.store(true, Ordering::Relaxed),
-                // As if the process were gone: nothing is saved any more.
+                // Like a killed process, a panic saves nothing.
                 None => resume_unwind(Box::new("killed")),
             }
         }
     }
 }
 
-/// A run that may be killed.
+/// A run, which may be killed.
 enum Run {
     Done(Box<Model>, History),
     Killed,
@@ -212,8 +211,8 @@ fn run(data: &Dataset, folder: &Path, stream: &mut Stream, clip: Clip) -> Run {
 }
 
 #[test]
-fn killed_at_any_steps_it_ends_with_the_same_bytes() {
-    let (_folder, data) = pictures();
+fn a_training_killed_at_any_step_ends_with_the_same_bytes() {
+    let (_folder, data) = images();
     for (number, clip) in CLIPS.into_iter().cycle().take(9).enumerate() {
         let mut whole = network();
         let history = without_seconds(trainer(1, clip).fit(&mut whole, &data).unwrap());

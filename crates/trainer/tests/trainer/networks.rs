@@ -1,8 +1,5 @@
-//! Each layer, activation, loss and schedule in training, against a reference in `f64` and beside Keras: `keras/networks.py`
-//! says how they were recorded.
-#![allow(clippy::unwrap_used, reason = "a failure is the test's")]
-
-mod support;
+//! Compares training with each layer, activation, loss and schedule with a reference in `f64` and with Keras, recorded by
+//! `tests/keras/networks.py`.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +18,7 @@ use ziffer_nn::{
 };
 use ziffer_trainer::Trainer;
 
-use support::{Losses, farthest, keras, numbers};
+use crate::support::{Losses, farthest, keras, numbers};
 
 const UNITS: usize = 24;
 
@@ -152,7 +149,7 @@ fn network(run: &Value, outputs: usize) -> Model {
     model
 }
 
-/// Our losses of a recorded run.
+/// The losses of a recorded run.
 fn ours(run: &Value, adam: Adam, data: View<'_>) -> Vec<f64> {
     let x = ArrayView2::from_shape((data.len(), data.features()), data.pixels()).unwrap();
     let labels: Vec<usize> = (0..data.len()).map(|sample| data.label(sample)).collect();
@@ -186,8 +183,8 @@ fn ours(run: &Value, adam: Adam, data: View<'_>) -> Vec<f64> {
 }
 
 #[test]
-fn every_step_is_as_close_to_the_reference_as_keras_is() {
-    let set = support::mnist();
+fn every_step_is_as_close_to_the_reference_as_keras() {
+    let set = crate::support::mnist();
     let recorded = recorded();
     let settings = &recorded["adam"];
     let adam = Adam {
@@ -216,8 +213,8 @@ fn every_step_is_as_close_to_the_reference_as_keras_is() {
 }
 
 #[test]
-fn four_epochs_under_nadam_are_keras_s() {
-    let set = support::mnist();
+fn four_epochs_with_nadam_match_keras() {
+    let set = crate::support::mnist();
     let recorded = &recorded()["epochs"];
     let settings = &recorded["nadam"];
     let nadam = Nadam {

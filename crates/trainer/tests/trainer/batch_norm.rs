@@ -1,18 +1,15 @@
-//! Batch normalization trains as in Keras: steps, moving averages, epochs and evaluations of the same runs.
+//! Compares training with batch normalization with Keras: steps, moving averages, epochs and evaluations of the same runs.
 //!
-//! `keras/batch_norm.py` made the files and says how. The first steps are held to the distance of Keras's own backends from a
-//! reference in f64. Runs of several epochs part by themselves, since rounding puts a pre-activation on the other side of
-//! relu's kink; the bounds on them are about twice as far as runs of Keras lie apart that differ by rounding.
-#![allow(clippy::unwrap_used, reason = "a failure is the test's")]
-
-mod support;
+//! `tests/keras/batch_norm.py` recorded the files. The first steps must be as close to a reference in f64 as Keras's backends. Runs of
+//! several epochs diverge, because rounding moves a pre-activation across relu's kink. Their bounds are about twice the distance
+//! between runs of Keras that differ by rounding.
 
 use serde_json::Value;
 use ziffer_dataset::View;
 use ziffer_nn::{Activation, Adam, BatchNormalization, Model, Sequential, SparseCategoricalCrossentropy};
 use ziffer_trainer::{DatasetSamples, Evaluate, Trainer};
 
-use support::{Losses, farthest, keras, numbers};
+use crate::support::{Losses, farthest, keras, numbers};
 
 fn recorded() -> Value {
     serde_json::from_str(&std::fs::read_to_string(keras("batch_norm.json")).unwrap()).unwrap()
@@ -50,7 +47,7 @@ fn trainer<'a>(recorded: &Value) -> Trainer<'a, Adam, SparseCategoricalCrossentr
         .shuffle(false)
 }
 
-/// Our losses of the first steps, and the model after them, on this many threads.
+/// The losses of the first steps, and the model after them, on this many threads.
 fn steps(recorded: &Value, data: View<'_>, threads: usize) -> (Vec<f64>, Model) {
     let steps = recorded["steps"]["steps"].as_u64().unwrap() as usize;
     let mut losses = Losses::default();
@@ -64,8 +61,8 @@ fn steps(recorded: &Value, data: View<'_>, threads: usize) -> (Vec<f64>, Model) 
 }
 
 #[test]
-fn steps_and_moving_averages_are_as_close_to_the_reference_as_keras_is() {
-    let set = support::mnist();
+fn steps_and_moving_averages_are_as_close_to_the_reference_as_keras() {
+    let set = crate::support::mnist();
     let recorded = recorded();
     let (losses, model) = steps(&recorded, set.train.view(), 1);
     let reference = &recorded["steps"]["reference"];
@@ -92,8 +89,8 @@ fn steps_and_moving_averages_are_as_close_to_the_reference_as_keras_is() {
 }
 
 #[test]
-fn epochs_are_those_of_keras() {
-    let set = support::mnist();
+fn epochs_match_keras() {
+    let set = crate::support::mnist();
     let recorded = recorded();
     let epochs = &recorded["epochs"];
     let keras = &epochs["keras"][0];
