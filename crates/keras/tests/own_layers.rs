@@ -36,7 +36,7 @@ impl Layer<f32> for ChannelAffineNorm {
     }
 
     fn parallelism(&self) -> Parallelism {
-        Layer::<f32>::sharing(&self.0)
+        Layer::<f32>::parallelism(&self.0)
     }
 
     fn saved(&self) -> usize {
