@@ -9,7 +9,14 @@ use crate::isa;
 use crate::matmul::serial;
 use crate::pixels;
 use crate::softmax::{CrossEntropy, Exponentials, Row, Softmax};
-use crate::update::{Decay, MovingAverage, Sgd, WithAdam, WithLion, WithMomentum, WithNadam, WithRmsProp};
+use crate::tile;
+use crate::update::adam::AdamUpdate;
+use crate::update::decay::Decay;
+use crate::update::lion::LionUpdate;
+use crate::update::moving_average::MovingAverage;
+use crate::update::nadam::NadamUpdate;
+use crate::update::rmsprop::RmsPropUpdate;
+use crate::update::sgd::{MomentumUpdate, SgdUpdate};
 
 /// A function for each generic kernel, which runs it with the instruction set in use.
 macro_rules! kernels {
@@ -33,7 +40,7 @@ macro_rules! kernels {
         impl Kernels for f64 {
             $(
                 fn $name(kernel: $kernel) -> $output {
-                    isa::run(kernel)
+                    isa::run_small(kernel)
                 }
             )*
         }
@@ -41,9 +48,9 @@ macro_rules! kernels {
 }
 
 kernels! {
-    forward: serial::forward::Forward<'_, Self> => ();
+    product: serial::rows::Product<'_, Self> => ();
+    pack_rows: tile::PackRows<'_, Self> => ();
     transposed: serial::transposed::Transposed<'_, Self> => ();
-    outer: serial::outer::Outer<'_, '_, Self> => ();
     pixels_forward: pixels::forward::Forward<'_, Self> => ();
     pixels_outer: pixels::outer::Outer<'_, '_, Self> => ();
     activation: Apply<'_, Self> => ();
@@ -52,12 +59,12 @@ kernels! {
     exponentials: Row<'_, Self> => Exponentials<Self>;
     cross_entropy: CrossEntropy<'_, Self> => Exponentials<Self>;
     decay: Decay<'_, Self> => ();
-    sgd: Sgd<'_, Self> => ();
-    momentum: WithMomentum<'_, Self> => ();
-    adam: WithAdam<'_, Self> => ();
-    nadam: WithNadam<'_, Self> => ();
-    lion: WithLion<'_, Self> => ();
-    rmsprop: WithRmsProp<'_, Self> => ();
+    sgd: SgdUpdate<'_, Self> => ();
+    momentum: MomentumUpdate<'_, Self> => ();
+    adam: AdamUpdate<'_, Self> => ();
+    nadam: NadamUpdate<'_, Self> => ();
+    lion: LionUpdate<'_, Self> => ();
+    rmsprop: RmsPropUpdate<'_, Self> => ();
     moving_average: MovingAverage<'_, Self> => ();
     batch_moments: Moments<'_, Self> => ();
     batch_normalize: Normalize<'_, Self> => ();

@@ -4,7 +4,7 @@ use ndarray::ArrayViewMut2;
 
 use crate::Scalar;
 use crate::isa::Isa;
-use crate::update::{AdamStep, Parameters};
+use crate::update::adam::{AdamStep, Parameters};
 
 /// The two ways.
 pub(crate) enum To<'a, T> {
@@ -14,38 +14,53 @@ pub(crate) enum To<'a, T> {
 
 /// Takes a gradient [I, O], of which a kernel forms some rows after others.
 ///
-/// Every method of an implementation must be `#[inline(always)]`.
-pub(crate) trait Destination<T: Scalar> {
+/// One type for both ways, not a trait: a kernel is compiled once for it.
+pub(crate) enum Destination<'a, T: Scalar, I: Isa> {
+    /// Hands rows on, many at a time.
+    Sink(&'a mut dyn FnMut(usize, &[T])),
+    /// Updates parameters at once: while the processor forms the next gradient it divides for this one.
+    Adam(FusedAdam<'a, T, I>),
+}
+
+impl<T: Scalar, I: Isa> Destination<'_, T, I> {
     /// The rows that begin with `first` are in `formed`, side by side.
-    fn take(&mut self, first: usize, formed: &[T]);
+    #[inline(always)]
+    pub(crate) fn push(&mut self, first: usize, formed: &[T]) {
+        if let Self::Adam(adam) = self {
+            let step = adam.step;
+            for (row, g) in (first..).zip(formed.chunks_exact(adam.w.ncols())) {
+                let [w, m, v] = adam.row(row);
+                step.all(w, m, v, g);
+            }
+        }
+    }
 
     /// The rows that begin with `first` are zero, and `formed`, where they would be, is anything.
-    fn take_zeros(&mut self, first: usize, formed: &mut [T]);
-
-    /// All rows that begin with `first` have been taken, and are in `formed`.
-    fn complete(&mut self, first: usize, formed: &[T]);
-}
-
-/// Hands rows on, many at a time.
-pub(crate) struct Handed<'a, T>(pub(crate) &'a mut dyn FnMut(usize, &[T]));
-
-impl<T: Scalar> Destination<T> for Handed<'_, T> {
     #[inline(always)]
-    fn take(&mut self, _: usize, _: &[T]) {}
-
-    #[inline(always)]
-    fn take_zeros(&mut self, _: usize, formed: &mut [T]) {
-        formed.fill(T::zero());
+    pub(crate) fn push_zeros(&mut self, first: usize, formed: &mut [T]) {
+        match self {
+            Self::Sink(_) => formed.fill(T::zero()),
+            Self::Adam(adam) => {
+                let step = adam.step;
+                for row in first..first + formed.len() / adam.w.ncols() {
+                    let [w, m, v] = adam.row(row);
+                    step.zeros(w, m, v);
+                }
+            }
+        }
     }
 
+    /// All rows that begin with `first` have been pushed, and are in `formed`.
     #[inline(always)]
-    fn complete(&mut self, first: usize, formed: &[T]) {
-        (self.0)(first, formed);
+    pub(crate) fn complete(&mut self, first: usize, formed: &[T]) {
+        if let Self::Sink(sink) = self {
+            sink(first, formed);
+        }
     }
 }
 
-/// Moves parameters by Adam, at once: while the processor forms the next gradient it divides for this one.
-pub(crate) struct Moved<'a, T: Scalar, I: Isa> {
+/// Adam's update of the rows of a matrix.
+pub(crate) struct FusedAdam<'a, T: Scalar, I: Isa> {
     step: AdamStep<T, I>,
     w: ArrayViewMut2<'a, T>,
     m: ArrayViewMut2<'a, T>,
@@ -54,7 +69,7 @@ pub(crate) struct Moved<'a, T: Scalar, I: Isa> {
     first: usize,
 }
 
-impl<'a, T: Scalar, I: Isa> Moved<'a, T, I> {
+impl<'a, T: Scalar, I: Isa> FusedAdam<'a, T, I> {
     #[inline(always)]
     pub(crate) fn new(parameters: Parameters<'a, T>, first: usize) -> Self {
         let Parameters { w, m, v, step } = parameters;
@@ -72,27 +87,4 @@ impl<'a, T: Scalar, I: Isa> Moved<'a, T, I> {
             self.v.row_mut(row).into_slice().expect(in_order),
         ]
     }
-}
-
-impl<T: Scalar, I: Isa> Destination<T> for Moved<'_, T, I> {
-    #[inline(always)]
-    fn take(&mut self, first: usize, formed: &[T]) {
-        let step = self.step;
-        for (row, g) in (first..).zip(formed.chunks_exact(self.w.ncols())) {
-            let [w, m, v] = self.row(row);
-            step.all(w, m, v, g);
-        }
-    }
-
-    #[inline(always)]
-    fn take_zeros(&mut self, first: usize, formed: &mut [T]) {
-        let step = self.step;
-        for row in first..first + formed.len() / self.w.ncols() {
-            let [w, m, v] = self.row(row);
-            step.zeros(w, m, v);
-        }
-    }
-
-    #[inline(always)]
-    fn complete(&mut self, _: usize, _: &[T]) {}
 }

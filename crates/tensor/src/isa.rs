@@ -17,6 +17,7 @@ mod avx2;
 mod avx512;
 mod vector;
 
+use std::marker::PhantomData;
 use std::sync::OnceLock;
 
 use crate::Scalar;
@@ -109,6 +110,30 @@ impl Isa for Portable {
     }
 }
 
+/// The instructions and vectors of `I` with small tiles, of which a kernel has few instances.
+///
+/// It is for `f64`, in which gradients are checked: the kernels for it would otherwise take as long to compile as those for
+/// `f32`. Two rows of one vector are 8 accumulators in AVX2's 16 registers.
+#[derive(Clone, Copy)]
+struct Small<I>(PhantomData<I>);
+
+impl<I: Isa> Isa for Small<I> {
+    const FUSED: bool = I::FUSED;
+    type Vector<T: Scalar> = I::Vector<T>;
+    #[inline(always)]
+    fn tiled<K: Tiled>(kernel: K) -> K::Output {
+        kernel.run::<Self, 2, 1>()
+    }
+    #[inline(always)]
+    fn wide<K: Wide>(kernel: K) -> K::Output {
+        kernel.run::<Self, 1>()
+    }
+    #[inline(always)]
+    fn paired<K: Wide>(kernel: K) -> K::Output {
+        kernel.run::<Self, 1>()
+    }
+}
+
 /// The instruction sets that the kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstructionSet {
@@ -197,17 +222,33 @@ impl InstructionSet {
     }
 }
 
+/// The instruction set in use, which is available.
+#[inline]
+fn in_use() -> InstructionSet {
+    #[cfg(test)]
+    if let Some(set) = tests::forced() {
+        return set;
+    }
+    InstructionSet::current()
+}
+
 /// Runs `kernel` with the instruction set in use.
 #[inline]
 pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
-    #[cfg(test)]
-    if let Some(set) = tests::forced() {
-        // SAFETY: the tests force sets only that they have found available.
-        return unsafe { run_with(set, kernel) };
+    // SAFETY: `current` returns only what is available, and tests force only what they have found available. To ask again
+    // at each call would take 5 ns, a tenth of the time of a row's cross-entropy.
+    unsafe { run_with(in_use(), kernel) }
+}
+
+/// Runs `kernel`, which is one of `f64`, with small tiles: with AVX2 where that or more is in use.
+#[inline]
+pub(crate) fn run_small<K: Kernel>(kernel: K) -> K::Output {
+    match in_use() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a set in use is available, and AVX-512 is only where AVX2 is.
+        InstructionSet::Avx512 | InstructionSet::Avx2 => unsafe { avx2::run_small(kernel) },
+        _ => kernel.run::<Small<Portable>>(),
     }
-    // SAFETY: `current` returns only what is available. To ask again at each call would take 5 ns, a tenth of the time
-    // of a row's cross-entropy.
-    unsafe { run_with(InstructionSet::current(), kernel) }
 }
 
 /// Runs `kernel` with one instruction set.

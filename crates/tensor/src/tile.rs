@@ -19,7 +19,7 @@ use crate::isa::{Isa, LANES, Vector};
 use crate::scratch::at_least;
 use register::{Operand, accumulate};
 
-pub(crate) use panel::{pack_rows, pack_transposed, padded};
+pub(crate) use panel::{PackRows, pack_transposed, padded};
 pub(crate) use register::Tile;
 
 /// Bytes of a block of a panel: of a first-level cache of 32 or 48 KB, the rest is for the left operand and the result.
@@ -50,7 +50,7 @@ pub(crate) struct Operands<'a, T> {
 pub(crate) enum Right<'a, T> {
     /// B[K, N] in C order.
     Rows(&'a [T]),
-    /// B[K, N] as [`pack_rows`] or [`pack_transposed`] left it.
+    /// B[K, N] as [`PackRows`] or [`pack_transposed`] leaves it.
     Panels(&'a [T]),
 }
 
@@ -108,16 +108,16 @@ pub(crate) fn product<T: Scalar, I: Isa, S: Store<T, I>, const M: usize, const V
                 store: &mut *store,
             };
             let mut column = 0;
-            while columns - column >= V * LANES {
-                pass.panel::<I, M, V>(column, V * LANES, panel);
-                column += V * LANES;
+            if const { V > 1 } {
+                while columns - column >= V * LANES {
+                    pass.panel::<I, M, V>(column, V * LANES, panel);
+                    column += V * LANES;
+                }
             }
-            while columns - column >= LANES {
-                pass.panel::<I, M, 1>(column, LANES, panel);
-                column += LANES;
-            }
-            if column < columns {
-                pass.panel::<I, M, 1>(column, columns - column, panel);
+            while column < columns {
+                let width = LANES.min(columns - column);
+                pass.panel::<I, M, 1>(column, width, panel);
+                column += width;
             }
         }
     }
@@ -173,11 +173,13 @@ impl<T: Scalar, S> Pass<'_, T, S> {
             self.tile::<I, M, V, false>(rows.start, column, width, b, &mut []);
             rows.start += M;
         }
-        while rows.len() >= 4 {
-            self.tile::<I, 4, V, false>(rows.start, column, width, b, &mut []);
-            rows.start += 4;
+        if const { M > 4 } {
+            while rows.len() >= 4 {
+                self.tile::<I, 4, V, false>(rows.start, column, width, b, &mut []);
+                rows.start += 4;
+            }
         }
-        if rows.len() >= 2 {
+        if const { M > 2 } && rows.len() >= 2 {
             self.tile::<I, 2, V, false>(rows.start, column, width, b, &mut []);
             rows.start += 2;
         }

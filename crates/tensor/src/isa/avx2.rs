@@ -1,18 +1,24 @@
 //! AVX2 with FMA: sixteen `f32` in two registers.
 //!
-//! `Avx2` and `F32x16` are private to this file. [`run`] alone passes them on, to kernels, and it is compiled for AVX2 and FMA:
-//! it can be called only where the processor is known to have them. No code in this file but [`run`] names a method of
-//! the two types outside of their implementations. So wherever an operation of a vector runs, the processor has the
+//! `Avx2` and `F32x16` are private to this file. [`run`] and [`run_small`] alone pass them on, to kernels, and they are compiled for
+//! AVX2 and FMA: they can be called only where the processor is known to have them. No other code in this file names a method
+//! of the two types outside of their implementations. So wherever an operation of a vector runs, the processor has the
 //! instructions: that is what the unsafe blocks rely on.
 
 use std::arch::x86_64::*;
 
-use super::{Isa, Kernel, Lanes, Plain, Scalar, Tiled, Vector, Wide};
+use super::{Isa, Kernel, Lanes, Plain, Scalar, Small, Tiled, Vector, Wide};
 
 /// Runs `kernel` with AVX2.
 #[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
 pub(super) fn run<K: Kernel>(kernel: K) -> K::Output {
     kernel.run::<Avx2>()
+}
+
+/// Runs `kernel` with AVX2 and small tiles.
+#[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
+pub(super) fn run_small<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run::<Small<Avx2>>()
 }
 
 #[derive(Clone, Copy)]

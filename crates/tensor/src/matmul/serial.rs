@@ -2,6 +2,7 @@
 
 pub(crate) mod forward;
 pub(crate) mod outer;
+pub(crate) mod rows;
 pub(crate) mod transposed;
 
 use std::ops::Range;

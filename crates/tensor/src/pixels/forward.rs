@@ -42,9 +42,9 @@ impl<T: Scalar> Wide for Forward<'_, T> {
         while column < outputs {
             column += match (outputs - column).div_ceil(LANES) {
                 vectors if vectors >= V => self.columns::<I, V>(column),
-                4.. => self.columns::<I, 4>(column),
-                3 => self.columns::<I, 3>(column),
-                2 => self.columns::<I, 2>(column),
+                4.. if const { V > 4 } => self.columns::<I, 4>(column),
+                3 if const { V > 3 } => self.columns::<I, 3>(column),
+                2 if const { V > 2 } => self.columns::<I, 2>(column),
                 _ => self.columns::<I, 1>(column),
             };
         }

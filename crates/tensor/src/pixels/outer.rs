@@ -6,7 +6,7 @@ use ndarray::ArrayView2;
 
 use super::mask::BITS;
 use crate::Scalar;
-use crate::destination::{Destination, Handed, Moved, To};
+use crate::destination::{Destination, FusedAdam, To};
 use crate::isa::{Isa, Kernel, LANES, Lanes, Vector, Wide};
 use crate::scratch::{Scratch, at_least};
 use crate::tile::padded;
@@ -53,13 +53,11 @@ impl<T: Scalar> Wide for Outer<'_, '_, T> {
         };
         let pixels = Pixels { masks, distance: rows.len(), pixels, inputs, d, samples, stride };
         let finished = at_least(finished, (HANDED_ON / outputs).max(1) * outputs);
-        match to {
-            To::Sink(sink) => pixels.rows::<I, V>(rows, outputs, finished, &mut Handed(sink)),
-            To::Adam(parameters) => {
-                let mut moved = Moved::<T, I>::new(parameters, rows.start);
-                pixels.rows::<I, V>(rows, outputs, finished, &mut moved);
-            }
-        }
+        let mut destination = match to {
+            To::Sink(sink) => Destination::Sink(sink),
+            To::Adam(parameters) => Destination::Adam(FusedAdam::<T, I>::new(parameters, rows.start)),
+        };
+        pixels.rows::<I, V>(rows, outputs, finished, &mut destination);
     }
 }
 
@@ -87,7 +85,7 @@ impl<T: Scalar> Pixels<'_, T> {
         rows: Range<usize>,
         outputs: usize,
         finished: &mut [T],
-        to: &mut impl Destination<T>,
+        to: &mut Destination<'_, T, I>,
     ) {
         for first in rows.clone().step_by(finished.len() / outputs) {
             let count = (finished.len() / outputs).min(rows.end - first);
@@ -117,23 +115,23 @@ impl<T: Scalar> Pixels<'_, T> {
         &self,
         row: usize,
         finished: &mut [T],
-        to: &mut impl Destination<T>,
+        to: &mut Destination<'_, T, I>,
     ) {
         if (0..self.samples.div_ceil(BITS)).all(|group| self.lit::<R>(group) == 0) {
-            to.take_zeros(row, finished);
+            to.push_zeros(row, finished);
             return;
         }
         let mut column = 0;
         while column < self.stride {
             column += match (self.stride - column) / LANES {
                 vectors if vectors >= V => self.columns::<I, R, V>(column, finished),
-                4.. => self.columns::<I, R, 4>(column, finished),
-                3 => self.columns::<I, R, 3>(column, finished),
-                2 => self.columns::<I, R, 2>(column, finished),
+                4.. if const { V > 4 } => self.columns::<I, R, 4>(column, finished),
+                3 if const { V > 3 } => self.columns::<I, R, 3>(column, finished),
+                2 if const { V > 2 } => self.columns::<I, R, 2>(column, finished),
                 _ => self.columns::<I, R, 1>(column, finished),
             };
         }
-        to.take(row, finished);
+        to.push(row, finished);
     }
 
     /// The samples of `group` in which one of the first `R` pixels is not zero.

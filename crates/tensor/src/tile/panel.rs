@@ -5,7 +5,7 @@
 
 use super::register::Operand;
 use crate::Scalar;
-use crate::isa::LANES;
+use crate::isa::{Isa, Kernel, LANES, Tiled, WIDE_TILE};
 
 /// `columns`, filled up to whole vectors.
 pub(crate) fn padded(columns: usize) -> usize {
@@ -19,9 +19,36 @@ fn panels(columns: usize, widest: usize) -> impl Iterator<Item = (usize, usize)>
     (0..wide).step_by(widest).map(move |column| (column, widest)).chain(narrow)
 }
 
+/// Packs B[K, N], in C order, into `packed`, which holds `padded(N) K` numbers, in the panels of a result of N columns.
+pub(crate) struct PackRows<'a, T> {
+    pub(crate) b: &'a [T],
+    pub(crate) columns: usize,
+    pub(crate) packed: &'a mut [T],
+}
+
+impl<T: Scalar> Kernel for PackRows<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        if self.columns >= WIDE_TILE {
+            I::tiled(self);
+        } else {
+            I::tiled_narrow(self);
+        }
+    }
+}
+
+impl<T: Scalar> Tiled for PackRows<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa, const M: usize, const V: usize>(self) {
+        pack_rows::<T, V>(self.b, self.columns, self.packed);
+    }
+}
+
 /// Packs B[K, N], in C order, into `packed`, which holds `padded(N) K` numbers, in panels of `V` vectors.
 #[inline(always)]
-pub(crate) fn pack_rows<T: Scalar, const V: usize>(b: &[T], columns: usize, packed: &mut [T]) {
+fn pack_rows<T: Scalar, const V: usize>(b: &[T], columns: usize, packed: &mut [T]) {
     let depth = b.len() / columns;
     for (column, width) in panels(columns, V * LANES) {
         let panel = &mut packed[column * depth..][..width * depth];
@@ -38,7 +65,7 @@ pub(crate) fn pack_rows<T: Scalar, const V: usize>(b: &[T], columns: usize, pack
     }
 }
 
-/// Packs B[K, N], given as its transposed [N, K] in C order, as [`pack_rows`] does.
+/// Packs B[K, N], given as its transposed [N, K] in C order, in panels of `V` vectors.
 #[inline(always)]
 pub(crate) fn pack_transposed<T: Scalar, const V: usize>(b: &[T], columns: usize, packed: &mut [T]) {
     let depth = b.len() / columns;

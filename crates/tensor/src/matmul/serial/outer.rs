@@ -2,12 +2,11 @@
 
 use std::ops::Range;
 
-use super::forward::Rows;
-use crate::destination::{Destination, Handed, Moved, To};
-use crate::isa::{Isa, Kernel, Tiled, WIDE_TILE};
+use super::rows::Product;
+use crate::Scalar;
+use crate::destination::To;
 use crate::scratch::{self, Scratch, at_least};
-use crate::tile::{Operands, Right, Space, pack_rows, padded, product};
-use crate::{Buffer, Scalar};
+use crate::tile::{Operands, PackRows, Right, Space, padded};
 
 /// Numbers of a result that are handed on at a time: they stay in the first-level cache.
 const HANDED_ON: usize = 1024;
@@ -25,81 +24,20 @@ pub(super) fn outer_products<T: Scalar>(
     batch: usize,
     outputs: usize,
     rows: Range<usize>,
-    to: To<'_, T>,
+    mut to: To<'_, T>,
 ) {
     if rows.is_empty() || outputs == 0 {
         return;
     }
-    scratch::with(|scratch| T::outer(Outer { x, d, batch, outputs, rows, scratch, to }));
-}
-
-pub(crate) struct Outer<'a, 'b, T> {
-    x: &'a [T],
-    d: &'a [T],
-    batch: usize,
-    outputs: usize,
-    rows: Range<usize>,
-    scratch: &'a mut Scratch<T>,
-    to: To<'b, T>,
-}
-
-impl<T: Scalar> Kernel for Outer<'_, '_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run<I: Isa>(self) {
-        if self.outputs >= WIDE_TILE {
-            I::tiled(self);
-        } else {
-            I::tiled_narrow(self);
-        }
-    }
-}
-
-impl<T: Scalar> Tiled for Outer<'_, '_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run<I: Isa, const M: usize, const V: usize>(self) {
-        let Self { x, d, batch, outputs, rows, scratch, to } = self;
+    scratch::with(|scratch: &mut Scratch<T>| {
         let Scratch { operand, rows: finished, left, panel, sums, .. } = scratch;
         let b = at_least(operand, batch * padded(outputs));
-        pack_rows::<T, V>(d, outputs, b);
+        T::pack_rows(PackRows { b: d, columns: outputs, packed: &mut *b });
         let inputs = x.len().checked_div(batch).unwrap_or(rows.end);
         // 24 rows are whole tiles of every instruction set.
         let group = (HANDED_ON / outputs).max(1).next_multiple_of(24);
-        let groups = Groups { x, inputs, b, batch, outputs, rows: rows.clone(), group };
         let finished = at_least(finished, group.min(rows.len()) * outputs);
-        let space = Space { panel, sums };
-        match to {
-            To::Sink(sink) => groups.products::<I, _, M, V>(Handed(sink), left, finished, space),
-            To::Adam(parameters) => {
-                let moved = Moved::<T, I>::new(parameters, rows.start);
-                groups.products::<I, _, M, V>(moved, left, finished, space);
-            }
-        }
-    }
-}
-
-/// The rows of the gradient, some at a time.
-struct Groups<'a, T> {
-    x: &'a [T],
-    inputs: usize,
-    b: &'a [T],
-    batch: usize,
-    outputs: usize,
-    rows: Range<usize>,
-    group: usize,
-}
-
-impl<T: Scalar> Groups<'_, T> {
-    #[inline(always)]
-    fn products<I: Isa, D: Destination<T>, const M: usize, const V: usize>(
-        self,
-        mut to: D,
-        left: &mut Option<Buffer<T>>,
-        finished: &mut [T],
-        mut space: Space<'_, T>,
-    ) {
-        let Self { x, inputs, b, batch, outputs, rows, group } = self;
+        let mut space = Space { panel, sums };
         for first in rows.clone().step_by(group) {
             let count = group.min(rows.end - first);
             let x = &x[first.min(x.len())..];
@@ -123,10 +61,11 @@ impl<T: Scalar> Groups<'_, T> {
                 bias: None,
             };
             let finished = &mut finished[..count * outputs];
-            let mut store = Rows::<T, false> { c: &mut *finished, stride: outputs };
-            product::<T, I, _, M, V>(operands, space.reborrow(), &mut store);
-            to.take(first, finished);
-            to.complete(first, finished);
+            T::product(Product { operands, c: &mut *finished, relu: false, space: space.reborrow() });
+            match &mut to {
+                To::Sink(sink) => sink(first, finished),
+                To::Adam(parameters) => parameters.update_rows(first - rows.start, finished),
+            }
         }
-    }
+    });
 }

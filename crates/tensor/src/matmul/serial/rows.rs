@@ -1,0 +1,82 @@
+//! The product whose result lies in rows: forward, and the gradient by the kernel.
+//!
+//! One kernel for both, since each instance of it is some twenty tiles in each instruction set.
+
+use crate::Scalar;
+use crate::isa::{Isa, Kernel, LANES, Tiled, Vector, WIDE_TILE};
+use crate::tile::{Operands, Space, Store, Tile, product};
+
+/// C\[M, N\] = A B, with what is done to a result before it is stored.
+pub(crate) struct Product<'a, T> {
+    pub(super) operands: Operands<'a, T>,
+    /// C in C order.
+    pub(super) c: &'a mut [T],
+    pub(super) relu: bool,
+    pub(super) space: Space<'a, T>,
+}
+
+/// Whether the widest tiles are used for a result of so many columns. A right operand in panels must be packed accordingly.
+pub(super) fn is_wide(columns: usize) -> bool {
+    columns >= WIDE_TILE
+}
+
+impl<T: Scalar> Kernel for Product<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        if is_wide(self.operands.columns) {
+            I::tiled(self);
+        } else {
+            I::tiled_narrow(self);
+        }
+    }
+}
+
+impl<T: Scalar> Tiled for Product<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa, const M: usize, const V: usize>(self) {
+        let Self { operands, c, relu, space } = self;
+        let stride = operands.columns;
+        product::<T, I, _, M, V>(operands, space, &mut Rows { c, stride, relu });
+    }
+}
+
+/// Puts a tile into rows that lie `stride` apart.
+struct Rows<'a, T> {
+    c: &'a mut [T],
+    stride: usize,
+    relu: bool,
+}
+
+impl<T: Scalar, I: Isa> Store<T, I> for Rows<'_, T> {
+    #[inline(always)]
+    fn store<const M: usize, const V: usize>(
+        &mut self,
+        row: usize,
+        column: usize,
+        width: usize,
+        tile: &Tile<T, I, M, V>,
+    ) {
+        let mut tile = *tile;
+        for vectors in &mut tile {
+            for vector in vectors {
+                *vector = vector.finished::<false>();
+            }
+        }
+        if self.relu {
+            for vectors in &mut tile {
+                for vector in vectors {
+                    *vector = vector.relu();
+                }
+            }
+        }
+        for (m, vectors) in tile.iter().enumerate() {
+            let c = &mut self.c[(row + m) * self.stride + column..][..width];
+            match c.as_chunks_mut::<LANES>().0.as_mut_array::<V>() {
+                Some(c) => c.iter_mut().zip(vectors).for_each(|(c, vector)| vector.store(c)),
+                None => vectors[0].store_part(c),
+            }
+        }
+    }
+}
