@@ -2,7 +2,6 @@
 
 mod csv_logger;
 mod early_stopping;
-mod error;
 mod filepath;
 mod learning_rate_scheduler;
 mod model_checkpoint;
@@ -19,9 +18,9 @@ use crate::checkpoints::Resumed;
 use crate::history::EpochLog;
 use crate::sampler::ShuffleMethod;
 
+pub use crate::callback_error::CallbackError;
 pub use csv_logger::CSVLogger;
 pub use early_stopping::EarlyStopping;
-pub use error::CallbackError;
 pub use learning_rate_scheduler::LearningRateScheduler;
 pub use model_checkpoint::{ModelCheckpoint, SaveFreq};
 pub use monitor::{Mode, Monitor, ParseModeError, ParseMonitorError};

@@ -17,7 +17,7 @@ use std::str::FromStr;
 use ziffer_nn::training::StateError;
 
 use crate::History;
-use crate::callback::CallbackError;
+use crate::callback_error::CallbackError;
 
 pub(crate) use settings::{INITIAL_WEIGHTS, Settings};
 pub(crate) use train_state::{EpochLayout, TrainState};

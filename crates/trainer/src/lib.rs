@@ -43,6 +43,7 @@
 
 mod augmented;
 pub mod callback;
+mod callback_error;
 mod checkpoints;
 mod dataset_samples;
 mod error;
