@@ -13,7 +13,7 @@ use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::team::Team;
 use ziffer_nn::training::{Plan, Profile, Section};
 use ziffer_nn::{Activation, Adam, Sequential, SparseCategoricalCrossentropy, Training};
-use ziffer_trainer::Pixels;
+use ziffer_trainer::DatasetSamples;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -62,7 +62,7 @@ fn profiles(
     threads: usize,
 ) -> Result<(Plan, Vec<Times>), Box<dyn Error>> {
     let set = mnist()?;
-    let samples = Pixels(set.train.view());
+    let samples = DatasetSamples(set.train.view());
     let mut network = Sequential::new([28, 28]).flatten();
     for &units in hidden {
         network = network.dense(units, Activation::Relu);

@@ -315,7 +315,7 @@ fn resume_starts_over_if_no_checkpoint_is_usable() {
         fs::write(path, "not a checkpoint").unwrap();
     }
     let again = sandbox.succeed(&format!("{TRAIN_TINY} --resume"));
-    assert_eq!(again.stderr.matches("Passing over run/checkpoint-00000").count(), 2, "{again:?}");
+    assert_eq!(again.stderr.matches("Skipping run/checkpoint-00000").count(), 2, "{again:?}");
     assert!(again.stderr.contains("Epoch 1/2") && again.stdout == first.stdout, "{again:?}");
     assert!(model(&sandbox.path("run")) == bytes);
     assert_eq!(
