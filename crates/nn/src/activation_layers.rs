@@ -5,7 +5,6 @@ use serde_json::{Map, Value};
 use ziffer_tensor::{Activation, Scalar};
 
 use crate::layer::{Context, Input, InputType, Layer, LayerError, Mode, Output, Weights};
-use crate::onnx;
 
 /// The last axis of a sample of this shape; 1 for one of rank 0.
 fn last_axis(shape: &[usize]) -> usize {
@@ -28,8 +27,8 @@ fn check_not_negative(setting: &str, value: f64) -> Result<(), LayerError> {
     Err(format!("{setting} is {value}, expected a finite number of at least 0").into())
 }
 
-/// Makes a layer without weights of a type with the methods `prepare`, `settings`, `passes_all`, `left_out`, `apply`,
-/// `backward` and `export`. Its y has the shape of x.
+/// Makes a layer without weights of a type with the methods `prepare`, `settings`, `passes_all`, `left_out`, `apply`
+/// and `backward`. Its y has the shape of x.
 macro_rules! activation_layer {
     ($layer:ty, $class:literal) => {
         impl<T: Scalar> Layer<T> for $layer {
@@ -84,15 +83,6 @@ macro_rules! activation_layer {
                     let (x, y) = (x.expect("inputs in C order"), y.expect("outputs in C order"));
                     self.backward(x, y, d_x.as_slice_mut().expect("gradients in C order"));
                 }
-            }
-
-            fn export_onnx(
-                &self,
-                graph: &mut onnx::Graph,
-                layer: &onnx::ExportedLayer<'_>,
-                input: &str,
-            ) -> Result<String, onnx::Unsupported> {
-                Ok(self.export(graph, layer, input))
             }
         }
     };
@@ -156,16 +146,6 @@ impl ActivationLayer {
     fn backward<T: Scalar>(&self, x: &[T], y: &[T], d: &mut [T]) {
         self.activation.backward(if self.activation.needs_input() { x } else { y }, d, self.columns);
     }
-
-    fn export(&self, graph: &mut onnx::Graph<'_>, layer: &onnx::ExportedLayer<'_>, input: &str) -> String {
-        let name = layer.value("activated");
-        if self.activation != Activation::Softmax || self.rank == 1 {
-            return graph.activation(self.activation, input, &name);
-        }
-        let rows = graph.by_last_axis(layer, input);
-        let softmax = graph.activation(self.activation, &rows, &name);
-        graph.by_sample(layer, &softmax)
-    }
 }
 
 activation_layer!(ActivationLayer, "Activation");
@@ -222,10 +202,6 @@ impl Softmax {
 
     fn backward<T: Scalar>(&self, x: &[T], y: &[T], d: &mut [T]) {
         self.inner.backward(x, y, d);
-    }
-
-    fn export(&self, graph: &mut onnx::Graph<'_>, layer: &onnx::ExportedLayer<'_>, input: &str) -> String {
-        self.inner.export(graph, layer, input)
     }
 }
 
@@ -315,25 +291,6 @@ impl Relu {
             *d *= if x > threshold { factor } else { slope };
         }
     }
-
-    fn export(&self, graph: &mut onnx::Graph<'_>, layer: &onnx::ExportedLayer<'_>, input: &str) -> String {
-        let output = layer.value("activated");
-        if self.max_value.is_none() && self.threshold == 0.0 {
-            let alpha = [("alpha", self.negative_slope as f32)];
-            return graph.node_with("LeakyRelu", &[input], &output, &[], &alpha);
-        }
-        let mut above = input.to_owned();
-        if let Some(most) = self.max_value {
-            let most = graph.constant(&layer.value("max_value"), &[], &[most as f32]);
-            above = graph.node("Min", &[input, &most], &layer.value("above"));
-        }
-        let threshold = graph.constant(&layer.value("threshold"), &[], &[self.threshold as f32]);
-        let slope = graph.constant(&layer.value("negative_slope"), &[], &[self.negative_slope as f32]);
-        let is_above = graph.node("Greater", &[input, &threshold], &layer.value("is_above"));
-        let distance = graph.node("Sub", &[input, &threshold], &layer.value("distance"));
-        let below = graph.node("Mul", &[&distance, &slope], &layer.value("below"));
-        graph.node("Where", &[&is_above, &above, &below], &output)
-    }
 }
 
 activation_layer!(Relu, "ReLU");
@@ -384,10 +341,6 @@ impl LeakyRelu {
 
     fn backward<T: Scalar>(&self, x: &[T], y: &[T], d: &mut [T]) {
         self.inner.backward(x, y, d);
-    }
-
-    fn export(&self, graph: &mut onnx::Graph<'_>, layer: &onnx::ExportedLayer<'_>, input: &str) -> String {
-        self.inner.export(graph, layer, input)
     }
 }
 
@@ -449,11 +402,6 @@ impl Elu {
         for ((d, &x), &y) in d.iter_mut().zip(x).zip(y) {
             *d *= if x > T::zero() { T::one() } else { y + alpha };
         }
-    }
-
-    fn export(&self, graph: &mut onnx::Graph<'_>, layer: &onnx::ExportedLayer<'_>, input: &str) -> String {
-        let alpha = [("alpha", self.alpha as f32)];
-        graph.node_with("Elu", &[input], &layer.value("activated"), &[], &alpha)
     }
 }
 

@@ -6,7 +6,6 @@ use ziffer_tensor::{Scalar, batch_norm};
 
 use crate::Initializer;
 use crate::layer::{Context, GradientSink, Input, Layer, LayerError, Sharing, WeightSpec, Weights};
-use crate::onnx;
 
 /// Batch normalisation over the last axis, as Keras's `BatchNormalization` (Ioffe and Szegedy 2015).
 ///
@@ -303,34 +302,5 @@ impl<T: Scalar> Layer<T> for BatchNormalization {
                 *moving = *moving * kept + of_batch * new;
             }
         }
-    }
-
-    fn export_onnx(
-        &self,
-        graph: &mut onnx::Graph,
-        layer: &onnx::ExportedLayer<'_>,
-        input: &str,
-    ) -> Result<String, onnx::Unsupported> {
-        let shape = [self.channels];
-        let gamma = match self.gamma_index() {
-            Some(gamma) => graph.weight(layer, gamma),
-            None => graph.constant(&layer.value("gamma"), &shape, &vec![1.0; self.channels]),
-        };
-        let beta = match self.beta_index() {
-            Some(beta) => graph.weight(layer, beta),
-            None => graph.constant(&layer.value("beta"), &shape, &vec![0.0; self.channels]),
-        };
-        let mean = graph.weight(layer, self.moving_mean_index());
-        let variance = graph.weight(layer, self.moving_variance_index());
-        // Rows of samples: a channel a column, as ONNX's operator wants its second axis.
-        let rows = graph.constant_i64(&layer.value("rows"), &[-1, self.channels as i64]);
-        let by_channel = graph.node("Reshape", &[input, &rows], &layer.value("channels"));
-        let inputs = [by_channel.as_str(), &gamma, &beta, &mean, &variance];
-        let epsilon = [("epsilon", self.epsilon as f32)];
-        let normalized =
-            graph.node_with("BatchNormalization", &inputs, &layer.value("normalized"), &[], &epsilon);
-        let numbers = layer.output_shape.iter().product::<usize>() as i64;
-        let samples = graph.constant_i64(&layer.value("samples"), &[-1, numbers]);
-        Ok(graph.node("Reshape", &[&normalized, &samples], &layer.value("output")))
     }
 }

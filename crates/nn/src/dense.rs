@@ -6,7 +6,6 @@ use ziffer_tensor::{Activation, Scalar, matmul, pixels};
 
 use crate::Initializer;
 use crate::layer::{Context, GradientSink, Input, Layer, LayerError, Output, Sharing, WeightSpec, Weights};
-use crate::onnx;
 
 /// A fully connected layer, as Keras's `Dense`: y = f(x W + b) with W the kernel \[I, O\] and b the bias \[O\].
 ///
@@ -220,18 +219,5 @@ impl<T: Scalar> Layer<T> for Dense {
         if self.use_bias {
             sink.push_column_sums(BIAS, d);
         }
-    }
-
-    fn export_onnx(
-        &self,
-        graph: &mut onnx::Graph,
-        layer: &onnx::ExportedLayer<'_>,
-        input: &str,
-    ) -> Result<String, onnx::Unsupported> {
-        let mut inputs = vec![input.to_owned()];
-        inputs.extend((0..if self.use_bias { 2 } else { 1 }).map(|weight| graph.weight(layer, weight)));
-        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-        let affine = graph.node("Gemm", &inputs, &layer.value("affine"));
-        Ok(graph.activation(self.activation, &affine, &layer.value("activated")))
     }
 }

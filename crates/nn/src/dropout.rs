@@ -5,7 +5,6 @@ use serde_json::{Map, Value};
 use ziffer_tensor::Scalar;
 
 use crate::layer::{Context, Input, InputType, Layer, LayerError, Mode, Weights};
-use crate::onnx;
 
 /// Sets each number of a sample to zero with probability `rate` in training, and multiplies the others by 1 / (1 - rate), as
 /// Keras's `Dropout` (Srivastava and others 2014). At inference it passes everything.
@@ -103,14 +102,5 @@ impl<T: Scalar> Layer<T> for Dropout {
         } else {
             d_x.assign(&d);
         }
-    }
-
-    fn export_onnx(
-        &self,
-        _: &mut onnx::Graph,
-        _: &onnx::ExportedLayer<'_>,
-        input: &str,
-    ) -> Result<String, onnx::Unsupported> {
-        Ok(input.to_owned())
     }
 }

@@ -4,7 +4,6 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use ziffer_tensor::Scalar;
 
 use crate::layer::{Context, Input, InputType, Layer, LayerError, Mode, Weights};
-use crate::onnx;
 
 /// Makes the shape of a sample flat, as Keras's `Flatten`. It costs nothing: samples lie flat already.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,14 +44,5 @@ impl<T: Scalar> Layer<T> for Flatten {
         if let Some(mut d_x) = d_x {
             d_x.assign(&d);
         }
-    }
-
-    fn export_onnx(
-        &self,
-        graph: &mut onnx::Graph,
-        layer: &onnx::ExportedLayer<'_>,
-        input: &str,
-    ) -> Result<String, onnx::Unsupported> {
-        Ok(graph.flatten(input, &layer.value("flat")))
     }
 }

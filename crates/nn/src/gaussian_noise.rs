@@ -5,7 +5,6 @@ use serde_json::{Map, Value};
 use ziffer_tensor::Scalar;
 
 use crate::layer::{Context, Input, InputType, Layer, LayerError, Mode, Weights};
-use crate::onnx;
 
 /// Adds normal noise of mean 0 in training, y = x + stddev n, as Keras's `GaussianNoise`. At inference it passes everything.
 ///
@@ -75,14 +74,5 @@ impl<T: Scalar> Layer<T> for GaussianNoise {
         if let Some(mut d_x) = d_x {
             d_x.assign(&d);
         }
-    }
-
-    fn export_onnx(
-        &self,
-        _: &mut onnx::Graph,
-        _: &onnx::ExportedLayer<'_>,
-        input: &str,
-    ) -> Result<String, onnx::Unsupported> {
-        Ok(input.to_owned())
     }
 }

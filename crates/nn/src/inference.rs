@@ -2,8 +2,9 @@
 
 use ndarray::Array2;
 use rayon::prelude::*;
-use ziffer_tensor::{Scalar, reduce};
+use ziffer_tensor::Scalar;
 
+use crate::classification::predicted_class;
 use crate::layer::{Context, Feature, Input, InputType, Mode, Output};
 use crate::loss::Loss;
 use crate::model::{LayerSlot, Model};
@@ -76,8 +77,7 @@ impl<T: Scalar> Model<T> {
             .0
     }
 
-    /// The class of each row of samples: the number of its largest output; of a single output whether it is above 1/2, as a
-    /// sigmoid's is for class 1.
+    /// The class of each row of samples: [`predicted_class`] of its outputs.
     ///
     /// ```
     /// use ndarray::arr2;
@@ -92,10 +92,7 @@ impl<T: Scalar> Model<T> {
     /// If a row is not as long as the model's input.
     pub fn classify<V: Feature<T>>(&self, x: ndarray::ArrayView2<'_, V>) -> Vec<usize> {
         let y = self.predict(x);
-        let class = |row: ndarray::ArrayView1<'_, T>| match row.as_slice().expect("rows in order") {
-            [y] => usize::from(*y > T::from_f64(0.5)),
-            row => reduce::argmax(row),
-        };
+        let class = |row: ndarray::ArrayView1<'_, T>| predicted_class(row.as_slice().expect("rows in order"));
         y.rows().into_iter().map(class).collect()
     }
 

@@ -11,8 +11,6 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use serde_json::{Map, Value};
 use ziffer_tensor::{Activation, Scalar};
 
-use crate::onnx;
-
 pub use context::{Context, Mode, Output};
 pub use input::{Feature, Input, InputType};
 pub use sink::GradientSink;
@@ -121,21 +119,6 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// moving averages say, are assigned here. By default nothing, for a layer that has no weights.
     fn gradient(&self, x: Input<'_, T>, d: ArrayView2<'_, T>, saved: &[T], sink: &mut GradientSink<'_, T>) {
         let _ = (x, d, saved, sink);
-    }
-
-    /// Adds the layer, as it is at inference, to an ONNX graph: takes the name of the value that goes in, and returns that
-    /// of the value that comes out. By default the layer cannot be exported.
-    ///
-    /// # Errors
-    /// [`Unsupported`](onnx::Unsupported) if it cannot be exported.
-    fn export_onnx(
-        &self,
-        graph: &mut onnx::Graph,
-        layer: &onnx::ExportedLayer<'_>,
-        input: &str,
-    ) -> Result<String, onnx::Unsupported> {
-        let _ = (graph, layer, input);
-        Err(onnx::Unsupported)
     }
 }
 

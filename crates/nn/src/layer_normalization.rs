@@ -7,7 +7,6 @@ use ziffer_tensor::Scalar;
 use crate::Initializer;
 use crate::activation_layers::check_last_axis;
 use crate::layer::{Context, GradientSink, Input, Layer, LayerError, WeightSpec, Weights};
-use crate::onnx;
 
 /// Layer normalisation over the last axis, as Keras's `LayerNormalization` (Ba, Kiros and Hinton 2016).
 ///
@@ -243,24 +242,5 @@ impl<T: Scalar> Layer<T> for LayerNormalization {
                 sink.push(weight, sums);
             }
         }
-    }
-
-    fn export_onnx(
-        &self,
-        graph: &mut onnx::Graph,
-        layer: &onnx::ExportedLayer<'_>,
-        input: &str,
-    ) -> Result<String, onnx::Unsupported> {
-        let gamma = match self.gamma_index() {
-            Some(gamma) => graph.weight(layer, gamma),
-            None => graph.constant(&layer.value("gamma"), &[self.columns], &vec![1.0; self.columns]),
-        };
-        let mut inputs = vec![graph.by_last_axis(layer, input), gamma];
-        inputs.extend(self.beta_index().map(|beta| graph.weight(layer, beta)));
-        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-        let (axis, epsilon) = ([("axis", 1)], [("epsilon", self.epsilon as f32)]);
-        let normalized =
-            graph.node_with("LayerNormalization", &inputs, &layer.value("normalized"), &axis, &epsilon);
-        Ok(graph.by_sample(layer, &normalized))
     }
 }

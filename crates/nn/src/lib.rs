@@ -37,6 +37,7 @@
 
 mod activation_layers;
 mod batch_normalization;
+mod classification;
 mod dense;
 mod dropout;
 mod flatten;
@@ -50,7 +51,6 @@ pub mod layer;
 mod layer_normalization;
 pub mod loss;
 mod model;
-pub mod onnx;
 pub mod optimizer;
 mod p_relu;
 mod registry;
@@ -67,6 +67,7 @@ pub mod training;
 
 pub use activation_layers::{ActivationLayer, Elu, LeakyRelu, Relu, Softmax};
 pub use batch_normalization::BatchNormalization;
+pub use classification::{class_probabilities, predicted_class};
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use flatten::Flatten;
@@ -83,7 +84,6 @@ pub use loss::{
     SparseCategoricalCrossentropy, Target,
 };
 pub use model::{LayerInfo, Model, Snapshot, WeightError};
-pub use onnx::{OnnxError, PixelType};
 pub use optimizer::{Adam, AdamW, AnyOptimizer, Lion, Nadam, Optimizer, RmsProp, Sgd};
 pub use p_relu::PRelu;
 pub use registry::{Config, RegisterError, is_built_in, known_classes, layer_from_config, register_layer};

@@ -189,6 +189,11 @@ impl<T: Scalar> Model<T> {
         })
     }
 
+    /// The layer of this name, as Keras's `get_layer`.
+    pub fn layer(&self, name: &str) -> Option<&dyn Layer<T>> {
+        self.layers.iter().find(|slot| slot.name == name).map(|slot| &*slot.layer)
+    }
+
     /// Sets whether training updates the weights of the layer of this name. A frozen layer takes part as at inference:
     /// dropout passes everything, and batch normalisation uses and keeps its moving averages.
     ///

@@ -6,7 +6,6 @@ use ziffer_tensor::Scalar;
 
 use crate::Initializer;
 use crate::layer::{Context, GradientSink, Input, Layer, LayerError, WeightSpec, Weights};
-use crate::onnx;
 
 /// y = x where x > 0, else alpha x with an alpha for each number of a sample, as Keras's `PReLU` (He and others 2015).
 ///
@@ -114,16 +113,5 @@ impl<T: Scalar> Layer<T> for PRelu {
             }
             sink.push(ALPHA, sums);
         }
-    }
-
-    fn export_onnx(
-        &self,
-        graph: &mut onnx::Graph,
-        layer: &onnx::ExportedLayer<'_>,
-        input: &str,
-    ) -> Result<String, onnx::Unsupported> {
-        let numbers = graph.numbers(layer, ALPHA);
-        let alpha = graph.constant(&layer.value("alpha"), &[numbers.len()], &numbers);
-        Ok(graph.node("PRelu", &[input, &alpha], &layer.value("activated")))
     }
 }

@@ -5,7 +5,6 @@ use serde_json::{Map, Value};
 use ziffer_tensor::{Scalar, pixels};
 
 use crate::layer::{Context, Input, InputType, Layer, LayerError, Mode, Weights};
-use crate::onnx;
 
 /// The class's name.
 pub(crate) const CLASS: &str = "Rescaling";
@@ -100,21 +99,6 @@ impl<T: Scalar> Layer<T> for Rescaling {
         if let Some(mut d_x) = d_x {
             Zip::from(&mut d_x).and(&d).for_each(|d_x, &d| *d_x = d * scale);
         }
-    }
-
-    fn export_onnx(
-        &self,
-        graph: &mut onnx::Graph,
-        layer: &onnx::ExportedLayer<'_>,
-        input: &str,
-    ) -> Result<String, onnx::Unsupported> {
-        let scale = graph.constant(&layer.value("scale"), &[], &[self.scale as f32]);
-        let scaled = graph.node("Mul", &[input, &scale], &layer.value("scaled"));
-        if self.offset == 0.0 {
-            return Ok(scaled);
-        }
-        let offset = graph.constant(&layer.value("offset"), &[], &[self.offset as f32]);
-        Ok(graph.node("Add", &[&scaled, &offset], &layer.value("rescaled")))
     }
 }
 

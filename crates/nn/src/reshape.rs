@@ -5,7 +5,6 @@ use serde_json::{Map, Value};
 use ziffer_tensor::Scalar;
 
 use crate::layer::{Context, Input, InputType, Layer, LayerError, Mode, Weights};
-use crate::onnx;
 
 /// Gives a sample another shape of as many numbers, in C order, as Keras's `Reshape`. It costs nothing: samples lie flat.
 ///
@@ -79,15 +78,5 @@ impl<T: Scalar> Layer<T> for Reshape {
         if let Some(mut d_x) = d_x {
             d_x.assign(&d);
         }
-    }
-
-    /// Rows of samples have no shape in the graph.
-    fn export_onnx(
-        &self,
-        _: &mut onnx::Graph,
-        _: &onnx::ExportedLayer<'_>,
-        input: &str,
-    ) -> Result<String, onnx::Unsupported> {
-        Ok(input.to_owned())
     }
 }

@@ -1,4 +1,4 @@
-//! Layers that are written outside of the crate: registered, saved, loaded, exported and run by another program.
+//! Layers that are written outside of the crate: registered, saved and loaded.
 #![allow(clippy::unwrap_used, reason = "a failure is the test's")]
 
 mod common;
@@ -6,15 +6,13 @@ mod common;
 use std::collections::HashMap;
 
 use common::{classes, pixels};
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
-use rten::Value as RtenValue;
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Map, Value, json};
 use ziffer_nn::team::Team;
 use ziffer_nn::{
-    Activation, Adam, Config, Context, GradientSink, Initializer, Input, Layer, LayerError, Model, PixelType,
-    Sequential, SparseCategoricalCrossentropy, Training, WeightSpec, Weights, WithClasses, onnx,
-    register_layer,
+    Activation, Adam, Config, Context, GradientSink, Initializer, Input, Layer, LayerError, Model,
+    Sequential, SparseCategoricalCrossentropy, Training, WeightSpec, Weights, WithClasses, register_layer,
 };
 
 /// y = strength * a * x + shift, with a factor a for each number of a sample.
@@ -89,22 +87,6 @@ impl Layer<f32> for Gain {
         let products = &x.to_real().slice(s![.., owned.clone()]) * &d.slice(s![.., owned]);
         sink.push(0, products.sum_axis(Axis(0)).as_slice().unwrap());
     }
-    fn export_onnx(
-        &self,
-        graph: &mut onnx::Graph,
-        layer: &onnx::ExportedLayer<'_>,
-        input: &str,
-    ) -> Result<String, onnx::Unsupported> {
-        if self.class == "Private" {
-            return Err(onnx::Unsupported);
-        }
-        let factor = graph.weight(layer, 0);
-        let product = graph.node("Mul", &[input, &factor], &layer.value("product"));
-        let strength = graph.constant(&layer.value("strength"), &[], &[self.strength]);
-        let strong = graph.node("Mul", &[&product, &strength], &layer.value("strong"));
-        let shift = graph.constant(&layer.value("shift"), &[1], &[self.shift]);
-        Ok(graph.node("Add", &[&strong, &shift], &layer.value("shifted")))
-    }
 }
 
 /// Makes a class of gains known.
@@ -165,38 +147,6 @@ fn a_registered_layer_comes_back_from_a_file() {
         assert_eq!(loaded.predict(pictures.view()), saved.predict(pictures.view()));
         assert_eq!(loaded.to_safetensors(), bytes);
     }
-}
-
-#[test]
-fn another_program_runs_an_own_layer() {
-    let model = trained("Exported");
-    let pictures = pixels(SAMPLES, 20, 6);
-    let ours = model.predict(pictures.view());
-    for pixels in [PixelType::U8, PixelType::F32] {
-        let graph = rten::Model::load(model.to_onnx(pixels).unwrap()).unwrap();
-        let bytes: Vec<u8> = pictures.iter().copied().collect();
-        let input: RtenValue = match pixels {
-            PixelType::U8 => RtenValue::from_shape([SAMPLES, 5, 4], bytes).unwrap(),
-            PixelType::F32 => {
-                let numbers: Vec<f32> = bytes.into_iter().map(f32::from).collect();
-                RtenValue::from_shape([SAMPLES, 5, 4], numbers).unwrap()
-            }
-        };
-        let output = graph.run_one((&input).into(), None).unwrap();
-        let (shape, numbers) = output.into_shape_vec::<f32, 2>().unwrap();
-        let theirs = Array2::from_shape_vec(shape, numbers).unwrap();
-        let apart = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(theirs.dim() == ours.dim() && apart <= 1e-6, "{pixels:?}: {apart} apart");
-    }
-}
-
-#[test]
-fn a_layer_without_an_export_is_named() {
-    let message = trained("Private").to_onnx(PixelType::U8).unwrap_err().to_string();
-    assert_eq!(
-        message,
-        "layer private is a Private, which cannot be exported to ONNX; implement export_onnx for it"
-    );
 }
 
 #[test]
@@ -272,10 +222,6 @@ fn a_file_without_an_input_type_takes_pixels() {
     // 51 / 255 and 255 / 255, times 2 and 3, times 0.5 and -0.25, and the bias.
     let y = loaded.predict(ndarray::arr2(&[[51_u8, 255]]).view())[[0, 0]];
     assert!((y - (0.2 - 0.75 + 0.125)).abs() < 1e-6, "{y}");
-    let graph = rten::Model::load(loaded.to_onnx(PixelType::U8).unwrap()).unwrap();
-    let input: RtenValue = RtenValue::from_shape([1, 2], vec![51_u8, 255]).unwrap();
-    let (_, theirs) = graph.run_one((&input).into(), None).unwrap().into_shape_vec::<f32, 2>().unwrap();
-    assert!((theirs[0] - y).abs() < 1e-6, "{theirs:?}");
     // Once it is saved again, the file says so.
     assert!(Model::from_safetensors(&loaded.to_safetensors()).unwrap().takes_pixels());
 

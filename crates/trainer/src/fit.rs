@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use ziffer_augment::Distortion;
+use ziffer_dataset::augment::Distortion;
 use ziffer_nn::layer::{Feature, InputType};
 use ziffer_nn::team::Team;
 use ziffer_nn::training::{NotFinite, check as check_fit, check_targets};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ziffer_keras::{Options, import};
+use ziffer_formats::keras::{Options, import};
 use ziffer_nn::Model;
 
 use super::{check_line, write};
