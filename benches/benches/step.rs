@@ -7,7 +7,7 @@ use ndarray::ArrayView2;
 use ziffer_benches::mnist;
 use ziffer_dataset::augment::Distortion;
 use ziffer_nn::random::{Purpose, Stream};
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::{Activation, Adam, Model, Samples, Sequential, SparseCategoricalCrossentropy, Training};
 use ziffer_trainer::{Augmented, DatasetSamples, Evaluate};
 
@@ -45,7 +45,7 @@ fn train_on(
     let mut group = criterion.benchmark_group(format!("step_{name}"));
     group.throughput(Throughput::Elements(steps));
     for threads in [1, 2] {
-        let team = Team::new(threads).expect("threads");
+        let team = ThreadTeam::new(threads).expect("threads");
         let mut model = network(hidden);
         let mut training = Training::new(&model, Adam::default(), batch).expect("memory");
         let mut stretches = order.chunks_exact(batch * steps as usize).cycle();

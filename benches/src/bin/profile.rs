@@ -10,7 +10,7 @@ use std::error::Error;
 use ziffer_benches::mnist;
 use ziffer_nn::layer::InputType;
 use ziffer_nn::random::{Purpose, Stream};
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::training::{Plan, Profile, Section};
 use ziffer_nn::{Activation, Adam, Sequential, SparseCategoricalCrossentropy, Training};
 use ziffer_trainer::DatasetSamples;
@@ -71,7 +71,7 @@ fn profiles(
     let plan = Plan::for_threads(&model, InputType::Pixels, threads);
     let mut order: Vec<u32> = (0..60_000).collect();
     Stream::new(0, Purpose::Shuffle, 0).shuffle(&mut order);
-    let team = Team::new(threads)?;
+    let team = ThreadTeam::new(threads)?;
     let mut training = Training::new(&model, Adam::default(), batch)?;
     let loss = SparseCategoricalCrossentropy::default();
     let mut sections: Vec<Vec<Section>> = vec![Vec::new(); threads];

@@ -8,7 +8,7 @@ use std::error::Error;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use ziffer_nn::gradcheck::GradCheck;
 use ziffer_nn::random::{Purpose, Stream};
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::{
     Activation, Adam, Context, GradientSink, Initializer, Input, Layer, LayerError, Model, Scalar,
     Sequential, SparseCategoricalCrossentropy, Training, WeightSpec, Weights, WithLabels, register_layer,
@@ -89,7 +89,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{}", model.summary());
     let loss = SparseCategoricalCrossentropy::default();
     let mut training = Training::new(&model, Adam { learning_rate: 0.01, ..Adam::default() }, 32)?;
-    let team = Team::new(2)?;
+    let team = ThreadTeam::new(2)?;
     let mut order: Vec<u32> = (0..512).collect();
     for epoch in 0..100 {
         Stream::new(0, Purpose::Shuffle, epoch).shuffle(&mut order);

@@ -24,7 +24,7 @@
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 use ziffer_tensor::Activation;
 use ziffer_tensor::random::{Purpose, Stream};
-use ziffer_tensor::team::Team;
+use ziffer_tensor::thread_team::ThreadTeam;
 
 use crate::layer::{
     Context, GradientConsumer, GradientSink, Input, Layer, LayerError, Mode, Parallelism, SinkCursor,
@@ -205,10 +205,11 @@ impl GradCheck {
     ) -> Result<GradCheckStats, GradientError> {
         // Moving averages change with each step and do not enter a training step's loss.
         let before = model.snapshot();
-        let one_thread = Team::new(1).expect("a thread");
+        let one_thread = ThreadTeam::new(1).expect("a thread");
         let gradients = gradients(model, loss, samples, &one_thread)?;
         let threads = 3;
-        let several = self::gradients(model, loss, samples, &Team::new(threads).expect("three threads"))?;
+        let several =
+            self::gradients(model, loss, samples, &ThreadTeam::new(threads).expect("three threads"))?;
         for ((name, one), (_, other)) in gradients.iter().zip(several.iter()) {
             for (element, (&one, &other)) in one.iter().zip(other).enumerate() {
                 if one.to_bits() != other.to_bits() {
@@ -311,7 +312,7 @@ fn gradients<S: Samples<f64>>(
     model: &mut Model<f64>,
     loss: &impl Loss<f64>,
     samples: &S,
-    team: &Team,
+    team: &ThreadTeam,
 ) -> Result<Gradients<f64>, StepError> {
     let batch: Vec<u32> = (0..samples.len() as u32).collect();
     Training::new(model, Sgd::default(), batch.len())?.gradients(model, loss, samples, &batch, team.into())

@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use ndarray::arr2;
-//! use ziffer_nn::{Activation, Adam, MeanSquaredError, Sequential, Training, WithLabels, team::Team};
+//! use ziffer_nn::{Activation, Adam, MeanSquaredError, Sequential, Training, WithLabels, thread_team::ThreadTeam};
 //!
 //! // Exclusive or, which a single layer cannot learn.
 //! let x = arr2(&[[0.0_f32, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
@@ -11,7 +11,7 @@
 //!
 //! let adam = Adam { learning_rate: 0.05, ..Adam::default() };
 //! let mut training = Training::new(&model, adam, 4).expect("a few numbers");
-//! let team = Team::new(1).expect("one thread");
+//! let team = ThreadTeam::new(1).expect("one thread");
 //! for _ in 0..300 {
 //!     training.run(&mut model, &MeanSquaredError, &samples, &[0, 1, 2, 3], (&team).into()).expect("a finite loss");
 //! }
@@ -93,4 +93,4 @@ pub use samples::{EpochSeed, Label, Samples, SamplesError, Slice, WithLabels, Wi
 pub use sequential::{BuildError, MAX_PARAMETERS, Sequential, snake_case};
 pub use training::{FitError, StepBudget, StepError, Training};
 pub use ziffer_base::OneLine;
-pub use ziffer_tensor::{Activation, NoMemory, Scalar, random, team};
+pub use ziffer_tensor::{Activation, NoMemory, Scalar, random, thread_team};

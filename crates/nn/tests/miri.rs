@@ -7,7 +7,7 @@
 use ndarray::Array2;
 use ziffer_nn::layer::InputType;
 use ziffer_nn::optimizer::Clip;
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::training::{Partition, Plan};
 use ziffer_nn::{
     Activation, Adam, AnyOptimizer, Model, SampleValue, Sequential, Sgd, SparseCategoricalCrossentropy,
@@ -48,7 +48,7 @@ fn train<V: SampleValue<f32>>(
         .accumulation(settings.accumulation)
         .ema(settings.ema)
         .unwrap();
-    let (team, loss) = (Team::new(threads).unwrap(), SparseCategoricalCrossentropy::default());
+    let (team, loss) = (ThreadTeam::new(threads).unwrap(), SparseCategoricalCrossentropy::default());
     let order: Vec<u32> = (0..SAMPLES as u32).collect();
     if settings.by_value {
         for batch in order.chunks(BATCH) {
@@ -134,7 +134,7 @@ fn a_panic_ends_the_step_on_all_threads() {
     let samples = WithLabels::new(x.view(), &[0, 1, 0]);
     let mut model = stack(2);
     let mut training = Training::new(&model, Adam::default(), BATCH).unwrap();
-    let (team, loss) = (Team::new(2).unwrap(), SparseCategoricalCrossentropy::default());
+    let (team, loss) = (ThreadTeam::new(2).unwrap(), SparseCategoricalCrossentropy::default());
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         training.run(&mut model, &loss, &samples, &[0, 1, 99], (&team).into())
     }));

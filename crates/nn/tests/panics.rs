@@ -9,7 +9,7 @@ use std::sync::Mutex;
 
 use common::{classes, pixels, watched};
 use ndarray::{ArrayView2, ArrayViewMut2};
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::{
     Activation, Adam, Context, Input, Layer, LayerError, Sequential, SparseCategoricalCrossentropy, Training,
     Weights, WithLabels,
@@ -66,14 +66,14 @@ fn the_panics_of_all_threads_contain_the_name_of_the_layer() {
             let mut model = stack.dense(3, Activation::Softmax).build(0).unwrap();
             let mut training = Training::new(&model, Adam::default(), 24).unwrap();
             let order: Vec<u32> = (0..24).collect();
-            let (team, loss) = (Team::new(threads).unwrap(), SparseCategoricalCrossentropy::default());
+            let (team, loss) = (ThreadTeam::new(threads).unwrap(), SparseCategoricalCrossentropy::default());
             training.run(&mut model, &loss, &samples, &order, (&team).into()).unwrap();
         });
         assert_eq!(message, Err("layer fragile: forward: no first row".to_owned()));
         let mut messages = MESSAGES.lock().unwrap().clone();
         messages.sort();
         let mut expected = vec![
-            "another member of the team has panicked: layer fragile: forward: no first row".to_owned();
+            "another worker of the team has panicked: layer fragile: forward: no first row".to_owned();
             threads - 1
         ];
         expected.push("no first row".to_owned());

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ziffer_nn::layer::{InputType, SampleValue};
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::training::{check as check_fit, check_targets};
 use ziffer_nn::{Loss, Model, Optimizer, Samples, Training};
 
@@ -28,7 +28,7 @@ struct Fit<'m, S, O> {
     training: Training<f32, O>,
     train: &'m S,
     batch_size: usize,
-    team: Team,
+    team: ThreadTeam,
     tuner: ThreadTuner,
     checkpoints: Option<CheckpointWriter>,
     state: TrainState,
@@ -79,7 +79,7 @@ impl<O: Optimizer<f32>, L: Loss<f32>> Trainer<'_, O, L> {
         if <S::Value as SampleValue<f32>>::input_type() == InputType::Pixels {
             model.set_takes_pixels(true);
         }
-        let team = Team::new(self.threads)
+        let team = ThreadTeam::new(self.threads)
             .map_err(|error| TrainError::Threads { threads: self.threads, reason: error.to_string() })?;
         let batch_size = self.batch_size.min(train.len());
         let training = Training::new(model, self.optimizer.clone(), batch_size)?

@@ -9,7 +9,7 @@ use ndarray::aview2;
 use safetensors::SafeTensors;
 use serde_json::Value;
 use ziffer_base::digest::Sha256;
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::training::State;
 use ziffer_nn::{Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy, Training, WithLabels};
 use ziffer_trainer::callback::{EarlyStopping, ModelCheckpoint, Monitor, ReduceLROnPlateau};
@@ -70,7 +70,7 @@ fn check_state(state: &State<'_>, bytes: &[u8]) -> bool {
     assert_eq!(other.to_safetensors_with(&other_model, state.text(), &attachments), saved);
 
     // It goes on, unless the loss is no number.
-    static ALONE: LazyLock<Team> = LazyLock::new(|| Team::new(1).expect("a thread"));
+    static ALONE: LazyLock<ThreadTeam> = LazyLock::new(|| ThreadTeam::new(1).expect("a thread"));
     let loss = SparseCategoricalCrossentropy::default();
     let stretch = (&*ALONE).into();
     if training.run(&mut model, &loss, &samples(), &[0, 1], stretch).is_ok() {

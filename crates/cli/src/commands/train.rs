@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 use ziffer_base::chain;
 use ziffer_dataset::TrainTest;
 use ziffer_nn::optimizer::{AnySchedule, LearningRateSchedule};
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::{AnyLoss, AnyOptimizer, Evaluation, Model};
 use ziffer_report::confusion_table;
 use ziffer_tensor::InstructionSet;
@@ -261,7 +261,8 @@ impl TrainArgs {
             trainer = trainer.callback(callback.callback());
         }
         let history = trainer.fit(&mut model, &data.train)?;
-        let team = Team::new(threads_used).with_context(|| format!("cannot start {threads_used} threads"))?;
+        let team =
+            ThreadTeam::new(threads_used).with_context(|| format!("cannot start {threads_used} threads"))?;
         let test = team.install(|| model.evaluate_with_loss(&recipe.loss, &data.test))?;
 
         let summary = self.summary(&recipe, &data, &model, history, &test, started)?;

@@ -24,12 +24,12 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
     /// ```
     /// use ndarray::arr2;
     /// use ziffer_nn::optimizer::Clip;
-    /// use ziffer_nn::{Activation, MeanSquaredError, Sequential, Sgd, Training, WithLabels, team::Team};
+    /// use ziffer_nn::{Activation, MeanSquaredError, Sequential, Sgd, Training, WithLabels, thread_team::ThreadTeam};
     /// let x = arr2(&[[0.0_f32, 1.0], [1.0, 0.0]]);
     /// let samples = WithLabels::new(x.view(), &[1, 0]);
     /// let mut model = Sequential::new([2]).dense(2, Activation::Sigmoid).build(1)?;
     /// let mut training = Training::new(&model, Sgd::default(), 2)?;
-    /// let team = Team::new(1)?;
+    /// let team = ThreadTeam::new(1)?;
     /// for _ in 0..10 {
     ///     let mut gradients =
     ///         training.gradients(&mut model, &MeanSquaredError, &samples, &[0, 1], (&team).into())?;

@@ -146,7 +146,7 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
             time_is_up: AtomicBool::new(false),
             target_error: Mutex::new(None),
         };
-        let outcomes = budget.team.run_some(threads, |member| step.run::<P>(member, order));
+        let outcomes = budget.team.run_some(threads, |worker| step.run::<P>(worker, order));
         let target_error = step.target_error.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut profilers = Vec::with_capacity(outcomes.len());
         let mut first = None;

@@ -305,7 +305,7 @@ mod tests {
     use super::*;
     use crate::{Activation, Adam, Sequential, Sgd, SparseCategoricalCrossentropy, WithLabels};
     use ndarray::Array2;
-    use ziffer_tensor::team::Team;
+    use ziffer_tensor::thread_team::ThreadTeam;
 
     fn model() -> Model {
         Sequential::new([6]).dense(5, Activation::Relu).dense(3, Activation::Softmax).build(4).unwrap()
@@ -321,7 +321,7 @@ mod tests {
         let classes: Vec<usize> = (0..40).map(|n| n % 3).collect();
         let samples = WithLabels::new(x.view(), &classes);
         let order: Vec<u32> = range.collect();
-        let team = Team::new(1).unwrap();
+        let team = ThreadTeam::new(1).unwrap();
         let loss = SparseCategoricalCrossentropy::default();
         training.run(model, &loss, &samples, &order, (&team).into()).unwrap();
     }
@@ -372,7 +372,7 @@ mod tests {
             if requests {
                 let x = Array2::from_elem((1, 6), 0.5_f32);
                 let samples = WithLabels::new(x.view(), &[1]);
-                let team = Team::new(1).unwrap();
+                let team = ThreadTeam::new(1).unwrap();
                 let loss = SparseCategoricalCrossentropy::default();
                 training.gradients(&mut model, &loss, &samples, &[0], (&team).into()).unwrap();
             }

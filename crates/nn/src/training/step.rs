@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use ziffer_tensor::shared::Shared;
-use ziffer_tensor::team::Member;
+use ziffer_tensor::thread_team::Worker;
 use ziffer_tensor::{Buffer, Scalar};
 
 use super::fit_error::FitError;
@@ -125,14 +125,14 @@ where
     S: Samples<T>,
 {
     /// Runs all steps of `order` on one thread.
-    pub(super) fn run<P: Profiler>(&self, member: &Member<'_>, order: &[u32]) -> Outcome<P> {
-        let mut state = self.thread_state(member);
+    pub(super) fn run<P: Profiler>(&self, worker: &Worker<'_>, order: &[u32]) -> Outcome<P> {
+        let mut state = self.thread_state(worker);
         let mut outcome =
             Outcome { results: Vec::new(), updates: 0, not_finite: None, profiler: P::default() };
         let mut batches = order.chunks(self.batch_size).enumerate().peekable();
         if let Some((_, first)) = batches.peek() {
-            self.fill(member, 0, first);
-            member.wait();
+            self.fill(worker, 0, first);
+            worker.wait();
         }
         while let Some((number, samples)) = batches.next() {
             let seen = self.updates.accumulated + number as u64 + 1;
@@ -142,7 +142,7 @@ where
                 next: batches.peek().map_or(&[], |(_, next)| next),
                 is_update: seen.is_multiple_of(self.updates.accumulation),
             };
-            if self.step(member, &mut state, &batch, &mut outcome).is_break() {
+            if self.step(worker, &mut state, &batch, &mut outcome).is_break() {
                 break;
             }
         }
@@ -157,7 +157,7 @@ where
     /// Makes one step. Breaks if no other step follows.
     fn step<P: Profiler>(
         &self,
-        member: &Member<'_>,
+        worker: &Worker<'_>,
         state: &mut ThreadState<T>,
         batch: &Batch<'_>,
         outcome: &mut Outcome<P>,
@@ -169,16 +169,16 @@ where
             }
             if stage.partition == Partition::Weights && result.is_none() {
                 result = Some(self.finite_result(batch, outcome)?);
-                if member.index() == 0 && self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                if worker.index() == 0 && self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                     // The other threads read it after a later barrier, and before the next step's first barrier.
                     self.time_is_up.store(true, Ordering::Relaxed);
                 }
             }
             for (index, &task) in stage.tasks.iter().enumerate() {
-                self.task(member, state, batch, stage, task, outcome.updates);
+                self.task(worker, state, batch, stage, task, outcome.updates);
                 outcome.profiler.end(Section::Task { stage: number, index, task });
             }
-            member.wait();
+            worker.wait();
             outcome.profiler.end(Section::Barrier { stage: number });
         }
         // A step that returns gradients of a model without any has no stage of weights. There was a barrier since the losses.
@@ -187,7 +187,7 @@ where
             None => self.finite_result(batch, outcome)?,
         };
         outcome.updates += u64::from(batch.is_update);
-        if member.index() == 0 {
+        if worker.index() == 0 {
             outcome.results.push(result);
         }
         if self.time_is_up.load(Ordering::Relaxed) {
@@ -212,8 +212,8 @@ where
     }
 
     /// The data of this thread.
-    fn thread_state(&self, member: &Member<'_>) -> ThreadState<T> {
-        let (index, count) = (member.index(), member.count());
+    fn thread_state(&self, worker: &Worker<'_>) -> ThreadState<T> {
+        let (index, count) = (worker.index(), worker.count());
         let mut owned = Vec::new();
         let mut block_ranges = Vec::new();
         for slot in self.layers {
@@ -241,7 +241,7 @@ where
     /// Runs a task of a stage.
     fn task(
         &self,
-        member: &Member<'_>,
+        worker: &Worker<'_>,
         state: &mut ThreadState<T>,
         batch: &Batch<'_>,
         stage: &Stage,
@@ -252,20 +252,20 @@ where
         let named =
             |l: usize, what: &str, work: &mut dyn FnMut()| with_layer_name(&self.layers[l].name, what, work);
         match task {
-            Task::Fill => self.fill(member, batch.number + 1, batch.next),
+            Task::Fill => self.fill(worker, batch.number + 1, batch.next),
             Task::Forward(l) => {
                 let state = &mut *state;
-                named(l, "forward", &mut || self.forward(member, state, batch, stage.partition, l));
+                named(l, "forward", &mut || self.forward(worker, state, batch, stage.partition, l));
             }
             Task::Loss => {
-                self.losses(member.share(samples.len()), samples);
+                self.losses(worker.share(samples.len()), samples);
                 // The next samples are read from memory until they are copied.
-                for &sample in &batch.next[member.share(batch.next.len())] {
+                for &sample in &batch.next[worker.share(batch.next.len())] {
                     self.samples.prefetch(sample as usize);
                 }
             }
             Task::Backward(l) => {
-                named(l, "backward", &mut || self.backward(member, state, batch, stage.partition, l));
+                named(l, "backward", &mut || self.backward(worker, state, batch, stage.partition, l));
             }
             Task::GradientUpdate(l) => {
                 let step = self.update_step(updates);
@@ -273,7 +273,7 @@ where
                 self.average(state, l, updates);
             }
             Task::Gradient(l) => named(l, "gradient", &mut || self.store_gradient(state, batch, l)),
-            Task::SquaredNorms => self.squared_norms(member),
+            Task::SquaredNorms => self.squared_norms(worker),
             Task::Update(l) => {
                 let step = self.update_step(updates);
                 self.update(state, &step, l);
@@ -283,8 +283,8 @@ where
     }
 
     /// Copies this thread's samples of batch `number`.
-    fn fill(&self, member: &Member<'_>, number: usize, samples: &[u32]) {
-        let rows = member.share(samples.len());
+    fn fill(&self, worker: &Worker<'_>, number: usize, samples: &[u32]) {
+        let rows = worker.share(samples.len());
         // SAFETY: own rows, of the batch that is written in this stage.
         let x = unsafe { self.x[number % 2].get_mut(rows.start * self.features..rows.end * self.features) };
         for (&sample, x) in samples[rows].iter().zip(x.chunks_exact_mut(self.features)) {

@@ -2,7 +2,7 @@
 
 use crate::common::{classes, numbers};
 use serde_json::{Value, json};
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::{
     Activation, Adam, Elu, GaussianNoise, LayerNormalization, LeakyRelu, Model, Relu, Reshape, Sequential,
     Softmax, SparseCategoricalCrossentropy, Training, WithLabels, layer_from_config,
@@ -70,7 +70,7 @@ fn an_activation_layer_equals_the_activation_of_a_layer() {
     let classes = classes(40, 3);
     let samples = WithLabels::new(x.view(), &classes);
     let order: Vec<u32> = (0..40).collect();
-    let team = Team::new(2).unwrap();
+    let team = ThreadTeam::new(2).unwrap();
     let train = |stack: Sequential| {
         let mut model = stack.build(5).unwrap();
         let loss = SparseCategoricalCrossentropy::default();

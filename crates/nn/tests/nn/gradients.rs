@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use ziffer_nn::gradcheck::{GradCheck, GradientError};
 use ziffer_nn::random::{Purpose, Stream};
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::{
     Activation, ActivationLayer, AnyLoss, BatchNormalization, BinaryCrossentropy, CategoricalCrossentropy,
     Context, Dense, Dropout, Elu, Flatten, GaussianNoise, GradientSink, Input, Layer, LayerError,
@@ -222,7 +222,7 @@ proptest! {
         let before: Vec<f64> = model.weights().flat_map(|(_, w)| w.into_iter().copied().collect::<Vec<_>>()).collect();
         let sgd = Sgd { learning_rate: 0.5, ..Sgd::default() };
         let order: Vec<u32> = (0..batch as u32).collect();
-        let team = Team::new(threads).unwrap();
+        let team = ThreadTeam::new(threads).unwrap();
         let stored: Vec<f64> = Training::new(&model, sgd, batch).unwrap()
             .gradients(&mut model, &loss, &samples, &order, (&team).into()).unwrap()
             .iter().flat_map(|(_, gradient)| gradient.iter().copied().collect::<Vec<_>>()).collect();

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use serde_json::Value;
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::{
     Activation, ActivationLayer, BatchNormalization, Context, GradientSink, Initializer, Input, Layer,
     LayerError, Loss, Model, Sequential, Sgd, Target, Training, WeightSpec, Weights, WithTargets,
@@ -154,7 +154,7 @@ fn batch_normalization_matches_keras() {
                 let loss = WeightedSum::default();
                 let mut training = Training::new(&model, Sgd::default(), samples).unwrap();
                 let order: Vec<u32> = (0..samples as u32).collect();
-                let team = Team::new(threads).unwrap();
+                let team = ThreadTeam::new(threads).unwrap();
                 let mut gradients =
                     training.gradients(&mut model, &loss, &rows, &order, (&team).into()).unwrap();
                 // The gradient of the sum instead of the mean. It is exact, since the numbers of samples are powers of two.
@@ -220,7 +220,7 @@ fn check_layer(case: &Value, of: &str, layer: impl Fn() -> Box<dyn Layer<f32>>) 
         let rows = WithTargets::new(nothing.view(), c.view());
         let loss = WeightedSum::default();
         let order: Vec<u32> = (0..samples as u32).collect();
-        let team = Team::new(threads).unwrap();
+        let team = ThreadTeam::new(threads).unwrap();
         let mut training = Training::new(&model, Sgd::default(), samples).unwrap();
         let mut gradients = training.gradients(&mut model, &loss, &rows, &order, (&team).into()).unwrap();
         assert!(samples.is_power_of_two());

@@ -6,7 +6,7 @@ use crate::common::{classes, pixels};
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Map, Value, json};
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::{
     Activation, Adam, Config, Context, GradientSink, Initializer, Input, Layer, LayerError, Model,
     Sequential, SparseCategoricalCrossentropy, Training, WeightSpec, Weights, WithLabels, register_layer,
@@ -115,7 +115,7 @@ fn trained(class: &'static str) -> Model {
     let mut training = Training::new(&model, Adam { learning_rate: 0.01, ..Adam::default() }, 10).unwrap();
     let order: Vec<u32> = (0..SAMPLES as u32).collect();
     let loss = SparseCategoricalCrossentropy::default();
-    training.run(&mut model, &loss, &samples, &order, (&Team::new(2).unwrap()).into()).unwrap();
+    training.run(&mut model, &loss, &samples, &order, (&ThreadTeam::new(2).unwrap()).into()).unwrap();
     let factors: Vec<_> = model.weights().filter(|(name, _)| name.ends_with(".factor")).collect();
     assert!(factors.len() == 2 && factors.iter().all(|(_, factor)| factor.iter().any(|&a| a != 1.0)));
     model

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ndarray::Array2;
 use ziffer_nn::random::{Purpose, Stream};
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::training::StepResult;
 use ziffer_nn::{
     Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy, StepBudget, Training, WithLabels,
@@ -20,7 +20,7 @@ fn run(next_run: impl Fn(usize) -> (usize, Option<Duration>)) -> (String, Vec<f6
     let samples = WithLabels::new(x.view(), &classes);
     let mut model: Model =
         Sequential::new([11]).dense(19, Activation::Relu).dense(3, Activation::Softmax).build(0).unwrap();
-    let team = Team::new(5).unwrap();
+    let team = ThreadTeam::new(5).unwrap();
     let mut training = Training::new(&model, Adam::default(), BATCH).unwrap();
     let order: Vec<u32> = (0..SAMPLES as u32).collect();
     let mut losses = Vec::new();

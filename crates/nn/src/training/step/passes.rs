@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 use ziffer_tensor::Scalar;
-use ziffer_tensor::team::Member;
+use ziffer_tensor::thread_team::Worker;
 
 use super::super::check::target_error;
 use super::super::matrix::{as_channels, matrix, matrix_mut};
@@ -28,7 +28,7 @@ where
     /// Runs layer `l` forward on this thread's part.
     pub(super) fn forward(
         &self,
-        member: &Member<'_>,
+        worker: &Worker<'_>,
         state: &mut ThreadState<T>,
         batch: &Batch<'_>,
         partition: Partition,
@@ -50,7 +50,7 @@ where
                 write(is_first, y, |y| slot.layer.forward(&mut context, shard.weights(), x, y));
             }
             Partition::Channels(_) => {
-                let channels = owned_cache_lines(self.channels(l), member.index(), member.count());
+                let channels = owned_cache_lines(self.channels(l), worker.index(), worker.count());
                 let weights = Weights::new(self.all_weights(), &state.block_ranges[l]);
                 let mut context =
                     self.context(&mut state.scratch, batch, l, 0..samples, Some(channels.clone()));
@@ -59,7 +59,7 @@ where
                 write(is_first, y, |y| slot.layer.forward(&mut context, weights, x, y));
             }
             _ => {
-                let rows = member.share(samples);
+                let rows = worker.share(samples);
                 let weights = slot.weights(self.all_weights());
                 let mut context = self.context(&mut state.scratch, batch, l, rows.clone(), None);
                 let x = self.input(batch, l, rows.clone());
@@ -74,7 +74,7 @@ where
     /// Runs layer `l` backward on this thread's part.
     pub(super) fn backward(
         &self,
-        member: &Member<'_>,
+        worker: &Worker<'_>,
         state: &mut ThreadState<T>,
         batch: &Batch<'_>,
         partition: Partition,
@@ -85,7 +85,7 @@ where
         let below = (l > lowest_updated(self.layers)).then(|| l - 1);
         let is_first = batch.number == 0;
         if let Partition::Channels(_) = partition {
-            let channels = owned_cache_lines(self.channels(l), member.index(), member.count());
+            let channels = owned_cache_lines(self.channels(l), worker.index(), worker.count());
             let weights = Weights::new(self.all_weights(), &state.block_ranges[l]);
             let mut context = self.context(&mut state.scratch, batch, l, 0..samples, Some(channels.clone()));
             let x = self.input_channels(batch, l, channels.clone());
@@ -95,7 +95,7 @@ where
             backward(is_first, slot, &mut context, weights, x, y, d, d_x);
             return;
         }
-        let rows = member.share(samples);
+        let rows = worker.share(samples);
         let range = |width: usize| rows.start * width..rows.end * width;
         let mut context = self.context(&mut state.scratch, batch, l, rows.clone(), None);
         let weights = slot.weights(self.all_weights());

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use ziffer_tensor::shared::Shared;
-use ziffer_tensor::team::Member;
+use ziffer_tensor::thread_team::Worker;
 use ziffer_tensor::{Scalar, update};
 
 use super::super::consumers::{StoreGradient, UpdateWeights};
@@ -108,9 +108,9 @@ where
     }
 
     /// Computes the squared norms of this thread's chunks of the stored gradients.
-    pub(super) fn squared_norms(&self, member: &Member<'_>) {
+    pub(super) fn squared_norms(&self, worker: &Worker<'_>) {
         let gradient = self.memory.gradient.as_ref().expect("memory for gradients");
-        let share = member.share(self.memory.chunks.len());
+        let share = worker.share(self.memory.chunks.len());
         // SAFETY: own chunks.
         let norms = unsafe { self.memory.norms.get_mut(share.clone()) };
         for (norm, (_, range)) in norms.iter_mut().zip(&self.memory.chunks[share]) {

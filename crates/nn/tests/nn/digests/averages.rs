@@ -1,7 +1,7 @@
 //! The average of the weights, with frozen layers and in the place of the weights.
 
 use ndarray::Array2;
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::{Activation, Model, Sequential, Sgd, SparseCategoricalCrossentropy, Training, WithLabels};
 
 use super::setup::{CLASSES, FEATURES};
@@ -14,7 +14,7 @@ fn the_average_of_an_unfrozen_layer_starts_from_its_weights() {
     let x = numbers(32, FEATURES, 4);
     let classes = classes(32, CLASSES);
     let samples = WithLabels::new(x.view(), &classes);
-    let (loss, team) = (SparseCategoricalCrossentropy::default(), Team::new(1).unwrap());
+    let (loss, team) = (SparseCategoricalCrossentropy::default(), ThreadTeam::new(1).unwrap());
     let stack = Sequential::new([FEATURES]).dense(8, Activation::Tanh).dense(CLASSES, Activation::Softmax);
     let mut model = stack.build(1).unwrap();
     model.set_trainable("dense", false).unwrap();
@@ -42,7 +42,7 @@ fn average_of_a_step() -> (Training<f32, Sgd>, Model, Array2<f32>) {
     let mut model = Sequential::new([FEATURES]).dense(CLASSES, Activation::Softmax).build(1).unwrap();
     let mut training = Training::new(&model, Sgd::default(), 8).unwrap().ema(0.5).unwrap();
     let samples = WithLabels::new(x.view(), &[0; 8]);
-    let (loss, team) = (SparseCategoricalCrossentropy::default(), Team::new(1).unwrap());
+    let (loss, team) = (SparseCategoricalCrossentropy::default(), ThreadTeam::new(1).unwrap());
     training.run(&mut model, &loss, &samples, &[0, 1, 2, 3], (&team).into()).unwrap();
     (training, model, x)
 }
@@ -53,7 +53,7 @@ fn training_does_not_continue_from_the_average() {
     let (mut training, mut model, x) = average_of_a_step();
     training.swap_average(&mut model).unwrap();
     let samples = WithLabels::new(x.view(), &[0; 8]);
-    let (loss, team) = (SparseCategoricalCrossentropy::default(), Team::new(1).unwrap());
+    let (loss, team) = (SparseCategoricalCrossentropy::default(), ThreadTeam::new(1).unwrap());
     let gradients = training.gradients(&mut model, &loss, &samples, &[0, 1], (&team).into()).unwrap();
     assert!(gradients.global_norm() > 0.0);
     let _ = training.run(&mut model, &loss, &samples, &[0, 1], (&team).into());
@@ -64,6 +64,6 @@ fn training_does_not_continue_from_the_average() {
 fn an_order_beyond_the_samples_is_rejected() {
     let (mut training, mut model, x) = average_of_a_step();
     let samples = WithLabels::new(x.view(), &[0; 8]);
-    let (loss, team) = (SparseCategoricalCrossentropy::default(), Team::new(2).unwrap());
+    let (loss, team) = (SparseCategoricalCrossentropy::default(), ThreadTeam::new(2).unwrap());
     let _ = training.run(&mut model, &loss, &samples, &[0, 8], (&team).into());
 }

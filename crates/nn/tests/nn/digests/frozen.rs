@@ -1,7 +1,7 @@
 //! Training does not change frozen layers.
 
 use ndarray::s;
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::{
     Activation, BatchNormalization, Sequential, Sgd, SparseCategoricalCrossentropy, Training, WithLabels,
 };
@@ -21,7 +21,7 @@ fn frozen_layers_have_no_gradient_and_do_not_change() {
     for settings in all_settings().into_iter().filter(|settings| settings.pixels) {
         let mut digests = Vec::new();
         for threads in THREADS {
-            let team = Team::new(threads).unwrap();
+            let team = ThreadTeam::new(threads).unwrap();
             let mut model = model(true);
             // The moving averages differ from their initial values.
             let moved = ndarray::Array1::from_shape_fn(130, |channel| 0.5 + channel as f32 / 100.0);
@@ -82,7 +82,7 @@ fn frozen_batch_normalization_uses_moving_averages() {
         let samples = WithLabels::new(x, &classes[..rows]);
         let expected = model.evaluate_with(&loss, &samples).unwrap().loss;
         for threads in [1, 3] {
-            let team = Team::new(threads).unwrap();
+            let team = ThreadTeam::new(threads).unwrap();
             let mut training = Training::new(&model, Sgd::default(), 8).unwrap();
             let order: Vec<u32> = (0..rows as u32).collect();
             let gradients = training.gradients(&mut model, &loss, &samples, &order, (&team).into()).unwrap();

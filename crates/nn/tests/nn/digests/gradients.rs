@@ -2,7 +2,7 @@
 
 use ndarray::Array2;
 use ziffer_nn::optimizer::Clip;
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::training::Gradients;
 use ziffer_nn::{
     Activation, AnyOptimizer, Model, SampleValue, Scalar, Sequential, Sgd, SparseCategoricalCrossentropy,
@@ -33,7 +33,7 @@ fn by_value<T: Scalar, V: SampleValue<T>>(
     let classes = classes(x.nrows(), CLASSES);
     let samples = WithLabels::new(x.view(), &classes);
     let loss = SparseCategoricalCrossentropy::default();
-    let (one, three) = (Team::new(1).unwrap(), Team::new(3).unwrap());
+    let (one, three) = (ThreadTeam::new(1).unwrap(), ThreadTeam::new(3).unwrap());
     let (mut ran, mut applied) = (plain::<T>(2), plain::<T>(2));
     let make =
         |model: &Model<T>| Training::new(model, optimizer, BATCH).unwrap().clip(clip).ema(ema).unwrap();
@@ -81,7 +81,7 @@ fn the_gradients_of_two_halves_sum_to_the_whole() {
     let classes = classes(32, CLASSES);
     let samples = WithLabels::new(x.view(), &classes);
     let loss = SparseCategoricalCrossentropy::default();
-    let team = Team::new(2).unwrap();
+    let team = ThreadTeam::new(2).unwrap();
     // Without batch statistics, which differ between the halves.
     let stack = Sequential::<f64>::with_input_shape([FEATURES]).dense(40, Activation::Tanh);
     let mut model = stack.dense(CLASSES, Activation::Softmax).build(1).unwrap();

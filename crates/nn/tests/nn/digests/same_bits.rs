@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::fmt::Write as _;
 use std::process::Command;
 
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::training::State;
 use ziffer_nn::{
     Activation, Adam, AnyOptimizer, Model, Sequential, SparseCategoricalCrossentropy, StepBudget, Training,
@@ -29,7 +29,7 @@ fn train(
 ) -> Outcome {
     let (bytes, reals) = (pixels(SAMPLES, FEATURES, 1), numbers(SAMPLES, FEATURES, 1));
     let classes = classes(SAMPLES, CLASSES);
-    let team = Team::new(8).unwrap();
+    let team = ThreadTeam::new(8).unwrap();
     let loss = SparseCategoricalCrossentropy::default();
     let mut model = model(settings.pixels);
     let mut training = training(&model, settings);
@@ -185,7 +185,7 @@ fn other_layers_give_the_same_bits_on_any_number_of_threads() {
         let mut model = stack().build(3).unwrap();
         let before: Vec<_> = model.weights().map(|(name, weight)| (name, weight.to_owned())).collect();
         let mut training = Training::new(&model, Adam::default(), BATCH).unwrap().seed(5);
-        let team = Team::new(threads).unwrap();
+        let team = ThreadTeam::new(threads).unwrap();
         training.run(&mut model, &loss, &samples, &order(), (&team).into()).unwrap();
         for ((name, before), (_, after)) in before.iter().zip(model.weights()) {
             assert!(before.iter().zip(after).all(|(before, after)| before != after), "{name} is trained");

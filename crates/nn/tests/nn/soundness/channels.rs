@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 use ziffer_nn::layer::Parallelism;
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::{
     Activation, Adam, Context, GradientSink, Initializer, Input, Layer, LayerError, Sequential, WeightSpec,
     Weights,
@@ -153,15 +153,15 @@ impl Layer<f32> for Column {
 
 #[test]
 fn channels_of_other_threads_are_rejected() {
-    let run = |panics, pushes, team: &Team| {
+    let run = |panics, pushes, team: &ThreadTeam| {
         let stack = Sequential::new([FEATURES]).dense(UNITS, Activation::Relu);
         let stack = stack.add(Column { panics, pushes, ..Column::default() });
         let mut model = stack.dense(CLASSES, Activation::Softmax).build(5).unwrap();
         train(&mut model, &pixels(SAMPLES, FEATURES, 2), Adam::default(), GradientUse::Fused, team)
     };
-    let expected = run(false, 0, &Team::new(1).unwrap());
+    let expected = run(false, 0, &ThreadTeam::new(1).unwrap());
     for threads in THREADS {
-        let team = Arc::new(Team::new(threads).unwrap());
+        let team = Arc::new(ThreadTeam::new(threads).unwrap());
         for (panics, pushes, part) in
             [(true, 0, "backward: a faulty channel"), (false, 1, "gradient: "), (false, UNITS, "gradient: ")]
         {

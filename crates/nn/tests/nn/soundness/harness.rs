@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ndarray::Array2;
 use ziffer_nn::layer::InputType;
 use ziffer_nn::optimizer::Clip;
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::{
     Activation, Adam, Model, Optimizer, SampleValue, Samples, Sequential, SparseCategoricalCrossentropy,
     Training, WithLabels,
@@ -39,7 +39,7 @@ pub(crate) fn train<V: SampleValue<f32>, O: Optimizer<f32>>(
     x: &Array2<V>,
     optimizer: O,
     gradient_use: GradientUse,
-    team: &Team,
+    team: &ThreadTeam,
 ) -> String {
     let classes = classes(x.nrows(), CLASSES);
     let samples = WithLabels::new(x.view(), &classes);
@@ -51,7 +51,7 @@ pub(crate) fn train_on<S: Samples<f32>, O: Optimizer<f32>>(
     samples: &S,
     optimizer: O,
     gradient_use: GradientUse,
-    team: &Team,
+    team: &ThreadTeam,
 ) -> String {
     let loss = SparseCategoricalCrossentropy::default();
     let mut training = Training::new(model, optimizer, BATCH).unwrap();
@@ -85,7 +85,12 @@ pub(crate) fn model(fault: Fault, input: InputType) -> Model {
     stack.dense(CLASSES, Activation::Softmax).build(3).unwrap()
 }
 
-pub(crate) fn train_faulty(fault: Fault, input: InputType, gradient_use: GradientUse, team: &Team) -> String {
+pub(crate) fn train_faulty(
+    fault: Fault,
+    input: InputType,
+    gradient_use: GradientUse,
+    team: &ThreadTeam,
+) -> String {
     let mut model = model(fault, input);
     match input {
         InputType::Pixels => {
@@ -106,9 +111,9 @@ pub(crate) fn each_case(
 ) {
     for &input in inputs {
         for gradient_use in ALL_USES {
-            let expected = train_faulty(Fault::Nothing, input, gradient_use, &Team::new(1).unwrap());
+            let expected = train_faulty(Fault::Nothing, input, gradient_use, &ThreadTeam::new(1).unwrap());
             for threads in THREADS {
-                let team = Arc::new(Team::new(threads).unwrap());
+                let team = Arc::new(ThreadTeam::new(threads).unwrap());
                 let case = format!("{fault:?}, {input:?}, {gradient_use:?}, {threads} threads");
                 let shared = Arc::clone(&team);
                 let outcome = watched(move || train_faulty(fault, input, gradient_use, &shared));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 use ziffer_nn::layer::InputType;
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::{Activation, Adam, Context, Input, Layer, LayerError, Mode, Sequential, Weights};
 
 use super::faulty_layer::{Fault, UNITS};
@@ -124,7 +124,7 @@ fn identities_of_another_shape_are_rejected() {
         }
     }
     for threads in THREADS {
-        let team = Arc::new(Team::new(threads).unwrap());
+        let team = Arc::new(ThreadTeam::new(threads).unwrap());
         let shared = Arc::clone(&team);
         let message = watched(move || {
             let stack =
@@ -136,7 +136,7 @@ fn identities_of_another_shape_are_rejected() {
         assert!(message.unwrap_err().starts_with("layer dense_1: forward: "), "{threads} threads");
         let shared = Arc::clone(&team);
         let expected =
-            train_faulty(Fault::Nothing, InputType::Real, GradientUse::Fused, &Team::new(1).unwrap());
+            train_faulty(Fault::Nothing, InputType::Real, GradientUse::Fused, &ThreadTeam::new(1).unwrap());
         let after =
             watched(move || train_faulty(Fault::Nothing, InputType::Real, GradientUse::Fused, &shared));
         assert_eq!(after, Ok(expected));

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ziffer_nn::layer::InputType;
 use ziffer_nn::optimizer::SettingError;
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::{Adam, Optimizer};
 use ziffer_tensor::update;
 
@@ -60,14 +60,14 @@ impl Optimizer<f32> for FaultyOptimizer {
 #[test]
 fn faulty_optimizers_access_only_their_own_memory() {
     let expected =
-        train_faulty(Fault::Nothing, InputType::Pixels, GradientUse::Fused, &Team::new(1).unwrap());
+        train_faulty(Fault::Nothing, InputType::Pixels, GradientUse::Fused, &ThreadTeam::new(1).unwrap());
     for (first, later) in
         [(2, 2), (2, 0), (2, 1), (2, 3), (1, 2), (0, 2), (4, 4), (4, 5), (3, 6), (0, 0), (1, 1), (5, 5)]
     {
         for is_adam in [false, true] {
             let mut digests = Vec::new();
             for threads in THREADS {
-                let team = Arc::new(Team::new(threads).unwrap());
+                let team = Arc::new(ThreadTeam::new(threads).unwrap());
                 for gradient_use in ALL_USES {
                     let calls = Arc::new(AtomicUsize::new(0));
                     let (first, later) = (&NAMES[..first], &NAMES[..later]);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndarray::{Array2, ArrayView2, ShapeBuilder};
 use ziffer_nn::layer::InputType;
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::{
     Activation, Adam, BatchNormalization, Dropout, EpochSeed, Input, Rescaling, SampleValue, Samples,
     Sequential, Target,
@@ -67,7 +67,7 @@ impl<const KIND: usize> Samples<f32> for MisshapenSamples<KIND> {
 }
 
 /// Trains on samples of a kind. `number` selects the first layer.
-fn train_misshapen<const KIND: usize>(number: usize, gradient_use: GradientUse, team: &Team) -> String {
+fn train_misshapen<const KIND: usize>(number: usize, gradient_use: GradientUse, team: &ThreadTeam) -> String {
     let stack = Sequential::new([FEATURES]);
     let stack = match number {
         0 => stack.dense(UNITS, Activation::Relu),
@@ -81,7 +81,7 @@ fn train_misshapen<const KIND: usize>(number: usize, gradient_use: GradientUse, 
 
 #[test]
 fn sample_values_of_another_shape_are_rejected() {
-    type Case = fn(usize, GradientUse, &Team) -> String;
+    type Case = fn(usize, GradientUse, &ThreadTeam) -> String;
     const CASES: [Case; 7] = [
         train_misshapen::<0>,
         train_misshapen::<1>,
@@ -93,7 +93,7 @@ fn sample_values_of_another_shape_are_rejected() {
     ];
     const NAMES: [&str; 4] = ["dense", "batch_normalization", "dropout", "rescaling"];
     for threads in THREADS {
-        let team = Arc::new(Team::new(threads).unwrap());
+        let team = Arc::new(ThreadTeam::new(threads).unwrap());
         for (number, name) in NAMES.iter().enumerate() {
             for (kind, case) in CASES.into_iter().enumerate() {
                 for gradient_use in [GradientUse::Fused, GradientUse::Returned] {
@@ -111,7 +111,7 @@ fn sample_values_of_another_shape_are_rejected() {
         }
         let shared = Arc::clone(&team);
         let expected =
-            train_faulty(Fault::Nothing, InputType::Real, GradientUse::Fused, &Team::new(1).unwrap());
+            train_faulty(Fault::Nothing, InputType::Real, GradientUse::Fused, &ThreadTeam::new(1).unwrap());
         let after =
             watched(move || train_faulty(Fault::Nothing, InputType::Real, GradientUse::Fused, &shared));
         assert_eq!(after, Ok(expected));
@@ -146,7 +146,7 @@ impl Samples<f32> for Inconsistent<'_> {
 #[test]
 fn samples_that_panic_or_change_do_not_hang_threads() {
     for threads in THREADS {
-        let team = Arc::new(Team::new(threads).unwrap());
+        let team = Arc::new(ThreadTeam::new(threads).unwrap());
         for panics_at in [0, BATCH - 1, BATCH, SAMPLES - 1] {
             let shared = Arc::clone(&team);
             let message = watched(move || {
@@ -171,7 +171,7 @@ fn samples_that_panic_or_change_do_not_hang_threads() {
         }
         let shared = Arc::clone(&team);
         let expected =
-            train_faulty(Fault::Nothing, InputType::Pixels, GradientUse::Fused, &Team::new(1).unwrap());
+            train_faulty(Fault::Nothing, InputType::Pixels, GradientUse::Fused, &ThreadTeam::new(1).unwrap());
         let after =
             watched(move || train_faulty(Fault::Nothing, InputType::Pixels, GradientUse::Fused, &shared));
         assert_eq!(after, Ok(expected));

@@ -2,7 +2,7 @@
 
 use ndarray::Array2;
 use ziffer_nn::layer::InputType;
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::training::FitError;
 use ziffer_nn::{
     Activation, Adam, MeanSquaredError, Sequential, SparseCategoricalCrossentropy, StepBudget, StepError,
@@ -19,7 +19,7 @@ fn targets_that_do_not_fit_are_rejected() {
     let loss = SparseCategoricalCrossentropy::default();
     let order: Vec<u32> = (0..SAMPLES as u32).collect();
     for threads in THREADS {
-        let team = Team::new(threads).unwrap();
+        let team = ThreadTeam::new(threads).unwrap();
         let budget = StepBudget::from(&team);
         for wrong in [0, 5, SAMPLES - 1] {
             let mut model = model(Fault::Nothing, InputType::Real);
@@ -60,7 +60,7 @@ fn targets_that_do_not_fit_a_frozen_model_are_rejected() {
     let samples = WithLabels::new(x.view(), &classes);
     let loss = SparseCategoricalCrossentropy::default();
     for threads in THREADS {
-        let team = Team::new(threads).unwrap();
+        let team = ThreadTeam::new(threads).unwrap();
         let mut model = Sequential::new([FEATURES]).dense(CLASSES, Activation::Softmax).build(0).unwrap();
         model.set_trainable("dense", false).unwrap();
         let mut training = Training::new(&model, Adam::default(), BATCH).unwrap();

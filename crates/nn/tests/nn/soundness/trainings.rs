@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ziffer_nn::layer::InputType;
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::training::{FitError, Gradients};
 use ziffer_nn::{
     Activation, Adam, Sequential, SparseCategoricalCrossentropy, StepError, Training, WithLabels,
@@ -22,7 +22,7 @@ fn an_empty_order_makes_no_step() {
             let (x, classes) = (pixels(SAMPLES, FEATURES, 1), classes(SAMPLES, CLASSES));
             let samples = WithLabels::new(x.view(), &classes);
             let mut training = Training::new(&model, Adam::default(), BATCH).unwrap();
-            let (team, loss) = (Team::new(threads).unwrap(), SparseCategoricalCrossentropy::default());
+            let (team, loss) = (ThreadTeam::new(threads).unwrap(), SparseCategoricalCrossentropy::default());
             for _ in 0..100 {
                 let results = training.run(&mut model, &loss, &samples, &[], (&team).into()).unwrap();
                 assert!(results.is_empty());
@@ -45,7 +45,7 @@ fn another_model_is_rejected_and_not_changed() {
     };
     let order: Vec<u32> = (0..SAMPLES as u32).collect();
     for threads in THREADS {
-        let team = Team::new(threads).unwrap();
+        let team = ThreadTeam::new(threads).unwrap();
         let mut ours = stack(UNITS, 1);
         // The layers and weights have the same names.
         let mut other = stack(UNITS + 1, 1);
@@ -80,11 +80,11 @@ fn another_model_is_rejected_and_not_changed() {
 
 #[test]
 fn several_trainings_can_share_a_team() {
-    let team = Arc::new(Team::new(4).unwrap());
+    let team = Arc::new(ThreadTeam::new(4).unwrap());
     let expected: Vec<String> = ALL_USES
         .into_iter()
         .map(|gradient_use| {
-            train_faulty(Fault::Nothing, InputType::Pixels, gradient_use, &Team::new(1).unwrap())
+            train_faulty(Fault::Nothing, InputType::Pixels, gradient_use, &ThreadTeam::new(1).unwrap())
         })
         .collect();
     let outcome = watched(move || {
