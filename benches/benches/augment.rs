@@ -3,8 +3,8 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
-use ziffer_augment::{Distorter, Distortion};
 use ziffer_benches::mnist;
+use ziffer_dataset::augment::{Distorter, Distortion};
 use ziffer_tensor::random::{Purpose, Stream};
 
 fn distort(criterion: &mut Criterion) {

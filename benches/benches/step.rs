@@ -4,8 +4,8 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::ArrayView2;
-use ziffer_augment::Distortion;
 use ziffer_benches::mnist;
+use ziffer_dataset::augment::Distortion;
 use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::team::Team;
 use ziffer_nn::{Activation, Adam, Model, Samples, Sequential, SparseCategoricalCrossentropy, Training};

@@ -22,5 +22,5 @@ pub fn mnist() -> Result<TrainTest, DatasetError> {
         .data_dir(root.join("target/benches/mnist"))
         .mirror(Mirror::Folder(root.join("data/mnist")))
         .offline(true);
-    Mnist::open_or_download(&source)
+    Mnist::open(&source)
 }

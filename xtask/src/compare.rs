@@ -2,14 +2,13 @@
 
 mod measure;
 mod peer;
+mod process;
 mod report;
 mod setup;
 mod table;
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, anyhow};
 use ziffer::Host;
@@ -17,6 +16,7 @@ use ziffer::Host;
 use crate::host;
 use measure::{Run, Workplace};
 use peer::{PEERS, Peer};
+use process::say;
 use table::{Contestant, Outcome};
 
 /// Train the tutorial with ziffer and with its peers in turn, and write a table of times, accuracy and memory
@@ -138,21 +138,4 @@ fn line_up(peer: Option<&'static Peer>, system: &str, single: bool, cpus: usize)
 fn one_line(root: &Path, error: &anyhow::Error) -> String {
     let text = format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ");
     text.replace(&format!("{}/", root.display()), "")
-}
-
-/// A line of progress.
-fn say(text: &str) -> anyhow::Result<()> {
-    writeln!(io::stderr(), "{text}").context("cannot write to standard error")
-}
-
-/// The cargo that runs this, without what it says of xtask's package, which some build scripts take for a change.
-fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
-            command.env_remove(&name);
-        }
-    }
-    command
 }

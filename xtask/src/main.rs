@@ -1,4 +1,4 @@
-//! `cargo xtask`: the project's own commands. Each parses, calls, and reports; the work is done elsewhere.
+//! `cargo xtask`: the commands of `ziffer`, and those that maintain the project.
 #![forbid(unsafe_code)]
 
 mod bench;
@@ -6,15 +6,13 @@ mod compare;
 mod floor;
 mod host;
 mod seeds;
+mod tidy;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ziffer::commands::{
-    Data, Download, Evaluate, Export, Import, Predict, Recipe, Report, Serve, Summary, Train,
-};
 
-/// The project's own commands: the whole evaluation in one, and what maintains the project.
+/// The commands of ziffer, and those that maintain the project.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
 struct Xtask {
@@ -24,45 +22,33 @@ struct Xtask {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Train(Box<Train>),
-    Evaluate(Evaluate),
-    Predict(Predict),
-    Report(Report),
-    Serve(Serve),
-    Export(Export),
-    Import(Import),
-    Summary(Summary),
-    Recipe(Recipe),
-    Download(Download),
-    Data(Data),
+    #[command(flatten)]
+    Ziffer(ziffer::commands::Command),
     Seeds(seeds::Seeds),
     Bench(bench::Bench),
     Compare(compare::Compare),
+    Tidy(tidy::Tidy),
+}
+
+impl Command {
+    fn run(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Ziffer(command) => command.run()?.as_ref().map_or(Ok(()), floor::check),
+            Self::Seeds(seeds) => seeds.run(),
+            Self::Bench(bench) => bench.run(),
+            Self::Compare(compare) => compare.run(),
+            Self::Tidy(tidy) => tidy.run(),
+        }
+    }
 }
 
 fn main() -> ExitCode {
-    // A data file that another program truncates is an error, not the end of this process.
+    // A data file that another program truncates is reported as an error and does not kill this process.
     ziffer::dataset::idx::install_sigbus_handler();
-    let command = match ziffer::parse::<Xtask>() {
-        Ok(xtask) => xtask.command,
-        Err(code) => return code,
-    };
-    ziffer::exit_code(match command {
-        Command::Train(train) => train.run().and_then(|trained| floor::check(&trained)),
-        Command::Evaluate(evaluate) => evaluate.run(),
-        Command::Predict(predict) => predict.run(),
-        Command::Report(report) => report.run(),
-        Command::Serve(serve) => serve.run(),
-        Command::Export(export) => export.run(),
-        Command::Import(import) => import.run(),
-        Command::Summary(summary) => summary.run(),
-        Command::Recipe(recipe) => recipe.run(),
-        Command::Download(download) => download.run(),
-        Command::Data(data) => data.run(),
-        Command::Seeds(seeds) => seeds.run(),
-        Command::Bench(bench) => bench.run(),
-        Command::Compare(compare) => compare.run(),
-    })
+    match ziffer::parse::<Xtask>() {
+        Ok(Xtask { command }) => ziffer::exit_code(command.run()),
+        Err(code) => code,
+    }
 }
 
 #[cfg(test)]
@@ -74,12 +60,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_documents_command_lines_are_right() {
+    fn documented_command_lines_parse() {
         let commands = markdown::arguments_of(&["cargo", "xtask"]);
         assert!(commands.len() > 10, "{} commands", commands.len());
         for command in commands {
             let words = std::iter::once("xtask").chain(command.words.iter().map(String::as_str));
-            // Help is an answer too.
+            // Help is reported as an error too.
             match Xtask::try_parse_from(words) {
                 Err(error) if error.use_stderr() => panic!("{}: {error}", command.place),
                 _ => {}

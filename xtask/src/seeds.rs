@@ -3,11 +3,9 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use clap::Parser;
-use ziffer::commands::Trained;
-
-use crate::{Command, Xtask};
+use ziffer::commands::{FinishedRun, TrainArgs};
 
 /// Test accuracy that the mean over many seeds must reach. Keras 3.15 on TensorFlow: 97.42 % over 12 seeds.
 const MEAN_FLOOR: f64 = 0.974;
@@ -25,7 +23,7 @@ pub(crate) struct Seeds {
 
 impl Seeds {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let runs: Vec<Trained> = (0..self.count).map(train).collect::<anyhow::Result<_>>()?;
+        let runs: Vec<FinishedRun> = (0..self.count).map(train).collect::<anyhow::Result<_>>()?;
         let accuracies: Vec<f64> = runs.iter().map(|run| run.summary.test_accuracy).collect();
         let n = accuracies.len() as f64;
         let mean = accuracies.iter().sum::<f64>() / n;
@@ -42,7 +40,7 @@ impl Seeds {
             100.0 * mean,
             100.0 * deviation
         );
-        for Trained { summary, .. } in &runs {
+        for FinishedRun { summary, .. } in &runs {
             writeln!(
                 text,
                 "| {} | {:.2} % | {:.4} | {:.2} % | `{}` |",
@@ -64,10 +62,15 @@ impl Seeds {
     }
 }
 
-/// The tutorial with one seed, as its command line says it.
-fn train(seed: u64) -> anyhow::Result<Trained> {
-    match Xtask::try_parse_from(["cargo xtask", "train", "--seed", &seed.to_string()])?.command {
-        Command::Train(train) => train.run(),
-        _ => bail!("`train` is another command"),
-    }
+/// `train` with its flags.
+#[derive(Debug, Parser)]
+struct Train {
+    #[command(flatten)]
+    args: TrainArgs,
+}
+
+/// Trains the tutorial with one seed. The run is written to `runs/seeds/SEED`, in place of an earlier one of this command.
+fn train(seed: u64) -> anyhow::Result<FinishedRun> {
+    let out = format!("runs/seeds/{seed}");
+    Train::try_parse_from(["train", "--seed", &seed.to_string(), "--out", &out, "--force"])?.args.run()
 }

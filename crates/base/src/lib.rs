@@ -12,6 +12,7 @@
 //! - `fs` (feature `fs`): `AtomicFile`, a file that is replaced as a whole; temporary files, and the removal of those that
 //!   killed processes left; `FolderLock`.
 //! - `digest` (feature `digest`): `Digest`, a SHA-256 digest, and `Sha256`, which computes one.
+//! - `test_server` (feature `test-server`): a small HTTP server for tests.
 //! - At the root, always: [`thousands`], [`OneLine`], [`chain`] and [`debug_as_message!`].
 //!
 //! Without features the crate has no dependencies.
@@ -23,6 +24,8 @@ mod error;
 #[cfg(feature = "fs")]
 pub mod fs;
 mod one_line;
+#[cfg(feature = "test-server")]
+pub mod test_server;
 mod thousands;
 
 pub use error::chain;

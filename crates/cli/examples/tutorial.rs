@@ -1,6 +1,6 @@
-//! The tutorial, as the README has it.
+//! The Keras MNIST tutorial: the same network, training and evaluation as `cargo xtask train`.
 //!
-//! `cargo run --release -p ziffer --example tutorial` (in the repository, which has MNIST)
+//! `cargo run --release -p ziffer --example tutorial` (in the repository, which contains MNIST)
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::path::Path;
 use ziffer::prelude::*;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Elsewhere, `Source::default()` alone asks the public mirrors.
+    // Outside the repository, `Source::default()` alone downloads from the public mirrors.
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/mnist");
     let data = Mnist::open_or_download(&Source::default().mirror(Mirror::Folder(repository)))?;
     let mut model = Sequential::new([28, 28])

@@ -1,4 +1,4 @@
-//! Where and when a run was made.
+//! The machine and the start time of a run.
 
 use std::path::Path;
 use std::thread::available_parallelism;
@@ -6,14 +6,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// A machine, as far as it tells.
+/// A description of a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
-    /// The processor's model.
+    /// The model name of the processor.
     pub processor: String,
-    /// The CPUs that a process may use.
+    /// The CPUs available to the process.
     pub cpus: usize,
-    /// The system's kernel and its release.
+    /// The operating system and the release of its kernel.
     pub os: String,
 }
 
@@ -34,15 +34,13 @@ impl Host {
     }
 }
 
-/// What stands behind the first `name:` of a file.
+/// The text after the first `name:` in a file.
 fn field(file: impl AsRef<Path>, name: &str) -> Option<String> {
     let text = std::fs::read_to_string(file).ok()?;
     Some(text.lines().find(|line| line.starts_with(name))?.split_once(':')?.1.trim().to_owned())
 }
 
-/// A time in UTC as RFC 3339 has it, to the second: `2026-11-24T20:45:39Z`.
-///
-/// A time before 1970 is taken for its beginning.
+/// Formats a time in UTC by RFC 3339, to the second: `2026-11-24T20:45:39Z`. Times before 1970 are shown as its beginning.
 pub(crate) fn rfc3339(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let (mut day, of_day) = (seconds / 86_400, seconds % 86_400);
@@ -70,9 +68,9 @@ mod tests {
 
     use super::*;
 
-    /// By `date -u -d @SECONDS`.
+    /// Expected values from `date -u -d @SECONDS`.
     #[test]
-    fn times_as_date_has_them() {
+    fn times_match_the_output_of_date() {
         for (seconds, expected) in [
             (0, "1970-01-01T00:00:00Z"),
             (951_782_399, "2000-02-28T23:59:59Z"),

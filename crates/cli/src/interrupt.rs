@@ -1,6 +1,5 @@
-//! Ctrl-C, and what else asks a program to end.
+//! Interruption by Ctrl-C (SIGINT) and SIGTERM.
 
-use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -9,18 +8,20 @@ use anyhow::Context;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// The exit code of a program that was asked to end and did, whichever way it was asked: a shell's code for Ctrl-C.
+use crate::output::print_message;
+
+/// The exit code of an interrupted program: the code that shells report for Ctrl-C, for SIGTERM too.
 pub(crate) const EXIT_CODE: u8 = 130;
 
-/// A signal so soon after the first is the same wish: who stops a program may signal it and its group.
-const SAME_WISH: Duration = Duration::from_secs(1);
+/// A signal that follows so soon belongs to the first: a shell may signal the program and its process group.
+const SAME_INTERRUPT: Duration = Duration::from_secs(1);
 
-/// A flag that is set when the program is asked to end. Asked again later, it ends at once.
+/// Returns a flag that is set by the first signal. A later signal ends the program at once.
 pub(crate) fn flag() -> anyhow::Result<Arc<AtomicBool>> {
-    let asked = Arc::new(AtomicBool::new(false));
-    let heard = [SIGINT, SIGTERM].into_iter().filter(|&signal| !is_ignored(signal));
-    let mut signals = Signals::new(heard).context("cannot listen to Ctrl-C")?;
-    let flag = Arc::clone(&asked);
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let handled = [SIGINT, SIGTERM].into_iter().filter(|&signal| !is_ignored(signal));
+    let mut signals = Signals::new(handled).context("cannot handle Ctrl-C")?;
+    let flag = Arc::clone(&interrupted);
     std::thread::spawn(move || {
         let mut first: Option<Instant> = None;
         for _ in signals.forever() {
@@ -29,19 +30,18 @@ pub(crate) fn flag() -> anyhow::Result<Arc<AtomicBool>> {
                     first = Some(Instant::now());
                     flag.store(true, Ordering::Relaxed);
                 }
-                Some(first) if first.elapsed() >= SAME_WISH => {
-                    // Whether it is read or not, this is the end.
-                    let _ = writeln!(io::stderr(), "ended at once; what was saved before is there");
+                Some(first) if first.elapsed() >= SAME_INTERRUPT => {
+                    print_message("stopped without saving; earlier checkpoints are unchanged");
                     std::process::exit(i32::from(EXIT_CODE))
                 }
                 Some(_) => {}
             }
         }
     });
-    Ok(asked)
+    Ok(interrupted)
 }
 
-/// Whether whoever started this program wants it to ignore a signal, as a script does for what it runs in the background.
+/// Whether the parent process made this program ignore a signal, as a shell script does for background jobs.
 fn is_ignored(signal: i32) -> bool {
     let ignored = || {
         let status = std::fs::read_to_string("/proc/self/status").ok()?;

@@ -22,23 +22,28 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! * [`dataset`]: IDX files and the data sets, [`augment`]: changed copies of pictures, [`picture`]: picture files as a
-//!   network sees them, [`tensor`]: the kernels, [`nn`]: layers and models, [`keras`]: Keras's files, [`trainer`]: training,
-//!   [`report`]: pages about runs, [`serve`]: the page to draw on.
-//! * [`prelude`] has what most programs need.
-//! * [`commands`] is what the program `ziffer` and `cargo xtask` have in common.
+//! * [`prelude`] exports what most programs need.
+//! * Each crate is a module: [`dataset`] (IDX files, downloads), [`augment`] (distorted copies of images), [`picture`]
+//!   (preparation of picture files), [`tensor`] (kernels), [`nn`] (layers, models, losses, optimizers), [`keras`] (Keras's
+//!   files), [`trainer`] (training, callbacks, checkpoints), [`report`] (reports of runs), [`serve`] (the web page).
+//! * [`Recipe`] is a training as a TOML file, [`RunSummary`] the summary of a finished run.
+//! * [`commands`] has the commands of the program `ziffer`, which `cargo xtask` shares.
 #![forbid(unsafe_code)]
 
-mod account;
+mod command_line;
 pub mod commands;
 mod host;
+#[cfg_attr(windows, path = "interrupt_windows.rs")]
 mod interrupt;
+mod output;
+mod output_folder;
 mod recipe;
+mod report_input;
 mod run_folder;
-mod usage;
+mod run_summary;
 
-pub use ziffer_augment as augment;
 pub use ziffer_dataset as dataset;
+pub use ziffer_dataset::augment;
 pub use ziffer_keras as keras;
 pub use ziffer_nn as nn;
 pub use ziffer_picture as picture;
@@ -47,16 +52,17 @@ pub use ziffer_serve as serve;
 pub use ziffer_tensor as tensor;
 pub use ziffer_trainer as trainer;
 
-pub use account::REPORT_FILE;
+pub use command_line::{exit_code, parse};
 pub use host::Host;
 pub use recipe::{
     AugmentSettings, CallbackSettings, LayerSettings, OptimizerName, OptimizerSettings, Recipe, RecipeError,
     ScheduleSettings,
 };
-pub use run_folder::{MODEL_FILE, RECIPE_FILE, RunSummary, SUMMARY_FILE};
-pub use usage::{exit_code, parse};
+pub use report_input::REPORT_FILE;
+pub use run_folder::{MODEL_FILE, RECIPE_FILE, SUMMARY_FILE};
+pub use run_summary::RunSummary;
 
-/// What most programs need: `use ziffer::prelude::*`.
+/// The items that most programs need: `use ziffer::prelude::*`.
 pub mod prelude {
     pub use ziffer_dataset::{
         Dataset, EmnistBalanced, EmnistByClass, EmnistByMerge, EmnistDigits, EmnistLetters, EmnistMnist,

@@ -3,10 +3,8 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use ziffer::commands::{
-    Data, Download, Evaluate, Export, Import, Predict, Recipe, Report, Serve, Summary, Train,
-};
+use clap::Parser;
+use ziffer::commands::Command;
 
 /// Trains small dense networks on MNIST-style data, fast and repeatably.
 #[derive(Debug, Parser)]
@@ -17,45 +15,17 @@ struct Ziffer {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Results go to standard output, messages to standard error.
-The environment variable ZIFFER_ISA (avx512, avx2, portable) forces an instruction set; results do not depend on it.
-ZIFFER_MIRROR (an address or a folder) is a place where every command looks for data sets that are not there.";
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    Train(Box<Train>),
-    Evaluate(Evaluate),
-    Predict(Predict),
-    Report(Report),
-    Serve(Serve),
-    Export(Export),
-    Import(Import),
-    Summary(Summary),
-    Recipe(Recipe),
-    Download(Download),
-    Data(Data),
-}
+Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted. Results go to standard output, messages to standard error.
+The environment variable ZIFFER_ISA (avx512, avx2, portable) selects an instruction set; results do not depend on it.
+ZIFFER_MIRROR (a URL or a folder) names a mirror that every command searches for missing data sets.";
 
 fn main() -> ExitCode {
-    // A data file that another program truncates is an error, not the end of this process.
+    // A data file that another program truncates is reported as an error and does not kill this process.
     ziffer::dataset::idx::install_sigbus_handler();
-    let command = match ziffer::parse::<Ziffer>() {
-        Ok(ziffer) => ziffer.command,
-        Err(code) => return code,
-    };
-    ziffer::exit_code(match command {
-        Command::Train(train) => train.run().map(drop),
-        Command::Evaluate(evaluate) => evaluate.run(),
-        Command::Predict(predict) => predict.run(),
-        Command::Report(report) => report.run(),
-        Command::Serve(serve) => serve.run(),
-        Command::Export(export) => export.run(),
-        Command::Import(import) => import.run(),
-        Command::Summary(summary) => summary.run(),
-        Command::Recipe(recipe) => recipe.run(),
-        Command::Download(download) => download.run(),
-        Command::Data(data) => data.run(),
-    })
+    match ziffer::parse::<Ziffer>() {
+        Ok(Ziffer { command }) => ziffer::exit_code(command.run().map(drop)),
+        Err(code) => code,
+    }
 }
 
 #[cfg(test)]
@@ -67,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_documents_command_lines_are_right() {
+    fn documented_command_lines_parse() {
         let commands = markdown::arguments_of(&["ziffer"]);
         assert!(!commands.is_empty());
         for command in commands {

@@ -1,22 +1,23 @@
-//! Recipes: how a network is trained, as a TOML file or by a built-in name.
+//! Recipes: the settings of a training, from a TOML file or built in.
 
 mod augment;
 mod callbacks;
 mod layers;
 mod loss;
 mod optimizer;
-mod reader;
 mod schedule;
+pub(crate) mod shuffle;
 #[cfg(test)]
 mod tests;
-mod write;
+mod toml_reader;
+mod toml_writer;
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use ziffer_base::OneLine;
-use ziffer_dataset::catalogue::Name;
+use ziffer_dataset::catalog::Name;
 use ziffer_nn::{
     Activation, AnyLoss, AnyOptimizer, BuildError, Optimizer, Sequential, SparseCategoricalCrossentropy,
 };
@@ -28,16 +29,15 @@ pub use layers::LayerSettings;
 pub use optimizer::{OptimizerName, OptimizerSettings};
 pub use schedule::ScheduleSettings;
 
-use reader::{Document, Table};
-use write::Lines;
+use toml_reader::TomlDocument;
+use toml_writer::TomlWriter;
 
-/// Of a recipe's file: a device has no end.
+/// The largest recipe file. Reading a device might never end.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Everything that decides a run's result, but for the data themselves and initial weights from a file.
+/// All settings that determine the result of a run, apart from the data and initial weights from a file.
 ///
-/// As TOML, each key may be left out; what is not said is the tutorial's. Keys, class names and defaults are Keras's where Keras
-/// has them:
+/// In TOML, missing keys default to the tutorial's values. Keys, class names and defaults are Keras's where Keras has them:
 ///
 /// ```toml
 /// dataset = "mnist"
@@ -48,7 +48,7 @@ const MAX_BYTES: u64 = 1 << 20;
 /// shuffle = true
 /// loss = { name = "sparse_categorical_crossentropy", label_smoothing = 0.05 }
 ///
-/// [[layers]]               # in the place of hidden = [128, 64]
+/// [[layers]]               # instead of hidden = [128, 64]
 /// type = "Dense"
 /// units = 128
 /// use_bias = false
@@ -66,14 +66,14 @@ const MAX_BYTES: u64 = 1 << 20;
 /// use_ema = true
 /// ema_momentum = 0.998
 ///
-/// [optimizer.learning_rate]   # or learning_rate = 0.001 in [optimizer]; either may stand at the top
+/// [optimizer.learning_rate]   # or learning_rate = 0.001 in [optimizer]; both can be at the top level, too
 /// schedule = "CosineDecay"
 /// initial_learning_rate = 0.0
 /// warmup_target = 0.004
 /// warmup_epochs = 2        # or warmup_steps
 /// decay_epochs = 12        # or decay_steps
 ///
-/// [augment]                # drawn anew for each sample of each epoch; 0 is off
+/// [augment]                # drawn anew for each sample in each epoch; 0 turns it off
 /// rotation = 10.0          # degrees
 /// zoom = 0.1
 /// shear = 0.1
@@ -91,88 +91,49 @@ const MAX_BYTES: u64 = 1 << 20;
 pub struct Recipe {
     /// The data set's name.
     pub dataset: String,
-    /// The units of each hidden layer, of which each has a relu. Not looked at if there are `layers`.
+    /// The units of each hidden layer, with relu activation. Ignored if there are `layers`.
     pub hidden: Vec<usize>,
-    /// The layers, if the network is not one of hidden layers with a relu.
+    /// The layers, instead of `hidden`.
     pub layers: Vec<LayerSettings>,
     /// Passes over the training data.
     pub epochs: usize,
     /// Samples per batch.
     pub batch_size: usize,
-    /// The share at the end of the training part that is set aside, 0 to below 1.
+    /// The share of the training set used for validation, taken from its end, 0 to below 1.
     pub validation_split: f64,
     /// The loss.
     pub loss: AnyLoss,
     /// The optimizer with its settings.
     pub optimizer: OptimizerSettings,
-    /// The learning rate, in the place of the optimizer's and its schedule.
+    /// The learning rate, which overrides the optimizer's learning rate and schedule.
     pub learning_rate: Option<f64>,
-    /// How pictures are changed in training.
+    /// Random distortions of training images.
     pub augment: AugmentSettings,
-    /// What is called while it trains, in this order.
+    /// The callbacks, in the order of their calls.
     pub callbacks: Vec<CallbackSettings>,
-    /// Whether every epoch has an order of its own, and how it is drawn: `true`, `false`, `"full"` or `"blocks"`.
+    /// Whether and how samples are shuffled in each epoch: `true`, `false`, `"full"` or `"blocks"`.
     pub shuffle: Shuffle,
     /// The random seed.
     pub seed: u64,
 }
 
-/// The forms of `shuffle` in a file.
-pub(crate) mod shuffle {
-    use std::fmt;
-
-    use serde::de::{Deserializer, Error, Unexpected, Visitor};
-    use serde::ser::Serializer;
-    use ziffer_trainer::Shuffle;
-
-    pub(crate) fn serialize<S: Serializer>(shuffle: &Shuffle, to: S) -> Result<S::Ok, S::Error> {
-        match shuffle {
-            Shuffle::None => to.serialize_bool(false),
-            Shuffle::Auto => to.serialize_bool(true),
-            Shuffle::Full => to.serialize_str("full"),
-            Shuffle::Blocks => to.serialize_str("blocks"),
-        }
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Shuffle, D::Error> {
-        struct Forms;
-        impl Visitor<'_> for Forms {
-            type Value = Shuffle;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("true, false, \"full\" or \"blocks\"")
-            }
-            fn visit_bool<E: Error>(self, value: bool) -> Result<Shuffle, E> {
-                Ok(value.into())
-            }
-            fn visit_str<E: Error>(self, value: &str) -> Result<Shuffle, E> {
-                match value {
-                    "full" => Ok(Shuffle::Full),
-                    "blocks" => Ok(Shuffle::Blocks),
-                    _ => Err(E::invalid_value(Unexpected::Str(value), &self)),
-                }
-            }
-        }
-        from.deserialize_any(Forms)
-    }
-}
-
-/// A recipe that cannot be used. The message does not repeat the cause, which [`source`](std::error::Error::source) gives.
+/// An invalid recipe. The message does not include the cause, which [`source`](std::error::Error::source) returns.
 #[derive(thiserror::Error)]
 pub enum RecipeError {
-    /// Neither a built-in name nor a file that can be read.
-    #[error("no recipe {}, expected a built-in one (tutorial) or a file: cannot read", path.display())]
+    /// Neither the name of a built-in recipe nor a readable file.
+    #[error("no recipe {}: not a built-in recipe (tutorial), and the file cannot be read", path.display())]
     Unknown {
-        /// What was asked for.
+        /// The name or path.
         path: PathBuf,
-        /// Why it cannot be read.
+        /// The cause.
         source: io::Error,
     },
-    /// Not TOML, or not a recipe's keys and values.
+    /// The file is not TOML, or has invalid keys or values.
     #[error("{}: {}", path.display(), OneLine(problem))]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and in which line.
+        /// The problem and its line.
         problem: String,
     },
     /// A value out of its range.
@@ -180,9 +141,9 @@ pub enum RecipeError {
     Value {
         /// The key.
         key: &'static str,
-        /// What it was.
+        /// The value.
         value: String,
-        /// What it may be.
+        /// The valid values.
         expected: String,
     },
 }
@@ -211,14 +172,14 @@ impl Default for Recipe {
 }
 
 impl Recipe {
-    /// The built-in recipes: their names, and what they are.
+    /// The built-in recipes: names and descriptions.
     pub const BUILT_IN: [(&'static str, &'static str); 1] =
         [("tutorial", "the Keras tutorial: 128 and 64 relu, softmax, Adam, batches of 32, 5 epochs")];
 
-    /// The built-in recipe of that name, or the file at that path.
+    /// Returns the built-in recipe of this name, or reads the file at this path.
     ///
     /// # Errors
-    /// If there is neither, or the file is not a recipe.
+    /// If there is neither, or if the file is not a recipe.
     pub fn open(name_or_path: &Path) -> Result<Self, RecipeError> {
         if name_or_path == Path::new("tutorial") {
             return Ok(Self::default());
@@ -235,12 +196,12 @@ impl Recipe {
         Self::parse(&text).map_err(|problem| RecipeError::Malformed { path, problem })
     }
 
-    /// Reads TOML.
+    /// Parses TOML.
     ///
     /// # Errors
-    /// The first mistake, with its line.
+    /// The first problem and its line.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let document = Document::parse(text)?;
+        let document = TomlDocument::parse(text)?;
         let root = document.root();
         let mut recipe = Self::default();
         if let Some(dataset) = root.text("dataset", "a data set's name")? {
@@ -256,13 +217,13 @@ impl Recipe {
         let split = root.number("validation_split", "a number from 0 to below 1", is_share)?;
         recipe.validation_split = split.unwrap_or(recipe.validation_split);
         recipe.seed = match root.any("seed") {
-            // TOML's numbers end at 2^63.
+            // TOML's integers end at 2^63.
             Some(toml::Value::String(text)) => {
                 text.parse().or_else(|_| root.refuse("seed", "a whole number"))?
             }
             _ => root.size("seed", 0)?.unwrap_or(recipe.seed),
         };
-        recipe.shuffle = read_shuffle(&root)?.unwrap_or(recipe.shuffle);
+        recipe.shuffle = shuffle::read(&root)?.unwrap_or(recipe.shuffle);
         recipe.loss = loss::read(&root)?.unwrap_or(recipe.loss);
         recipe.optimizer = OptimizerSettings::read(&root)?.unwrap_or(recipe.optimizer);
         let is_rate = |rate: f64| rate > 0.0 && rate.is_finite();
@@ -277,7 +238,7 @@ impl Recipe {
         let hidden = root.sizes("hidden", 1)?;
         let layers = root.tables("layers")?;
         if hidden.is_some() && root.has("layers") {
-            return Err(root.error("layers", "layers and hidden are both there, expected one of them"));
+            return Err(root.error("layers", "found both layers and hidden, expected one of them"));
         }
         recipe.hidden = hidden.unwrap_or(recipe.hidden);
         recipe.layers = layers.iter().map(LayerSettings::read).collect::<Result<_, _>>()?;
@@ -287,46 +248,41 @@ impl Recipe {
         Ok(recipe)
     }
 
-    /// The recipe as TOML, with every default filled in. [`parse`](Self::parse) makes the same recipe of it.
+    /// The recipe as TOML, with every default filled in. [`parse`](Self::parse) reads it back to an equal recipe.
     pub fn to_toml(&self) -> String {
-        let mut lines = Lines::default();
-        lines.key("dataset", self.dataset.as_str());
-        lines.key("epochs", self.epochs as i64);
-        lines.key("batch_size", self.batch_size as i64);
-        lines.key("validation_split", self.validation_split);
-        lines.key(
+        let mut writer = TomlWriter::default();
+        writer.key("dataset", self.dataset.as_str());
+        writer.key("epochs", self.epochs as i64);
+        writer.key("batch_size", self.batch_size as i64);
+        writer.key("validation_split", self.validation_split);
+        writer.key(
             "seed",
             i64::try_from(self.seed).map_or_else(|_| self.seed.to_string().into(), toml::Value::from),
         );
-        match self.shuffle {
-            Shuffle::None => lines.key("shuffle", false),
-            Shuffle::Auto => lines.key("shuffle", true),
-            Shuffle::Full => lines.key("shuffle", "full"),
-            Shuffle::Blocks => lines.key("shuffle", "blocks"),
-        }
-        loss::write(&self.loss, &mut lines);
+        shuffle::write(self.shuffle, &mut writer);
+        loss::write(&self.loss, &mut writer);
         if self.layers.is_empty() {
             let hidden = self.hidden.iter().map(|&units| toml::Value::from(units as i64));
-            lines.key("hidden", toml::Value::Array(hidden.collect()));
+            writer.key("hidden", toml::Value::Array(hidden.collect()));
         }
         for layer in &self.layers {
-            let LayerSettings { class, settings } = layer.whole();
-            lines.item("layers");
-            lines.key("type", class);
-            settings.iter().for_each(|(key, value)| lines.json(key, value));
+            let LayerSettings { class, settings } = layer.with_defaults();
+            writer.item("layers");
+            writer.key("type", class);
+            settings.iter().for_each(|(key, value)| writer.json(key, value));
         }
         let schedule = self.schedule().cloned();
         OptimizerSettings { optimizer: self.optimizer(), schedule, ..self.optimizer.clone() }
-            .write(&mut lines);
-        self.augment.write(&mut lines);
-        self.callbacks.iter().for_each(|callback| callback.write(&mut lines));
-        lines.finish()
+            .write(&mut writer);
+        self.augment.write(&mut writer);
+        self.callbacks.iter().for_each(|callback| callback.write(&mut writer));
+        writer.finish()
     }
 
-    /// Checks that each value is in its range.
+    /// Checks the ranges of all values.
     ///
     /// # Errors
-    /// The first that is not.
+    /// The first value out of its range.
     pub fn validate(&self) -> Result<(), RecipeError> {
         let wrong = |key, value: &dyn ToString, expected: &str| {
             Err(RecipeError::Value { key, value: value.to_string(), expected: expected.to_owned() })
@@ -358,7 +314,7 @@ impl Recipe {
     /// The data set.
     ///
     /// # Errors
-    /// If there is none of that name.
+    /// If there is no data set of this name.
     pub fn dataset_name(&self) -> Result<Name, RecipeError> {
         let wrong =
             |_| RecipeError::Value { key: "dataset", value: self.dataset.clone(), expected: data_sets() };
@@ -374,33 +330,32 @@ impl Recipe {
         optimizer
     }
 
-    /// The schedule of the learning rate, if it is not one number.
+    /// The learning rate schedule, unless the learning rate is a number.
     pub fn schedule(&self) -> Option<&ScheduleSettings> {
         self.optimizer.schedule.as_ref().filter(|_| self.learning_rate.is_none())
     }
 
-    /// The learning rate without a schedule.
+    /// The learning rate, ignoring a schedule.
     pub fn learning_rate(&self) -> f64 {
         Optimizer::<f32>::learning_rate(&self.optimizer())
     }
 
-    /// The network, for pictures of this shape and this many classes. Where the recipe has layers, a Flatten goes in front of a
-    /// Dense that would not get a flat input, and a Dense with one output for each class comes last, unless the last layer is
-    /// that.
+    /// The network for images of this shape and this many classes. If the recipe has layers, a Flatten is added before a Dense
+    /// whose input is not flat, and a Dense with one unit for each class at the end, unless the last layer already is one.
     ///
     /// # Errors
     /// The first layer with a setting out of its range.
-    pub fn network(&self, picture: &[usize], classes: usize) -> Result<Sequential, BuildError> {
+    pub fn network(&self, image_shape: &[usize], classes: usize) -> Result<Sequential, BuildError> {
         let activation = loss::output_activation(&self.loss);
         if !self.layers.is_empty() {
-            return layers::network(&self.layers, picture, classes, activation);
+            return layers::network(&self.layers, image_shape, classes, activation);
         }
-        let start = Sequential::new(picture).flatten();
+        let start = Sequential::new(image_shape).flatten();
         let stack = self.hidden.iter().fold(start, |stack, &units| stack.dense(units, Activation::Relu));
         Ok(stack.dense(classes, activation))
     }
 
-    /// What messages and checkpoints say of the network.
+    /// The network in messages and checkpoints: the name and value of its setting.
     pub fn network_settings(&self) -> (&'static str, String) {
         if self.layers.is_empty() {
             return ("hidden", format!("{:?}", self.hidden));
@@ -408,7 +363,7 @@ impl Recipe {
         ("layers", self.layers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
     }
 
-    /// Whether it is the tutorial, whatever the seed.
+    /// Whether the recipe is the tutorial's, with any seed.
     pub fn is_tutorial(&self) -> bool {
         let seed = self.seed;
         let with_rate = |recipe: Self| Self { learning_rate: Some(recipe.learning_rate()), ..recipe };
@@ -419,14 +374,4 @@ impl Recipe {
 /// The names of data sets, for messages.
 fn data_sets() -> String {
     Name::ALL.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ")
-}
-
-fn read_shuffle(root: &Table<'_>) -> Result<Option<Shuffle>, String> {
-    Ok(Some(match root.any("shuffle") {
-        None => return Ok(None),
-        Some(toml::Value::Boolean(shuffle)) => (*shuffle).into(),
-        Some(toml::Value::String(how)) if how == "full" => Shuffle::Full,
-        Some(toml::Value::String(how)) if how == "blocks" => Shuffle::Blocks,
-        Some(_) => return root.refuse("shuffle", "true, false, \"full\" or \"blocks\""),
-    }))
 }

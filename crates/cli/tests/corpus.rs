@@ -1,9 +1,5 @@
-//! The fuzz targets' corpus, each file through the check that its target makes. It needs neither nightly nor cargo-fuzz.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a failure is the test's, and says at which file"
-)]
+//! Runs the check of each fuzz target over its corpus, without nightly and cargo-fuzz.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test's failure, which names the file")]
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +8,7 @@ use std::path::Path;
 #[path = "../../../fuzz/src/checks/mod.rs"]
 mod checks;
 
-/// Runs a check over its corpus, in which there must be files of both kinds: accepted and refused.
+/// Runs a check over its corpus, which must have both accepted and refused files.
 #[track_caller]
 fn over_corpus(name: &str, check: fn(&Path, &[u8]) -> bool) {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(name);

@@ -1,4 +1,4 @@
-//! Shows an IDX file: its header, and its first pictures as text.
+//! Prints an IDX file: its header, and its first images as text.
 //!
 //! ```text
 //! cargo run -p ziffer-dataset --example show -- FILE [COUNT]
@@ -11,13 +11,13 @@ use std::process::ExitCode;
 use ndarray::{ArrayView2, Axis, Ix3};
 use ziffer_dataset::idx::{IdxError, IdxFile, IdxView};
 
-/// From no ink to full ink.
+/// From pixel 0 to pixel 255.
 const SHADES: &[u8] = b" .:-=+*#%@";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let Some((path, count)) = parse(&arguments) else {
-        eprintln!("usage: show FILE [COUNT], FILE an unpacked IDX file, COUNT how many of its pictures (3)");
+        eprintln!("usage: show FILE [COUNT], FILE an unpacked IDX file, COUNT the number of images (3)");
         return ExitCode::from(2);
     };
     match show(path, count) {
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The file and how many of its pictures to show.
+/// The file and the number of images.
 fn parse(arguments: &[String]) -> Option<(&str, usize)> {
     match arguments {
         [path] if !path.starts_with('-') => Some((path, 3)),
@@ -44,12 +44,12 @@ fn show(path: &str, count: usize) -> Result<(), IdxError> {
     println!("{path}: {} values of shape {:?}", file.element_type(), file.shape());
     match file.view() {
         IdxView::U8(values) if values.ndim() == 3 => {
-            let pictures = values.into_dimensionality::<Ix3>().expect("the rank was just looked at");
-            for (index, picture) in pictures.axis_iter(Axis(0)).take(count).enumerate() {
-                println!("\npicture {index}\n{}", text_of(picture));
+            let images = values.into_dimensionality::<Ix3>().expect("the rank is 3");
+            for (index, image) in images.axis_iter(Axis(0)).take(count).enumerate() {
+                println!("\nimage {index}\n{}", text_of(image));
             }
         }
-        // Labels and everything else: as many values as pictures.
+        // Labels and others: `count` values.
         IdxView::U8(values) => print_values(&mut values.iter().take(count)),
         IdxView::I8(values) => print_values(&mut values.iter().take(count)),
         IdxView::I16(values) => print_values(&mut values.iter().take(count)),
@@ -60,10 +60,10 @@ fn show(path: &str, count: usize) -> Result<(), IdxError> {
     Ok(())
 }
 
-/// A picture as lines of text, two characters a pixel since characters are twice as high as wide.
-fn text_of(picture: ArrayView2<'_, u8>) -> String {
+/// An image as lines of text. A pixel takes two characters, since characters are twice as high as wide.
+fn text_of(image: ArrayView2<'_, u8>) -> String {
     let mut text = String::new();
-    for row in picture.rows() {
+    for row in image.rows() {
         for pixel in row {
             let shade = char::from(SHADES[usize::from(*pixel) * SHADES.len() / 256]);
             text.extend([shade, shade]);

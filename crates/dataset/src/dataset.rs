@@ -1,4 +1,4 @@
-//! One part of a data set: images with their labels, checked against each other.
+//! One split of a data set: images with their labels, checked against each other.
 
 use std::fmt;
 use std::path::Path;
@@ -6,14 +6,12 @@ use std::path::Path;
 use crate::error::DatasetError;
 use crate::idx::{ElementType, IdxError, IdxFile};
 use crate::labels::{Labels, LabelsFile};
-use crate::view::View;
 
-/// Images and labels of one part, training or test. N samples of I pixels:
-/// images are `u8` of shape `[N, ...]`; labels are one class number per sample.
+/// The images and labels of a training set or a test set: N samples of I pixels.
+/// Images are `u8` of shape `[N, ...]`, labels are one class index per sample.
 ///
-/// Images are mapped from their file and stay there, so that a set of any size takes little memory. Labels are checked and
-/// copied when it is opened, one byte per sample for up to 256 classes, two for up to 65,536: what happens to their file
-/// after changes no label.
+/// Images stay in their file, which is mapped, so a set of any size takes little memory. Labels are checked and copied when the
+/// set is opened: one byte per sample for up to 256 classes, two for up to 65,536. Later changes of their file change no label.
 pub struct Dataset {
     images: IdxFile,
     labels: Labels,
@@ -25,13 +23,13 @@ impl Dataset {
     /// `i32` of rank 1; or `i32` of rank 2, of which column 0 is the class, as QMNIST has it).
     ///
     /// `classes` bounds the labels. `None` takes the largest label plus one, at most 256 for `u8` and 65,536 for
-    /// `i32`; a `u8` label of 255 is then a class only if 254 is one too, for it is what "no label" is written as.
+    /// `i32`. A `u8` label of 255 is then a class only if 254 is one too, since 255 often stands for "no label".
     ///
     /// # Errors
     /// [`DatasetError::Idx`] if a file cannot be opened, is not IDX, or changes while it is read; [`NotImages`](DatasetError::NotImages),
     /// [`NotLabels`](DatasetError::NotLabels), [`NoSamples`](DatasetError::NoSamples),
     /// [`NoPixels`](DatasetError::NoPixels), [`CountMismatch`](DatasetError::CountMismatch) or
-    /// [`LabelOutOfRange`](DatasetError::LabelOutOfRange) if they are not what is described above.
+    /// [`LabelOutOfRange`](DatasetError::LabelOutOfRange) if they are not as described above.
     pub fn open(
         images: impl AsRef<Path>,
         labels: impl AsRef<Path>,
@@ -40,7 +38,7 @@ impl Dataset {
         Dataset::from_files(IdxFile::open(images)?, IdxFile::open(labels)?, classes)
     }
 
-    /// The same of files that are open already.
+    /// The same from open files.
     ///
     /// # Errors
     /// Those of [`open`](Self::open).
@@ -51,8 +49,8 @@ impl Dataset {
     ) -> Result<Dataset, DatasetError> {
         images.expect_type(ElementType::U8)?;
         let path = || images.path().to_owned();
-        let (samples, picture) = match images.shape() {
-            [samples, picture @ ..] if !picture.is_empty() => (*samples, picture),
+        let (samples, image_shape) = match images.shape() {
+            [samples, image_shape @ ..] if !image_shape.is_empty() => (*samples, image_shape),
             shape => return Err(DatasetError::NotImages { path: path(), shape: shape.to_vec() }),
         };
         let labels = LabelsFile::new(labels)?;
@@ -67,9 +65,9 @@ impl Dataset {
         if samples == 0 {
             return Err(DatasetError::NoSamples { path: path() });
         }
-        let features = picture.iter().product();
+        let features = image_shape.iter().product();
         if features == 0 {
-            return Err(DatasetError::NoPixels { path: path(), shape: picture.to_vec() });
+            return Err(DatasetError::NoPixels { path: path(), shape: image_shape.to_vec() });
         }
         let labels = labels.read(classes)?;
         Ok(Dataset { images, labels, features })
@@ -80,17 +78,17 @@ impl Dataset {
         self.labels.len()
     }
 
-    /// Whether there are no samples: never, [`open`](Self::open) sees to it.
+    /// Whether there are no samples. Always false: [`open`](Self::open) refuses empty files.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The shape of a picture, such as `[28, 28]`: rows, then columns.
+    /// The shape of an image, such as `[28, 28]`: rows, then columns.
     pub fn image_shape(&self) -> &[usize] {
         &self.images.shape()[1..]
     }
 
-    /// I, the number of pixels of a picture; at least one.
+    /// I, the number of pixels of an image; at least one.
     pub fn features(&self) -> usize {
         self.features
     }
@@ -100,7 +98,7 @@ impl Dataset {
         self.labels.classes()
     }
 
-    /// The I pixels of picture `index`, row by row.
+    /// The I pixels of image `index`, row by row.
     ///
     /// # Panics
     /// If `index >= len()`.
@@ -109,7 +107,7 @@ impl Dataset {
         &self.pixels()[index * self.features..][..self.features]
     }
 
-    /// The class of picture `index`.
+    /// The class of image `index`.
     ///
     /// # Panics
     /// If `index >= len()`.
@@ -117,14 +115,14 @@ impl Dataset {
         self.labels.get(index)
     }
 
-    /// All pixels of all pictures, N * I bytes.
+    /// The pixels of all images, N * I bytes.
     pub fn pixels(&self) -> &[u8] {
         self.images.payload()
     }
 
-    /// All labels in the order of the file, N of them.
+    /// The N labels in the order of the file.
     pub fn labels(&self) -> impl ExactSizeIterator<Item = usize> {
-        self.view().labels()
+        (0..self.len()).map(|index| self.label(index))
     }
 
     /// The file that the images are mapped from.
@@ -137,11 +135,11 @@ impl Dataset {
         self.labels.path()
     }
 
-    /// Checks that both files are what they were when the set was opened; see [`IdxFile::check_unchanged`]. A change of the
-    /// labels' file is reported too, though it changes no label.
+    /// Checks that both files are unchanged since the set was opened; see [`IdxFile::check_unchanged`]. A change of the file of
+    /// labels is reported too, although it changes no label.
     ///
     /// # Errors
-    /// [`IdxError::Changed`] names the file that is not.
+    /// [`IdxError::Changed`], which names the file.
     pub fn check_unchanged(&self) -> Result<(), IdxError> {
         self.images.check_unchanged()?;
         self.labels.check_unchanged()
@@ -150,23 +148,10 @@ impl Dataset {
     pub(crate) fn images(&self) -> &IdxFile {
         &self.images
     }
-
-    /// All samples.
-    pub fn view(&self) -> View<'_> {
-        View::new(self, 0, self.len())
-    }
-
-    /// A training and a validation part, without copying; see [`View::split`].
-    ///
-    /// # Errors
-    /// Those of [`View::split`].
-    pub fn split(&self, validation_split: f64) -> Result<(View<'_>, View<'_>), DatasetError> {
-        self.view().split(validation_split)
-    }
 }
 
 impl fmt::Debug for Dataset {
-    /// What it is, without its thousands of labels.
+    /// Files, sizes and classes, without labels and pixels.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dataset")
             .field("images", &self.images_path())
@@ -178,7 +163,7 @@ impl fmt::Debug for Dataset {
     }
 }
 
-/// Pixels from 0..=255 to 0..=1: `out = pixels / 255`, the division rounded once, as NumPy's in `f32`.
+/// Scales pixels from 0..=255 to 0..=1: `out = pixels / 255`, rounded once, as NumPy does in `f32`.
 ///
 /// ```
 /// let mut out = [0.0; 3];

@@ -1,4 +1,4 @@
-//! What can go wrong with a data set, and how it is said.
+//! Errors of data sets.
 
 use std::fmt;
 use std::io;
@@ -7,22 +7,22 @@ use std::path::PathBuf;
 use thiserror::Error;
 use ziffer_base::digest::Digest;
 
-use crate::idx::{ElementType, FormatError, IdxError, magic_hint};
+use crate::idx::{ElementType, IdxError, IdxFormatError, magic_hint};
 
-/// A data set that cannot be had or used.
+/// A data set that cannot be opened or used.
 ///
-/// Every message is one line, names the file, and says what was found, what was expected and, where that helps,
-/// what to do. It leaves out the operating system's or a decoder's reason, which
-/// [`source`](std::error::Error::source) gives: print the chain of sources, joined by `: `, as `anyhow`'s `{:#}` does.
+/// Every message is one line. It names the file, what was found, what was expected and, where that helps, what to do. The reason
+/// of the operating system or of a decoder is the [`source`](std::error::Error::source): print the chain of sources, joined by
+/// `: `, as `anyhow`'s `{:#}` does. `Debug` prints it.
 #[derive(Error)]
 #[non_exhaustive]
 pub enum DatasetError {
-    /// A file is not IDX, or not of the type that was needed, or cannot be opened.
+    /// A file is not IDX, has values of another type, or cannot be opened.
     #[error(transparent)]
     Idx(#[from] IdxError),
 
     /// Images of rank 0 or 1.
-    #[error("{}: found shape {}, expected pictures: a first axis of samples and one or more of pixels", .path.display(), dims_text(shape))]
+    #[error("{}: found shape {}, expected images: a first axis of samples and at least one axis of pixels", .path.display(), dims_text(shape))]
     NotImages {
         /// The file of images.
         path: PathBuf,
@@ -45,131 +45,130 @@ pub enum DatasetError {
         /// The file of images.
         path: PathBuf,
     },
-    /// Pictures without pixels.
-    #[error("{}: found pictures of shape {}, expected at least one pixel", .path.display(), dims_text(shape))]
+    /// Images without pixels.
+    #[error("{}: found images of shape {}, expected at least one pixel", .path.display(), dims_text(shape))]
     NoPixels {
         /// The file of images.
         path: PathBuf,
-        /// The shape of a picture.
+        /// The shape of an image.
         shape: Vec<usize>,
     },
-    /// Images and labels that do not belong together.
+    /// Images and labels of different counts.
     #[error("{} has {images} images but {} has {labels} labels, expected equal counts", .images_path.display(), .labels_path.display())]
     CountMismatch {
         /// The file of images.
         images_path: PathBuf,
-        /// Images in it.
+        /// The number of images.
         images: usize,
         /// The file of labels.
         labels_path: PathBuf,
-        /// Labels in it.
+        /// The number of labels.
         labels: usize,
     },
-    /// A label that names no class.
+    /// A label that is no class.
     #[error("{}: label {value} at index {index} is out of range, expected at least {first} and below {}", .path.display(), first.saturating_add(*classes))]
     LabelOutOfRange {
         /// The file of labels.
         path: PathBuf,
-        /// Which sample.
+        /// The index of the sample.
         index: usize,
         /// Its label.
         value: i64,
-        /// The label of the first class: 0, but for some published files that count from 1.
+        /// The label of the first class: 0, or 1 in some published files.
         first: usize,
-        /// The number of classes that was asked for, or the largest that is supported.
+        /// The number of classes that was requested, or the supported maximum.
         classes: usize,
     },
-    /// A validation share that is no share.
+    /// A validation split outside 0 to below 1.
     #[error("validation split {value} is out of range, expected at least 0 and below 1")]
     SplitOutOfRange {
-        /// The share asked for.
+        /// The requested split.
         value: f64,
     },
-    /// A validation share that leaves one side without samples.
+    /// A validation split that leaves the training set or the validation set empty.
     #[error("validation split {value} of {samples} samples leaves none for {side}, choose a {} one", if *.side == "training" { "smaller" } else { "larger" })]
     SplitLeavesNothing {
-        /// The share asked for.
+        /// The requested split.
         value: f64,
-        /// Samples to share out.
+        /// The number of samples to split.
         samples: usize,
         /// `training` or `validation`.
         side: &'static str,
     },
-    /// The training and test parts of a custom set have pictures of different shapes.
-    #[error("{} has pictures of shape {} but {} of shape {}, expected equal shapes", .train_path.display(), dims_text(train), .test_path.display(), dims_text(test))]
-    PartsDiffer {
-        /// The images of the training part.
+    /// The training set and the test set of a custom set have images of different shapes.
+    #[error("{} has images of shape {} but {} of shape {}, expected equal shapes", .train_path.display(), dims_text(train), .test_path.display(), dims_text(test))]
+    ShapesDiffer {
+        /// The file of the training images.
         train_path: PathBuf,
-        /// The shape of a picture in it.
+        /// The shape of an image in it.
         train: Vec<usize>,
-        /// The images of the test part.
+        /// The file of the test images.
         test_path: PathBuf,
-        /// The shape of a picture in it.
+        /// The shape of an image in it.
         test: Vec<usize>,
     },
-    /// A name that the catalogue does not have.
+    /// A name that is not in the catalog.
     #[error("unknown data set {found:?}, expected one of {known}")]
     UnknownName {
-        /// The name asked for.
+        /// The requested name.
         found: String,
-        /// The names there are.
+        /// The known names.
         known: String,
     },
 
-    /// The operating system refused.
+    /// An I/O error.
     #[error("cannot {action} {}", .path.display())]
     Io {
-        /// What was tried: `create`, `open`, `read`, `write`, ...
+        /// The failed action: `create`, `open`, `read`, `write`, ...
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// Why it failed.
+        /// The reason.
         source: io::Error,
     },
-    /// Content that is not IDX, in an archive or on its way from a mirror.
+    /// Packed or downloaded content that is not IDX.
     #[error("{}: bad content: {problem}", .path.display())]
     Content {
-        /// The archive, or the address of the file.
+        /// The packed file, or the URL.
         path: PathBuf,
         /// What is wrong with it.
-        problem: FormatError,
+        problem: IdxFormatError,
     },
-    /// A file named `.gz` that is none.
-    #[error("{}: starts with {:02x} {:02x}, expected gzip data (1f 8b){}", .path.display(), .found[0], .found[1], archive_hint(*.found))]
+    /// A file named `.gz` that is not gzip data.
+    #[error("{}: starts with {:02x} {:02x}, expected gzip data (1f 8b){}", .path.display(), .found[0], .found[1], gzip_hint(*.found))]
     NotGzip {
         /// The file.
         path: PathBuf,
         /// Its first two bytes.
         found: [u8; 2],
     },
-    /// A gzip archive that ends too early.
-    #[error("{}: gzip data is cut short after {unpacked} bytes of content, delete it or place a whole one", .path.display())]
+    /// A gzip file that ends too early.
+    #[error("{}: gzip data is cut short after {unpacked} bytes of content, delete it or place a complete one", .path.display())]
     GzipCutShort {
         /// The archive.
         path: PathBuf,
         /// Bytes of content before it ended.
         unpacked: u64,
     },
-    /// A gzip archive that ends neither with its content nor with another one: its last bytes are missing, or something
-    /// else is behind them.
-    #[error("{}: gzip data ends wrongly behind its {unpacked} bytes of content, delete it or place a good one", .path.display())]
+    /// A gzip file whose content is complete, but whose last bytes are missing or followed by other data.
+    #[error("{}: gzip data ends wrongly after its {unpacked} bytes of content, delete it or place a good one", .path.display())]
     GzipEnd {
         /// The archive.
         path: PathBuf,
-        /// Bytes of content, all there are.
+        /// Bytes of content.
         unpacked: u64,
     },
-    /// A gzip archive that is damaged, or has something else behind it.
+    /// A gzip file that is damaged, or followed by other data.
     #[error("{}: gzip data is corrupt after {unpacked} bytes of content, delete it or place a good one", .path.display())]
     GzipCorrupt {
         /// The archive.
         path: PathBuf,
-        /// Bytes of content before the damage showed.
+        /// Bytes of content before the damage.
         unpacked: u64,
-        /// What the decoder said.
+        /// The error of the decoder.
         source: io::Error,
     },
-    /// A good IDX file that is not the one expected.
+    /// A valid IDX file of another type or shape than expected.
     #[error("{}: found {found_type} values of shape {}, expected {expected_type} values of shape {} for {set}", .path.display(), dims_text(found), dims_text(expected))]
     WrongShape {
         /// The file.
@@ -180,89 +179,89 @@ pub enum DatasetError {
         found_type: ElementType,
         /// The shape in it.
         found: Vec<usize>,
-        /// The type by the catalogue.
+        /// The type in the catalog.
         expected_type: ElementType,
-        /// The shape by the catalogue.
+        /// The shape in the catalog.
         expected: Vec<usize>,
     },
-    /// A file of the right shape whose bytes are not the ones published.
+    /// A file of the right shape with other content than the published one.
     #[error("{}: found sha256 {found}, expected {expected} for {set}; delete it or place the original", .path.display())]
     WrongDigest {
         /// The file.
         path: PathBuf,
         /// The set that it should belong to.
         set: &'static str,
-        /// The digest of what is there.
+        /// The digest of the file.
         found: Digest,
-        /// The digest published.
+        /// The published digest.
         expected: Digest,
     },
 
-    /// A zip that cannot be read, or has not what it should have.
+    /// A zip archive that cannot be read, or lacks a file.
     #[error("{}: {reason}", .path.display())]
     Zip {
-        /// The zip.
+        /// The archive.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
     },
 
-    /// An address that did not yield a file.
+    /// A URL that did not yield a file.
     #[error("{url}: {reason}")]
     Download {
-        /// The address.
+        /// The URL.
         url: String,
-        /// What happened, from the status to a time-out.
+        /// The reason, such as an HTTP status or a timeout.
         reason: String,
     },
 
-    /// A file stands where the data folder should be.
+    /// The path of the data folder is a file.
     #[error("{}: found a file, expected a folder for the data", .path.display())]
     NotAFolder {
         /// The path.
         path: PathBuf,
     },
-    /// The platform's cache folder cannot be told.
+    /// The platform's cache folder is unknown.
     #[error("no cache folder: the home folder of the user is unknown, name a data folder")]
     NoCacheFolder,
-    /// A custom set was asked for without a folder.
+    /// A custom set was requested without a folder.
     #[error("the custom data set has no folder of its own, name the data folder with its four files")]
     NoFolder,
-    /// Files are missing, and no mirror had them.
-    #[error("{set}: {} of 4 files missing in {}: {}{}; place them there, raw or .gz{}", .files.len(), .folder.display(), .files.join(", "), attempts_text(attempts), bundle_hint(*.bundle))]
+    /// Files are missing, and no source has them.
+    #[error("{set}: {} of 4 files missing in {}: {}{}; place them there, raw or .gz{}", .files.len(), .folder.display(), .files.join(", "), attempts_text(attempts), archive_hint(*.archive))]
     Missing {
         /// The set.
         set: &'static str,
-        /// Where the files should be.
+        /// The data folder.
         folder: PathBuf,
-        /// The names of the missing files, as they were published.
+        /// The published names of the missing files.
         files: Vec<&'static str>,
-        /// The name of a zip that would do as well.
-        bundle: Option<&'static str>,
-        /// Where they were looked for besides, and why that failed.
+        /// The name of the archive that has all of them.
+        archive: Option<&'static str>,
+        /// The sources that were tried, and why they failed.
         attempts: Vec<Attempt>,
     },
 }
 
-/// What a file named `.gz` is instead.
-fn archive_hint(found: [u8; 2]) -> &'static str {
+/// What a file named `.gz` may be instead.
+fn gzip_hint(found: [u8; 2]) -> &'static str {
     match found {
-        [0, 0] => "; it seems to be unpacked already, take .gz off its name",
+        [0, 0] => "; it seems to be unpacked already, remove .gz from its name",
         _ => magic_hint(found),
     }
 }
 
-/// What may be placed instead of single files.
-fn bundle_hint(bundle: Option<&str>) -> String {
-    bundle.map_or_else(String::new, |name| format!(", or {name} with all of them"))
+/// The archive that may be placed instead of single files.
+fn archive_hint(archive: Option<&str>) -> String {
+    archive.map_or_else(String::new, |name| format!(", or {name} with all of them"))
 }
 
-/// A place that did not yield a file.
+/// A source that did not yield a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// The place as it was given: a folder or an address.
+    /// The folder or URL, as it was given.
     pub place: String,
-    /// Why not, in words that name the file or the place.
+    /// The reason, which names the file or the source.
     pub reason: String,
 }
 
@@ -272,7 +271,7 @@ impl fmt::Display for Attempt {
     }
 }
 
-/// The attempts as the middle of a sentence. One reason per place: the files of a set fail together, mostly.
+/// The attempts in parentheses, with one reason per source: the files of a set mostly fail together.
 fn attempts_text(attempts: &[Attempt]) -> String {
     let mut text = String::new();
     let mut places: Vec<&str> = Vec::new();
@@ -291,14 +290,14 @@ fn attempts_text(attempts: &[Attempt]) -> String {
 
 ziffer_base::debug_as_message!(DatasetError);
 
-/// An error and its causes as one line, for a message that has no cause of its own to name them.
+/// An error and its causes as one line, as the reason of an attempt.
 pub(crate) fn chain_text(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let texts = causes.map(|error| error.downcast_ref().map_or_else(|| error.to_string(), reason));
     texts.collect::<Vec<_>>().join(": ")
 }
 
-/// The reason of an input or output error in our manner: lower case, without the error number or a second path.
+/// The message of an I/O error in lower case, without the error number.
 pub(crate) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
@@ -307,12 +306,6 @@ pub(crate) fn reason(error: &io::Error) -> String {
         Some(first) => first.to_lowercase().chain(characters).collect(),
         None => error.kind().to_string(),
     }
-}
-
-/// A shape as `[60000, 28, 28]`.
-pub(crate) fn shape_text(shape: &[u64]) -> String {
-    let sizes: Vec<String> = shape.iter().map(u64::to_string).collect();
-    format!("[{}]", sizes.join(", "))
 }
 
 fn dims_text(shape: &[usize]) -> String {

@@ -1,16 +1,16 @@
-//! The labels of one part of a set: one class number per sample, copied from their file.
+//! The labels of one split: one class index per sample, copied from their file.
 
 use std::path::Path;
 
 use crate::error::DatasetError;
 use crate::idx::{ElementType, IdxError, IdxFile};
 
-/// The most classes that labels of type `i32` may name. Far above any set of the family; a file that goes beyond
-/// it does not hold class numbers, and a network would be built as wide as the largest of them.
+/// The maximum number of classes for labels of type `i32`, far above that of any known set. A file beyond it holds other numbers
+/// than classes, and a network would have as many outputs as the largest of them.
 const MAX_CLASSES: usize = 1 << 16;
 
-/// The classes of all samples, each below [`classes`](Self::classes). Checked and copied in one reading, so that nothing
-/// becomes of it if somebody writes to the file after.
+/// The classes of all samples, each below [`classes`](Self::classes). They are checked and copied in one pass, so later writes to
+/// the file have no effect.
 #[derive(Debug)]
 pub(crate) struct Labels {
     file: IdxFile,
@@ -18,12 +18,12 @@ pub(crate) struct Labels {
     classes: usize,
 }
 
-/// Class numbers in the smallest type that holds the largest possible.
+/// Class indices in the smallest type that holds all of them.
 #[derive(Debug)]
 enum Values {
     U8(Vec<u8>),
     U16(Vec<u16>),
-    /// Only where a caller has asked for more than 65,536 classes.
+    /// Only if the caller requests more than 65,536 classes.
     U32(Vec<u32>),
 }
 
@@ -63,7 +63,7 @@ impl Values {
     }
 }
 
-/// A file of labels whose type and shape are right, and whose values nobody has read yet.
+/// A file of labels with a valid type and shape, whose values are not read yet.
 #[derive(Debug)]
 pub(crate) struct LabelsFile {
     file: IdxFile,
@@ -73,7 +73,7 @@ pub(crate) struct LabelsFile {
 }
 
 impl LabelsFile {
-    /// Takes a file of labels: `u8` or `i32` of rank 1, or `i32` of rank 2, of which column 0 is the class.
+    /// Checks the type and shape of a file of labels: `u8` or `i32` of rank 1, or `i32` of rank 2, of which column 0 is the class.
     pub(crate) fn new(file: IdxFile) -> Result<LabelsFile, DatasetError> {
         let (count, stride) = match (file.element_type(), file.shape()) {
             (element_type @ (ElementType::U8 | ElementType::I32), [count]) => (*count, element_type.size()),
@@ -99,7 +99,7 @@ impl LabelsFile {
         self.file.path()
     }
 
-    /// Reads every label, and checks it against `classes`, or finds the number of classes.
+    /// Reads all labels. Checks them against `classes`, or determines the number of classes.
     pub(crate) fn read(self, classes: Option<usize>) -> Result<Labels, DatasetError> {
         let out_of_range = |index, value, classes| {
             let path = self.file.path().to_owned();
@@ -108,7 +108,7 @@ impl LabelsFile {
         let bound = classes.unwrap_or(MAX_CLASSES);
         let is_bytes = self.file.element_type() == ElementType::U8;
         let mut values = Values::with_capacity(self.count, if is_bytes { bound.min(256) } else { bound });
-        // Classes by the labels but for 255, and where 255 is.
+        // The number of classes by the labels other than 255, and the index of the first 255.
         let (mut found, mut first_255) = (0, None);
         for (index, value) in self.values().enumerate() {
             let Some(label) = usize::try_from(value).ok().filter(|label| *label < bound) else {
@@ -121,9 +121,9 @@ impl LabelsFile {
             }
             values.push(label);
         }
-        // What was read must have been the file's, also if somebody has truncated it meanwhile.
+        // Another process may have truncated the file while it was read.
         self.file.check_unchanged()?;
-        // As a byte, 255 is how "no label" is written, unless the class below it is there too.
+        // A byte of 255 stands for "no label", unless class 254 exists.
         if let (None, true, Some(index)) = (classes, is_bytes, first_255)
             && found < 255
         {
@@ -133,7 +133,7 @@ impl LabelsFile {
         Ok(Labels { file: self.file, values, classes: classes.unwrap_or(found) })
     }
 
-    /// The labels as they stand in the file.
+    /// The labels in the file.
     fn values(&self) -> impl Iterator<Item = i64> {
         let element_type = self.file.element_type();
         self.file.payload().chunks_exact(self.stride).map(move |row| match (element_type, row) {
@@ -157,7 +157,7 @@ impl Labels {
         self.file.path()
     }
 
-    /// Checks that the file is still the one that the labels were read from.
+    /// Checks that the file is unchanged since the labels were read.
     pub(crate) fn check_unchanged(&self) -> Result<(), IdxError> {
         self.file.check_unchanged()
     }

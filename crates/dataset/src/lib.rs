@@ -1,11 +1,11 @@
-//! IDX files by memory mapping, the MNIST family of data sets, getting them, splits and batches.
+//! Data sets of images: memory-mapped IDX files, the MNIST family and its downloads, splits and batches.
 //!
 //! ```
 //! use ndarray::{Array1, Array3};
 //! use ziffer_dataset::Dataset;
 //! use ziffer_dataset::idx::write_idx;
 //!
-//! // Four pictures of 2 rows and 3 columns, and what they show.
+//! // Four images of 2 rows and 3 columns, and their labels.
 //! let folder = tempfile::tempdir()?;
 //! let (images, labels) = (folder.path().join("images"), folder.path().join("labels"));
 //! write_idx(&images, &Array3::from_shape_fn((4, 2, 3), |(n, row, column)| (100 * n + 10 * row + column) as u8))?;
@@ -15,7 +15,7 @@
 //! assert_eq!((dataset.len(), dataset.image_shape(), dataset.classes()), (4, &[2, 3][..], 3));
 //! assert_eq!(dataset.image(1), [100, 101, 102, 110, 111, 112]);
 //!
-//! // The last quarter is for validation, as Keras cuts it; neither part is a copy.
+//! // The last quarter is the validation set, as in Keras. Neither set is a copy.
 //! let (training, validation) = dataset.split(0.25)?;
 //! assert_eq!((training.len(), validation.len()), (3, 1));
 //! assert_eq!(validation.image(0), dataset.image(3));
@@ -26,60 +26,59 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A named set arrives by itself, from the cache folder or from a mirror, and is checked: see [`Mnist`] and
+//! A named set is opened from its cache folder, from a folder of yours or from a mirror, and verified: see [`Mnist`] and
 //! [`Source`].
 //!
 //! # Modules
 //!
 //! - [`idx`]: the file format, every type and rank, read in place and written.
-//! - [`catalogue`]: what is known of the data sets: file names, shapes, digests, mirrors, class names.
-//! - [`source`]: where a set is looked for, and how it gets into its folder.
-//! - At the root: [`Dataset`], one part of a set; [`View`], a range of it; [`TrainTest`], both parts.
+//! - [`catalog`]: the known data sets: file names, shapes, digests, mirrors, class names.
+//! - [`source`]: where the files of a set come from.
+//! - `augment` (feature `augment`): random distortions of images, and files with any number of distorted copies.
+//! - At the root: [`Dataset`], one split of a set; [`View`], a range of its samples; [`TrainTest`], both splits.
 //!
-//! # What is promised
+//! # Guarantees
 //!
-//! A header is never trusted: everything it claims is checked before anything is allocated. A data set is never
-//! expanded to floats as a whole; batches are filled from the mapped bytes. Nothing half-written ever stands under
-//! a final name. No input makes the crate panic; a caller's mistake (an index out of range, a buffer of the wrong
-//! length) does, and is documented. One hazard remains with whoever changes files in place. A program can survive it and ask after it:
-//! [files that change while they are mapped](idx#files-that-change-while-they-are-mapped).
+//! A header is not trusted: everything it declares is checked before memory is allocated. A data set is never expanded to
+//! floats as a whole; batches are filled from the mapped bytes. A file gets its final name only once it is complete. No input makes
+//! the crate panic. A caller's mistake (an index out of range, a buffer of the wrong length) does, as documented. One hazard remains:
+//! [files that change while they are mapped](idx#files-that-change-while-they-are-mapped), which a program can survive and detect.
 //!
 //! # Features
 //!
-//! `zip` (off by default) reads the zip that EMNIST comes in; without it EMNIST's files can be placed unpacked.
-//! `download` (off by default) fetches from URL mirrors, and brings `zip`; without it they are reported as not tried.
+//! All are off by default.
+//!
+//! - `augment`: the module `augment`. It adds rayon and ziffer-tensor.
+//! - `zip`: reads the zip archive of EMNIST. Without it, EMNIST's files can be placed unpacked.
+//! - `download`: downloads from URL mirrors, for `open_or_download`. It adds an HTTP client with TLS, and `zip`.
 #![deny(unsafe_code)]
 
-mod bundle;
-pub mod catalogue;
-mod change;
+#[cfg(feature = "augment")]
+pub mod augment;
+mod cache;
+pub mod catalog;
 mod dataset;
-mod doctor;
-#[cfg(feature = "download")]
-mod download;
+mod digest_cache;
 mod error;
+mod examine;
+mod fetch;
 pub mod idx;
-mod intake;
 mod labels;
-mod place;
-#[cfg(feature = "download")]
-#[cfg(test)]
-#[path = "../tests/support/server.rs"]
-mod server;
-mod shelf;
+mod paths;
+mod progress;
 pub mod source;
-mod verified;
+mod train_test;
 mod view;
-mod watch;
 
-pub use catalogue::{Name, Part};
+pub use catalog::{Name, Split};
 pub use dataset::{Dataset, normalize};
-pub use doctor::{FileState, Finding, Known};
 pub use error::{Attempt, DatasetError};
-pub use source::{
+pub use examine::{FileState, Finding, Verified};
+pub use progress::{DownloadProgress, ProgressEvent};
+pub use source::{Mirror, Source};
+pub use train_test::{
     EmnistBalanced, EmnistByClass, EmnistByMerge, EmnistDigits, EmnistLetters, EmnistMnist, FashionMnist,
-    Kmnist, Mirror, Mnist, Qmnist, Source, TrainTest,
+    Kmnist, Mnist, Qmnist, TrainTest,
 };
 pub use view::{Batch, Batches, View};
-pub use watch::{Event, Transfer};
 pub use ziffer_base::digest::Digest;

@@ -9,7 +9,7 @@ use crate::dataset::Dataset;
 use crate::error::DatasetError;
 use crate::idx::IdxError;
 
-/// A range of the samples of a [`Dataset`], in the order of the file. Copying it copies no samples.
+/// A range of the samples of a [`Dataset`], in the order of the file. Copying a view copies no samples.
 ///
 /// Indices count from the start of the view.
 #[derive(Clone, Copy, Debug)]
@@ -19,9 +19,24 @@ pub struct View<'a> {
     end: usize,
 }
 
+impl Dataset {
+    /// A view of all samples.
+    pub fn view(&self) -> View<'_> {
+        View::new(self, 0, self.len())
+    }
+
+    /// Views of a training set and a validation set; see [`View::split`].
+    ///
+    /// # Errors
+    /// Those of [`View::split`].
+    pub fn split(&self, validation_split: f64) -> Result<(View<'_>, View<'_>), DatasetError> {
+        self.view().split(validation_split)
+    }
+}
+
 impl<'a> View<'a> {
     /// The samples `start..end`, which the caller has checked.
-    pub(crate) fn new(dataset: &'a Dataset, start: usize, end: usize) -> View<'a> {
+    fn new(dataset: &'a Dataset, start: usize, end: usize) -> View<'a> {
         debug_assert!(start <= end && end <= dataset.len());
         View { dataset, start, end }
     }
@@ -31,17 +46,17 @@ impl<'a> View<'a> {
         self.end - self.start
     }
 
-    /// Whether the view has no samples, as the validation part of a split of 0.
+    /// Whether the view has no samples, as the validation set of a split of 0.
     pub fn is_empty(self) -> bool {
         self.start == self.end
     }
 
-    /// The shape of a picture; see [`Dataset::image_shape`].
+    /// The shape of an image; see [`Dataset::image_shape`].
     pub fn image_shape(self) -> &'a [usize] {
         self.dataset.image_shape()
     }
 
-    /// I, the number of pixels of a picture.
+    /// I, the number of pixels of an image.
     pub fn features(self) -> usize {
         self.dataset.features()
     }
@@ -51,7 +66,7 @@ impl<'a> View<'a> {
         self.dataset.classes()
     }
 
-    /// The I pixels of picture `index`.
+    /// The I pixels of image `index`.
     ///
     /// # Panics
     /// If `index >= len()`.
@@ -60,7 +75,7 @@ impl<'a> View<'a> {
         &self.pixels()[self.features() * index..][..self.features()]
     }
 
-    /// The class of picture `index`.
+    /// The class of image `index`.
     ///
     /// # Panics
     /// If `index >= len()`.
@@ -69,7 +84,7 @@ impl<'a> View<'a> {
         self.dataset.label(self.start + index)
     }
 
-    /// The pixels of all pictures of the view, `len() * features()` bytes.
+    /// The pixels of all images of the view, `len() * features()` bytes.
     pub fn pixels(self) -> &'a [u8] {
         &self.dataset.pixels()[self.bytes()]
     }
@@ -79,8 +94,8 @@ impl<'a> View<'a> {
         (self.start..self.end).map(|index| self.dataset.label(index))
     }
 
-    /// Reads the pictures of a range into memory ahead of their use: blocks until they are there, without taking memory
-    /// that the system could not have back. If it cannot, using them will tell.
+    /// Reads the images of a range into the page cache ahead of their use, and blocks until they are there. Errors are ignored: they
+    /// come back when the images are used.
     ///
     /// # Panics
     /// If the range does not lie inside `0..len()`.
@@ -88,8 +103,7 @@ impl<'a> View<'a> {
         self.dataset.images().will_need(self.slice(range).bytes());
     }
 
-    /// Gives the memory of the pictures of a range back to the page cache. They can be used as before, at the price of
-    /// getting them from there.
+    /// Releases the memory of the images of a range to the page cache. They can still be used, and are then mapped again.
     ///
     /// # Panics
     /// If the range does not lie inside `0..len()`.
@@ -97,7 +111,7 @@ impl<'a> View<'a> {
         self.dataset.images().release(self.slice(range).bytes());
     }
 
-    /// Checks that the files are what they were when the set was opened; see [`Dataset::check_unchanged`].
+    /// Checks that the files are unchanged since the set was opened; see [`Dataset::check_unchanged`].
     ///
     /// # Errors
     /// Those of `Dataset::check_unchanged`.
@@ -105,9 +119,8 @@ impl<'a> View<'a> {
         self.dataset.check_unchanged()
     }
 
-    /// A digest that tells this content from another: of all samples if they have up to 256 MiB, since more would take
-    /// seconds, and else of their number and some 4,096 of them from all places. A change of a few samples of a large set
-    /// may go unnoticed.
+    /// A digest that identifies the content. Up to 256 MiB of pixels it covers all samples. Of more, which would take seconds, it
+    /// covers their number and 4,096 of them, evenly spaced, and does not notice a change of a few samples.
     pub fn fingerprint(self) -> Digest {
         let is_small = self.pixels().len() <= 256 << 20;
         let step = if is_small { 1 } else { self.len().div_ceil(4096) };
@@ -123,7 +136,7 @@ impl<'a> View<'a> {
         sha256.finish()
     }
 
-    /// Where the pixels lie among those of the set.
+    /// The range of the pixels in those of the set.
     fn bytes(self) -> Range<usize> {
         self.start * self.features()..self.end * self.features()
     }
@@ -154,14 +167,13 @@ impl<'a> View<'a> {
         View::new(self.dataset, self.start + start, self.start + end)
     }
 
-    /// A training part and a validation part, as Keras cuts them (`array_slicing.py`): of n samples the first
+    /// A training set and a validation set, split as Keras does (`array_slicing.py`): of n samples the first
     /// floor(n * (1 - `validation_split`)) are for training, the *last* ones for validation, before any shuffle.
-    /// A split of 0 gives an empty validation part.
+    /// A split of 0 gives an empty validation set.
     ///
     /// # Errors
     /// [`DatasetError::SplitOutOfRange`] unless 0 <= `validation_split` < 1 (NaN is refused);
-    /// [`DatasetError::SplitLeavesNothing`] if there is no sample for training, or, with a positive split, none
-    /// for validation.
+    /// [`DatasetError::SplitLeavesNothing`] if the training set is empty, or, with a positive split, the validation set.
     pub fn split(self, validation_split: f64) -> Result<(View<'a>, View<'a>), DatasetError> {
         if !(0.0..1.0).contains(&validation_split) {
             return Err(DatasetError::SplitOutOfRange { value: validation_split });
@@ -177,7 +189,7 @@ impl<'a> View<'a> {
         Err(DatasetError::SplitLeavesNothing { value: validation_split, samples: self.len(), side })
     }
 
-    /// Batches of `batch_size` samples in the order of the file. The last one has what is left.
+    /// Batches of `batch_size` samples in the order of the file. The last batch has the remaining samples.
     ///
     /// # Panics
     /// If `batch_size` is 0.
@@ -210,7 +222,7 @@ impl<'a> From<&'a Dataset> for View<'a> {
     }
 }
 
-/// Consecutive samples, in place.
+/// Consecutive samples. The pixels are not copied.
 #[derive(Clone, Debug)]
 pub struct Batch<'a> {
     /// The pixels, `[B, I]`.
@@ -225,7 +237,7 @@ impl Batch<'_> {
         self.labels.len()
     }
 
-    /// Whether there are no samples: never for a batch from [`View::batches`].
+    /// Whether there are no samples. Always false for a batch from [`View::batches`].
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }

@@ -1,4 +1,4 @@
-//! One part of a set: what is checked when it is opened, splits, views and batches.
+//! A split of a set: the checks on opening, splits, views and batches.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 mod support;
@@ -31,14 +31,14 @@ impl Files {
         Dataset::open(&self.images, &self.labels, classes)
     }
 
-    /// The message of a refusal, without the folder.
+    /// The error message, without the folder.
     fn refusal(&self, classes: Option<usize>) -> String {
         let text = line(self.open(classes).unwrap_err());
         text.replace(&format!("{}/", self.folder.path().display()), "")
     }
 }
 
-/// `count` pictures of one row of two pixels: 0 1, 2 3, 4 5, ...
+/// `count` images of one row of two pixels: 0 1, 2 3, 4 5, ...
 fn pictures(count: u8) -> Vec<u8> {
     idx(0x08, &[u32::from(count), 1, 2], &(0..2 * count).collect::<Vec<u8>>())
 }
@@ -52,7 +52,7 @@ fn ten() -> Files {
 }
 
 #[test]
-fn pictures_that_are_not_square() {
+fn images_that_are_not_square() {
     let dataset = ten().open(None).unwrap();
     assert_eq!((dataset.len(), dataset.features(), dataset.classes()), (10, 2, 10));
     assert_eq!(dataset.image_shape(), [1, 2]);
@@ -67,14 +67,14 @@ fn labels_of_every_kind() {
     let files = Files::new(&pictures(2), &idx(0x0C, &[2], &[0, 0, 0, 3, 0, 0, 1, 0]));
     let dataset = files.open(None).unwrap();
     assert_eq!((labels(&dataset), dataset.classes()), (vec![3, 256], 257));
-    // More classes than are found by the labels.
+    // More classes than occur in the labels.
     let files = Files::new(&pictures(2), &idx(0x0C, &[2], &[0, 0, 0, 3, 0, 1, 0, 0]));
     assert_eq!(labels(&files.open(Some(100_000)).unwrap()), [3, 65_536]);
-    // i32 of rank 2: column 0 counts, whatever stands in the others.
+    // i32 of rank 2: column 0 is the class, the others are ignored.
     let rows = [0, 0, 0, 5, 255, 255, 255, 255, 0, 0, 0, 4, 0, 0, 9, 9];
     let files = Files::new(&pictures(2), &idx(0x0C, &[2, 2], &rows));
     assert_eq!(labels(&files.open(Some(10)).unwrap()), [5, 4]);
-    // The highest u8 is a class where the one below is; else it stands for no label.
+    // 255 is a class if 254 is one; otherwise it stands for no label.
     let files = Files::new(&pictures(2), &idx(0x08, &[2], &[254, 255]));
     assert_eq!(files.open(None).unwrap().classes(), 256);
     let files = Files::new(&pictures(2), &idx(0x08, &[2], &[2, 255]));
@@ -97,7 +97,7 @@ fn labels_out_of_range() {
         "labels: label 255 at index 1 is out of range, expected at least 0 and below 10"
     );
     assert!(files.refusal(Some(0)).contains("label 9 at index 0"));
-    // Negative, and larger than any class number.
+    // Negative, and larger than any class index.
     let files = Files::new(&pictures(1), &idx(0x0C, &[1], &[0xFF, 0xFF, 0xFF, 0xFF]));
     assert!(files.refusal(None).starts_with("labels: label -1 at index 0 is out of range"));
     let files = Files::new(&pictures(1), &idx(0x0C, &[1], &[0, 1, 0, 0]));
@@ -108,7 +108,7 @@ fn labels_out_of_range() {
 }
 
 #[test]
-fn files_that_do_not_belong_together() {
+fn files_with_different_counts() {
     let files = Files::new(&pictures(3), &idx(0x08, &[2], &[0, 1]));
     assert!(matches!(files.open(None), Err(DatasetError::CountMismatch { images: 3, labels: 2, .. })));
     assert_eq!(files.refusal(None), "images has 3 images but labels has 2 labels, expected equal counts");
@@ -120,23 +120,23 @@ fn files_of_the_wrong_kind() {
     let labels = idx(0x08, &[2], &[0, 1]);
     let refusal = |images: &[u8], labels: &[u8]| Files::new(images, labels).refusal(None);
     assert_eq!(refusal(&idx(0x09, &[2, 1], &[0, 1]), &labels), "images: found i8 values, expected u8");
-    assert!(refusal(&labels, &labels).starts_with("images: found shape [2], expected pictures: "));
-    assert!(refusal(&idx(0x08, &[], &[1]), &labels).starts_with("images: found shape [], expected pictures"));
+    assert!(refusal(&labels, &labels).starts_with("images: found shape [2], expected images: "));
+    assert!(refusal(&idx(0x08, &[], &[1]), &labels).starts_with("images: found shape [], expected images"));
     assert_eq!(
         refusal(&idx(0x08, &[0, 1, 2], &[]), &idx(0x08, &[0], &[])),
         "images: found no samples, expected at least one"
     );
     assert_eq!(
         refusal(&idx(0x08, &[2, 0, 3], &[]), &labels),
-        "images: found pictures of shape [0, 3], expected at least one pixel"
+        "images: found images of shape [0, 3], expected at least one pixel"
     );
-    // Labels of another type, of rank 2 as bytes, of rank 2 without a column: the two files in the wrong order.
+    // Labels of another type, of rank 2 as bytes, of rank 2 without columns, and the two files swapped.
     for bad in [idx(0x0D, &[2], &[0; 8]), pictures(2), idx(0x0C, &[2, 0], &[]), idx(0x08, &[], &[1])] {
         let files = Files::new(&pictures(2), &bad);
         assert!(matches!(files.open(None), Err(DatasetError::NotLabels { .. })));
         assert!(files.refusal(None).starts_with("labels: found "), "{}", files.refusal(None));
     }
-    // An error of the file itself comes through with its own words and its own source, once.
+    // An error of the file itself keeps its message and its source, once.
     let files = Files::new(&pictures(1)[..5], &labels);
     let error = files.open(None).unwrap_err();
     assert!(matches!(error, DatasetError::Idx(_)) && error.source().is_none());
@@ -148,9 +148,9 @@ fn files_of_the_wrong_kind() {
     );
 }
 
-/// Values from Python: `int(math.floor(n * (1.0 - split)))`, as `array_slicing.py` has it.
+/// Values from Python: `int(math.floor(n * (1.0 - split)))`, as in `array_slicing.py`.
 #[test]
-fn splits_are_kerass() {
+fn splits_are_those_of_keras() {
     let files = ten();
     let dataset = files.open(None).unwrap();
     for (split, training) in [(0.0, 10), (0.1, 9), (0.15, 8), (0.3, 7), (0.5, 5), (0.89, 1), (0.9, 0)] {
@@ -194,7 +194,7 @@ fn splits_out_of_range() {
 }
 
 #[test]
-fn batches_in_order_with_the_partial_one() {
+fn batches_are_in_order_and_the_last_is_partial() {
     let dataset = ten().open(None).unwrap();
     let view = dataset.view().slice(1..9);
     let batches: Vec<_> = view.batches(3).collect();
@@ -211,7 +211,7 @@ fn batches_in_order_with_the_partial_one() {
 }
 
 #[test]
-fn gathering_fills_the_callers_buffers() {
+fn gather_fills_the_buffers() {
     let dataset = ten().open(None).unwrap();
     let (mut images, mut labels) = ([0; 8], [0; 4]);
     dataset.view().slice(2..).gather(&[7, 0, 3, 3], &mut images, &mut labels);
@@ -220,7 +220,7 @@ fn gathering_fills_the_callers_buffers() {
 }
 
 #[test]
-fn a_callers_mistakes_panic() {
+fn wrong_arguments_panic() {
     let dataset = ten().open(None).unwrap();
     let view = dataset.view().slice(..5);
     let panics =
@@ -239,7 +239,7 @@ fn a_callers_mistakes_panic() {
 
 /// Keras's tutorial divides in f64 and rounds to f32; dividing in f32 gives the same for each of the 256 values.
 #[test]
-fn normalized_pixels_are_the_tutorials() {
+fn normalized_pixels_are_those_of_the_tutorial() {
     let pixels: Vec<u8> = (0..=255).collect();
     let mut out = vec![0.0; 256];
     normalize(&pixels, &mut out);
@@ -248,14 +248,14 @@ fn normalized_pixels_are_the_tutorials() {
     }
 }
 
-/// What another program can do to the files while they are open: it must be an error, never the end of this process.
+/// Changes of the files by another program while they are open: an error, not the end of this process.
 mod changed_by_others {
     use super::*;
     use std::fs::OpenOptions;
     use std::io::Write;
     use ziffer_dataset::idx::{IdxError, IdxFile, install_sigbus_handler};
 
-    /// 3,000 pictures of 1,000 pixels: some 730 pages.
+    /// 3,000 images of 1,000 pixels: some 730 pages.
     fn large() -> Files {
         let pixels: Vec<u8> = (0..3_000_000_u32).map(|i| (i % 251 + 1) as u8).collect();
         let labels: Vec<u8> = (0..3000_u32).map(|i| (i % 10) as u8).collect();
@@ -288,7 +288,7 @@ mod changed_by_others {
             let dataset = files.open(None).unwrap();
             let first = dataset.image(0)[0];
             cut(&files.images, len);
-            // All threads at once, in all places: those behind the end are zeros.
+            // All threads read everything at once. Bytes behind the new end are zeros.
             std::thread::scope(|scope| {
                 for thread in 0..4 {
                     let dataset = &dataset;
@@ -308,26 +308,26 @@ mod changed_by_others {
                 matches!(error, IdxError::Changed { expected: 3_000_012, found, .. } if found == len),
                 "{error}"
             );
-            assert!(line(error).contains("images: was changed by another program while in use"));
-            // Put back, the file is whole, but not what was read.
+            assert!(line(error).contains("images: the file changed while it was mapped"));
+            // The file is restored, but other bytes were read.
             fs::write(&files.images, vec![0; 3_000_012]).unwrap();
             assert!(dataset.check_unchanged().is_err());
         }
     }
 
-    /// Labels are read when the set is opened and never again, so there is nothing to be guarded either.
+    /// Labels are read once, when the set is opened, so later truncation does not matter.
     #[test]
     fn labels_cut_short() {
         let files = large();
         let dataset = files.open(None).unwrap();
         cut(&files.labels, 8);
         assert!(labels(&dataset).into_iter().eq((0..3000).map(|index| index % 10)));
-        assert!(line(dataset.check_unchanged().unwrap_err()).contains("labels: was changed"));
+        assert!(line(dataset.check_unchanged().unwrap_err()).contains("labels: the file changed"));
     }
 
     #[test]
     fn labels_overwritten() {
-        // Each type that labels are in, and each that they are kept in.
+        // Each type of labels in files, and each in memory.
         for (type_code, classes) in
             [(8, None), (8, Some(256)), (12, Some(10)), (12, None), (12, Some(1 << 20))]
         {
@@ -346,13 +346,13 @@ mod changed_by_others {
             );
             assert_eq!(dataset.view().fingerprint(), fingerprint);
             assert!(labels(&files.open(classes).unwrap()).into_iter().eq([5; 50]));
-            // Whatever the file system's clock says.
+            // Whatever the clock of the file system says.
             file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
             assert!(dataset.check_unchanged().is_err());
         }
     }
 
-    /// Between the checks of the file and the reading of the labels.
+    /// The change comes between the checks of the file and the reading of the labels.
     #[test]
     fn labels_changed_while_the_set_is_opened() {
         install_sigbus_handler();
@@ -363,7 +363,7 @@ mod changed_by_others {
             assert!(
                 matches!(&error, DatasetError::Idx(IdxError::Changed { path, .. }) if *path == files.labels)
             );
-            assert!(line(error).contains("labels: was changed by another program while in use"));
+            assert!(line(error).contains("labels: the file changed while it was mapped"));
         };
         let files_before = opened();
         let mut file = OpenOptions::new().write(true).open(&files.labels).unwrap();

@@ -1,4 +1,4 @@
-//! EMNIST from files placed by hand: in every way that they may lie there, and with everything that can be wrong with them.
+//! EMNIST from files placed by hand: every accepted packaging, and damaged files.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 mod support;
@@ -7,9 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use support::{NAMES, gzip, idx, line, listing, own_cache};
-use ziffer_dataset::{DatasetError, FileState, Known, Mirror, Name, Source, TrainTest};
+use ziffer_dataset::{DatasetError, FileState, Mirror, Name, Source, TrainTest, Verified};
 
-/// The published files of the letters, by their names.
+/// The names of the published files of the letters.
 const LETTERS: [&str; 4] = [
     "emnist-letters-train-images-idx3-ubyte",
     "emnist-letters-train-labels-idx1-ubyte",
@@ -17,8 +17,8 @@ const LETTERS: [&str; 4] = [
     "emnist-letters-test-labels-idx1-ubyte",
 ];
 
-/// The same files for as many samples as the letters have: picture n has n mod 251 where the first row meets the last column,
-/// the label n is n mod 26 + 1. As it is published, the corner is the other one.
+/// A published file of the letters in its real shape. Once transposed, image n has the pixel n mod 251 in the first row and last
+/// column; label n is n mod 26 + 1.
 fn letters(file: usize) -> Vec<u8> {
     let count: u32 = [124_800, 124_800, 20_800, 20_800][file];
     if file % 2 == 1 {
@@ -31,7 +31,7 @@ fn letters(file: usize) -> Vec<u8> {
     idx(0x08, &[count, 28, 28], &pixels)
 }
 
-/// A source that looks at its folder and, last, for the zip in the cache.
+/// A source that uses its folder and then the archive in the cache.
 fn source(folder: &Path) -> Source {
     Source::new(Name::EmnistLetters).data_dir(folder).public_mirrors(false).offline(true)
 }
@@ -48,7 +48,7 @@ fn assert_letters(data: &TrainTest) {
     }
 }
 
-/// By hand: a zip with one stored member, of the fields that the format asks for (APPNOTE, 4.3.7, 4.3.12 and 4.3.16).
+/// By hand: a zip archive with one stored member (APPNOTE, 4.3.7, 4.3.12 and 4.3.16).
 fn zip(name: &str, content: &[u8]) -> Vec<u8> {
     let mut crc = flate2::Crc::new();
     crc.update(content);
@@ -60,7 +60,7 @@ fn zip(name: &str, content: &[u8]) -> Vec<u8> {
     let mut bytes = [&b"PK\x03\x04"[..], &fields, name.as_bytes(), content].concat();
     let start = bytes.len();
     bytes.extend([&b"PK\x01\x02"[..], &20_u16.to_le_bytes(), &fields].concat());
-    // Comment, disk, attributes, and where the member starts.
+    // Comment, disk, attributes, and the offset of the member.
     bytes.extend([[0; 10].as_slice(), &0_u32.to_le_bytes(), name.as_bytes()].concat());
     let directory = (bytes.len() - start) as u32;
     bytes.extend([&b"PK\x05\x06"[..], &[0; 4], &[1, 0, 1, 0]].concat());
@@ -71,7 +71,7 @@ fn zip(name: &str, content: &[u8]) -> Vec<u8> {
 
 #[test]
 #[cfg(feature = "zip")]
-fn each_file_in_another_way() {
+fn each_file_in_another_packaging() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     fs::create_dir(folder.join("gzip")).unwrap();
@@ -87,9 +87,9 @@ fn each_file_in_another_way() {
         format!("{}.gz", LETTERS[3]),
     ];
     assert_eq!(places, expected.map(|name| folder.join(name)));
-    assert_letters(&ziffer_dataset::EmnistLetters::open_or_download(&source(folder)).unwrap());
+    assert_letters(&ziffer_dataset::EmnistLetters::open(&source(folder)).unwrap());
 
-    // What was made of them is enough from now on.
+    // From now on the raw files are enough.
     for name in ["gzip.zip", LETTERS[1], &format!("{}.gz", LETTERS[3])] {
         fs::remove_file(folder.join(name)).unwrap();
     }
@@ -99,15 +99,15 @@ fn each_file_in_another_way() {
 
 #[test]
 #[cfg(not(any(windows, target_os = "macos", target_os = "ios")))]
-fn from_a_mirrors_folder_as_published_only() {
-    // The user's own may have the zip.
+fn mirrors_have_published_files_only() {
+    // A data folder may have the archive.
     if own_cache("from_a_mirrors_folder_as_published_only").is_none() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
     let (mirror, target) = (folder.path().join("mirror"), folder.path().join("target"));
     fs::create_dir(&mirror).unwrap();
-    // Under MNIST's names lies MNIST: the right shape would be no proof.
+    // Files under MNIST's names are MNIST: the right shape is no proof.
     fs::write(mirror.join(NAMES[1]), idx(0x08, &[124_800], &[1; 124_800])).unwrap();
     let source = source(&target).mirror(Mirror::Folder(mirror.clone()));
     let text = line(TrainTest::open(&source).unwrap_err());
@@ -128,13 +128,13 @@ fn from_a_mirrors_folder_as_published_only() {
     let findings = source.examine().unwrap();
     assert_eq!(findings.len(), 4);
     assert!(
-        findings.iter().all(|finding| matches!(finding.state, FileState::Good(Known::Nothing))),
+        findings.iter().all(|finding| matches!(finding.state, FileState::Good(Verified::ShapeOnly))),
         "{findings:?}"
     );
     assert_eq!(listing(&mirror).len(), 5, "mirrors are only read");
 }
 
-/// The refusal of a folder with one file, without the folder's name.
+/// The error for a folder with one file, without the folder's name.
 fn refusal(name: &str, content: &[u8]) -> (DatasetError, String) {
     let folder = tempfile::tempdir().unwrap();
     let path: PathBuf = folder.path().join(name);
@@ -154,7 +154,7 @@ fn files_that_are_wrong() {
 
     let mut labels = letters(1);
     labels[8 + 70_000] = 27;
-    // Only where the pictures are there is it come so far.
+    // Labels are read after images.
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join(NAMES[0]), letters(0)).unwrap();
     fs::write(folder.path().join(LETTERS[1]), labels).unwrap();
@@ -177,13 +177,13 @@ fn zips_that_are_wrong() {
     assert!(text.starts_with("gzip.zip: bad zip archive ("), "{text}");
     assert!(refusal("gzip.zip", &good[..good.len() / 2]).1.starts_with("gzip.zip: bad zip archive ("));
     assert_eq!(refusal("gzip.zip", &zip("other", b"x")).1, format!("gzip.zip: has no {name}"));
-    // A bit of the compressed content: gzip's checksum sees it, or its format.
+    // A flipped bit of the compressed content violates gzip's checksum or its format.
     let mut damaged = good;
     damaged[30 + name.len() + 5000] ^= 4;
     let (error, text) = refusal("gzip.zip", &damaged);
     assert!(matches!(error, DatasetError::GzipCorrupt { .. }), "{error:?}");
     assert!(text.starts_with(&format!("gzip.zip/{name}: gzip data is corrupt after ")), "{text}");
-    // An archive that unpacks to far more than its header says is left at that.
+    // A member that unpacks to far more than its header declares is read no further.
     let content = [letters(0), vec![0; 10_000_000]].concat();
     let text = refusal("gzip.zip", &zip(&name, &gzip(&content))).1;
     assert!(text.contains("bad content: too long: found 978"), "{text}");
@@ -193,5 +193,8 @@ fn zips_that_are_wrong() {
 #[cfg(not(feature = "zip"))]
 fn a_zip_that_cannot_be_read() {
     let text = refusal("gzip.zip", &zip("other", b"x")).1;
-    assert_eq!(text, "gzip.zip: cannot be read, built without the feature zip; unpack it there");
+    assert_eq!(
+        text,
+        "gzip.zip: cannot be read, ziffer-dataset was built without its feature `zip`; unpack it there"
+    );
 }

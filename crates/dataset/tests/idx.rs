@@ -1,4 +1,4 @@
-//! IDX files: every type and rank there and back, and every way to be wrong.
+//! IDX files: round trips of every type and rank, and every kind of damage.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 mod support;
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use support::{idx, line, listing};
 use ziffer_dataset::idx::{
-    BigEndian, ElementType, FormatError, IdxError, IdxFile, IdxView, Scalar, write_idx, write_idx_to,
+    BigEndian, Element, ElementType, IdxError, IdxFile, IdxFormatError, IdxView, write_idx, write_idx_to,
 };
 
 fn open_bytes(bytes: &[u8]) -> Result<IdxFile, IdxError> {
@@ -21,8 +21,8 @@ fn open_bytes(bytes: &[u8]) -> Result<IdxFile, IdxError> {
     IdxFile::open(&path)
 }
 
-/// The same, of a file expected to be refused, with the folder taken out of the message.
-fn refuse(bytes: &[u8]) -> (FormatError, String) {
+/// The error of a file that must be refused, and its message without the folder.
+fn refuse(bytes: &[u8]) -> (IdxFormatError, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
     fs::write(&path, bytes).unwrap();
@@ -71,7 +71,7 @@ fn a_file_of_each_type_by_hand() {
 }
 
 #[test]
-fn asking_for_another_type_is_an_error() {
+fn another_type_is_an_error() {
     let file = open_bytes(&idx(0x0C, &[1], &[0, 0, 0, 7])).unwrap();
     let error = file.as_u8().unwrap_err();
     assert!(matches!(error, IdxError::WrongType { found: ElementType::I32, expected: ElementType::U8, .. }));
@@ -83,11 +83,11 @@ fn asking_for_another_type_is_an_error() {
 fn each_bad_file_has_its_error() {
     // Empty.
     let (problem, text) = refuse(&[]);
-    assert_eq!(problem, FormatError::Empty);
+    assert_eq!(problem, IdxFormatError::Empty);
     assert_eq!(text, "file: empty, expected an IDX header of at least 4 bytes");
-    // Wrong magic, and what it probably is.
+    // Wrong magic number, with a hint at the real format.
     let (problem, text) = refuse(b"<!DOCTYPE html><html>");
-    assert_eq!(problem, FormatError::Magic { found: *b"<!" });
+    assert_eq!(problem, IdxFormatError::Magic { found: *b"<!" });
     assert_eq!(
         text,
         "file: wrong magic: starts with 3c 21, expected 00 00; it is a web page, the download went wrong"
@@ -96,32 +96,32 @@ fn each_bad_file_has_its_error() {
     assert!(text.ends_with("starts with 1f 8b, expected 00 00; it is gzip data, unpack it first"));
     // Wrong type.
     let (problem, text) = refuse(&idx(0x0A, &[1], &[1]));
-    assert_eq!(problem, FormatError::UnknownType { found: 0x0A });
+    assert_eq!(problem, IdxFormatError::UnknownType { found: 0x0A });
     assert!(text.starts_with("file: unknown element type 0x0a, expected 08 (u8), 09 (i8), "), "{text}");
     // Truncated: inside the magic, inside the sizes, inside the values.
-    assert_eq!(refuse(&[0]).0, FormatError::HeaderCut { found: 1, expected: 4 });
+    assert_eq!(refuse(&[0]).0, IdxFormatError::HeaderCut { found: 1, expected: 4 });
     let (problem, text) = refuse(&idx(0x08, &[1, 2, 3], &[])[..14]);
-    assert_eq!(problem, FormatError::HeaderCut { found: 14, expected: 16 });
+    assert_eq!(problem, IdxFormatError::HeaderCut { found: 14, expected: 16 });
     assert_eq!(text, "file: cut short inside the header: found 14 bytes, expected a header of 16");
     let (problem, text) = refuse(&idx(0x08, &[2, 3], &[0; 5]));
-    assert_eq!(problem, FormatError::Short { found: 17, expected: 18 });
+    assert_eq!(problem, IdxFormatError::Short { found: 17, expected: 18 });
     assert_eq!(text, "file: cut short: found 17 bytes, expected 18 by its header");
-    // Over-long.
+    // Too long.
     let (problem, text) = refuse(&idx(0x08, &[2, 3], &[0; 7]));
-    assert_eq!(problem, FormatError::Long { found: 19, expected: 18 });
+    assert_eq!(problem, IdxFormatError::Long { found: 19, expected: 18 });
     assert_eq!(text, "file: too long: found 19 bytes, expected 18 by its header");
     // Sizes that overflow, in 32 bits (65536 * 65536), and in 64.
     assert_eq!(
         refuse(&idx(0x08, &[65_536, 65_536], &[])).0,
-        FormatError::Short { found: 12, expected: 12 + (1 << 32) }
+        IdxFormatError::Short { found: 12, expected: 12 + (1 << 32) }
     );
     let (problem, text) = refuse(&idx(0x0E, &[u32::MAX, u32::MAX, 7], &[]));
-    assert!(matches!(problem, FormatError::TooLarge { element_type: ElementType::F64, .. }));
+    assert!(matches!(problem, IdxFormatError::TooLarge { element_type: ElementType::F64, .. }));
     assert_eq!(text, "file: impossible sizes: [4294967295, 4294967295, 7] values of f64 do not fit");
 }
 
 #[test]
-fn what_is_not_a_file() {
+fn folders_pipes_and_devices_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let error = IdxFile::open(folder.path()).unwrap_err();
     assert!(matches!(error, IdxError::NotAFile { found: "a folder", .. }));
@@ -154,7 +154,7 @@ fn an_unreadable_file() {
 }
 
 #[test]
-fn a_transposed_view_is_written_in_its_own_order() {
+fn a_transposed_view_is_written_in_its_order() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("transposed");
     write_idx(&path, &array![[1u8, 2, 3], [4, 5, 6]].t()).unwrap();
@@ -162,7 +162,7 @@ fn a_transposed_view_is_written_in_its_own_order() {
 }
 
 #[test]
-fn writing_replaces_whole_and_leaves_mapped_content_alone() {
+fn writing_replaces_the_file_and_keeps_mapped_content() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
     write_idx(&path, &array![1u8, 2, 3]).unwrap();
@@ -182,7 +182,7 @@ fn writing_replaces_whole_and_leaves_mapped_content_alone() {
 }
 
 #[test]
-fn writing_where_it_cannot_be() {
+fn a_missing_folder_and_a_taken_name() {
     let folder = tempfile::tempdir().unwrap();
     let error = write_idx(folder.path().join("absent/file"), &array![1u8]).unwrap_err();
     assert!(matches!(error, IdxError::Io { action: "write", .. }));
@@ -193,7 +193,7 @@ fn writing_where_it_cannot_be() {
         absent.display()
     );
     assert_eq!(line(error), expected);
-    // A folder stands under the name: the rename fails, and nothing is left behind.
+    // A folder has the name: the rename fails, and no file is left behind.
     fs::create_dir(folder.path().join("taken")).unwrap();
     assert!(write_idx(folder.path().join("taken"), &array![1u8]).is_err());
     assert_eq!(listing(folder.path()), ["taken"]);
@@ -210,7 +210,7 @@ fn an_impossible_shape_is_not_written() {
 }
 
 /// Writes values of a type in every rank up to 4, and reads them back bit for bit.
-fn round_trip<T: Scalar>(values: &[T], view_of: impl Fn(IdxView<'_>) -> bool) {
+fn round_trip<T: Element>(values: &[T], view_of: impl Fn(IdxView<'_>) -> bool) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
     for shape in [&[][..], &[6], &[2, 3], &[1, 3, 2], &[3, 1, 2, 1], &[0], &[2, 0, 3]] {
@@ -229,7 +229,7 @@ fn round_trip<T: Scalar>(values: &[T], view_of: impl Fn(IdxView<'_>) -> bool) {
 }
 
 #[test]
-fn every_type_and_rank_there_and_back() {
+fn round_trips_of_every_type_and_rank() {
     round_trip(&[0u8, 1, 127, 128, 254, 255], |view| matches!(view, IdxView::U8(_)));
     round_trip(&[0i8, 1, 127, -128, -2, -1], |view| matches!(view, IdxView::I8(_)));
     round_trip(&[0i16, 1, i16::MAX, i16::MIN, -2, 258], |view| matches!(view, IdxView::I16(_)));
@@ -242,9 +242,9 @@ fn every_type_and_rank_there_and_back() {
     });
 }
 
-/// More than one buffer's worth of values.
+/// More values than one buffer holds.
 #[test]
-fn a_long_file_there_and_back() {
+fn the_round_trip_of_a_long_file() {
     let values = ArrayD::from_shape_fn(IxDyn(&[300, 301]), |at| (at[0] * 1000 + at[1]) as i32);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("long");
@@ -280,7 +280,7 @@ proptest! {
         }
     }
 
-    /// A byte more or less than the header says is never let pass.
+    /// A file with a byte more or less than the header declares is refused.
     #[test]
     fn the_length_is_exact(sizes in prop::collection::vec(1u32..4, 0..4), cut in 1usize..3) {
         let count: u32 = sizes.iter().product();

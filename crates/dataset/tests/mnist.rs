@@ -1,4 +1,4 @@
-//! MNIST itself, from the project's own copy. Expected values are published ones, or counted with other programs.
+//! MNIST, from the project's own copy. Expected values were published, or counted with other programs.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 mod support;
@@ -14,10 +14,10 @@ fn source() -> Source {
 }
 
 fn mnist() -> TrainTest {
-    Mnist::open_or_download(&source()).unwrap()
+    Mnist::open(&source()).unwrap()
 }
 
-/// From the documentation of the data set, and widely printed.
+/// From the documentation of the data set.
 #[test]
 fn counts_and_first_labels() {
     let data = mnist();
@@ -32,7 +32,7 @@ fn counts_and_first_labels() {
     assert_eq!(data.test.view().batches(32).len(), 313);
 }
 
-/// The class counts that everybody's histogram shows.
+/// The class counts of the training set.
 #[test]
 fn class_counts() {
     let mut counts = [0; 10];
@@ -56,13 +56,13 @@ fn pixel_statistics() {
     assert!((deviation / 255.0 - 0.3081).abs() < 0.00005, "{}", deviation / 255.0);
 }
 
-/// From an empty folder: raw files under their final names, the published digests, and no second hashing.
+/// Into an empty folder: raw files under their final names, the published digests, and no second hashing.
 #[test]
 fn unpacked_from_the_mirror() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("made/on/the/way");
     let source = source().data_dir(&folder);
-    let data = Mnist::open_or_download(&source).unwrap();
+    let data = Mnist::open(&source).unwrap();
     assert_eq!(data.folder(), folder);
     let mut names = NAMES.map(String::from).to_vec();
     names.sort();
@@ -79,16 +79,15 @@ fn unpacked_from_the_mirror() {
     );
     drop(data);
 
-    // Without any mirror now. Then a single label changes, behind the back of the record: it is noticed, and the
-    // file, which somebody put there, is left as it is.
+    // Without mirrors. Then a single label changes: the change is noticed, and the file, which somebody placed there, stays.
     let alone = Source { mirrors: Vec::new(), ..source.clone() };
-    Mnist::open_or_download(&alone).unwrap();
+    Mnist::open(&alone).unwrap();
     let labels = folder.join(NAMES[3]);
     let mut bytes = fs::read(&labels).unwrap();
     bytes[8] = 3;
     fs::write(&labels, &bytes).unwrap();
     for source in [&alone, &source] {
-        let error = Mnist::open_or_download(source).unwrap_err();
+        let error = Mnist::open(source).unwrap_err();
         assert!(matches!(error, DatasetError::WrongDigest { .. }));
         assert_eq!(
             support::line(error),
@@ -101,14 +100,14 @@ fn unpacked_from_the_mirror() {
         );
         assert_eq!(fs::read(&labels).unwrap(), bytes);
     }
-    // Force replaces it, and only a mirror can be forced.
-    let error = Mnist::open_or_download(&alone.force(true)).unwrap_err();
+    // `force` replaces it, from a mirror only.
+    let error = Mnist::open(&alone.force(true)).unwrap_err();
     assert!(matches!(&error, DatasetError::Missing { files, .. } if files[..] == NAMES), "{error}");
-    assert_eq!(Mnist::open_or_download(&source.force(true)).unwrap().test.label(0), 7);
+    assert_eq!(Mnist::open(&source.force(true)).unwrap().test.label(0), 7);
     assert_eq!(listing(&folder), names);
 }
 
-/// A file that is mapped keeps its content when another process gets the set again.
+/// A mapped file keeps its content when another process downloads the set again.
 #[test]
 fn replaced_under_an_open_set() {
     let folder = tempfile::tempdir().unwrap();
@@ -117,22 +116,22 @@ fn replaced_under_an_open_set() {
             .unwrap();
     }
     let source = source().data_dir(folder.path());
-    let first = Mnist::open_or_download(&source).unwrap();
+    let first = Mnist::open(&source).unwrap();
     assert_eq!(listing(folder.path()).len(), 8, "the archives stay, and the raw files lie beside them");
-    let second = Mnist::open_or_download(&source.force(true)).unwrap();
+    let second = Mnist::open(&source.force(true)).unwrap();
     assert_eq!(first.test.image(0), second.test.image(0));
 }
 
 #[test]
-fn another_sets_files_are_not_taken_for_it() {
+fn files_of_another_set_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("fashion");
-    // Without the folder of it that a system may have.
+    // Without the folder that a system package may have installed.
     let source = Source::new(Name::FashionMnist)
         .mirror(Mirror::Folder(mnist_mirror()))
         .public_mirrors(false)
         .offline(true);
-    let error = FashionMnist::open_or_download(&source.data_dir(&target)).unwrap_err();
+    let error = FashionMnist::open(&source.data_dir(&target)).unwrap_err();
     let text = support::line(&error);
     assert!(matches!(&error, DatasetError::Missing { files, .. } if files[..] == NAMES));
     assert!(text.contains("train-images-idx3-ubyte.gz: found sha256 ba891046e650"), "{text}");

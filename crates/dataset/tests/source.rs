@@ -1,4 +1,4 @@
-//! Getting a set: data folder, archives, mirrors, and everything that can lie there instead.
+//! Where a set comes from: data folder, gzip files, mirrors, and wrong files in their place.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 mod support;
@@ -13,14 +13,14 @@ fn custom(folder: &Path) -> Source {
     Source::new(Name::Custom).data_dir(folder)
 }
 
-/// The message of a refusal, without the folder.
+/// The error and its message, without the folder.
 fn refusal(folder: &Path) -> (DatasetError, String) {
     let error = TrainTest::open(&custom(folder)).unwrap_err();
     let text = line(&error).replace(&format!("{}/", folder.display()), "");
     (error, text)
 }
 
-/// The small set with one file in another form, put under `name`; nothing stands under its own name.
+/// The small set with one file replaced by `content` under `name`.
 fn with(file: usize, name: &str, content: &[u8]) -> tempfile::TempDir {
     let folder = small_folder();
     fs::remove_file(folder.path().join(NAMES[file])).unwrap();
@@ -36,13 +36,13 @@ fn a_custom_set_has_its_own_shape_and_classes() {
     assert_eq!(data.train.image_shape(), [2, 3]);
     assert_eq!((data.train.classes(), data.test.classes()), (4, 4), "those of the training part");
     assert_eq!(listing(folder.path()).len(), 4);
-    // Mirrors and force are not for it: there is no other place with this very set.
+    // Mirrors and force have no effect: no other source has this set.
     let forced = custom(folder.path()).mirror(Mirror::Folder(mnist_mirror())).force(true);
     assert_eq!(TrainTest::open(&forced).unwrap().train.len(), 3);
 }
 
 #[test]
-fn a_test_label_that_training_does_not_know() {
+fn a_test_label_that_is_not_in_the_training_set() {
     let folder = with(3, NAMES[3], &idx(0x08, &[2], &[1, 4]));
     let (error, text) = refusal(folder.path());
     assert!(matches!(error, DatasetError::LabelOutOfRange { index: 1, value: 4, classes: 4, .. }));
@@ -57,30 +57,30 @@ fn a_custom_set_has_no_folder_of_its_own() {
 }
 
 #[test]
-fn parts_of_different_shapes() {
+fn splits_of_different_shapes() {
     let folder = with(2, NAMES[2], &idx(0x08, &[2, 3, 2], &[0; 12]));
     let (error, text) = refusal(folder.path());
-    assert!(matches!(error, DatasetError::PartsDiffer { .. }));
+    assert!(matches!(error, DatasetError::ShapesDiffer { .. }));
     assert_eq!(
         text,
-        "train-images-idx3-ubyte has pictures of shape [2, 3] but t10k-images-idx3-ubyte of shape [3, 2], \
+        "train-images-idx3-ubyte has images of shape [2, 3] but t10k-images-idx3-ubyte of shape [3, 2], \
          expected equal shapes"
     );
 }
 
 #[test]
-fn an_archive_is_unpacked_once_beside() {
+fn a_gzip_file_is_unpacked_once() {
     let archive = format!("{}.gz", NAMES[0]);
     let folder = with(0, &archive, &gzip(&small_set()[0]));
     TrainTest::open(&custom(folder.path())).unwrap();
     assert_eq!(fs::read(folder.path().join(NAMES[0])).unwrap(), small_set()[0]);
-    // From now on the raw file is used: a bad archive is not looked at.
+    // From now on the raw file is used, and the gzip file is not read.
     fs::write(folder.path().join(&archive), b"no archive").unwrap();
     TrainTest::open(&custom(folder.path())).unwrap();
     assert_eq!(listing(folder.path()).len(), 5);
 }
 
-/// RFC 1952, 2.2: members simply follow each other.
+/// RFC 1952, 2.2: members follow each other.
 #[test]
 fn several_members_are_one_content() {
     let content = &small_set()[0];
@@ -91,13 +91,13 @@ fn several_members_are_one_content() {
 }
 
 #[test]
-fn an_archive_cut_short_anywhere() {
+fn a_gzip_file_that_is_cut_short_anywhere() {
     let archive = gzip(&small_set()[0]);
     for len in 0..archive.len() {
         let name = format!("{}.gz", NAMES[0]);
         let folder = with(0, &name, &archive[..len]);
         let (error, text) = refusal(folder.path());
-        // Once all content has come, what is missing cannot be told from what is too much.
+        // With all content there, missing and surplus bytes cannot be told apart.
         let of_content = matches!(error, DatasetError::GzipCutShort { unpacked: 0..34, .. });
         let of_end = matches!(error, DatasetError::GzipEnd { unpacked: 34, .. });
         assert!(of_content || of_end && len + 12 >= archive.len(), "{len}: {error:?}");
@@ -108,7 +108,7 @@ fn an_archive_cut_short_anywhere() {
 }
 
 #[test]
-fn archives_that_are_damaged() {
+fn gzip_files_that_are_damaged() {
     let content = small_set()[0].clone();
     let good = gzip(&content);
     let mut bad_crc = good.clone();
@@ -128,13 +128,13 @@ fn archives_that_are_damaged() {
         assert!(!folder.path().join(NAMES[0]).exists(), "{what}");
         assert_eq!(listing(folder.path()).len(), 4, "{what}");
     }
-    // Too little to be told from another member that was cut short, and as wrong.
+    // Surplus bytes that could be a truncated member.
     let folder = with(0, &format!("{}.gz", NAMES[0]), &[&good[..], b"\n"].concat());
     assert!(matches!(refusal(folder.path()).0, DatasetError::GzipEnd { unpacked: 34, .. }));
 }
 
 #[test]
-fn archives_with_the_wrong_content() {
+fn gzip_files_with_wrong_content() {
     let content = small_set()[0].clone();
     let longer = [&content[..], &[0; 1_000_000]].concat();
     let shorter = &content[..content.len() - 1];
@@ -158,16 +158,16 @@ fn archives_with_the_wrong_content() {
 }
 
 #[test]
-fn archives_that_are_none() {
+fn files_that_are_not_gzip_data() {
     let folder = with(1, &format!("{}.gz", NAMES[1]), &small_set()[1]);
     let (error, text) = refusal(folder.path());
     assert!(matches!(error, DatasetError::NotGzip { found: [0, 0], .. }));
     assert_eq!(
         text,
         "train-labels-idx1-ubyte.gz: starts with 00 00, expected gzip data (1f 8b); \
-         it seems to be unpacked already, take .gz off its name"
+         it seems to be unpacked already, remove .gz from its name"
     );
-    // A folder under the name of a file, raw and packed.
+    // A folder has the name of a file, raw and packed.
     for name in [NAMES[1].to_owned(), format!("{}.gz", NAMES[1])] {
         let folder = small_folder();
         fs::remove_file(folder.path().join(NAMES[1])).unwrap();
@@ -178,7 +178,7 @@ fn archives_that_are_none() {
 
 #[test]
 fn files_that_are_missing() {
-    // One missing folder, one empty folder, one with half of the files.
+    // A missing folder, an empty folder, and a folder with half of the files.
     let folder = tempfile::tempdir().unwrap();
     let absent = folder.path().join("absent");
     let (error, text) = refusal(&absent);
@@ -217,14 +217,14 @@ fn a_file_in_place_of_the_folder() {
     let error = TrainTest::open(&custom(&file)).unwrap_err();
     assert!(matches!(error, DatasetError::NotAFolder { .. }));
     assert_eq!(line(error), format!("{}: found a file, expected a folder for the data", file.display()));
-    // And above it: the folder cannot be made.
+    // A file above the folder: the folder cannot be created.
     let source = Source::default().data_dir(file.join("below")).mirror(Mirror::Folder(mnist_mirror()));
-    let error = Mnist::open_or_download(&source.offline(true)).unwrap_err();
+    let error = Mnist::open(&source.offline(true)).unwrap_err();
     assert!(line(error).starts_with(&format!("cannot open {}/below/", file.display())));
 }
 
 #[test]
-fn labels_and_counts_are_checked_on_the_way() {
+fn labels_and_counts_are_checked() {
     let folder = with(1, NAMES[1], &idx(0x08, &[4], &[2, 0, 1, 1]));
     let (error, text) = refusal(folder.path());
     assert!(matches!(error, DatasetError::CountMismatch { images: 3, labels: 4, .. }));
@@ -234,12 +234,11 @@ fn labels_and_counts_are_checked_on_the_way() {
     );
 }
 
-/// A good IDX file that cannot be MNIST's is refused by its header, before any hashing.
+/// A valid IDX file of another shape is refused by its header, before it is hashed.
 #[test]
 fn another_shape_under_a_known_name() {
     let folder = small_folder();
-    let error =
-        Mnist::open_or_download(&Source::default().data_dir(folder.path()).offline(true)).unwrap_err();
+    let error = Mnist::open(&Source::default().data_dir(folder.path()).offline(true)).unwrap_err();
     assert!(matches!(error, DatasetError::WrongShape { .. }));
     assert_eq!(
         line(error),
@@ -283,7 +282,7 @@ fn mirrors_are_tried_in_order() {
         wrong = wrong.display()
     );
     assert!(text.ends_with(&tried), "{text}");
-    // The last one has everything: the wrong file is passed over.
+    // The last mirror has everything. The wrong file is skipped.
     let data = TrainTest::open(&source.mirror(Mirror::Folder(mnist_mirror()))).unwrap();
     assert_eq!(data.train.labels().take(5).collect::<Vec<_>>(), [5, 0, 4, 1, 9]);
     assert_eq!(listing(&target).len(), 4);
@@ -301,13 +300,13 @@ fn files_and_folders_that_may_not_be_used() {
         println!("skipped: this user may use every file and folder, whatever its permissions");
         return;
     }
-    // The folder cannot be written, so the archive cannot be unpacked beside.
+    // The folder is not writable, so the gzip file cannot be unpacked.
     set_mode(folder.path(), 0o555);
     let (error, text) = refusal(folder.path());
     set_mode(folder.path(), 0o755);
     assert!(matches!(error, DatasetError::Io { action: "write", .. }));
     assert_eq!(text, "cannot write train-images-idx3-ubyte: permission denied");
-    // It can, and the unreadable file is come upon.
+    // The folder is writable, and one file is unreadable.
     assert_eq!(refusal(folder.path()).1, "cannot open t10k-labels-idx1-ubyte: permission denied");
     assert_eq!(listing(folder.path()).len(), 5);
 }
@@ -322,13 +321,13 @@ fn in_the_cache_folder() {
     let source = alone.clone().mirror(Mirror::Folder(mnist_mirror()));
     assert_eq!(source.folder().unwrap(), folder);
 
-    // A page that a portal sent in place of a file, and an archive of which half arrived.
+    // A web page in place of a file, and a truncated gzip file.
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join(NAMES[1]), b"<html>please log in</html>").unwrap();
     let archive = fs::read(mnist_mirror().join(format!("{}.gz", NAMES[3]))).unwrap();
     fs::write(folder.join(format!("{}.gz", NAMES[3])), &archive[..archive.len() / 2]).unwrap();
 
-    // Nobody has a better one: both are told of, and stay where they are.
+    // No source has a better one: both are reported and stay.
     let text = line(TrainTest::open(&alone).unwrap_err());
     assert!(text.contains("train-labels-idx1-ubyte: wrong magic: starts with 3c 68"), "{text}");
     assert!(text.contains("t10k-labels-idx1-ubyte.gz: gzip data is cut short"), "{text}");
@@ -338,7 +337,7 @@ fn in_the_cache_folder() {
     );
     assert_eq!(listing(&folder), ["t10k-labels-idx1-ubyte.gz", "train-labels-idx1-ubyte"]);
 
-    // A mirror has: the page is moved aside, so that it can be looked at.
+    // A mirror has good ones: the page is renamed, so that it can be inspected.
     assert_eq!(TrainTest::open(&source).unwrap().train.labels().take(5).collect::<Vec<_>>(), [5, 0, 4, 1, 9]);
     assert_eq!(
         listing(&folder),
@@ -359,7 +358,7 @@ fn in_the_cache_folder() {
     TrainTest::open(&alone).unwrap();
 }
 
-/// By hand: labels are `i32`, eight for each picture, of which the first is the class.
+/// By hand: labels are `i32`, eight for each image, of which the first is the class.
 #[test]
 fn qmnist_has_its_own_names_and_labels() {
     let folder = tempfile::tempdir().unwrap();
@@ -379,14 +378,14 @@ fn qmnist_has_its_own_names_and_labels() {
     fs::write(folder.path().join(tests[0]), images).unwrap();
     fs::write(folder.path().join(format!("{}.gz", tests[1])), gzip(&labels(5))).unwrap();
     let source = Source::default().data_dir(folder.path()).offline(true);
-    let data = Qmnist::open_or_download(&source).unwrap();
+    let data = Qmnist::open(&source).unwrap();
     assert_eq!((data.train.len(), data.test.len(), data.train.classes()), (60_000, 60_000, 10));
     assert_eq!(data.train.labels().take(12).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]);
     assert_eq!(data.test.labels().take(6).collect::<Vec<_>>(), [5, 6, 7, 8, 9, 0]);
 
     // Labels in MNIST's form are not QMNIST's.
     fs::write(folder.path().join(files[1]), idx(0x08, &[60_000], &[1; 60_000])).unwrap();
-    let text = line(Qmnist::open_or_download(&source).unwrap_err());
+    let text = line(Qmnist::open(&source).unwrap_err());
     assert!(
         text.contains("found u8 values of shape [60000], expected i32 values of shape [60000, 8]"),
         "{text}"

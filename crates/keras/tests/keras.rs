@@ -19,7 +19,7 @@ fn pictures(count: usize, step: usize) -> Array2<u8> {
     let source = Source::default()
         .data_dir(Path::new(env!("CARGO_TARGET_TMPDIR")).join("mnist"))
         .mirror(Mirror::Folder(root.join("data/mnist")));
-    let test: Dataset = Mnist::open_or_download(&source).expect("the repository's copy of MNIST").test;
+    let test: Dataset = Mnist::open(&source).expect("the repository's copy of MNIST").test;
     let view = test.view();
     let picture = |row| {
         let image: Vec<u8> = view.image(row).to_vec();

@@ -2,8 +2,9 @@
 
 use ndarray::Array2;
 use rayon::prelude::*;
-use ziffer_tensor::{Scalar, reduce};
+use ziffer_tensor::Scalar;
 
+use crate::classification::predicted_class;
 use crate::layer::{Context, Input, InputType, Mode, OutputKind, SampleValue};
 use crate::loss::Loss;
 use crate::model::{LayerSlot, Model};
@@ -80,8 +81,7 @@ impl<T: Scalar> Model<T> {
             .0
     }
 
-    /// The predicted class of each row of x: the index of the largest output. For a model with a single output, a sigmoid for
-    /// example, it is 1 if the output is above 1/2, else 0.
+    /// The predicted class of each row of x: [`predicted_class`] of the row's outputs.
     ///
     /// ```
     /// use ndarray::arr2;
@@ -96,10 +96,7 @@ impl<T: Scalar> Model<T> {
     /// If the length of a row differs from the model's input size.
     pub fn classify<V: SampleValue<T>>(&self, x: ndarray::ArrayView2<'_, V>) -> Vec<usize> {
         let y = self.predict(x);
-        let class = |row: ndarray::ArrayView1<'_, T>| match row.as_slice().expect("rows in order") {
-            [y] => usize::from(*y > T::from_f64(0.5)),
-            row => reduce::argmax(row),
-        };
+        let class = |row: ndarray::ArrayView1<'_, T>| predicted_class(row.as_slice().expect("rows in order"));
         y.rows().into_iter().map(class).collect()
     }
 

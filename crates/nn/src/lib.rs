@@ -37,6 +37,7 @@
 
 mod activation_layers;
 mod batch_normalization;
+mod classification;
 mod dense;
 mod dropout;
 mod flatten;
@@ -67,6 +68,7 @@ pub mod training;
 
 pub use activation_layers::{ActivationLayer, Elu, LeakyRelu, Relu, Softmax};
 pub use batch_normalization::BatchNormalization;
+pub use classification::{class_probabilities, predicted_class};
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use flatten::Flatten;

@@ -1,4 +1,4 @@
-//! Picture files as a network sees them:
+//! Prints picture files as a model takes them:
 //!
 //! ```console
 //! $ cargo run --release -p ziffer-picture --example prepare -- digit.png photo.jpg
@@ -11,9 +11,9 @@ use ziffer_picture::{PictureError, prepare_file};
 
 fn main() -> Result<(), PictureError> {
     for file in std::env::args_os().skip(1) {
-        let picture = prepare_file(Path::new(&file), [28, 28])?;
+        let image = prepare_file(Path::new(&file), [28, 28])?;
         println!("{}", Path::new(&file).display());
-        for row in picture.chunks(28) {
+        for row in image.chunks(28) {
             println!(
                 "{}",
                 row.iter()

@@ -1,4 +1,4 @@
-//! What can go wrong.
+//! Errors of preparing a picture.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,34 +10,34 @@ use crate::file::{MAX_BYTES, MAX_FILE_BYTES, MAX_SIDE};
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum PictureError {
-    /// A file could not be prepared.
+    /// The picture in a file cannot be prepared.
     #[error("{}: cannot prepare the picture", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         #[source]
         error: Box<PictureError>,
     },
-    /// A file cannot be read.
+    /// The file cannot be read.
     #[error("cannot read")]
     Read(#[source] io::Error),
-    /// The path is a folder's.
+    /// The path is a folder.
     #[error("found a folder, expected a picture")]
     Folder,
-    /// More bytes than are read of any picture.
+    /// The file is larger than the limit.
     #[error("found a file of more than {} MiB, expected a picture in at most that", MAX_FILE_BYTES >> 20)]
     LargeFile,
-    /// Nothing at all.
+    /// The file is empty.
     #[error("found an empty file, expected a picture")]
     EmptyFile,
-    /// The first bytes are those of no known format.
+    /// The first bytes are not those of PNG, JPEG or BMP.
     #[error("found {found}, expected a picture: PNG, JPEG or BMP")]
     NotAPicture {
-        /// What the file seems to be.
+        /// The format that the file seems to have.
         found: &'static str,
     },
-    /// The header promises a picture that would take too much memory.
+    /// According to its header, the picture takes too much memory.
     #[error(
         "found a picture of {width}x{height} pixels in {} MiB, expected at most {MAX_SIDE} a side in {} MiB",
         bytes.div_ceil(1 << 20), MAX_BYTES >> 20
@@ -47,21 +47,21 @@ pub enum PictureError {
         width: u32,
         /// Pixels in a column.
         height: u32,
-        /// Bytes that decoding it would take.
+        /// Bytes that decoding takes.
         bytes: u64,
     },
-    /// The file is not what its first bytes promise, or ends too early.
+    /// The file is damaged or ends too early.
     #[error("not a whole {format} picture: {detail}")]
     Damaged {
         /// The format's name.
         format: &'static str,
-        /// What the decoder says, in one line.
+        /// The decoder's message, in one line.
         detail: String,
     },
-    /// All is paper.
-    #[error("found an empty page, expected a digit that stands out from its paper")]
+    /// The picture is all background.
+    #[error("found an empty page, expected a digit that stands out from its background")]
     EmptyPage,
-    /// A shape that no digit is prepared for.
+    /// Digits are not prepared for this shape.
     #[error("found a shape of {shape:?}, expected rows and columns, from 7x7 to 1024x1024")]
     Shape {
         /// The shape.

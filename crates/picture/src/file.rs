@@ -1,4 +1,4 @@
-//! From the bytes of a file to a decoded picture: nothing is allocated before the header is judged.
+//! Decoding a picture file. Nothing is allocated before the header is checked.
 
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -8,14 +8,14 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Li
 
 use crate::PictureError;
 
-/// Pixels that a picture may have in a row or column.
+/// The largest number of pixels of a row or column.
 pub(crate) const MAX_SIDE: u32 = 16_384;
-/// Bytes that decoding a picture may take: 89 million pixels in 8-bit colour, a third of it if the file is a progressive JPEG.
+/// The largest number of bytes for decoding: 89 million pixels in 8-bit color, a third of that for a progressive JPEG.
 pub(crate) const MAX_BYTES: u64 = 256 << 20;
-/// Bytes that are read of a file.
+/// The largest size of a file.
 pub(crate) const MAX_FILE_BYTES: u64 = 64 << 20;
 
-/// The whole content of a file.
+/// Reads a file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, PictureError> {
     let file = std::fs::File::open(path).map_err(PictureError::Read)?;
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
@@ -29,26 +29,26 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, PictureError> {
     Ok(bytes)
 }
 
-/// The picture, and how it has to be turned to stand upright.
+/// Decodes a picture. The orientation is how to turn it upright.
 pub(crate) fn decode(bytes: &[u8]) -> Result<(DynamicImage, Orientation), PictureError> {
     let (mut decoder, name) = decoder(bytes)?;
-    // One that cannot be read is as good as none.
+    // An unreadable orientation counts as none.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let image = DynamicImage::from_decoder(decoder).map_err(damaged(name))?;
     Ok((image, orientation))
 }
 
-/// Rows and columns by the header.
+/// Rows and columns according to the header.
 pub(crate) fn sides(bytes: &[u8]) -> Result<[u32; 2], PictureError> {
     let (width, height) = decoder(bytes)?.0.dimensions();
     Ok([height, width])
 }
 
-/// The decoder of a picture whose header was judged, and the format's name.
+/// The decoder of a picture after checking its header, and the format's name.
 fn decoder(bytes: &[u8]) -> Result<(impl ImageDecoder, &'static str), PictureError> {
     let (format, name) = format(bytes)?;
     let coefficients = match format {
-        // The decoder would fill what is missing with grey.
+        // The decoder would fill missing pixels with gray.
         ImageFormat::Jpeg => jpeg_coefficients(bytes)
             .ok_or_else(|| PictureError::Damaged { format: name, detail: "it ends too early".to_owned() })?,
         _ => 0,
@@ -67,12 +67,12 @@ fn decoder(bytes: &[u8]) -> Result<(impl ImageDecoder, &'static str), PictureErr
     Ok((decoder, name))
 }
 
-/// What a decoder says of a picture of a format.
+/// The error of a decoder as [`PictureError::Damaged`].
 fn damaged(format: &'static str) -> impl Fn(ImageError) -> PictureError {
     move |error| PictureError::Damaged { format, detail: detail(&error) }
 }
 
-/// The format by the first bytes, whatever the file is called.
+/// The format by the first bytes. The file's name does not matter.
 fn format(bytes: &[u8]) -> Result<(ImageFormat, &'static str), PictureError> {
     let found = match bytes {
         [] => return Err(PictureError::EmptyFile),
@@ -91,13 +91,12 @@ fn format(bytes: &[u8]) -> Result<(ImageFormat, &'static str), PictureError> {
     Err(PictureError::NotAPicture { found })
 }
 
-/// Coefficients for each pixel that are held until a JPEG's last scan: those of all components of a progressive one, none of any
-/// other. `None` if the marker of the end does not stand outside of segments, whose content may be anything, a thumbnail for
-/// one.
+/// The number of coefficients per pixel that a decoder holds until a JPEG's last scan: one per component of a progressive JPEG, none of any
+/// other. `None` if there is no end marker outside of segments, whose content may be anything, for example a thumbnail.
 fn jpeg_coefficients(bytes: &[u8]) -> Option<u64> {
     let (mut rest, mut held) = (bytes, 0);
     loop {
-        // In the entropy-coded data after a segment, 0xFF is followed by 0 or by a restart marker; 0xFF itself fills.
+        // In entropy-coded data, 0 or a restart marker follows 0xFF. 0xFF after 0xFF is padding.
         let at = rest
             .windows(2)
             .position(|pair| pair[0] == 0xFF && !matches!(pair[1], 0 | 0x01 | 0xD0..=0xD8 | 0xFF))?;
@@ -105,7 +104,7 @@ fn jpeg_coefficients(bytes: &[u8]) -> Option<u64> {
         if marker == 0xD9 {
             return Some(held);
         }
-        // A frame's segment: its length, bits of a sample, rows, columns, components.
+        // The segment of a frame has its length, bits per sample, rows, columns, components.
         if let (0xC2 | 0xC6 | 0xCA | 0xCE, Some(&components)) = (marker, segment.get(7)) {
             held = held.max(components.into());
         }
@@ -115,7 +114,7 @@ fn jpeg_coefficients(bytes: &[u8]) -> Option<u64> {
     }
 }
 
-/// What a decoder says, without the format's name that it begins with, in one line.
+/// A decoder's message in one line, without the name of the format that it begins with.
 fn detail(error: &ImageError) -> String {
     match error {
         ImageError::Limits(_) => "it would take too much memory".to_owned(),

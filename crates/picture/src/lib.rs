@@ -1,7 +1,7 @@
-//! Picture files of digits, prepared as MNIST's own pictures were.
+//! Prepares picture files of digits as the images of MNIST were prepared.
 //!
-//! A network that has learned MNIST knows digits that are light on black, 20 pixels high or wide, with their centre of mass in
-//! the centre of 28x28 pixels. This crate makes that of a PNG, JPEG or BMP file of any size, ink dark or light.
+//! MNIST's digits are light on black, at most 20 pixels high and wide, with their center of mass in the center of 28 x 28 pixels. This
+//! crate makes such an image of a PNG, JPEG or BMP file of any size, dark on light or light on dark.
 //!
 //! ```
 //! # let bmp = {
@@ -10,62 +10,62 @@
 //! #     bytes
 //! # };
 //! // A file with a thin dark line on white.
-//! let picture = ziffer_picture::prepare(&bmp, [28, 28])?;
-//! assert_eq!(picture.len(), 28 * 28);
-//! assert_eq!((picture[0], picture[14 * 28 + 14]), (0, 255));
+//! let image = ziffer_picture::prepare(&bmp, [28, 28])?;
+//! assert_eq!(image.len(), 28 * 28);
+//! assert_eq!((image[0], image[14 * 28 + 14]), (0, 255));
 //! # Ok::<(), ziffer_picture::PictureError>(())
 //! ```
 //!
-//! What happens on the way: the header is judged and the file decoded (`file`), made grey, with the paper under what is
-//! transparent (`grey`), the paper's tone found and taken away (`paper`), specks left out and the rest cropped (`digit`),
-//! scaled and centred (`fit`).
+//! The steps: check the header and decode the file (`file`); reduce it to gray levels, with a background behind transparent pixels
+//! (`gray`); estimate the background and subtract it (`background`); remove specks and crop the digit (`digit`); scale and center it
+//! (`fit`).
 #![forbid(unsafe_code)]
 
+mod background;
 mod digit;
 mod error;
 mod file;
 mod fit;
-mod grey;
-mod paper;
+mod gray;
 
 use std::path::Path;
 
+use background::Foreground;
 use digit::Digit;
-use grey::Grey;
-use paper::Ink;
+use gray::Gray;
 
 pub use error::PictureError;
 
-/// Bytes `[rows, columns]`, 0 for paper and 255 for ink, of the digit in a picture file's content. Pictures of other shapes
-/// than 28x28 have the digit in the same share of the sides, 20 of 28.
+/// The digit in the content of a picture file, as an image of bytes `[rows, columns]`, 0 for the background and 255 for strokes. The
+/// digit takes 20/28 of the sides of any shape.
 ///
 /// # Errors
-/// If it is no PNG, JPEG or BMP, damaged, too large to be decoded (more than 16,384 pixels a side or 256 MiB, judged by the
-/// header alone; a progressive JPEG takes three times what it is decoded to), or an empty page; or if the shape is not rows and
-/// columns of 7 to 1024 pixels.
+/// If the content is not a PNG, JPEG or BMP file, is damaged, has more than 16,384 pixels a side or needs more than 256 MiB according to
+/// its header (a progressive JPEG needs three times its decoded size), or has no digit; or if the shape is not rows and columns of 7 to
+/// 1024 pixels.
 pub fn prepare(bytes: &[u8], shape: [usize; 2]) -> Result<Vec<u8>, PictureError> {
     if shape.iter().any(|side| !(7..=1024).contains(side)) {
         return Err(PictureError::Shape { shape: shape.to_vec() });
     }
     let (image, orientation) = file::decode(bytes)?;
-    let grey = Grey::of(&image)?;
+    let gray = Gray::of(&image)?;
     drop(image);
-    let digit = Digit::of(&Ink::on(&grey)?).ok_or(PictureError::EmptyPage)?;
+    let digit = Digit::of(&Foreground::of(&gray)?).ok_or(PictureError::EmptyPage)?;
     Ok(fit::fit(&digit.turned(orientation), shape))
 }
 
-/// The `[rows, columns]` that a picture file's content promises, by its header alone: for who wants fewer than are decoded here.
+/// The `[rows, columns]` of a picture file's content according to its header, for callers with a tighter limit than [`prepare`].
 ///
 /// # Errors
-/// If it is no PNG, JPEG or BMP, its header is damaged, or it has more pixels than are decoded.
+/// If the content is not a PNG, JPEG or BMP file, its header is damaged, or the picture is too large to be decoded.
 pub fn sides(bytes: &[u8]) -> Result<[u32; 2], PictureError> {
     file::sides(bytes)
 }
 
-/// As [`prepare`], of a file.
+/// [`prepare`] for a file.
 ///
 /// # Errors
-/// As [`prepare`], and if the file cannot be read or has more than 64 MiB; all name the file.
+/// Those of [`prepare`]; if the file cannot be read; if it has more than 64 MiB. All errors name the file.
 pub fn prepare_file(path: &Path, shape: [usize; 2]) -> Result<Vec<u8>, PictureError> {
     file::read(path)
         .and_then(|bytes| prepare(&bytes, shape))

@@ -1,4 +1,4 @@
-//! Files that are no pictures, or not whole, or promise more than they should: refused, in little memory.
+//! Files that are not pictures, are damaged, or have false headers are refused, with little memory.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are outside of what clippy.toml allows")]
 
 mod drawing;
@@ -29,44 +29,44 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// What is refused is refused in one plain line.
-fn refused(bytes: &[u8]) -> String {
-    let line = chain(&prepare(bytes, [28, 28]).expect_err("a refusal"));
+/// The error message, after checking that it is one plain line.
+fn error_line(bytes: &[u8]) -> String {
+    let line = chain(&prepare(bytes, [28, 28]).expect_err("an error"));
     assert!(line.chars().all(|c| !c.is_control()) && !line.ends_with('.'), "{line:?}");
     line
 }
 
 #[test]
-fn all_three_formats_show_the_same() {
+fn all_three_formats_give_the_same_image() {
     let [(_, png), (_, jpeg), (_, bmp)] = files();
     for file in [&png, &jpeg, &bmp] {
         assert_eq!(sides(file).unwrap(), [50, 40]);
     }
     let prepared = [png, jpeg, bmp].map(|file| prepare(&file, [28, 28]).unwrap());
     assert_eq!(prepared[0], prepared[2]);
-    // Some levels of difference by compression, but at the outline's pixels.
+    // Compression changes some levels, by more than a few at the outline only.
     let far = prepared[0].iter().zip(&prepared[1]).filter(|(a, b)| a.abs_diff(**b) > 30).count();
     assert!(far < 10, "{far}");
 }
 
 #[test]
-fn cut_anywhere() {
+fn files_cut_anywhere_are_refused() {
     for (name, bytes) in files() {
-        // The last bytes of PNG and BMP say nothing that is needed: the end chunk, and the padding of the last row.
+        // The end chunk of a PNG file is not necessary.
         let needed = match name {
             "PNG" => bytes.len() - 12,
             _ => bytes.len(),
         };
         for len in 0..needed {
-            let line = refused(&bytes[..len]);
+            let line = error_line(&bytes[..len]);
             assert!(len < 8 || line.contains(name), "{name} cut to {len} of {}: {line}", bytes.len());
         }
     }
 }
 
-/// A flipped bit may change a pixel; but nothing panics or hangs.
+/// A flipped bit may change a pixel, but causes no panic and no hang.
 #[test]
-fn flipped_bytes() {
+fn flipped_bits_do_no_harm() {
     for (_, bytes) in files() {
         for at in 0..bytes.len() {
             for flip in [0x01, 0x80, 0xFF] {
@@ -81,8 +81,8 @@ fn flipped_bytes() {
     }
 }
 
-/// Headers of pictures of these sides, with next to nothing behind.
-fn promises(width: u32, height: u32) -> [Vec<u8>; 3] {
+/// Headers of pictures with these sides, with hardly any content.
+fn headers(width: u32, height: u32) -> [Vec<u8>; 3] {
     let mut head = [width.to_be_bytes(), height.to_be_bytes()].concat();
     head.extend([8, 2, 0, 0, 0]);
     let mut png = b"\x89PNG\r\n\x1A\n".to_vec();
@@ -94,7 +94,7 @@ fn promises(width: u32, height: u32) -> [Vec<u8>; 3] {
     bmp.extend([width.to_le_bytes(), height.to_le_bytes()].concat());
     bmp.extend([1, 0, 24, 0]);
     bmp.extend([0; 28]);
-    // A baseline frame of three components, whose sides are of 16 bits.
+    // A baseline frame of three components. The sides have 16 bits.
     let [w, h] = [width, height].map(|side| u16::try_from(side).unwrap_or(u16::MAX).to_be_bytes());
     let mut jpeg = b"\xFF\xD8\xFF\xC0\0\x11\x08".to_vec();
     jpeg.extend([h, w].concat());
@@ -103,10 +103,10 @@ fn promises(width: u32, height: u32) -> [Vec<u8>; 3] {
 }
 
 #[test]
-fn sides_that_promise_too_much() {
+fn headers_with_too_large_sides_are_refused() {
     let before = peak_kib();
     for (width, height) in [(16_385, 1), (1, 16_385), (16_384, 16_384), (50_000, 50_000), (65_535, 65_535)] {
-        for bytes in promises(width, height) {
+        for bytes in headers(width, height) {
             let error = prepare(&bytes, [28, 28]).expect_err("too large");
             let line = error.to_string();
             assert!(matches!(error, PictureError::TooLarge { .. }), "{width}x{height}: {line}");
@@ -114,8 +114,8 @@ fn sides_that_promise_too_much() {
         }
     }
     for (width, height) in [(u32::MAX, u32::MAX), (i32::MAX as u32, i32::MAX as u32), (0, 0), (0, 5)] {
-        for bytes in promises(width, height).into_iter().take(2) {
-            refused(&bytes);
+        for bytes in headers(width, height).into_iter().take(2) {
+            error_line(&bytes);
         }
     }
     if let (Some(before), Some(after)) = (before, peak_kib()) {
@@ -123,9 +123,9 @@ fn sides_that_promise_too_much() {
     }
 }
 
-/// The coefficients of all scans are held, two bytes each, beside what they are decoded to.
+/// A decoder holds the coefficients of all scans, two bytes each, beside the decoded picture.
 #[test]
-fn progressive_pictures_take_three_times_as_much() {
+fn progressive_jpegs_take_three_times_as_much_memory() {
     let header = |frame: u8, side: u16, components: u8| {
         let mut jpeg = vec![0xFF, 0xD8, 0xFF, frame, 0, 8 + 3 * components, 8];
         jpeg.extend([side.to_be_bytes(), side.to_be_bytes()].concat());
@@ -136,7 +136,7 @@ fn progressive_pictures_take_three_times_as_much() {
         jpeg.extend(b"\0\x3F\0\xFF\xD9");
         jpeg
     };
-    // 3 x 9459 x 9459 bytes are the last that are less than 256 MiB, and of three components a third of the pixels.
+    // 3 x 9459 x 9459 bytes are just below 256 MiB. With three components, a third of the pixels are.
     for (frame, side, components) in [(0xC0, 16_000, 1), (0xC2, 9459, 1), (0xC0, 9459, 3), (0xC2, 5461, 3)] {
         assert_eq!(sides(&header(frame, side, components)).unwrap(), [u32::from(side); 2]);
     }
@@ -145,12 +145,12 @@ fn progressive_pictures_take_three_times_as_much() {
         (0xC2, 16_000, 1, "16000x16000 pixels in 733 MiB"),
         (0xC2, 5462, 3, "5462x5462 pixels in 257 MiB"),
     ] {
-        let line = refused(&header(frame, side, components));
+        let line = error_line(&header(frame, side, components));
         assert!(line.contains(takes), "{line}");
     }
 }
 
-/// The most memory that this process has held at once, where the system tells it.
+/// The peak memory of this process, on systems that report it.
 fn peak_kib() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
@@ -158,7 +158,7 @@ fn peak_kib() -> Option<u64> {
 }
 
 #[test]
-fn other_files() {
+fn other_kinds_of_files_are_refused() {
     for (bytes, words) in [
         (&b""[..], "empty file"),
         (b"x", "expected a picture: PNG, JPEG or BMP"),
@@ -169,43 +169,43 @@ fn other_files() {
         (b"\0\0\x08\x03\0\0\0\0", "an IDX file"),
         (&[0; 1000], "another kind of file"),
     ] {
-        let line = refused(bytes);
+        let line = error_line(bytes);
         assert!(line.contains(words), "{line}");
     }
 }
 
 #[test]
-fn empty_pages() {
-    for tone in [0, 128, 255] {
-        assert!(refused(&png(60, 40, &[tone; 2400])).contains("an empty page"));
+fn empty_pages_are_refused() {
+    for level in [0, 128, 255] {
+        assert!(error_line(&png(60, 40, &[level; 2400])).contains("an empty page"));
     }
-    assert!(refused(&png(1, 1, &[0])).contains("an empty page"));
+    assert!(error_line(&png(1, 1, &[0])).contains("an empty page"));
 }
 
 #[test]
-fn paths_are_named() {
+fn errors_name_the_path() {
     let folder = tempfile::TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let refused = |name: &str| {
+    let error_of = |name: &str| {
         let path = folder.path().join(name);
-        let error = prepare_file(&path, [28, 28]).expect_err("a refusal");
+        let error = prepare_file(&path, [28, 28]).expect_err("an error");
         assert_eq!(error.to_string(), format!("{}: cannot prepare the picture", path.display()));
         chain(error.source().expect("a cause"))
     };
     fs::write(folder.path().join("text.png"), "text").unwrap();
-    assert!(refused("text.png").contains("another kind of file"));
+    assert!(error_of("text.png").contains("another kind of file"));
     fs::create_dir(folder.path().join("folder.png")).unwrap();
-    assert!(refused("folder.png").contains("a folder"));
-    assert!(refused("nowhere.png").starts_with("cannot read: No such file or directory"));
+    assert!(error_of("folder.png").contains("a folder"));
+    assert!(error_of("nowhere.png").starts_with("cannot read: No such file or directory"));
     let sparse = fs::File::create(folder.path().join("huge.bmp")).unwrap();
     sparse.set_len(65 << 20).unwrap();
-    assert!(refused("huge.bmp").contains("more than 64 MiB"));
-    // The name does not count, the content does.
+    assert!(error_of("huge.bmp").contains("more than 64 MiB"));
+    // The content matters, not the name.
     fs::write(folder.path().join("page.jpg"), png(40, 50, &page(40, 50))).unwrap();
     assert!(prepare_file(&folder.path().join("page.jpg"), [28, 28]).is_ok());
 }
 
 #[test]
-fn shapes_without_room() {
+fn too_small_and_too_large_shapes_are_refused() {
     for shape in [[0, 28], [28, 6], [1025, 28], [usize::MAX, usize::MAX]] {
         let error = prepare(&png(40, 50, &page(40, 50)), shape).expect_err("no shape for a digit");
         assert!(matches!(error, PictureError::Shape { .. }), "{error}");

@@ -1,12 +1,12 @@
-//! What a model made of a test part, gathered sample by sample.
+//! The predictions for a test set, added up sample by sample.
 
 use crate::calibration::Calibration;
-use crate::confusion::Confusion;
+use crate::confusion::ConfusionMatrix;
 use crate::error::ReportError;
 use crate::mistakes::{Mistake, Mistakes};
-use crate::picture::sides;
+use crate::thumbnail::rows_and_columns;
 
-/// The confusion matrix, the calibration and the worst mistakes of a test part. Its memory does not grow with the samples.
+/// The confusion matrix, the calibration and the worst mistakes of a test set. Its memory does not grow with the number of samples.
 ///
 /// ```
 /// use ziffer_report::Assessment;
@@ -21,27 +21,27 @@ use crate::picture::sides;
 #[derive(Clone, Debug)]
 pub struct Assessment {
     shape: Vec<usize>,
-    confusion: Confusion,
+    confusion: ConfusionMatrix,
     calibration: Calibration,
     mistakes: Mistakes,
 }
 
 impl Assessment {
-    /// Nothing assessed yet, of so many classes and pictures of this shape.
+    /// An assessment without samples, for images of this shape.
     pub fn new(classes: usize, shape: &[usize]) -> Self {
         Self {
             shape: shape.to_vec(),
-            confusion: Confusion::new(classes),
+            confusion: ConfusionMatrix::new(classes),
             calibration: Calibration::default(),
             mistakes: Mistakes::default(),
         }
     }
 
-    /// Takes the next sample: its label, the model's probability of each class, its pixels. The prediction is the first of the
-    /// most probable classes.
+    /// Adds the next sample: its label, the probability of each class, its pixels. The prediction is the first of the most probable
+    /// classes.
     ///
     /// # Errors
-    /// If the label is no class, or there are not as many probabilities as classes or pixels as the shape has.
+    /// If the label is not a class, or if the number of probabilities or of pixels is wrong.
     pub fn add(&mut self, label: usize, probabilities: &[f32], pixels: &[u8]) -> Result<(), ReportError> {
         let (sample, classes) = (self.confusion.samples(), self.confusion.classes());
         if label >= classes || probabilities.len() != classes {
@@ -65,7 +65,7 @@ impl Assessment {
     }
 
     /// The confusion matrix.
-    pub fn confusion(&self) -> &Confusion {
+    pub fn confusion(&self) -> &ConfusionMatrix {
         &self.confusion
     }
 
@@ -74,12 +74,12 @@ impl Assessment {
         &self.calibration
     }
 
-    /// The worst mistakes, the worst first: those that gave the label the least probability.
+    /// The worst mistakes, in ascending order of the label's probability.
     pub fn mistakes(&self) -> Vec<&Mistake> {
         self.mistakes.iter().map(|(mistake, _)| mistake).collect()
     }
 
-    pub(crate) fn gallery(&self) -> &Mistakes {
+    pub(crate) fn mistakes_with_images(&self) -> &Mistakes {
         &self.mistakes
     }
 
@@ -87,14 +87,14 @@ impl Assessment {
         &self.shape
     }
 
-    /// Pixels of a picture.
+    /// The number of pixels of an image.
     pub(crate) fn pixels(&self) -> usize {
-        let (rows, columns) = sides(&self.shape);
+        let (rows, columns) = rows_and_columns(&self.shape);
         rows * columns
     }
 }
 
-/// The first of the largest; what is no number is never larger.
+/// The index of the first of the largest probabilities. NaN is never larger.
 fn most_probable(probabilities: &[f32]) -> usize {
     (1..probabilities.len())
         .fold(0, |best, at| if probabilities[at] > probabilities[best] { at } else { best })
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_fit_is_refused() {
+    fn samples_that_do_not_fit_are_refused() {
         let mut assessment = Assessment::new(3, &[2, 2]);
         let message = |outcome: Result<(), ReportError>| outcome.expect_err("it does not fit").to_string();
         assert_eq!(
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_equals_is_the_prediction() {
+    fn the_prediction_is_the_first_of_equals() {
         assert_eq!(most_probable(&[0.2, 0.4, 0.4]), 1);
         assert_eq!(most_probable(&[f32::NAN, 0.4]), 0);
         assert_eq!(most_probable(&[0.1, f32::NAN, 0.3]), 2);

@@ -1,33 +1,33 @@
-//! The confusion matrix: how often each class was taken for which, and what that says of each class.
+//! The confusion matrix, and precision, recall and F1 of each class.
 
 use std::collections::BTreeMap;
 
 /// Counts of test samples by label and prediction.
 ///
-/// Only what occurs is kept: 65,536 classes have four thousand million places and as many entries as there were mistakes.
+/// Only counts above 0 are stored: a matrix of 65,536 classes has 4,294,967,296 cells, few of which are ever counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Confusion {
+pub struct ConfusionMatrix {
     classes: usize,
     counts: BTreeMap<(usize, usize), usize>,
-    /// Samples of each class by label, and by prediction.
+    /// Samples of each class, by label and by prediction.
     labelled: Vec<usize>,
     predicted: Vec<usize>,
 }
 
-/// What the matrix says of a class, by the usual definitions; each is 0 to 1, and `None` where it is 0 divided by 0.
+/// The metrics of a class. Each is 0 to 1, or `None` where it is 0 divided by 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ClassMetrics {
     /// Samples with this label.
     pub samples: usize,
-    /// Of those predicted as this class, the share that are.
+    /// The fraction of the samples predicted as this class that have this label: tp / predicted.
     pub precision: Option<f64>,
-    /// Of those that are this class, the share predicted so.
+    /// The fraction of the samples with this label that are predicted as this class: tp / samples.
     pub recall: Option<f64>,
-    /// The harmonic mean of both: 2 tp / (samples + predicted).
+    /// The harmonic mean of precision and recall: 2 tp / (samples + predicted).
     pub f1: Option<f64>,
 }
 
-impl Confusion {
+impl ConfusionMatrix {
     /// An empty matrix.
     pub fn new(classes: usize) -> Self {
         Self { classes, counts: BTreeMap::new(), labelled: vec![0; classes], predicted: vec![0; classes] }
@@ -36,7 +36,7 @@ impl Confusion {
     /// Counts a sample.
     ///
     /// # Panics
-    /// If either is no class.
+    /// If the label or the prediction is not below the number of classes.
     pub fn add(&mut self, label: usize, prediction: usize) {
         self.labelled[label] += 1;
         self.predicted[prediction] += 1;
@@ -48,39 +48,39 @@ impl Confusion {
         self.classes
     }
 
-    /// Samples of class `label` that were predicted as `prediction`.
+    /// The number of samples with this label and this prediction.
     pub fn count(&self, label: usize, prediction: usize) -> usize {
         self.counts.get(&(label, prediction)).copied().unwrap_or(0)
     }
 
-    /// All samples.
+    /// The number of samples.
     pub fn samples(&self) -> usize {
         self.labelled.iter().sum()
     }
 
-    /// Samples predicted as what they are.
-    pub fn hits(&self) -> usize {
+    /// The number of correct predictions.
+    pub fn correct(&self) -> usize {
         (0..self.classes).map(|class| self.count(class, class)).sum()
     }
 
-    /// The share of hits, 0 to 1; NaN without samples.
+    /// The fraction of correct predictions, 0 to 1; NaN without samples.
     pub fn accuracy(&self) -> f64 {
-        self.hits() as f64 / self.samples() as f64
+        self.correct() as f64 / self.samples() as f64
     }
 
-    /// A class's metrics.
+    /// The metrics of a class.
     ///
     /// # Panics
-    /// If there is no such class.
+    /// If `class` is not below the number of classes.
     pub fn metrics(&self, class: usize) -> ClassMetrics {
-        let (hits, samples, predicted) =
+        let (correct, samples, predicted) =
             (self.count(class, class), self.labelled[class], self.predicted[class]);
-        let share = |part: usize, of: usize| (of > 0).then(|| part as f64 / of as f64);
+        let fraction = |part: usize, of: usize| (of > 0).then(|| part as f64 / of as f64);
         ClassMetrics {
             samples,
-            precision: share(hits, predicted),
-            recall: share(hits, samples),
-            f1: share(2 * hits, samples + predicted),
+            precision: fraction(correct, predicted),
+            recall: fraction(correct, samples),
+            f1: fraction(2 * correct, samples + predicted),
         }
     }
 
@@ -90,7 +90,7 @@ impl Confusion {
         (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
     }
 
-    /// Label, prediction and count of what was confused, the most frequent first, then by label and prediction.
+    /// Label, prediction and count of each confusion, the most frequent first, then by label and prediction.
     pub fn confused(&self) -> Vec<(usize, usize, usize)> {
         let mut confused: Vec<_> = self
             .counts
@@ -102,8 +102,8 @@ impl Confusion {
         confused
     }
 
-    /// The share of a class's samples in each place that is not empty: label, prediction, count, share from 0 to 1.
-    pub(crate) fn shares(&self) -> impl Iterator<Item = (usize, usize, usize, f64)> {
+    /// The cells above 0: label, prediction, count, and the count's fraction of the label's samples, 0 to 1.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = (usize, usize, usize, f64)> {
         self.counts.iter().map(|(&(label, prediction), &count)| {
             (label, prediction, count, count as f64 / self.labelled[label] as f64)
         })
@@ -115,17 +115,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_matrix_worked_by_hand() {
+    fn metrics_of_a_matrix_computed_by_hand() {
         // Labels down, predictions across:
         //        0  1  2   samples
         //   0    3  1  0   4
         //   1    2  4  0   6
         //   2    0  0  0   0
-        let mut confusion = Confusion::new(3);
+        let mut confusion = ConfusionMatrix::new(3);
         for (label, prediction, times) in [(0, 0, 3), (0, 1, 1), (1, 0, 2), (1, 1, 4)] {
             (0..times).for_each(|_| confusion.add(label, prediction));
         }
-        assert_eq!((confusion.samples(), confusion.hits(), confusion.accuracy()), (10, 7, 0.7));
+        assert_eq!((confusion.samples(), confusion.correct(), confusion.accuracy()), (10, 7, 0.7));
         assert_eq!(confusion.count(1, 0), 2);
         assert_eq!(confusion.count(2, 1), 0);
         let zero = confusion.metrics(0);
@@ -139,18 +139,18 @@ mod tests {
         assert!((confusion.mean(|class| class.precision).unwrap() - 0.7).abs() < 1e-15);
         assert_eq!(confusion.confused(), [(1, 0, 2), (0, 1, 1)]);
         assert_eq!(
-            confusion.shares().collect::<Vec<_>>(),
+            confusion.cells().collect::<Vec<_>>(),
             [(0, 0, 3, 0.75), (0, 1, 1, 0.25), (1, 0, 2, 2.0 / 6.0), (1, 1, 4, 4.0 / 6.0)]
         );
     }
 
     #[test]
     fn a_class_that_is_only_ever_predicted_has_a_precision_of_0() {
-        let mut confusion = Confusion::new(2);
+        let mut confusion = ConfusionMatrix::new(2);
         confusion.add(0, 1);
         let one = confusion.metrics(1);
         assert_eq!((one.precision, one.recall, one.f1), (Some(0.0), None, Some(0.0)));
         assert_eq!(confusion.mean(|class| class.recall), Some(0.0));
-        assert_eq!(Confusion::new(2).mean(|class| class.recall), None);
+        assert_eq!(ConfusionMatrix::new(2).mean(|class| class.recall), None);
     }
 }

@@ -1,60 +1,60 @@
-//! What can go wrong: input that does not fit together.
+//! Errors: input that does not fit together.
 
 /// An error of [`Assessment::add`](crate::Assessment::add) or of making a report.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReportError {
-    /// A label or a number of probabilities that is not of these classes.
+    /// The label is not a class, or the number of probabilities is not the number of classes.
     #[error(
         "sample {sample} has label {label} and {probabilities} probabilities, expected {classes} classes"
     )]
     Sample {
-        /// Which one, from 0.
+        /// Its index.
         sample: usize,
         /// Its label.
         label: usize,
-        /// Its probabilities.
+        /// The number of its probabilities.
         probabilities: usize,
-        /// The classes.
+        /// The number of classes.
         classes: usize,
     },
-    /// A picture that is not of the shape.
+    /// The image has another shape.
     #[error("sample {sample} has {found} pixels, expected {expected}")]
     Pixels {
-        /// Which one, from 0.
+        /// Its index.
         sample: usize,
-        /// Its pixels.
+        /// The number of its pixels.
         found: usize,
-        /// Those of the shape.
+        /// The number of pixels of the shape.
         expected: usize,
     },
-    /// Nothing was assessed.
+    /// No sample was added.
     #[error("no samples, expected at least one")]
     Empty,
-    /// Class names that are not one for each class.
+    /// The number of class names is not the number of classes.
     #[error("{found} class names, expected {expected}")]
     ClassNames {
-        /// How many there are.
+        /// The number that was found.
         found: usize,
-        /// How many classes.
+        /// The number of classes.
         expected: usize,
     },
-    /// A first layer that does not take the pictures.
+    /// The first layer does not take the images.
     #[error("a first layer with {found} inputs, expected {expected}, one for each pixel")]
     Kernel {
-        /// Its inputs.
+        /// The number of its inputs.
         found: usize,
-        /// Pixels of a picture.
+        /// The number of pixels of an image.
         expected: usize,
     },
-    /// A history whose numbers are not one for each epoch.
+    /// A metric does not have one number per epoch.
     #[error("{found} numbers of {series} in the history, expected {expected}")]
     History {
-        /// Which numbers.
+        /// The metric.
         series: &'static str,
-        /// How many there are.
+        /// The number that was found.
         found: usize,
-        /// Epochs.
+        /// The number of epochs.
         expected: usize,
     },
 }

@@ -1,9 +1,9 @@
-//! Text from outside in HTML and SVG.
+//! Escaping of text from outside in HTML and SVG.
 
 use std::fmt::{self, Display, Write};
 
-/// A text as it may stand between tags and in quoted attributes. Control characters, which neither may have, and marks that turn
-/// the direction of writing are shown as U+FFFD.
+/// A text that is safe between tags and in quoted attributes. Control characters and marks that change the direction of writing become
+/// U+FFFD.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Escaped<T>(pub(crate) T);
 
@@ -40,7 +40,7 @@ mod tests {
     use super::Escaped;
 
     #[test]
-    fn nothing_ends_a_tag_or_an_attribute() {
+    fn no_character_ends_a_tag_or_an_attribute() {
         assert_eq!(
             Escaped("<b a='1' c=\"2\">&\n\u{1b}\u{202e}ä").to_string(),
             "&lt;b a=&#39;1&#39; c=&quot;2&quot;&gt;&amp;\u{fffd}\u{fffd}\u{fffd}ä"

@@ -1,13 +1,13 @@
-//! What is known of each epoch.
+//! The metrics of each epoch.
 
 use std::fmt::Write;
 
 use crate::error::ReportError;
 
-/// One number per epoch of each; `val_loss` and `val_accuracy` are empty without a validation part, `learning_rate` if it is not
-/// known.
+/// The metrics of a run, one number per epoch. `val_loss` and `val_accuracy` are empty without a validation set, `learning_rate` is
+/// empty if it is not known.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct History<'a> {
+pub struct RunHistory<'a> {
     /// Mean training loss.
     pub loss: &'a [f64],
     /// Training accuracy, 0 to 1.
@@ -16,19 +16,19 @@ pub struct History<'a> {
     pub val_loss: &'a [f64],
     /// Validation accuracy, 0 to 1.
     pub val_accuracy: &'a [f64],
-    /// Seconds, validation included.
+    /// Seconds of the epoch, validation included.
     pub seconds: &'a [f64],
     /// The learning rate after the epoch.
     pub learning_rate: &'a [f64],
 }
 
-impl<'a> History<'a> {
+impl<'a> RunHistory<'a> {
     /// The number of epochs.
     pub fn epochs(&self) -> usize {
         self.loss.len()
     }
 
-    /// What there is, by the names that Keras gives it.
+    /// The metrics that are not empty, with Keras's names.
     pub(crate) fn series(&self) -> Vec<(&'static str, &'a [f64])> {
         let all = [
             ("loss", self.loss),
@@ -38,11 +38,11 @@ impl<'a> History<'a> {
             ("seconds", self.seconds),
             ("learning_rate", self.learning_rate),
         ];
-        let may_be_left_out = |name: &str| name.starts_with("val_") || name == "learning_rate";
-        all.into_iter().filter(|(name, values)| !(may_be_left_out(name) && values.is_empty())).collect()
+        let is_optional = |name: &str| name.starts_with("val_") || name == "learning_rate";
+        all.into_iter().filter(|(name, values)| !(is_optional(name) && values.is_empty())).collect()
     }
 
-    /// Checks that there are as many numbers of each as epochs.
+    /// Checks that each metric has one number per epoch.
     pub(crate) fn check(&self) -> Result<(), ReportError> {
         let expected = self.epochs();
         match self.series().into_iter().find(|(_, values)| values.len() != expected) {
@@ -51,8 +51,8 @@ impl<'a> History<'a> {
         }
     }
 
-    /// A table with a line per epoch, counted from 1, after one of names; each number is the shortest that is read back as
-    /// the same one.
+    /// The history as CSV: a line of names, then a line per epoch, counted from 1. Each number is the shortest that parses to the same
+    /// `f64`.
     pub fn csv(&self) -> String {
         let series = self.series();
         let mut out = "epoch".to_owned();
@@ -82,21 +82,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_per_epoch() {
-        let history = History {
+    fn csv_has_a_line_per_epoch() {
+        let history = RunHistory {
             loss: &[0.1, f64::NAN],
             accuracy: &[0.5, 1.0],
             seconds: &[2.0, 1.5],
-            ..History::default()
+            ..RunHistory::default()
         };
         assert_eq!(history.csv(), "epoch,loss,accuracy,seconds\n1,0.1,0.5,2\n2,NaN,1,1.5\n");
-        let history = History { val_loss: &[0.1 + 0.2, 1.0], val_accuracy: &[1.0, 0.25], ..history };
+        let history = RunHistory { val_loss: &[0.1 + 0.2, 1.0], val_accuracy: &[1.0, 0.25], ..history };
         assert_eq!(
             history.csv(),
             "epoch,loss,accuracy,val_loss,val_accuracy,seconds\n1,0.1,0.5,0.30000000000000004,1,2\n2,NaN,1,1,0.25,1.5\n"
         );
         history.check().unwrap();
-        let message = History { val_loss: &[1.0], ..history }.check().unwrap_err().to_string();
+        let message = RunHistory { val_loss: &[1.0], ..history }.check().unwrap_err().to_string();
         assert_eq!(message, "1 numbers of val_loss in the history, expected 2");
     }
 }

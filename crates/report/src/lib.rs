@@ -1,11 +1,12 @@
-//! The report of a run: how a classifier learned, how good it is, where it errs, and what it came from.
+//! The report of a training run: curves, confusion matrix, worst mistakes, calibration and the first layer's weights, on a page that
+//! needs no other file.
 //!
-//! All here is a function from facts and numbers to the content of files: nothing is read, written or asked for.
+//! Every function maps values to the content of files. This crate does no I/O.
 //!
 //! ```
-//! use ziffer_report::{Assessment, History, Report, Run};
+//! use ziffer_report::{Assessment, Run, RunHistory, RunReport};
 //!
-//! // Three pictures of 2 x 2 pixels in two classes, of which the last is mistaken.
+//! // Three images of 2 x 2 pixels in two classes. The last prediction is wrong.
 //! let mut assessment = Assessment::new(2, &[2, 2]);
 //! assessment.add(0, &[0.9, 0.1], &[255, 0, 0, 0])?;
 //! assessment.add(1, &[0.2, 0.8], &[0, 0, 0, 255])?;
@@ -16,52 +17,54 @@
 //!     results: vec![],
 //!     settings: vec![],
 //!     origin: vec![],
-//!     history: History { loss: &[0.7, 0.5], accuracy: &[0.5, 0.75], seconds: &[0.1, 0.1], ..History::default() },
+//!     history: RunHistory { loss: &[0.7, 0.5], accuracy: &[0.5, 0.75], seconds: &[0.1, 0.1], ..RunHistory::default() },
 //!     class_names: &["above".to_owned(), "below".to_owned()],
 //!     assessment: &assessment,
 //!     kernel: None,
 //! };
-//! let report = Report::of(&run)?;
+//! let report = RunReport::new(&run)?;
 //! assert!(report.html.contains("below taken for above"));
 //! assert!(report.confusion_svg.starts_with("<?xml"));
 //! # Ok::<(), ziffer_report::ReportError>(())
 //! ```
 //!
-//! * [`Assessment`] gathers what a model makes of a test part: [`Confusion`], [`Calibration`], the worst mistakes.
-//! * [`Report`] is a run's files: a page that stands alone, its figures as SVG and PNG, the history as CSV.
-//! * [`comparison`] is a page of several runs beside each other, [`confusion_table`] the matrix on a terminal.
+//! * [`Assessment`] adds up the predictions for a test set: [`ConfusionMatrix`], [`Calibration`], the worst mistakes.
+//! * [`RunReport`] is the files of a run: the page, figures as SVG, the history as CSV.
+//! * [`comparison`] is a page that compares several runs. [`confusion_table`] is the confusion matrix for a terminal.
 //!
-//! The pages have no scripts and refer to nothing outside; they are light or dark as the reader wants it. Text from outside is
-//! escaped wherever it goes. Drawings (`drawing`) become SVG (`svg`) or pixels (`raster`).
+//! Pages have no scripts and refer to nothing outside. They are light or dark as the reader's system is. One function escapes all text
+//! from outside (`escape`). Figures are scenes of shapes (`scene`), which become SVG (`svg`).
 #![forbid(unsafe_code)]
 
 mod assessment;
+mod axes;
 mod axis;
 mod calibration;
 mod comparison;
 mod confusion;
-mod drawing;
 mod error;
 mod escape;
 mod figures;
 mod history;
-mod ink;
+mod html;
 mod mistakes;
 mod page;
-mod panel;
-mod picture;
-mod raster;
+mod palette;
+mod report;
 mod run;
+mod scene;
 mod svg;
 mod terminal;
+mod thumbnail;
 mod weights;
 
 pub use assessment::Assessment;
 pub use calibration::{BINS, Bin, Calibration};
 pub use comparison::comparison;
-pub use confusion::{ClassMetrics, Confusion};
+pub use confusion::{ClassMetrics, ConfusionMatrix};
 pub use error::ReportError;
-pub use history::History;
+pub use history::RunHistory;
 pub use mistakes::Mistake;
-pub use run::{Fact, Report, Run};
+pub use report::RunReport;
+pub use run::{Fact, Run};
 pub use terminal::confusion_table;

@@ -1,100 +1,53 @@
-//! What a report is made of, and what it consists of.
+//! A run: the input of a report.
 
 use ndarray::ArrayView2;
 
 use crate::assessment::Assessment;
 use crate::error::ReportError;
-use crate::history::History;
-use crate::{figures, page, raster, svg};
+use crate::history::RunHistory;
 
-/// Something that is known of a run, for people and for programs.
+/// A named value of a run, for people and for programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fact {
-    /// What programs call it: the page has it as `data-key`.
+    /// The name for programs: `data-key` in the page. In a comparison, the best value of a key that ends in `accuracy` is the largest,
+    /// of one that ends in `loss` the smallest.
     pub key: String,
-    /// What people call it.
+    /// The name for people.
     pub name: String,
-    /// The value as programs read it: the page has it as `value`.
+    /// The value for programs: `value` in the page.
     pub value: String,
-    /// The value as people read it.
+    /// The value for people.
     pub shown: String,
 }
 
-/// A run.
+/// A finished run.
 #[derive(Clone, Debug)]
 pub struct Run<'a> {
     /// The heading.
     pub name: &'a str,
-    /// What was learned, in a line.
+    /// The data set and the like, in one line.
     pub subject: &'a str,
-    /// What came out, the most important first.
+    /// The results, the most important first.
     pub results: Vec<Fact>,
-    /// What decides the result.
+    /// The settings that determine the result.
     pub settings: Vec<Fact>,
-    /// Where, when and with what it was made.
+    /// When, where and with which program the run was made.
     pub origin: Vec<Fact>,
-    /// The epochs.
-    pub history: History<'a>,
-    /// What the classes are called, from class 0.
+    /// The metrics of each epoch.
+    pub history: RunHistory<'a>,
+    /// The names of the classes, from class 0.
     pub class_names: &'a [String],
-    /// The test part.
+    /// The predictions for the test set.
     pub assessment: &'a Assessment,
-    /// The first layer's kernel \[I, O\], if it looks at the pictures' I pixels.
+    /// The first layer's kernel \[I, O\], if its I inputs are the pixels.
     pub kernel: Option<ArrayView2<'a, f32>>,
 }
 
-/// The files of a report.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
-    /// `report.html`: everything on one page.
-    pub html: String,
-    /// `curves.svg`: loss and accuracy by epoch.
-    pub curves_svg: String,
-    /// `curves.png`: the same.
-    pub curves_png: Vec<u8>,
-    /// `confusion.svg`: the confusion matrix.
-    pub confusion_svg: String,
-    /// `history.csv`: a line per epoch.
-    pub history_csv: String,
-}
-
-impl Report {
-    /// Makes the report of a run.
-    ///
-    /// # Errors
-    /// If nothing was assessed, or the history, the class names or the kernel do not fit the rest.
-    pub fn of(run: &Run<'_>) -> Result<Self, ReportError> {
-        run.check()?;
-        let [loss, accuracy] = figures::run_curves(&run.history);
-        let curves = loss.clone().beside(accuracy.clone());
-        let matrix = figures::matrix(run.assessment.confusion(), run.class_names);
-        let title = figures::matrix_title(run.assessment);
-        Ok(Self {
-            html: page::of_run(run, [&loss, &accuracy], &matrix),
-            curves_svg: svg::file(&curves, "Loss and accuracy by epoch"),
-            curves_png: raster::file(&curves),
-            confusion_svg: svg::file(&matrix, &title),
-            history_csv: run.history.csv(),
-        })
-    }
-
-    /// The name and the content of each file, the page last.
-    pub fn files(&self) -> [(&'static str, &[u8]); 5] {
-        [
-            ("history.csv", self.history_csv.as_bytes()),
-            ("curves.svg", self.curves_svg.as_bytes()),
-            ("curves.png", &self.curves_png),
-            ("confusion.svg", self.confusion_svg.as_bytes()),
-            ("report.html", self.html.as_bytes()),
-        ]
-    }
-}
-
 impl Run<'_> {
-    /// Checks that all parts fit together, as [`Report::of`] needs it.
+    /// Checks that all parts fit together, as [`RunReport::new`](crate::RunReport::new) does.
     ///
     /// # Errors
-    /// What does not.
+    /// The first part that does not fit.
     pub fn check(&self) -> Result<(), ReportError> {
         let confusion = self.assessment.confusion();
         if confusion.samples() == 0 {

@@ -2,32 +2,32 @@
 
 use std::fmt::Write;
 
-use crate::confusion::Confusion;
+use crate::confusion::ConfusionMatrix;
 use crate::figures::NUMBERED;
 
-/// Columns of a terminal.
+/// The columns of a terminal.
 const WIDTH: usize = 80;
 
-/// Confusions that are listed at most.
+/// The largest number of confusions in the list.
 const LISTED: usize = 10;
 
-/// The matrix as lines of at most 80 columns, labels down and predictions across, with each class's recall; where that is too
-/// wide, and for more than 20 classes, the most frequent confusions.
-pub fn confusion_table(confusion: &Confusion, names: &[String]) -> String {
+/// The confusion matrix in lines of at most 80 columns, labels down and predictions across, with the recall of each class. A matrix
+/// that is too wide or has more than 20 classes becomes a list of the most frequent confusions.
+pub fn confusion_table(confusion: &ConfusionMatrix, names: &[String]) -> String {
     matrix(confusion, names).unwrap_or_else(|| list(confusion, names))
 }
 
-/// A name on one line, in so many columns.
+/// A name on one line, cut after `columns` characters.
 fn short(name: &str, columns: usize) -> String {
     name.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).take(columns).collect()
 }
 
-fn matrix(confusion: &Confusion, names: &[String]) -> Option<String> {
+fn matrix(confusion: &ConfusionMatrix, names: &[String]) -> Option<String> {
     let classes = confusion.classes();
     if classes > NUMBERED {
         return None;
     }
-    // Columns are headed by the class's number, and rows by its name too where that is another one.
+    // A column's head is the class's number. A row's head has the name too if it differs.
     let rows: Vec<String> = (0..classes)
         .map(|class| match &names[class] {
             name if *name == class.to_string() => name.clone(),
@@ -66,17 +66,17 @@ fn matrix(confusion: &Confusion, names: &[String]) -> Option<String> {
     Some(out)
 }
 
-fn list(confusion: &Confusion, names: &[String]) -> String {
+fn list(confusion: &ConfusionMatrix, names: &[String]) -> String {
     let confused = confusion.confused();
     if confused.is_empty() {
-        return "No confusions: every prediction is right.\n".to_owned();
+        return "No confusions: every prediction is correct.\n".to_owned();
     }
-    let mut out = "Most frequent confusions, and their share of all pictures with that label:\n".to_owned();
+    let mut out = "Most frequent confusions, and their fraction of the label's images:\n".to_owned();
     for (label, prediction, count) in confused.into_iter().take(LISTED) {
-        let share = 100.0 * count as f64 / confusion.metrics(label).samples as f64;
+        let percent = 100.0 * count as f64 / confusion.metrics(label).samples as f64;
         let (label, prediction) = (short(&names[label], 24), short(&names[prediction], 24));
         // Writing to a string cannot fail.
-        let _ = writeln!(out, "{count:>7}  {share:>5.1}%  {label} taken for {prediction}");
+        let _ = writeln!(out, "{count:>7}  {percent:>5.1}%  {label} taken for {prediction}");
     }
     out
 }
@@ -90,8 +90,8 @@ mod tests {
     }
 
     #[test]
-    fn two_classes_by_hand() {
-        let mut confusion = Confusion::new(3);
+    fn a_table_of_three_classes_written_by_hand() {
+        let mut confusion = ConfusionMatrix::new(3);
         for (label, prediction, times) in [(0, 0, 98), (0, 1, 2), (1, 1, 3)] {
             (0..times).for_each(|_| confusion.add(label, prediction));
         }
@@ -107,10 +107,10 @@ label  0  1  2  recall
     }
 
     #[test]
-    fn no_line_is_wider_than_a_terminal() {
+    fn every_line_fits_a_terminal() {
         for classes in [2, 10, 20, 21, 62] {
             for times in [1, 40, 1200] {
-                let mut confusion = Confusion::new(classes);
+                let mut confusion = ConfusionMatrix::new(classes);
                 for label in 0..classes {
                     (0..times).for_each(|turn| confusion.add(label, (label + turn % 7) % classes));
                 }
@@ -124,8 +124,8 @@ label  0  1  2  recall
                 assert!(is_list || classes <= NUMBERED, "{table}");
             }
         }
-        let mut right = Confusion::new(30);
-        right.add(3, 3);
-        assert_eq!(confusion_table(&right, &names(30)), "No confusions: every prediction is right.\n");
+        let mut correct = ConfusionMatrix::new(30);
+        correct.add(3, 3);
+        assert_eq!(confusion_table(&correct, &names(30)), "No confusions: every prediction is correct.\n");
     }
 }

@@ -1,71 +1,73 @@
-//! The first layer's weights as pictures: one for each unit, in the shape of what it looks at.
+//! The first layer's weights as images: one per unit, in the shape of the model's input, side by side in strips.
 
 use ndarray::ArrayView2;
 
-use crate::ink::Ink;
-use crate::picture::{Colours, Picture, png, sides};
+use crate::palette::Color;
+use crate::thumbnail::{PngColor, Thumbnail, png, rows_and_columns};
 
-/// Rows and columns that a unit's picture has at most.
+/// The largest number of rows and columns of a unit's image.
 const SIDE: usize = 48;
 
-/// Pixels of all units together, at most: the pictures are most of a report.
+/// The largest number of pixels of all units together. These images are most of a report's bytes.
 const PIXELS: usize = 110_000;
 
-/// Units that are shown at most.
+/// The largest number of units that are shown.
 const UNITS: usize = 256;
 
-/// Pixels of a row of pictures, about.
-const WIDTH: usize = 464;
+/// The width of a strip in pixels, about: 8 units of 28 columns, which a phone shows without scrolling.
+const WIDTH: usize = 232;
 
-/// Steps from the least weight to none, and from there to the greatest; few enough for a file half the size that a byte for
-/// each weight takes.
+/// Color steps from the smallest weight to 0, and from 0 to the largest. So few halve the size of the file.
 const STEPS: usize = 24;
 
-/// The share of weights that the strongest colour begins at.
+/// The quantile of the weights' absolute values that has the full color.
 const STRONGEST: f64 = 0.995;
 
-/// The pictures of units beside each other, as one.
-pub(crate) struct Atlas {
-    pub(crate) png: Vec<u8>,
+/// Strips of units' images.
+pub(crate) struct Strips {
+    pub(crate) pngs: Vec<Vec<u8>>,
+    /// Pixels of each strip.
     pub(crate) width: usize,
     pub(crate) height: usize,
-    /// Units shown, from the first, and beside each other.
+    /// The number of units that are shown, and of units in a strip.
     pub(crate) units: usize,
     pub(crate) across: usize,
-    /// The weight that has the strongest colour.
+    /// The absolute value that has the full color.
     pub(crate) strongest: f32,
 }
 
-/// Pictures of a kernel \[I, O\] of I inputs of that shape: what is below zero in one colour, what is above in another, the more
-/// opaque the farther it is away, so that they stand on any paper.
-pub(crate) fn atlas(kernel: ArrayView2<'_, f32>, shape: &[usize]) -> Atlas {
-    let unit = |unit: usize| Picture::shrunk(shape, SIDE, |input| kernel[[input, unit]]);
-    let (rows, columns) = sides(shape);
+/// Images of a kernel \[I, O\] whose I inputs have that shape. Negative weights have one color, positive ones another, and 0 is
+/// transparent, so that they suit any background.
+pub(crate) fn strips(kernel: ArrayView2<'_, f32>, shape: &[usize]) -> Strips {
+    let (rows, columns) = rows_and_columns(shape);
     let step = rows.max(columns).div_ceil(SIDE).max(1);
     let (rows, columns) = (rows.div_ceil(step), columns.div_ceil(step));
     let units = kernel.ncols().min(UNITS).min((PIXELS / (rows * columns)).max(1));
-    let pictures: Vec<Picture> = (0..units).map(unit).collect();
-    let strongest = strongest(&pictures);
+    let image = |unit: usize| Thumbnail::shrunk(shape, SIDE, |input| kernel[[input, unit]]);
+    let images: Vec<Thumbnail> = (0..units).map(image).collect();
+    let strongest = strongest(&images);
     let across = (WIDTH / (columns + 1)).clamp(1, units.max(1));
-    let (width, height) = (across * (columns + 1) - 1, units.div_ceil(across).max(1) * (rows + 1) - 1);
-    let mut places = vec![STEPS as u8; width * height];
-    for (index, picture) in pictures.iter().enumerate() {
-        let (top, left) = (index / across * (rows + 1), index % across * (columns + 1));
-        for (row, values) in picture.values.chunks(columns).enumerate() {
-            for (column, &value) in values.iter().enumerate() {
-                places[(top + row) * width + left + column] = place(value, strongest);
+    let (width, height) = (across * (columns + 1) - 1, rows);
+    let strip = |images: &[Thumbnail]| {
+        let mut indexes = vec![STEPS as u8; width * height];
+        for (position, image) in images.iter().enumerate() {
+            let left = position * (columns + 1);
+            for (row, values) in image.values.chunks(columns).enumerate() {
+                for (column, &value) in values.iter().enumerate() {
+                    indexes[row * width + left + column] = palette_index(value, strongest);
+                }
             }
         }
-    }
-    let png = png(width, height, palette(), &places);
-    Atlas { png, width, height, units, across, strongest }
+        png(width, height, palette(), &indexes)
+    };
+    Strips { pngs: images.chunks(across).map(strip).collect(), width, height, units, across, strongest }
 }
 
-/// What only a few of the weights are beyond; those that are no number count as none.
-fn strongest(pictures: &[Picture]) -> f32 {
-    let mut sizes: Vec<f32> = pictures
+/// The quantile of the absolute values. Values that are not finite do not count.
+fn strongest(images: &[Thumbnail]) -> f32 {
+    let mut sizes: Vec<f32> = images
         .iter()
-        .flat_map(|picture| &picture.values)
+        .flat_map(|image| &image.values)
         .map(|value| value.abs())
         .filter(|size| size.is_finite())
         .collect();
@@ -76,22 +78,22 @@ fn strongest(pictures: &[Picture]) -> f32 {
     *sizes.select_nth_unstable_by(at, f32::total_cmp).1
 }
 
-/// A weight's place in the palette.
-fn place(value: f32, strongest: f32) -> u8 {
-    let share = if strongest > 0.0 { value / strongest } else { 0.0 };
-    // A cast takes what is no number for 0.
-    let steps = (share.clamp(-1.0, 1.0) * STEPS as f32).round() as i32;
+/// The palette's index of a weight.
+fn palette_index(value: f32, strongest: f32) -> u8 {
+    let ratio = if strongest > 0.0 { value / strongest } else { 0.0 };
+    // The cast turns NaN into 0.
+    let steps = (ratio.clamp(-1.0, 1.0) * STEPS as f32).round() as i32;
     (STEPS as i32 + steps) as u8
 }
 
-fn palette() -> Colours {
-    let [below, above] = [Ink::Series(0), Ink::Series(1)].map(|ink| ink.colours()[0].to_be_bytes());
-    let colours = (0..=2 * STEPS).flat_map(|place| {
-        let [_, rgb @ ..] = if place < STEPS { below } else { above };
+fn palette() -> PngColor {
+    let [negative, positive] = [Color::Series(0), Color::Series(1)].map(|color| color.rgb()[0].to_be_bytes());
+    let colors = (0..=2 * STEPS).flat_map(|index| {
+        let [_, rgb @ ..] = if index < STEPS { negative } else { positive };
         rgb
     });
-    let opacities = (0..=2 * STEPS).map(|place| (place.abs_diff(STEPS) * 255 / STEPS) as u8);
-    Colours::Palette(colours.collect(), opacities.collect())
+    let opacities = (0..=2 * STEPS).map(|index| (index.abs_diff(STEPS) * 255 / STEPS) as u8);
+    PngColor::Palette(colors.collect(), opacities.collect())
 }
 
 #[cfg(test)]
@@ -100,31 +102,50 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn each_unit_has_its_place() {
-        // Three units that look at 2 x 2 pixels: pixel i of unit u weighs (i + 1) (u - 1).
-        let kernel = Array2::from_shape_fn((4, 3), |(i, u)| (i as f32 + 1.0) * (u as f32 - 1.0));
-        let atlas = atlas(kernel.view(), &[2, 2]);
-        assert_eq!((atlas.width, atlas.height, atlas.units, atlas.across), (8, 2, 3, 3));
-        assert_eq!(atlas.strongest, 4.0);
-        let mut decoder = png::Decoder::new(std::io::Cursor::new(&atlas.png));
+    fn indexes(png: &[u8]) -> Vec<u8> {
+        let mut decoder = png::Decoder::new(std::io::Cursor::new(png));
         decoder.set_transformations(png::Transformations::IDENTITY);
         let mut reader = decoder.read_info().unwrap();
-        let mut places = [0; 16];
-        reader.next_frame(&mut places).unwrap();
-        let none = STEPS as u8;
-        assert_eq!(places, [18, 12, none, none, none, none, 30, 36, 6, 0, none, none, none, none, 42, 48]);
+        let mut indexes = vec![0; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut indexes).unwrap();
+        indexes
     }
 
     #[test]
-    fn large_layers_and_large_pictures_stay_small() {
+    fn units_are_side_by_side() {
+        // Three units with 2 x 2 inputs: the weight of input i and unit u is (i + 1) (u - 1).
+        let kernel = Array2::from_shape_fn((4, 3), |(i, u)| (i as f32 + 1.0) * (u as f32 - 1.0));
+        let strips = strips(kernel.view(), &[2, 2]);
+        assert_eq!((strips.width, strips.height, strips.units, strips.across), (8, 2, 3, 3));
+        assert_eq!((strips.strongest, strips.pngs.len()), (4.0, 1));
+        let zero = STEPS as u8;
+        let expected = [18, 12, zero, zero, zero, zero, 30, 36, 6, 0, zero, zero, zero, zero, 42, 48];
+        assert_eq!(indexes(&strips.pngs[0]), expected);
+    }
+
+    #[test]
+    fn the_last_strip_is_as_wide_as_the_others() {
+        let kernel = Array2::from_shape_fn((784, 20), |(i, u)| (i + u) as f32);
+        let strips = strips(kernel.view(), &[28, 28]);
+        assert_eq!((strips.width, strips.height, strips.across, strips.pngs.len()), (231, 28, 8, 3));
+        let last = indexes(&strips.pngs[2]);
+        assert_eq!(last.len(), 231 * 28);
+        // Units 16 to 19 are there, and nothing after them.
+        for row in last.chunks(231) {
+            assert!(row[3 * 29] > STEPS as u8 && row[4 * 29 - 1..].iter().all(|&index| index == STEPS as u8));
+        }
+    }
+
+    #[test]
+    fn large_layers_and_large_images_stay_small() {
         let kernel = Array2::from_shape_fn((784, 2000), |(i, u)| ((i * 31 + u * 17) % 97) as f32 - 48.0);
-        let many = atlas(kernel.view(), &[28, 28]);
+        let many = strips(kernel.view(), &[28, 28]);
         assert_eq!(many.units, 140);
-        assert!(many.png.len() < 120_000, "{}", many.png.len());
-        let large = atlas(Array2::ones((300 * 200, 5)).view(), &[300, 200]);
+        let bytes: usize = many.pngs.iter().map(Vec::len).sum();
+        assert!(bytes < 120_000, "{bytes}");
+        let large = strips(Array2::ones((300 * 200, 5)).view(), &[300, 200]);
         assert_eq!((large.units, large.height), (5, 43));
-        let broken = atlas(Array2::from_elem((4, 2), f32::NAN).view(), &[4]);
+        let broken = strips(Array2::from_elem((4, 2), f32::NAN).view(), &[4]);
         assert_eq!((broken.strongest, broken.height), (0.0, 1));
     }
 }

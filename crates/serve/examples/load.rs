@@ -1,10 +1,10 @@
-//! Predictions as fast as promised, from a server with a slow client and a body that never ends: its rate, its times, its memory.
+//! Measures a server's rate of predictions, response times and memory, while one client is slow and another sends an endless body.
 //!
 //! ```console
 //! $ cargo run --release -p ziffer-serve --example load -- 10
 //! ```
 //!
-//! for ten seconds (at most 60). The server is a process of its own on core 0, where there is `taskset`; all is on this machine.
+//! The argument is the number of seconds, at most 60. The server is a process of its own, on core 0 if there is `taskset`.
 #![allow(clippy::print_stdout, reason = "the example's own output")]
 
 use std::error::Error;
@@ -17,11 +17,11 @@ use std::time::{Duration, Instant};
 use ziffer_nn::{Activation, Sequential};
 use ziffer_serve::{Server, Site};
 
-/// Predictions in a second, from so many connections.
+/// Predictions per second, and connections.
 const RATE: f64 = 2000.0;
 const CONNECTIONS: usize = 4;
 const MOST_SECONDS: f64 = 60.0;
-/// Before anything is counted.
+/// The time before the measurement.
 const WARM_UP: Duration = Duration::from_secs(2);
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// The tutorial's network, served until standard input ends.
+/// Serves the tutorial's model until standard input ends.
 fn serve() -> Result<(), Box<dyn Error>> {
     let stack = Sequential::new([28, 28]).flatten().dense(128, Activation::Relu).dense(64, Activation::Relu);
     let site = Site::new(stack.dense(10, Activation::Softmax).build(0)?)?;
@@ -48,10 +48,10 @@ fn serve() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Ends the server with this program, however that ends.
-struct Ended(Child);
+/// Kills the server when this program ends.
+struct KilledOnDrop(Child);
 
-impl Drop for Ended {
+impl Drop for KilledOnDrop {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -80,28 +80,33 @@ fn load(seconds: f64) -> Result<(), Box<dyn Error>> {
         Ok((times?, before, after?))
     })?;
     times.sort_unstable();
-    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    let quantile = |fraction: f64| times[((times.len() - 1) as f64 * fraction) as usize].as_secs_f64() * 1e3;
     let core = if is_pinned { "core 0" } else { "any core" };
     println!(
         "{:.0} predictions a second for {seconds} s, the server on {core}",
         times.len() as f64 / seconds
     );
-    println!("median {:.2} ms, 99th percentile {:.2} ms, longest {:.2} ms", at(0.5), at(0.99), at(1.0));
+    println!(
+        "median {:.2} ms, 99th percentile {:.2} ms, longest {:.2} ms",
+        quantile(0.5),
+        quantile(0.99),
+        quantile(1.0)
+    );
     println!("resident memory {before} kB before, {after} kB after");
     Ok(())
 }
 
-fn start() -> Result<(Ended, bool), Box<dyn Error>> {
+fn start() -> Result<(KilledOnDrop, bool), Box<dyn Error>> {
     let program = std::env::current_exe()?;
     let start =
         |command: &mut Command| command.arg("server").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     match start(Command::new("taskset").args(["-c", "0"]).arg(&program)) {
-        Ok(child) => Ok((Ended(child), true)),
-        Err(_) => Ok((Ended(start(&mut Command::new(program))?), false)),
+        Ok(child) => Ok((KilledOnDrop(child), true)),
+        Err(_) => Ok((KilledOnDrop(start(&mut Command::new(program))?), false)),
     }
 }
 
-/// The time of each prediction, from when it was due: one that waits for its connection counts as slow.
+/// The response time of each prediction, from its planned start, so that the wait for a connection counts.
 fn run(address: SocketAddr, time: Duration) -> Result<Vec<Duration>, Box<dyn Error>> {
     let start = Instant::now();
     let every = Duration::from_secs_f64(CONNECTIONS as f64 / RATE);
@@ -132,7 +137,7 @@ fn run(address: SocketAddr, time: Duration) -> Result<Vec<Duration>, Box<dyn Err
     })
 }
 
-/// One prediction of a picture with as much ink as MNIST's have.
+/// One prediction for an image with as many nonzero pixels as those of MNIST.
 fn predict(stream: &mut TcpStream, address: SocketAddr, number: u32) -> std::io::Result<()> {
     let pixel = |pixel: u32| if (pixel + number).is_multiple_of(5) { (pixel * 7 + number) % 256 } else { 0 };
     let pixels: Vec<String> = (0..784).map(|place| pixel(place).to_string()).collect();
@@ -142,7 +147,7 @@ fn predict(stream: &mut TcpStream, address: SocketAddr, number: u32) -> std::io:
         "POST /api/predict HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
     );
     stream.write_all(format!("{head}{body}").as_bytes())?;
-    // The answer is JSON without another closing brace, and comes whole.
+    // The response is JSON with a single closing brace.
     let mut answer = Vec::new();
     while !answer.ends_with(b"}") {
         let mut buffer = [0; 4096];
@@ -158,7 +163,7 @@ fn predict(stream: &mut TcpStream, address: SocketAddr, number: u32) -> std::io:
     Err(std::io::Error::other(String::from_utf8_lossy(&answer).into_owned()))
 }
 
-/// A client that never comes to an end, and comes again whenever it is thrown out.
+/// A client whose request never ends, and which connects again whenever it is disconnected.
 fn endless(address: SocketAddr, head: &str, again: &[u8], done: &AtomicBool) {
     while !done.load(Ordering::Relaxed) {
         let Ok(mut stream) = TcpStream::connect(address) else { return };
@@ -170,7 +175,7 @@ fn endless(address: SocketAddr, head: &str, again: &[u8], done: &AtomicBool) {
     }
 }
 
-/// Resident memory of a process.
+/// The resident memory of a process.
 fn memory_kb(process: u32) -> Result<u64, Box<dyn Error>> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;

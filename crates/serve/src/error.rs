@@ -1,4 +1,4 @@
-//! What can go wrong before a request is answered.
+//! Errors of starting a server.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,31 +8,31 @@ use std::net::SocketAddr;
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
-    /// The port is another program's.
+    /// Another program has the port.
     #[error("{address}: another program listens on port {}", address.port())]
     Taken {
-        /// Where it should have listened.
+        /// The address to bind.
         address: SocketAddr,
     },
-    /// It cannot listen there.
+    /// The address cannot be bound.
     #[error("{address}: cannot listen")]
     Listen {
-        /// Where it should have listened.
+        /// The address to bind.
         address: SocketAddr,
-        /// Why not.
+        /// The I/O error.
         source: io::Error,
     },
-    /// The system does not give what a server needs.
+    /// The operating system does not give what a server needs.
     #[error("cannot start the server")]
     Start(#[source] io::Error),
-    /// Nothing that can be drawn for the network.
+    /// The model's input is not an image.
     #[error("the model takes {found:?}, expected rows and columns, from 7x7 to 1024x1024, to draw on")]
     NoPicture {
         /// The shape of its input.
         found: Vec<usize>,
     },
-    /// Layers that change nothing.
-    #[error("the model has no parameters, expected a network that has learned something")]
+    /// The model has no weights.
+    #[error("the model has no parameters, expected a trained model")]
     NoParameters,
 }
 

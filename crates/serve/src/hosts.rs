@@ -1,25 +1,25 @@
-//! Which names a request may call this server by.
+//! The names that a `Host` header may have.
 //!
-//! A page from elsewhere can have its own name point to this machine ("DNS rebinding") and then reads answers as its own. Its requests
-//! still carry that name, so that names that are not this server's are refused. An address in numbers cannot be pointed elsewhere.
+//! An attacker's page can make its own domain resolve to this machine ("DNS rebinding") and then read responses as its own. Its requests
+//! still have that domain in the `Host` header, so the server refuses every name that is not its own. An IP address cannot be rebound.
 
 use std::net::{IpAddr, SocketAddr};
 
-/// The hosts, with their ports, that requests may name.
+/// The allowed hosts with their ports.
 #[derive(Clone, Debug)]
 pub(crate) struct Hosts {
     names: Vec<String>,
-    /// Bound to all interfaces: every address in numbers is this server's.
+    /// Whether the server is bound to all interfaces, so that every IP address may be its own.
     any_address: bool,
     port: u16,
 }
 
-/// The port that a host without one means.
+/// The port of a host without one.
 const HTTP: u16 = 80;
 
 impl Hosts {
-    /// For a server at `address`: that address; `localhost` where that reaches it; and the allowed names, with this port if they have
-    /// none of their own.
+    /// The hosts of a server at `address`: that address, `localhost` if it reaches the server, and the allowed names, with the server's
+    /// port if they have none.
     pub(crate) fn new(address: SocketAddr, allowed: &[String]) -> Self {
         let (ip, port) = (address.ip(), address.port());
         let mut names = vec![address.to_string()];
@@ -38,7 +38,7 @@ impl Hosts {
     }
 
     /// Whether a `Host` header names this server.
-    pub(crate) fn admit(&self, host: &str) -> bool {
+    pub(crate) fn is_allowed(&self, host: &str) -> bool {
         let address = host.parse::<SocketAddr>().ok();
         let without_port = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
         let address = address.or(without_port.map(|ip| SocketAddr::new(ip, HTTP)));
@@ -49,7 +49,7 @@ impl Hosts {
         self.names.contains(&host) || self.names.contains(&format!("{host}:{HTTP}"))
     }
 
-    /// Whether an `Origin` header is that of the page that is served under this host.
+    /// Whether an `Origin` header is that of the page on this host.
     pub(crate) fn is_own(origin: &str, host: &str) -> bool {
         origin.strip_prefix("http://").is_some_and(|origin| origin.eq_ignore_ascii_case(host))
     }
@@ -65,10 +65,10 @@ mod tests {
     }
 
     #[test]
-    fn its_own_names_only() {
+    fn only_the_server_s_own_names_are_allowed() {
         let own = hosts("127.0.0.1:7878", &[]);
         for host in ["127.0.0.1:7878", "localhost:7878", "LocalHost:7878"] {
-            assert!(own.admit(host), "{host}");
+            assert!(own.is_allowed(host), "{host}");
         }
         for host in [
             "",
@@ -80,32 +80,38 @@ mod tests {
             "192.168.0.2:7878",
             "[::1]:7878",
         ] {
-            assert!(!own.admit(host), "{host}");
+            assert!(!own.is_allowed(host), "{host}");
         }
-        assert!(hosts("[::1]:9", &[]).admit("[::1]:9"));
+        assert!(hosts("[::1]:9", &[]).is_allowed("[::1]:9"));
         let at_80 = hosts("127.0.0.1:80", &[]);
-        assert!(at_80.admit("localhost") && at_80.admit("127.0.0.1") && at_80.admit("localhost:80"));
-        assert!(!at_80.admit("localhost:8080"));
+        assert!(
+            at_80.is_allowed("localhost")
+                && at_80.is_allowed("127.0.0.1")
+                && at_80.is_allowed("localhost:80")
+        );
+        assert!(!at_80.is_allowed("localhost:8080"));
     }
 
     #[test]
-    fn on_all_interfaces_every_address_but_no_name() {
+    fn on_all_interfaces_every_address_is_allowed_but_no_other_name() {
         let all = hosts("0.0.0.0:7878", &["box.lan", "door.lan:8000"]);
         for host in ["192.168.0.2:7878", "[fe80::1]:7878", "localhost:7878", "box.lan:7878", "Door.lan:8000"]
         {
-            assert!(all.admit(host), "{host}");
+            assert!(all.is_allowed(host), "{host}");
         }
         for host in ["evil.example:7878", "192.168.0.2", "box.lan", "box.lan:8000", "door.lan:7878"] {
-            assert!(!all.admit(host), "{host}");
+            assert!(!all.is_allowed(host), "{host}");
         }
         let one = hosts("192.168.0.2:7878", &[]);
         assert!(
-            one.admit("192.168.0.2:7878") && !one.admit("192.168.0.3:7878") && !one.admit("localhost:7878")
+            one.is_allowed("192.168.0.2:7878")
+                && !one.is_allowed("192.168.0.3:7878")
+                && !one.is_allowed("localhost:7878")
         );
     }
 
     #[test]
-    fn origins() {
+    fn only_the_page_s_own_origin_is_allowed() {
         assert!(Hosts::is_own("http://localhost:7878", "localhost:7878"));
         for origin in
             ["null", "https://localhost:7878", "http://localhost", "http://evil.example", "localhost:7878"]

@@ -1,5 +1,4 @@
-//! A page to draw digits on, served from this machine, which shows what a network makes of them while they are drawn; and
-//! the network's predictions for programs.
+//! A local web page that shows a model's predictions while you draw, and an HTTP API with the predictions for programs.
 //!
 //! ```no_run
 //! use std::sync::atomic::AtomicBool;
@@ -14,57 +13,61 @@
 //! ```
 //!
 //! # For programs
-//! `POST /api/predict` takes the pixels as the network does, rows by columns, light ink on black:
+//! `POST /api/predict` takes the pixels of the model's input, row by row, light strokes on black:
 //!
 //! ```json
 //! {"pixels": [0, 0, 12, 255]}
 //! ```
 //!
-//! as `application/json`, one whole number from 0 to 255 for each of the network's inputs; or a picture file as `image/png`,
-//! `image/jpeg` or `image/bmp`, ink dark or light, of up to 1 MiB and 16,777,216 pixels, which is prepared as `ziffer predict` does.
-//! The answer is
+//! as `application/json`, one whole number from 0 to 255 per input of the model; or a picture file as `image/png`, `image/jpeg` or
+//! `image/bmp`, dark on light or light on dark, of up to 1 MiB and 16,777,216 pixels, which is prepared as in `ziffer predict`. The
+//! response is
 //!
 //! ```json
 //! {"digit": 7, "label": "7", "probabilities": [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0]}
 //! ```
 //!
-//! with the likeliest class, what it is called, and a probability for each class, which are the bits of [`Model::predict`] as the
-//! shortest decimals that read back to them. `?show=input` adds `"input"`, the pixels as the network saw them;
-//! `?show=activations` adds `"activations"`, `[{"layer": "dense", "outputs": [...]}, ...]` of the hidden layers; `?show=all` both.
+//! with the predicted class, its name, and the probability of each class. The probabilities are [`class_probabilities`] of
+//! [`Model::predict`], as the shortest decimals that parse to the same bits. `?show=input` adds `"input"`, the pixels of the model's
+//! input; `?show=activations` adds `"activations"`, `[{"layer": "dense", "outputs": [...]}, ...]` of the hidden layers; `?show=all`
+//! adds both.
 //!
 //! An error is `{"error": "one line"}`:
 //!
 //! | status | when |
 //! |---|---|
-//! | 400 | the body is no JSON of that form, or no picture with a digit on it; an unknown `?show` |
-//! | 403 | the `Origin` header names another page |
-//! | 404, 405 | no such path; another method, with `Allow` |
-//! | 408 | the body is not there after 10 s |
+//! | 400 | the body is not JSON of that form, or a picture without a digit; an unknown `?show` |
+//! | 403 | the `Origin` header is that of another page |
+//! | 404, 405 | no such path; a wrong method, with `Allow` |
+//! | 408 | the body does not arrive within 10 s |
 //! | 413 | a body of more than 1 MiB, a picture of more pixels |
-//! | 415 | another content type, or a content encoding |
-//! | 421 | the `Host` header is not this server's address: see [`Server::allow_hosts`] |
+//! | 415 | a wrong content type, or a content encoding |
+//! | 421 | the `Host` header does not name this server: see [`Server::allow_hosts`] |
 //! | 429 | more than 4,000 requests a second from one address, with `Retry-After` |
-//! | 503 | the network is still training, or too many pictures at a time, with `Retry-After` |
+//! | 503 | the model is still training, or too many pictures at a time, with `Retry-After` |
 //!
 //! The numbers are those of [`Limits::default`].
 //!
 //! [`Model::predict`]: ziffer_nn::Model::predict
+//! [`class_probabilities`]: ziffer_nn::class_probabilities
 #![forbid(unsafe_code)]
 
-mod answer;
+mod authorize;
 mod body;
 mod error;
 mod hosts;
 mod limits;
 mod predict;
-mod rate;
-mod reply;
+mod progress;
+mod rate_limit;
+mod response;
+mod router;
 mod server;
 mod site;
-mod training;
+mod state;
 
 pub use error::ServeError;
 pub use limits::Limits;
+pub use progress::{EpochResult, TrainingProgress};
 pub use server::Server;
 pub use site::{Example, Site};
-pub use training::{EpochResult, Training};

@@ -1,24 +1,23 @@
-//! What a client may take of the server, and why that much.
+//! Limits of what a client can use, with their reasons.
 
 use std::time::Duration;
 
-/// Bounds on what clients may send and hold. The defaults are for one machine's own programs and a few neighbours.
+/// Limits of what clients can send and hold. The defaults suit programs of this machine and a few others.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Connections that are served at a time: a browser opens six. A new one beyond takes the place of the one on which nothing has
-    /// begun for longest. With [`body_bytes`](Self::body_bytes) it bounds the memory of all bodies together: 64 MiB.
+    /// Open connections. A browser opens six. Another one closes the connection that has been idle for longest. Together with
+    /// [`body_bytes`](Self::body_bytes) this bounds the memory of all bodies: 64 MiB.
     pub connections: usize,
-    /// Bytes of a body: a scan or photograph of one digit as JPEG; pixels as JSON need 4 kB. Networks of more than 262,144 inputs
-    /// get as much as their pixels need.
+    /// Bytes of a body: enough for a scan or photo of one digit as JPEG. Pixels as JSON need 4 kB. A model with more than 262,144 inputs
+    /// gets as many bytes as its pixels need.
     pub body_bytes: usize,
-    /// The time in which a body must be there.
+    /// The time for a body to arrive.
     pub body_time: Duration,
-    /// A connection on which no request has begun for so long is closed: an idle one, one whose headers come too slowly, and one
-    /// whose answers nobody reads. Longer than a body's time and a picture's decoding together.
-    pub quiet_time: Duration,
-    /// Requests of an address in a second, in the long run and at once: twice what a program that predicts as fast as it can was
-    /// promised.
+    /// The time after which a connection without a new request is closed: an idle one, one with slow headers, one whose responses the
+    /// client does not read. It is longer than the time for a body and for decoding a picture.
+    pub idle_time: Duration,
+    /// Requests per second of an address, as a rate and as a burst: twice the rate of predictions that the measurements promise.
     pub requests_per_second: f64,
 }
 
@@ -28,21 +27,21 @@ impl Default for Limits {
             connections: 64,
             body_bytes: 1 << 20,
             body_time: Duration::from_secs(10),
-            quiet_time: Duration::from_secs(30),
+            idle_time: Duration::from_secs(30),
             requests_per_second: 4000.0,
         }
     }
 }
 
-/// Bytes of a request's line and headers.
+/// Bytes of a request line and its headers.
 pub(crate) const HEAD_BYTES: usize = 16 << 10;
-/// Pixels of a picture, by its header: decoded, prepared and given back in half a second, within some 100 MB.
+/// Pixels of a picture, according to its header. Decoding and preparing so many takes half a second and about 100 MB.
 pub(crate) const PICTURE_PIXELS: u64 = 16 << 20;
-/// Pictures that are decoded at a time, on threads of their own.
+/// Pictures that are decoded at a time, each on its own thread.
 pub(crate) const DECODERS: usize = 2;
-/// Addresses whose rate is remembered; a bucket that has filled up again is forgotten.
+/// Token buckets. A full bucket is removed.
 pub(crate) const ADDRESSES: usize = 1024;
-/// Bytes of a report.
+/// Bytes of a report file.
 pub(crate) const REPORT_BYTES: u64 = 64 << 20;
-/// How often a server looks whether it is to stop.
-pub(crate) const LOOK: Duration = Duration::from_millis(50);
+/// The interval at which a server checks whether to stop.
+pub(crate) const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(50);

@@ -1,4 +1,4 @@
-//! `POST /api/predict`: what the network makes of pixels or of a picture.
+//! `POST /api/predict`: the prediction for pixels or for a picture file.
 
 use std::sync::Arc;
 
@@ -6,16 +6,15 @@ use hyper::body::Incoming;
 use hyper::{HeaderMap, Request, StatusCode, header};
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
-use ziffer_nn::Model;
+use ziffer_nn::{Model, class_probabilities, predicted_class};
 use ziffer_picture::{PictureError, prepare, sides};
-use ziffer_tensor::reduce::argmax;
 
 use crate::body;
 use crate::limits::PICTURE_PIXELS;
-use crate::reply::{Refusal, Reply, json};
-use crate::server::Shared;
+use crate::response::{HttpError, HttpResponse, json};
+use crate::state::ServerState;
 
-/// What is wanted beside the probabilities.
+/// What the response has beside the probabilities.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Show {
     input: bool,
@@ -23,8 +22,8 @@ struct Show {
 }
 
 impl Show {
-    /// Of `show=input`, `show=activations` or `show=all`.
-    fn of(query: Option<&str>) -> Result<Self, Refusal> {
+    /// Parses `show=input`, `show=activations` or `show=all`.
+    fn of(query: Option<&str>) -> Result<Self, HttpError> {
         match query.unwrap_or_default() {
             "" => Ok(Self::default()),
             "show=input" => Ok(Self { input: true, activations: false }),
@@ -32,13 +31,13 @@ impl Show {
             "show=all" => Ok(Self { input: true, activations: true }),
             other => {
                 let expected = "expected show=input, show=activations or show=all";
-                Err(Refusal::bad(format!("found ?{}, {expected}", other.escape_default())))
+                Err(HttpError::bad_request(format!("found ?{}, {expected}", other.escape_default())))
             }
         }
     }
 }
 
-/// What a body is.
+/// The kind of a body.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     Pixels,
@@ -46,9 +45,9 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
+    fn of(headers: &HeaderMap) -> Result<Self, HttpError> {
         let value = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let refused = |problem: String| Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, problem));
+        let refused = |message: String| Err(HttpError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
         if let Some(encoding) = value(header::CONTENT_ENCODING).filter(|encoding| encoding != "identity") {
             return refused(format!("found the content encoding {encoding:?}, expected none"));
         }
@@ -64,16 +63,14 @@ impl Kind {
     }
 }
 
-/// A body of pixels.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Pixels {
+struct PixelsRequest {
     pixels: Vec<u8>,
 }
 
-/// An answer.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct PredictResponse<'a> {
     digit: usize,
     label: &'a str,
     probabilities: &'a [f32],
@@ -83,53 +80,56 @@ struct Answer<'a> {
     activations: Option<Vec<Activations<'a>>>,
 }
 
-/// What a hidden layer puts out.
+/// The outputs of a hidden layer.
 #[derive(Serialize)]
 struct Activations<'a> {
     layer: &'a str,
     outputs: &'a [f32],
 }
 
-/// Answers a request.
-pub(crate) async fn predict(shared: &Shared, request: Request<Incoming>) -> Result<Reply, Refusal> {
-    let Some(model) = shared.site.model() else {
-        let problem = "the network is still training, expected a request after its end";
-        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, problem));
+/// Responds to a request.
+pub(crate) async fn predict(
+    state: &ServerState,
+    request: Request<Incoming>,
+) -> Result<HttpResponse, HttpError> {
+    let Some(model) = state.site.model() else {
+        let message = "the model is still training, expected a request after its end";
+        return Err(HttpError::new(StatusCode::SERVICE_UNAVAILABLE, message));
     };
     let show = Show::of(request.uri().query())?;
     let kind = Kind::of(request.headers())?;
     // A pixel in JSON has at most three digits and a comma.
-    let most = shared.limits.body_bytes.max(4 * model.inputs() + 1024);
-    let bytes = body::read(request, most, &shared.limits).await?;
+    let most = state.limits.body_bytes.max(4 * model.inputs() + 1024);
+    let bytes = body::read(request, most, &state.limits).await?;
     let pixels = match kind {
-        Kind::Pixels => pixels(&bytes, shared.site.shape)?,
-        Kind::Picture => prepared(shared, bytes).await?,
+        Kind::Pixels => parse_pixels(&bytes, state.site.shape)?,
+        Kind::Picture => prepare_picture(state, bytes).await?,
     };
-    answer(model, &shared.site.labels, &pixels, show)
+    respond(model, &state.site.labels, &pixels, show)
 }
 
-fn pixels(bytes: &[u8], [rows, columns]: [usize; 2]) -> Result<Vec<u8>, Refusal> {
+fn parse_pixels(bytes: &[u8], [rows, columns]: [usize; 2]) -> Result<Vec<u8>, HttpError> {
     let expected = format!("{{\"pixels\": [{} whole numbers from 0 to 255]}}", rows * columns);
-    match serde_json::from_slice::<Pixels>(bytes) {
-        Ok(Pixels { pixels }) if pixels.len() == rows * columns => Ok(pixels),
-        Ok(Pixels { pixels }) => {
-            Err(Refusal::bad(format!("found {} pixels, expected {expected}", pixels.len())))
+    match serde_json::from_slice::<PixelsRequest>(bytes) {
+        Ok(PixelsRequest { pixels }) if pixels.len() == rows * columns => Ok(pixels),
+        Ok(PixelsRequest { pixels }) => {
+            Err(HttpError::bad_request(format!("found {} pixels, expected {expected}", pixels.len())))
         }
-        Err(error) if error.is_data() => Err(Refusal::bad(format!("{error}; expected {expected}"))),
-        Err(error) => Err(Refusal::bad(format!("no JSON: {error}; expected {expected}"))),
+        Err(error) if error.is_data() => Err(HttpError::bad_request(format!("{error}; expected {expected}"))),
+        Err(error) => Err(HttpError::bad_request(format!("not JSON: {error}; expected {expected}"))),
     }
 }
 
-/// A picture as the network sees it, prepared on a thread of its own: decoding may take a while.
-async fn prepared(shared: &Shared, bytes: Vec<u8>) -> Result<Vec<u8>, Refusal> {
+/// The pixels of a picture file, prepared on a thread of its own, since decoding takes a while.
+async fn prepare_picture(state: &ServerState, bytes: Vec<u8>) -> Result<Vec<u8>, HttpError> {
     let busy =
-        || Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many pictures at a time, expected fewer");
-    let decoder = Arc::clone(&shared.decoders).acquire_owned();
-    let decoder = tokio::time::timeout(shared.limits.body_time, decoder).await;
+        || HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "too many pictures at a time, expected fewer");
+    let decoder = Arc::clone(&state.decoders).acquire_owned();
+    let decoder = tokio::time::timeout(state.limits.body_time, decoder).await;
     let Ok(Ok(decoder)) = decoder else { return Err(busy()) };
-    let shape = shared.site.shape;
+    let shape = state.site.shape;
     let decoding = tokio::task::spawn_blocking(move || {
-        // Until it is done, whether or not someone waits for it.
+        // The permit lasts as long as decoding, even if the client is gone.
         let _decoder = decoder;
         let [rows, columns] = sides(&bytes)?;
         let pixels = u64::from(rows) * u64::from(columns);
@@ -142,23 +142,23 @@ async fn prepared(shared: &Shared, bytes: Vec<u8>) -> Result<Vec<u8>, Refusal> {
     });
     match decoding.await {
         Ok(Ok(Ok(pixels))) => Ok(pixels),
-        Ok(Ok(Err(problem))) => Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, problem)),
-        Ok(Err(error)) => Err(Refusal::error(&error)),
-        Err(_) => Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the picture cannot be decoded")),
+        Ok(Ok(Err(message))) => Err(HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, message)),
+        Ok(Err(error)) => Err(HttpError::from_error(&error)),
+        Err(_) => Err(HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "the picture cannot be decoded")),
     }
 }
 
-fn answer(model: &Model, labels: &[String], pixels: &[u8], show: Show) -> Result<Reply, Refusal> {
+fn respond(model: &Model, labels: &[String], pixels: &[u8], show: Show) -> Result<HttpResponse, HttpError> {
     let rows = ArrayView2::from_shape((1, pixels.len()), pixels)
-        .map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
-    let outputs = model.activations(rows);
-    let mut layers = outputs.iter().map(|(layer, y)| (*layer, y.as_slice().unwrap_or_default()));
-    let probabilities = layers.next_back().map_or(&[][..], |(_, probabilities)| probabilities);
-    let digit = argmax(probabilities);
-    json(&Answer {
+        .map_err(|error| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    let activations = model.activations(rows);
+    let mut layers = activations.iter().map(|(layer, y)| (*layer, y.as_slice().unwrap_or_default()));
+    let outputs = layers.next_back().map_or(&[][..], |(_, outputs)| outputs);
+    let (digit, probabilities) = (predicted_class(outputs), class_probabilities(outputs));
+    json(&PredictResponse {
         digit,
         label: labels.get(digit).map_or("", String::as_str),
-        probabilities,
+        probabilities: &probabilities,
         input: show.input.then_some(pixels),
         activations: show
             .activations

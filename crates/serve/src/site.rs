@@ -1,4 +1,4 @@
-//! What is served: a network, and what the page shows beside it.
+//! The site: a model, and what the page shows beside it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,21 +6,21 @@ use std::sync::Arc;
 use serde::Serialize;
 use ziffer_nn::Model;
 
-use crate::{ServeError, Training};
+use crate::{ServeError, TrainingProgress};
 
-/// A picture to begin with.
+/// An example image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Example {
     /// Its class.
     pub label: usize,
-    /// Rows of bytes as the network takes them, of the network's input shape; others are left out.
+    /// Its pixels, row by row, in the shape of the model's input. The site ignores examples of other shapes.
     pub pixels: Vec<u8>,
 }
 
-/// A network with what the page shows beside it.
+/// A model, and what the page shows beside it.
 #[derive(Debug)]
 pub struct Site {
-    network: Network,
+    model: ModelState,
     pub(crate) shape: [usize; 2],
     pub(crate) title: String,
     pub(crate) labels: Vec<String>,
@@ -28,51 +28,53 @@ pub struct Site {
     pub(crate) report: Option<PathBuf>,
 }
 
-/// Where the network comes from.
 #[derive(Debug)]
-enum Network {
+enum ModelState {
     Ready(Box<Model>),
-    Training(Arc<Training>),
+    Training(Arc<TrainingProgress>),
 }
 
-/// Sides that pictures can be prepared for.
+/// The sides that a picture can be prepared for.
 const SIDES: std::ops::RangeInclusive<usize> = 7..=1024;
 
 impl Site {
-    /// A site of a network that takes pictures and says how likely each class is.
+    /// The site of a model that classifies images.
     ///
     /// # Errors
-    /// If its input is not rows and columns of 7 to 1024 pixels, or it has no parameters.
+    /// If the model's input is not rows and columns of 7 to 1024 pixels, or if the model has no parameters.
     pub fn new(model: Model) -> Result<Self, ServeError> {
-        let shape = picture(model.input_shape())?;
+        let shape = image_shape(model.input_shape())?;
         if model.parameters() == 0 || model.outputs() == 0 {
             return Err(ServeError::NoParameters);
         }
-        Ok(Self::of(shape, model.outputs(), Network::Ready(Box::new(model))))
+        Ok(Self::of(shape, model.classes(), ModelState::Ready(Box::new(model))))
     }
 
-    /// A site of a network that is still training, for pictures of `shape` and so many classes. Its predictions begin when
-    /// [`Training::end`] hands it over.
+    /// The site of a model that is still training. It predicts from [`TrainingProgress::end`] on.
     ///
     /// # Errors
     /// If the shape is not rows and columns of 7 to 1024 pixels.
-    pub fn of_training(training: Arc<Training>, shape: &[usize], classes: usize) -> Result<Self, ServeError> {
-        Ok(Self::of(picture(shape)?, classes, Network::Training(training)))
+    pub fn of_training(
+        progress: Arc<TrainingProgress>,
+        shape: &[usize],
+        classes: usize,
+    ) -> Result<Self, ServeError> {
+        Ok(Self::of(image_shape(shape)?, classes, ModelState::Training(progress)))
     }
 
-    fn of(shape: [usize; 2], classes: usize, network: Network) -> Self {
+    fn of(shape: [usize; 2], classes: usize, model: ModelState) -> Self {
         let labels = (0..classes).map(|class| class.to_string()).collect();
-        Self { network, shape, title: "a network".to_owned(), labels, examples: Vec::new(), report: None }
+        Self { model, shape, title: "a model".to_owned(), labels, examples: Vec::new(), report: None }
     }
 
-    /// Sets what the page calls the network.
+    /// Sets the model's name on the page.
     #[must_use]
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.title = title.into();
         self
     }
 
-    /// Sets what the classes are called, if there are as many names as classes. By default their numbers.
+    /// Sets the names of the classes, if there is one per class. The default is their numbers.
     #[must_use]
     pub fn labels<S: Into<String>>(mut self, labels: impl IntoIterator<Item = S>) -> Self {
         let labels: Vec<String> = labels.into_iter().map(Into::into).collect();
@@ -82,7 +84,7 @@ impl Site {
         self
     }
 
-    /// Sets the pictures to begin with.
+    /// Sets the example images.
     #[must_use]
     pub fn examples(mut self, examples: impl IntoIterator<Item = Example>) -> Self {
         let [rows, columns] = self.shape;
@@ -91,31 +93,31 @@ impl Site {
         self
     }
 
-    /// Sets the HTML file of the run's report, which is read whenever it is asked for.
+    /// Sets the HTML file of the run's report. Each request reads it again.
     #[must_use]
     pub fn report(mut self, path: impl Into<PathBuf>) -> Self {
         self.report = Some(path.into());
         self
     }
 
-    /// The network, once it is there.
+    /// The model, if it is not training.
     pub(crate) fn model(&self) -> Option<&Model> {
-        match &self.network {
-            Network::Ready(model) => Some(model),
-            Network::Training(training) => training.model(),
+        match &self.model {
+            ModelState::Ready(model) => Some(model),
+            ModelState::Training(progress) => progress.model(),
         }
     }
 
-    pub(crate) fn training(&self) -> Option<&Training> {
-        match &self.network {
-            Network::Ready(_) => None,
-            Network::Training(training) => Some(training),
+    pub(crate) fn progress(&self) -> Option<&TrainingProgress> {
+        match &self.model {
+            ModelState::Ready(_) => None,
+            ModelState::Training(progress) => Some(progress),
         }
     }
 }
 
 /// Rows and columns, if a picture can be prepared for them.
-fn picture(shape: &[usize]) -> Result<[usize; 2], ServeError> {
+fn image_shape(shape: &[usize]) -> Result<[usize; 2], ServeError> {
     match shape {
         &[rows, columns] if SIDES.contains(&rows) && SIDES.contains(&columns) => Ok([rows, columns]),
         _ => Err(ServeError::NoPicture { found: shape.to_vec() }),

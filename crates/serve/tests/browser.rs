@@ -1,7 +1,7 @@
-//! The page in a real browser: drawn on with a mouse, a finger and by keys, in the light and in the dark, wide and narrow.
+//! The page in a real browser: drawing with a mouse, a finger and keys, in light and dark mode, in wide and narrow windows.
 //!
-//! It needs Debian's `chromium` and `chromium-driver` (`browser.sh` beside this file installs them) and is skipped, with the reason
-//! printed, where they are not, and with `CI=true`. With `ZIFFER_SCREENSHOTS=FOLDER` pictures of the page are kept there.
+//! The tests need Debian's `chromium` and `chromium-driver` (`browser.sh` beside this file installs them). Without them, and with
+//! `CI=true`, the tests are skipped and print the reason. `ZIFFER_SCREENSHOTS=FOLDER` keeps screenshots.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are outside of what clippy.toml allows")]
 
 #[path = "support/strokes.rs"]
@@ -20,26 +20,26 @@ use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use support::{Connection, Running};
-use ziffer_dataset::catalogue::Name;
+use ziffer_dataset::catalog::Name;
 use ziffer_dataset::{Mirror, Source, TrainTest};
 use ziffer_nn::{Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy};
-use ziffer_serve::{EpochResult, Example, Limits, Site, Training};
+use ziffer_serve::{EpochResult, Example, Limits, Site, TrainingProgress};
 use ziffer_trainer::Trainer;
 
-/// Rows of the test part that are drawn: a 7, a 2 and a 0.
+/// Rows of the test set that are drawn: a 7, a 2 and a 0.
 const ROWS: [usize; 3] = [0, 1, 3];
-/// What the page has time for, on a busy machine too.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The time for the page to react, also on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 static DATA: LazyLock<TrainTest> = LazyLock::new(|| {
     let folder = tempfile::TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mirror = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/mnist");
     let source = Source::new(Name::Mnist).data_dir(folder.path()).mirror(Mirror::Folder(mirror));
-    // The files stay mapped when the folder goes.
+    // The files stay mapped when the folder is removed.
     TrainTest::open(&source).unwrap()
 });
 
-/// The tutorial's network after an epoch.
+/// The tutorial's model after one epoch.
 fn trained() -> Model {
     let stack = Sequential::new([28, 28]).flatten().dense(128, Activation::Relu).dense(64, Activation::Relu);
     let mut model = stack.dense(10, Activation::Softmax).build(0).unwrap();
@@ -62,16 +62,16 @@ struct Browser {
     _profile: tempfile::TempDir,
 }
 
-/// Why there is no browser to draw in, if so.
+/// Why there is no browser, if there is none.
 fn missing() -> Option<&'static str> {
-    let is_there = |program: &str| {
+    let is_in_path = |program: &str| {
         std::env::var_os("PATH")
             .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
     };
     if std::env::var_os("CI").is_some_and(|value| value == "true") {
         return Some("CI=true");
     }
-    let is_installed = is_there("chromium") && is_there("chromedriver");
+    let is_installed = is_in_path("chromium") && is_in_path("chromedriver");
     (!is_installed)
         .then_some("chromium and chromedriver are not installed; crates/serve/tests/browser.sh does that")
 }
@@ -84,7 +84,7 @@ impl Browser {
         let port = BufReader::new(driver.stdout.take().unwrap())
             .lines()
             .map_while(Result::ok)
-            // It first says that it begins on port 0.
+            // Its first line names port 0.
             .find_map(|line| {
                 let port = line.split_once("on port ")?.1.trim_end_matches('.').parse::<u16>().ok();
                 port.filter(|port| *port != 0)
@@ -114,7 +114,7 @@ impl Browser {
         Self { driver, driver_address: ([127, 0, 0, 1], port).into(), client, session, _profile: profile }
     }
 
-    /// What the driver answers to a command that is not in the standard.
+    /// The driver's answer to a command outside of the WebDriver standard.
     fn command(&self, path: &str, body: &Value) -> Value {
         let line = format!("POST /session/{}/{path}", self.session);
         let headers = [("Content-Type", "application/json")];
@@ -150,24 +150,24 @@ impl Browser {
             if found == *expected {
                 return;
             }
-            assert!(start.elapsed() < PATIENCE, "{script}: found {found}, expected {expected}");
+            assert!(start.elapsed() < TIMEOUT, "{script}: found {found}, expected {expected}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
-    /// Waits until the page says that it sees this digit, and the bars say so too.
-    async fn expect_top(&self, label: &str) {
-        self.expect("return document.querySelector('#top').textContent", &json!(label)).await;
-        if label != "–" {
+    /// Waits until the page shows this prediction, at the top and in the bars.
+    async fn expect_prediction(&self, label: &str) {
+        self.expect("return document.querySelector('#class').textContent", &json!(label)).await;
+        if !label.is_empty() {
             let best = "return document.querySelector('#bars .best .label').textContent";
             self.expect(best, &json!(label)).await;
         }
     }
 
-    /// Draws a digit's strokes on the paper.
+    /// Draws a digit's strokes on the canvas.
     async fn draw(&self, row: usize, finger: bool) {
-        let script = "const paper = document.querySelector('#paper'); paper.scrollIntoView({block: 'center'}); \
-                      const box = paper.getBoundingClientRect(); return [box.left, box.top, box.width, box.height]";
+        let script = "const canvas = document.querySelector('#canvas'); canvas.scrollIntoView({block: 'center'}); \
+                      const box = canvas.getBoundingClientRect(); return [box.left, box.top, box.width, box.height]";
         let found = self.evaluate(script).await;
         let numbers: Vec<f64> =
             found.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect();
@@ -204,16 +204,16 @@ impl Browser {
         self.client.find(Locator::Css(selector)).await.unwrap().click().await.unwrap();
     }
 
-    /// The page is no wider than its window.
-    async fn expect_no_sideways_scrolling(&self, what: &str) {
+    /// Checks that the page is not wider than its window.
+    async fn expect_no_horizontal_scrolling(&self, what: &str) {
         let script = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
         assert_eq!(self.evaluate(script).await, json!(0), "{what}");
     }
 
-    /// Keeps a picture of the page, if that is wanted.
-    async fn picture(&self, name: &str) {
+    /// Keeps a screenshot of the page if `ZIFFER_SCREENSHOTS` is set.
+    async fn screenshot(&self, name: &str) {
         if let Some(folder) = std::env::var_os("ZIFFER_SCREENSHOTS") {
-            // Transitions and pictures are shown a moment later.
+            // Transitions end a moment later.
             tokio::time::sleep(Duration::from_millis(400)).await;
             std::fs::create_dir_all(&folder).unwrap();
             let png = self.client.screenshot().await.unwrap();
@@ -221,31 +221,31 @@ impl Browser {
         }
     }
 
-    /// Nothing was complained about, and no other host was asked for anything.
-    fn expect_quiet(&self, server: &Running) {
-        let complaints = self.command("se/log", &json!({ "type": "browser" }));
-        assert_eq!(complaints, json!([]), "the console");
+    /// Checks that the console is empty, and that the page has sent requests to its own server only.
+    fn expect_no_errors(&self, server: &Running) {
+        let messages = self.command("se/log", &json!({ "type": "browser" }));
+        assert_eq!(messages, json!([]), "the console");
         let own = format!("http://{}/", server.address);
-        let mut asked = 0;
+        let mut requests = 0;
         for entry in self.command("se/log", &json!({ "type": "performance" })).as_array().unwrap() {
             let message: Value = serde_json::from_str(entry["message"].as_str().unwrap()).unwrap();
             if message["message"]["method"] != "Network.requestWillBeSent" {
                 continue;
             }
             let url = message["message"]["params"]["request"]["url"].as_str().unwrap();
-            // The browser's own first page is its own business.
+            // The browser's first page.
             if !url.starts_with("chrome://") {
                 assert!(url.starts_with(&own) || url.starts_with("data:"), "{url}");
-                asked += 1;
+                requests += 1;
             }
         }
-        assert!(asked > 3, "{asked} requests were seen");
+        assert!(requests > 3, "{requests} requests");
     }
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The session's end closes the browser; the driver is this test's own process.
+        // The end of the session closes the browser. The driver is a child process.
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let line = format!("DELETE /session/{}", self.session);
             Connection::open(self.driver_address).request(&line, &[], b"");
@@ -255,7 +255,7 @@ impl Drop for Browser {
     }
 }
 
-/// Runs a test in a browser, or says why not.
+/// Runs a test in a browser, or prints why not.
 #[expect(clippy::print_stderr, reason = "the test's own output")]
 fn in_browser<F: Future<Output = ()>>(test: impl FnOnce(Browser) -> F) {
     if let Some(reason) = missing() {
@@ -279,14 +279,13 @@ const DELETE: &str = "\u{E017}";
 fn report() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("report.html");
-    let html = "<!DOCTYPE html><meta name=color-scheme content='light dark'><style>p { font: 1rem sans-serif }</style><p>The run's own report";
+    let html = "<!DOCTYPE html><meta name=color-scheme content='light dark'><style>p { font: 1rem sans-serif }</style><p style='height: 3000px'>The report of the run";
     std::fs::write(&path, html).unwrap();
     (folder, path)
 }
 
-/// Mouse and finger, example and undo, report, four windows.
 #[test]
-fn a_person_draws() {
+fn drawing_with_mouse_and_finger_examples_undo_and_report() {
     in_browser(|browser| async move {
         let (_folder, path) = report();
         let site = Site::new(trained()).unwrap().title("mnist-0").examples(examples()).report(path);
@@ -294,62 +293,69 @@ fn a_person_draws() {
         browser.set_window(1280, 1350);
         browser.client.goto(&format!("http://{}/", server.address)).await.unwrap();
         browser.expect("return document.title", &json!("ziffer: mnist-0")).await;
-        browser.expect_top("–").await;
+        browser.expect_prediction("").await;
         for (width, height) in [(1280, 1350), (360, 2300)] {
             browser.set_window(width, height);
             for row in ROWS {
                 let label = DATA.test.label(row).to_string();
                 browser.draw(row, width == 360).await;
-                browser.expect_top(&label).await;
+                browser.expect_prediction(&label).await;
                 browser.expect("return document.querySelectorAll('#bars li').length", &json!(10)).await;
-                let lit = "return /128 units, [1-9][0-9]* lit/.test(document.querySelector('#layers figcaption').textContent)";
-                browser.expect(lit, &json!(true)).await;
+                // No percentage wraps, so that the list keeps its height.
+                let heights = "return new Set([...document.querySelectorAll('#bars li')].map(bar => bar.clientHeight)).size";
+                assert_eq!(browser.evaluate(heights).await, json!(1), "lines of the bars at {width}");
+                let caption = "return /128 units, [1-9][0-9]* nonzero/.test(document.querySelector('#layers figcaption').textContent)";
+                browser.expect(caption, &json!(true)).await;
                 if row == ROWS[1] {
                     for scheme in ["light", "dark"] {
                         browser.set_scheme(scheme);
-                        browser.picture(&format!("draw-{scheme}-{width}")).await;
+                        browser.screenshot(&format!("draw-{scheme}-{width}")).await;
                     }
                 }
-                browser.expect_no_sideways_scrolling(&format!("drawing at {width}")).await;
+                browser.expect_no_horizontal_scrolling(&format!("drawing at {width}")).await;
                 browser.click("#clear").await;
-                browser.expect_top("–").await;
+                browser.expect_prediction("").await;
             }
-            // Undo takes back the clearing, then an example, then the strokes one by one.
+            // Undo removes the clearing, then the example, then the strokes one by one.
             browser.click("#undo").await;
-            browser.expect_top(&DATA.test.label(ROWS[2]).to_string()).await;
+            browser.expect_prediction(&DATA.test.label(ROWS[2]).to_string()).await;
             browser.click("#examples button:nth-child(3)").await;
-            browser.expect_top(&DATA.test.label(2).to_string()).await;
-            browser.picture(&format!("example-dark-{width}")).await;
+            browser.expect_prediction(&DATA.test.label(2).to_string()).await;
+            let pressed = "return [...document.querySelectorAll('#examples button')].map(button => button.ariaPressed).indexOf('true')";
+            browser.expect(pressed, &json!(2)).await;
+            browser.screenshot(&format!("example-dark-{width}")).await;
             browser.click("#undo").await;
-            browser.expect_top(&DATA.test.label(ROWS[2]).to_string()).await;
+            browser.expect_prediction(&DATA.test.label(ROWS[2]).to_string()).await;
             browser.click("#clear").await;
-            browser.expect_top("–").await;
+            browser.expect_prediction("").await;
 
             browser.click("#tab-report").await;
             browser.expect("return document.querySelector('#draw').hidden", &json!(true)).await;
-            let frame = browser.client.find(Locator::Css("#frame")).await.unwrap();
+            let frame = browser.client.find(Locator::Css("#report-frame")).await.unwrap();
             frame.enter_frame().await.unwrap();
             browser
                 .expect(
                     "return document.body ? document.body.textContent.trim() : ''",
-                    &json!("The run's own report"),
+                    &json!("The report of the run"),
                 )
                 .await;
             browser.client.enter_parent_frame().await.unwrap();
-            browser.expect_no_sideways_scrolling(&format!("the report at {width}")).await;
+            // Only the page scrolls, not the frame.
+            let is_whole = "return document.querySelector('#report-frame').clientHeight > 3000";
+            browser.expect(is_whole, &json!(true)).await;
+            browser.expect_no_horizontal_scrolling(&format!("the report at {width}")).await;
             for scheme in ["dark", "light"] {
                 browser.set_scheme(scheme);
-                browser.picture(&format!("report-{scheme}-{width}")).await;
+                browser.screenshot(&format!("report-{scheme}-{width}")).await;
             }
             browser.click("#tab-draw").await;
         }
-        browser.expect_quiet(&server);
+        browser.expect_no_errors(&server);
     });
 }
 
-/// From the first key to a digit, its undoing, an example and the report, without a pointer.
 #[test]
-fn keys_alone_are_enough() {
+fn everything_works_with_the_keyboard_alone() {
     in_browser(|browser| async move {
         let server = Running::start(Site::new(trained()).unwrap().examples(examples()), Limits::default());
         browser.set_window(1280, 1350);
@@ -363,58 +369,59 @@ fn keys_alone_are_enough() {
         browser.keys(LEFT).await;
         browser.expect("return document.querySelector('#draw').hidden", &json!(false)).await;
         browser.keys(TAB).await;
-        browser.expect(focus, &json!("paper")).await;
+        browser.expect(focus, &json!("canvas")).await;
         // A 1 down the middle.
         browser.keys(&format!("{}{ENTER}{}{ENTER}", UP.repeat(9), DOWN.repeat(18))).await;
-        browser.expect_top("1").await;
+        browser.expect_prediction("1").await;
         browser.expect("return document.querySelector('#pen').textContent", &json!("Pen up")).await;
-        browser.picture("keys").await;
-        // A bar on top of it, which two keys take back.
+        browser.screenshot("keys").await;
+        // A bar on top of it, which Ctrl+Z removes.
         browser.keys(&format!("{}{} {} ", UP.repeat(18), LEFT.repeat(9), RIGHT.repeat(9))).await;
-        browser.expect_top("7").await;
+        browser.expect_prediction("7").await;
         browser.keys(&format!("{CONTROL}z\u{E000}")).await;
-        browser.expect_top("1").await;
+        browser.expect_prediction("1").await;
         browser.keys(DELETE).await;
-        browser.expect_top("–").await;
-        // Clear is disabled now, so that the next one after Undo is an example.
+        browser.expect_prediction("").await;
+        // Clear is disabled, so that the help on keys comes after Undo, and then the first example.
         browser.keys(TAB).await;
         browser.expect(focus, &json!("undo")).await;
         browser.keys(TAB).await;
+        browser.expect("return document.activeElement.closest('.keys') !== null", &json!(true)).await;
+        browser.keys(TAB).await;
         browser.expect("return document.activeElement.closest('#examples') !== null", &json!(true)).await;
         browser.keys(ENTER).await;
-        browser.expect_top(&DATA.test.label(0).to_string()).await;
-        // Said once the drawing rests.
+        browser.expect_prediction(&DATA.test.label(0).to_string()).await;
+        // For screen readers, once drawing pauses.
         browser
             .expect(
-                "return document.querySelector('#summary').textContent.startsWith('Most likely 7, ')",
+                "return document.querySelector('#spoken').textContent.startsWith('Prediction 7, ')",
                 &json!(true),
             )
             .await;
-        browser.expect_quiet(&server);
+        browser.expect_no_errors(&server);
     });
 }
 
-/// The curves move while it trains; then the network can be drawn for.
 #[test]
-fn a_training_is_watched() {
+fn curves_grow_during_a_training_and_predictions_follow_it() {
     in_browser(|browser| async move {
-        let training = Arc::new(Training::default());
+        let training = Arc::new(TrainingProgress::default());
         let site = Site::of_training(Arc::clone(&training), &[28, 28], 10).unwrap().title("mnist-0");
         let server = Running::start(site.examples(examples()), Limits::default());
         browser.set_window(1280, 900);
         browser.client.goto(&format!("http://{}/", server.address)).await.unwrap();
         browser.expect("return document.querySelector('#training').hidden", &json!(false)).await;
         training.begin(5, 100);
-        let learn = |epoch: usize, steps: usize| {
+        let train = |epoch: usize, steps: usize| {
             for step in 0..steps {
                 let place = epoch as f64 + step as f64 / 100.0;
                 training.step(epoch, step, 0.6 / (1.0 + 2.0 * place), 1.0 - 0.2 / (1.0 + 2.0 * place));
             }
         };
         for epoch in 0..3 {
-            learn(epoch, 100);
-            let share = 1.0 / (1.0 + epoch as f64);
-            let (loss, accuracy) = (0.3 * share, 1.0 - 0.1 * share);
+            train(epoch, 100);
+            let factor = 1.0 / (1.0 + epoch as f64);
+            let (loss, accuracy) = (0.3 * factor, 1.0 - 0.1 * factor);
             training.epoch(EpochResult {
                 loss,
                 accuracy,
@@ -422,9 +429,9 @@ fn a_training_is_watched() {
                 val_accuracy: Some(accuracy),
             });
         }
-        learn(3, 50);
-        let said = "return document.querySelector('#progress').textContent.slice(0, 31)";
-        browser.expect(said, &json!("Epoch 4 of 5, step 50 of 100: l")).await;
+        train(3, 50);
+        let progress = "return document.querySelector('#progress').textContent.slice(0, 31)";
+        browser.expect(progress, &json!("Epoch 4 of 5, step 50 of 100: l")).await;
         browser.expect("return document.querySelectorAll('#loss circle').length", &json!(3)).await;
         browser.expect("return document.querySelectorAll('#epochs tbody tr').length", &json!(3)).await;
         let length = "return document.querySelector('#loss .train').getAttribute('d').length";
@@ -433,11 +440,11 @@ fn a_training_is_watched() {
             browser.set_window(width, height);
             for scheme in ["light", "dark"] {
                 browser.set_scheme(scheme);
-                browser.picture(&format!("training-{scheme}-{width}")).await;
+                browser.screenshot(&format!("training-{scheme}-{width}")).await;
             }
-            browser.expect_no_sideways_scrolling(&format!("training at {width}")).await;
+            browser.expect_no_horizontal_scrolling(&format!("training at {width}")).await;
         }
-        learn(4, 100);
+        train(4, 100);
         browser
             .expect(
                 "return document.querySelector('#progress').textContent.startsWith('Epoch 5')",
@@ -446,12 +453,12 @@ fn a_training_is_watched() {
             .await;
         assert!(browser.evaluate(length).await.as_u64().unwrap() > before);
         browser.click("#tab-draw").await;
-        browser.expect("return document.querySelector('#waiting').hidden", &json!(false)).await;
-        browser.picture("waiting").await;
+        browser.expect("return document.querySelector('#not-ready').hidden", &json!(false)).await;
+        browser.screenshot("not-ready").await;
         training.end(trained(), 0.9612);
-        browser.expect("return document.querySelector('#waiting').hidden", &json!(true)).await;
+        browser.expect("return document.querySelector('#not-ready').hidden", &json!(true)).await;
         browser.draw(ROWS[0], false).await;
-        browser.expect_top("7").await;
-        browser.expect_quiet(&server);
+        browser.expect_prediction("7").await;
+        browser.expect_no_errors(&server);
     });
 }

@@ -1,5 +1,4 @@
-//! The server as programs meet it, over real sockets: each status, what every answer has, who is refused, and that nobody can
-//! hold up the others.
+//! The server over real sockets: every status, the headers of every response, refused requests, and the limits of clients.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are outside of what clippy.toml allows")]
 
 mod support;
@@ -14,7 +13,7 @@ use ndarray::ArrayView2;
 use serde_json::{Value, json};
 use support::{Answer, Connection, Running};
 use ziffer_nn::{Activation, Model, Sequential};
-use ziffer_serve::{EpochResult, Example, Limits, ServeError, Server, Site, Training};
+use ziffer_serve::{EpochResult, Example, Limits, ServeError, Server, Site, TrainingProgress};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 const PREDICT: &str = "POST /api/predict";
@@ -32,7 +31,7 @@ fn start() -> Running {
     Running::start(site(), Limits::default())
 }
 
-/// Pixels of a picture that differ from picture to picture.
+/// Pixels that differ for each `number`.
 fn pixels(number: usize) -> Vec<u8> {
     (0..784).map(|pixel| if pixel % 7 < 3 { (pixel * (number + 3) * 31 % 256) as u8 } else { 0 }).collect()
 }
@@ -48,8 +47,8 @@ fn bmp(width: u32, height: u32) -> Vec<u8> {
         bytes.extend(number.to_le_bytes());
     }
     for pixel in 0..width * height {
-        let is_ink = (8..40).contains(&(pixel / width)) && (50..54).contains(&(pixel % width));
-        bytes.extend([if is_ink { 0 } else { 255 }; 3]);
+        let is_stroke = (8..40).contains(&(pixel / width)) && (50..54).contains(&(pixel % width));
+        bytes.extend([if is_stroke { 0 } else { 255 }; 3]);
     }
     bytes
 }
@@ -58,15 +57,15 @@ fn numbers(value: &Value) -> Vec<f32> {
     value.as_array().unwrap().iter().map(|number| number.to_string().parse().unwrap()).collect()
 }
 
-/// What a refusal has: its status, one line of JSON with `words`, and the headers of every answer.
-fn refused(answer: &Answer, status: u16, words: &str) {
+/// Checks an error response: its status, one line of JSON with `words`, and the headers of every response.
+fn assert_error(answer: &Answer, status: u16, words: &str) {
     assert_eq!(answer.status, status, "{words}: {answer:?}");
     let line = answer.json()["error"].as_str().unwrap().to_owned();
     assert!(line.contains(words) && !line.contains('\n') && !line.ends_with('.'), "{words}: {line}");
-    guarded(answer);
+    assert_headers(answer);
 }
 
-fn guarded(answer: &Answer) {
+fn assert_headers(answer: &Answer) {
     let policy = answer.header("content-security-policy").unwrap();
     assert!(policy.starts_with("default-src 'none'; "), "{policy}");
     assert!(!policy.contains('*') && !policy.contains("http"), "{policy}");
@@ -82,38 +81,38 @@ fn guarded(answer: &Answer) {
 }
 
 #[test]
-fn every_place_and_its_headers() {
+fn every_path_and_its_headers() {
     let server = start();
     let mut client = Connection::open(server.address);
     for (path, content_type, part) in [
         ("/", "text/html; charset=utf-8", "<!DOCTYPE html>"),
         ("/page.css", "text/css; charset=utf-8", ":root"),
         ("/page.js", "text/javascript; charset=utf-8", "/api/predict"),
-        ("/basics.js", "text/javascript; charset=utf-8", "fetch("),
+        ("/dom.js", "text/javascript; charset=utf-8", "fetch("),
         ("/report", "text/html; charset=utf-8", "file has no report"),
         ("/api/model", "application/json", "\"rows\":28"),
     ] {
         let answer = client.request(&format!("GET {path}"), &[], b"");
         assert_eq!((answer.status, answer.header("content-type")), (200, Some(content_type)), "{path}");
         assert!(String::from_utf8_lossy(&answer.body).contains(part), "{path}");
-        guarded(&answer);
+        assert_headers(&answer);
         let is_script_allowed =
             answer.header("content-security-policy").unwrap().contains("script-src 'self'");
         assert_eq!(is_script_allowed, path != "/report");
         let refusal = client.request(&format!("DELETE {path}"), &[], b"");
-        refused(&refusal, 405, "expected GET, HEAD");
+        assert_error(&refusal, 405, "expected GET, HEAD");
         assert_eq!(refusal.header("allow"), Some("GET, HEAD"));
     }
-    refused(&client.request("GET /api/training", &[], b""), 404, "nothing is being trained");
-    refused(&client.request("GET /nowhere", &[], b""), 404, "/nowhere");
-    refused(&client.request("GET /page.css/../../secret", &[], b""), 404, "secret");
+    assert_error(&client.request("GET /api/training", &[], b""), 404, "no training runs");
+    assert_error(&client.request("GET /nowhere", &[], b""), 404, "/nowhere");
+    assert_error(&client.request("GET /page.css/../../secret", &[], b""), 404, "secret");
     let refusal = client.request("GET /api/predict", &[], b"");
-    refused(&refusal, 405, "expected POST");
+    assert_error(&refusal, 405, "expected POST");
     assert_eq!(refusal.header("allow"), Some("POST"));
 }
 
 #[test]
-fn the_page_names_nothing_elsewhere() {
+fn the_page_refers_to_its_own_server_only() {
     let server = start();
     let mut client = Connection::open(server.address);
     let mut paths = vec!["/".to_owned(), "/page.css".to_owned(), "/page.js".to_owned()];
@@ -138,7 +137,7 @@ fn the_page_names_nothing_elsewhere() {
 }
 
 #[test]
-fn the_report_is_read_whenever_it_is_asked_for() {
+fn each_request_reads_the_report_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("report.html");
     let server = Running::start(site().report(&path), Limits::default());
@@ -155,7 +154,7 @@ fn the_report_is_read_whenever_it_is_asked_for() {
 }
 
 #[test]
-fn predictions_are_the_model_s_to_the_bit() {
+fn predictions_have_the_model_s_bits() {
     let server = start();
     let model = model();
     let mut client = Connection::open(server.address);
@@ -165,7 +164,7 @@ fn predictions_are_the_model_s_to_the_bit() {
         let expected = model.predict(rows).into_raw_vec_and_offset().0;
         let answer = client.request(PREDICT, &[JSON], &pixels_json(number));
         assert_eq!(answer.status, 200, "{answer:?}");
-        guarded(&answer);
+        assert_headers(&answer);
         let answer = answer.json();
         let keys: Vec<_> = answer.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(keys, ["digit", "label", "probabilities"]);
@@ -177,15 +176,40 @@ fn predictions_are_the_model_s_to_the_bit() {
         assert_eq!(all["input"], json!(pixels));
         let hidden = model.activations(rows);
         assert_eq!(all["activations"].as_array().unwrap().len(), 2);
-        for (said, (name, outputs)) in all["activations"].as_array().unwrap().iter().zip(hidden) {
-            assert_eq!(said["layer"], name);
-            assert_eq!(numbers(&said["outputs"]), outputs.into_raw_vec_and_offset().0);
+        for (layer, (name, outputs)) in all["activations"].as_array().unwrap().iter().zip(hidden) {
+            assert_eq!(layer["layer"], name);
+            assert_eq!(numbers(&layer["outputs"]), outputs.into_raw_vec_and_offset().0);
         }
     }
 }
 
+/// A single sigmoid unit distinguishes two classes.
 #[test]
-fn pictures_are_prepared_as_the_command_does() {
+fn one_output_is_the_probability_of_class_1() {
+    let model = || {
+        let stack = Sequential::new([28, 28]).flatten();
+        stack.dense(1, Activation::Sigmoid).build(3).unwrap()
+    };
+    let site = Site::new(model()).unwrap().labels(["even", "odd"]);
+    let server = Running::start(site, Limits::default());
+    let mut client = Connection::open(server.address);
+    let info = client.request("GET /api/model", &[], b"").json();
+    assert_eq!(info["labels"], json!(["even", "odd"]));
+    let mut seen = [0, 0];
+    for number in 0..40 {
+        let pixels = pixels(number);
+        let p = model().predict_one(&pixels)[0];
+        let class = usize::from(p > 0.5);
+        let answer = client.request(PREDICT, &[JSON], &pixels_json(number)).json();
+        assert_eq!(numbers(&answer["probabilities"]), [1.0 - p, p]);
+        assert_eq!((&answer["digit"], &answer["label"]), (&json!(class), &json!(["even", "odd"][class])));
+        seen[class] += 1;
+    }
+    assert!(seen[0] > 0 && seen[1] > 0, "both classes are predicted: {seen:?}");
+}
+
+#[test]
+fn pictures_are_prepared_as_in_predict() {
     let server = start();
     let mut client = Connection::open(server.address);
     let picture = bmp(64, 48);
@@ -198,9 +222,9 @@ fn pictures_are_prepared_as_the_command_does() {
 }
 
 #[test]
-fn bodies_that_are_refused() {
+fn wrong_bodies_are_refused() {
     let server = start();
-    // 5,000 x 4,000 pixels are promised.
+    // The header claims 5,000 x 4,000 pixels.
     let mut large = bmp(8, 8);
     large[18..22].copy_from_slice(&5000_u32.to_le_bytes());
     large[22..26].copy_from_slice(&4000_u32.to_le_bytes());
@@ -208,8 +232,8 @@ fn bodies_that_are_refused() {
     let long = vec![b' '; (1 << 20) + 1];
     let image = ("Content-Type", "image/png");
     for (line, headers, body, status, words) in [
-        (PREDICT, &[JSON][..], &b""[..], 400, "no JSON"),
-        (PREDICT, &[JSON], b"{\"pixels\": [1, 2", 400, "no JSON"),
+        (PREDICT, &[JSON][..], &b""[..], 400, "not JSON"),
+        (PREDICT, &[JSON], b"{\"pixels\": [1, 2", 400, "not JSON"),
         (PREDICT, &[JSON], b"[]", 400, "expected {\"pixels\": [784 whole numbers from 0 to 255]}"),
         (PREDICT, &[JSON], b"{\"pixels\": [256]}", 400, "256"),
         (PREDICT, &[JSON], b"{\"pixels\": [-1]}", 400, "-1"),
@@ -219,7 +243,7 @@ fn bodies_that_are_refused() {
         (PREDICT, &[JSON], &many, 400, "found 785 pixels"),
         (PREDICT, &[JSON], &long, 413, "1048576 bytes"),
         (PREDICT, &[image], b"", 400, "empty file"),
-        (PREDICT, &[image], b"no picture", 400, "PNG, JPEG or BMP"),
+        (PREDICT, &[image], b"not a picture", 400, "PNG, JPEG or BMP"),
         (PREDICT, &[image], &bmp(64, 8), 400, "empty page"),
         (PREDICT, &[image], &large, 413, "5000x4000"),
         (PREDICT, &[], b"{}", 415, "expected application/json"),
@@ -228,12 +252,12 @@ fn bodies_that_are_refused() {
         ("POST /api/predict?show=me", &[JSON], b"{}", 400, "?show=me"),
     ] {
         let answer = Connection::open(server.address).request(line, headers, body);
-        refused(&answer, status, words);
+        assert_error(&answer, status, words);
     }
 }
 
 #[test]
-fn only_by_its_own_name_and_from_its_own_page() {
+fn other_hosts_and_origins_are_refused() {
     let server = start();
     let port = server.address.port();
     let own = server.address.to_string();
@@ -252,14 +276,14 @@ fn only_by_its_own_name_and_from_its_own_page() {
         &[("Host", &own), ("Host", &evil)],
         &[("Accept", "*/*")],
     ] {
-        refused(&client.raw("GET /", headers, b""), 421, "expected an address of this server");
+        assert_error(&client.raw("GET /", headers, b""), 421, "expected an address of this server");
     }
-    refused(&client.raw(&format!("GET http://{evil}/"), &[("Host", &own)], b""), 421, "evil.example");
+    assert_error(&client.raw(&format!("GET http://{evil}/"), &[("Host", &own)], b""), 421, "evil.example");
     for origin in ["http://evil.example", "null", "https://evil.example", &format!("http://localhost:{port}")]
     {
-        refused(&client.request("GET /", &[("Origin", origin)], b""), 403, "origin");
+        assert_error(&client.request("GET /", &[("Origin", origin)], b""), 403, "origin");
         let body = pixels_json(1);
-        refused(
+        assert_error(
             &Connection::open(server.address).request(PREDICT, &[JSON, ("Origin", origin)], &body),
             403,
             "origin",
@@ -268,7 +292,7 @@ fn only_by_its_own_name_and_from_its_own_page() {
 }
 
 #[test]
-fn names_that_were_allowed() {
+fn allowed_hosts_are_served() {
     let server = Server::bind(Ipv4Addr::LOCALHOST.into(), 0).unwrap();
     let address = server.address();
     let server = server.allow_hosts(["Box.lan".to_owned(), "door.lan:99".to_owned()]);
@@ -287,12 +311,12 @@ fn names_that_were_allowed() {
     thread.join().unwrap();
 }
 
-/// Headers that come a byte at a time, a body that never ends, one that is announced and never sent, and a client that never says
-/// anything: each is ended by its time, and another client is answered all the while.
+/// Headers byte by byte, an endless body, a body that is never sent, and a silent client: the server disconnects each of them after its
+/// time limit, and responds to another client all the while.
 #[test]
-fn slow_clients_hold_nobody_up() {
+fn slow_clients_do_not_block_others() {
     let mut limits = Limits::default();
-    (limits.body_time, limits.quiet_time) = (Duration::from_millis(1500), Duration::from_secs(3));
+    (limits.body_time, limits.idle_time) = (Duration::from_millis(1500), Duration::from_secs(3));
     let server = Running::start(site(), limits);
     let own = server.address.to_string();
     let started = Instant::now();
@@ -313,7 +337,7 @@ fn slow_clients_hold_nobody_up() {
     }
     assert!(slowest < limits.body_time, "{slowest:?} of {answered}");
     for slow in &mut slow[..2] {
-        refused(&slow.answer().expect("an answer"), 408, "1.5 s");
+        assert_error(&slow.answer().expect("an answer"), 408, "1.5 s");
         assert!(slow.answer().is_none(), "closed after that");
     }
     let ended = started.elapsed();
@@ -322,12 +346,12 @@ fn slow_clients_hold_nobody_up() {
         assert!(slow.answer().is_none(), "closed without an answer");
     }
     let ended = started.elapsed();
-    assert!(ended >= limits.quiet_time, "{ended:?}");
+    assert!(ended >= limits.idle_time, "{ended:?}");
     assert!(client.answer().is_none(), "idle connections end too");
 }
 
 #[test]
-fn a_body_that_never_ends_at_full_speed() {
+fn an_endless_body_is_refused() {
     let server = start();
     let mut client = Connection::open(server.address);
     let head = format!(
@@ -336,14 +360,14 @@ fn a_body_that_never_ends_at_full_speed() {
     );
     client.stream.write_all(head.as_bytes()).unwrap();
     let chunk = [&b"10000\r\n"[..], &[7; 0x10000], b"\r\n"].concat();
-    // The connection is closed before the server has read all of it.
+    // The server closes the connection before it has read the whole body.
     let sent = (0..4096).take_while(|_| client.stream.write_all(&chunk).is_ok()).count();
     assert!(sent < 1000, "{sent} chunks of 64 KiB");
     assert_eq!(Connection::open(server.address).request("GET /", &[], b"").status, 200);
 }
 
 #[test]
-fn so_many_connections_and_requests() {
+fn connections_and_requests_are_limited() {
     let mut limits = Limits::default();
     limits.connections = 3;
     let server = Running::start(site(), limits);
@@ -351,7 +375,7 @@ fn so_many_connections_and_requests() {
     for client in &mut held {
         assert_eq!(client.request("GET /", &[], b"").status, 200);
     }
-    // The first has the oldest request no more.
+    // The first connection no longer has the oldest request.
     assert_eq!(held[0].request("GET /", &[], b"").status, 200);
     let mut fourth = Connection::open(server.address);
     assert_eq!(fourth.request("GET /", &[], b"").status, 200);
@@ -365,13 +389,13 @@ fn so_many_connections_and_requests() {
     let mut client = Connection::open(server.address);
     assert_eq!(client.request("GET /", &[], b"").status, 200);
     let refusal = client.request(PREDICT, &[JSON], &pixels_json(0));
-    refused(&refusal, 429, "requests a second");
+    assert_error(&refusal, 429, "requests a second");
     assert_eq!(refusal.header("retry-after"), Some("1"));
 }
 
 #[test]
-fn a_training_is_watched_and_then_used() {
-    let training = Arc::new(Training::default());
+fn progress_of_a_training_and_then_predictions() {
+    let training = Arc::new(TrainingProgress::default());
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("report.html");
     fs::write(&path, "<p>of an earlier run").unwrap();
@@ -382,16 +406,16 @@ fn a_training_is_watched_and_then_used() {
     assert_eq!(news("")["phase"], "starting");
     training.begin(2, 4);
     (0..4).for_each(|step| training.step(0, step, 0.5, 0.75));
-    let told = news("");
-    assert_eq!((&told["phase"], told["points"].as_array().unwrap().len()), (&json!("training"), 4));
-    assert_eq!(told["now"], json!({"epoch": 0, "step": 4, "loss": 0.5, "accuracy": 0.75}));
+    let update = news("");
+    assert_eq!((&update["phase"], update["points"].as_array().unwrap().len()), (&json!("training"), 4));
+    assert_eq!(update["now"], json!({"epoch": 0, "step": 4, "loss": 0.5, "accuracy": 0.75}));
     training.epoch(EpochResult { loss: 0.5, accuracy: 0.75, val_loss: Some(0.25), val_accuracy: None });
-    let told = news("?generation=0&points=4&epochs=0");
-    assert_eq!((&told["points"], &told["finished"][0]["val_loss"]), (&json!([]), &json!(0.25)));
-    refused(&client.request("GET /api/training?points=x", &[], b""), 400, "points=x");
+    let update = news("?generation=0&points=4&epochs=0");
+    assert_eq!((&update["points"], &update["finished"][0]["val_loss"]), (&json!([]), &json!(0.25)));
+    assert_error(&client.request("GET /api/training?points=x", &[], b""), 400, "points=x");
 
     let refusal = client.request(PREDICT, &[JSON], &pixels_json(0));
-    refused(&refusal, 503, "still training");
+    assert_error(&refusal, 503, "still training");
     assert_eq!(client.request("GET /api/model", &[], b"").json()["ready"], json!(false));
     let report = || Connection::open(server.address).request("GET /report", &[], b"").body;
     assert!(String::from_utf8(report()).unwrap().contains("when the training has ended"));
@@ -400,23 +424,23 @@ fn a_training_is_watched_and_then_used() {
     assert_eq!(report(), b"<p>of this one");
     let answer = Connection::open(server.address).request(PREDICT, &[JSON], &pixels_json(0));
     assert_eq!(answer.status, 200);
-    let told = Connection::open(server.address).request("GET /api/training", &[], b"").json();
-    assert_eq!((&told["phase"], &told["test_accuracy"]), (&json!("ended"), &json!(0.97)));
+    let update = Connection::open(server.address).request("GET /api/training", &[], b"").json();
+    assert_eq!((&update["phase"], &update["test_accuracy"]), (&json!("ended"), &json!(0.97)));
 }
 
 #[test]
-fn it_stops_with_connections_open() {
+fn the_server_stops_with_open_connections() {
     let mut server = start();
     let mut client = Connection::open(server.address);
     assert_eq!(client.request("GET /", &[], b"").status, 200);
-    let asked = Instant::now();
+    let start = Instant::now();
     server.stop();
-    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     assert!(client.answer().is_none());
 }
 
 #[test]
-fn what_is_no_site() {
+fn models_without_an_image_or_weights_are_refused() {
     let server = start();
     let taken = Server::bind(server.address.ip(), server.address.port()).unwrap_err();
     assert!(matches!(taken, ServeError::Taken { address } if address == server.address));
@@ -430,5 +454,5 @@ fn what_is_no_site() {
     let server = Running::start(labelled.title("mine").labels(["too", "few"]), Limits::default());
     let about = Connection::open(server.address).request("GET /api/model", &[], b"").json();
     assert_eq!((&about["title"], &about["labels"][9]), (&json!("mine"), &json!("class 9")));
-    assert_eq!(about["examples"].as_array().unwrap().len(), 1, "one fits");
+    assert_eq!(about["examples"].as_array().unwrap().len(), 1, "one example fits");
 }

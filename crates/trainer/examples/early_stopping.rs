@@ -13,7 +13,7 @@ use ziffer_trainer::{Evaluate, Progress, Trainer};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/mnist");
-    let data = Mnist::open_or_download(&Source::default().mirror(Mirror::Folder(repository)))?;
+    let data = Mnist::open(&Source::default().mirror(Mirror::Folder(repository)))?;
     let mut model = Sequential::new([28, 28])
         .flatten()
         .dense(128, Activation::Relu)

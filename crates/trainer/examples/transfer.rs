@@ -56,7 +56,7 @@ fn fit(model: &mut Model, digits: &Digits, epochs: usize) -> Result<(), TrainErr
 
 fn main() -> Result<(), Box<dyn Error>> {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/mnist");
-    let data = Mnist::open_or_download(&Source::default().mirror(Mirror::Folder(repository)))?;
+    let data = Mnist::open(&Source::default().mirror(Mirror::Folder(repository)))?;
     let loss = SparseCategoricalCrossentropy::default();
 
     let (train, test) = (Digits::of(data.train.view(), &(0..5))?, Digits::of(data.test.view(), &(0..5))?);

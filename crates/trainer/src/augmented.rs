@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use ziffer_augment::{Distorter, Distortion};
+use ziffer_dataset::augment::{Distorter, Distortion};
 use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::{EpochSeed, Samples, SamplesError, Target};
 
@@ -17,7 +17,7 @@ use crate::TrainError;
 ///
 /// ```
 /// use ndarray::Array2;
-/// use ziffer_augment::Distortion;
+/// use ziffer_dataset::augment::Distortion;
 /// use ziffer_nn::{EpochSeed, Samples, WithLabels};
 /// use ziffer_trainer::Augmented;
 ///

@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use ziffer_augment::AugmentError;
 use ziffer_dataset::DatasetError;
+use ziffer_dataset::augment::AugmentError;
 use ziffer_nn::{FitError, NoMemory, SamplesError};
 
 use crate::CheckpointError;

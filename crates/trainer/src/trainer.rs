@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use ziffer_augment::Distortion;
+use ziffer_dataset::augment::Distortion;
 use ziffer_nn::optimizer::{Clip, LearningRateSchedule};
 use ziffer_nn::{Loss, Optimizer};
 

@@ -5,7 +5,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndarray::Array2;
-use ziffer_augment::Distortion;
+use ziffer_dataset::augment::Distortion;
 use ziffer_nn::{EpochSeed, Samples, WithLabels};
 use ziffer_trainer::Augmented;
 

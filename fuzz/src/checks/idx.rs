@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ndarray::ArrayViewD;
 use ziffer_dataset::Dataset;
-use ziffer_dataset::idx::{BigEndian, Header, IdxFile, IdxView, Scalar, write_idx_to};
+use ziffer_dataset::idx::{BigEndian, Element, Header, IdxFile, IdxView, write_idx_to};
 
 use super::{check_line, check_message, write};
 
@@ -45,7 +45,7 @@ pub fn idx(folder: &Path, bytes: &[u8]) -> bool {
 }
 
 fn written_again(file: &IdxFile) -> Vec<u8> {
-    fn of<T: Scalar>(values: &ArrayViewD<'_, BigEndian<T>>) -> Vec<u8> {
+    fn of<T: Element>(values: &ArrayViewD<'_, BigEndian<T>>) -> Vec<u8> {
         let mut bytes = Vec::new();
         write_idx_to(&mut bytes, &values.map(|value| value.get())).expect("a shape that was read");
         bytes

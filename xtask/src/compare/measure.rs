@@ -13,7 +13,7 @@ use wait4::Wait4;
 use ziffer::{RunSummary, SUMMARY_FILE};
 
 use super::peer::{self, Kind, Peer};
-use super::setup::last_words;
+use super::process::last_words;
 
 /// What the environment may say to libraries that some peers use and others do not. All start without it.
 const CHOICES: [&str; 12] = [

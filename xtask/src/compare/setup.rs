@@ -7,7 +7,7 @@ use anyhow::{Context, bail, ensure};
 
 use super::measure::Workplace;
 use super::peer::{self, Kind, Peer};
-use super::{cargo, say};
+use super::process::{cargo, last_words, say};
 
 /// Builds the program `ziffer`.
 pub(crate) fn ziffer(root: &Path) -> anyhow::Result<()> {
@@ -76,13 +76,4 @@ fn quietly(command: &mut Command) -> anyhow::Result<()> {
         bail!("{program} ended with {}{}", output.status, last_words(&output.stderr));
     }
     Ok(())
-}
-
-/// The last line that is not empty, to be put behind a message.
-pub(crate) fn last_words(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    text.lines()
-        .map(str::trim)
-        .rfind(|line| !line.is_empty())
-        .map_or_else(String::new, |line| format!(": {line}"))
 }

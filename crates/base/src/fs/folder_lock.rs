@@ -104,6 +104,7 @@ impl Drop for FolderLock {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(unix)]
     use std::sync::mpsc;
 
     use super::super::AtomicFile;

@@ -1,51 +1,50 @@
-//! `data augment`: a data set with many changed copies of each picture.
+//! `data augment`: writes a data set with many distorted copies of each training image.
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context, anyhow, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
-use ziffer_augment::{Augmentation, Distortion};
+use ziffer_base::thousands;
+use ziffer_dataset::augment::{Augmentation, Distortion};
 use ziffer_dataset::{Name, TrainTest};
 use ziffer_nn::team::Team;
 use ziffer_trainer::available_threads;
 
-use super::data::{self, DataArgs};
-use super::train::{at_least_one, seed, validation_split};
-use crate::usage::print;
-use crate::{interrupt, run_folder};
+use super::dataset_args::{self, DatasetArgs};
+use super::flag_values::{at_least_one, seed, validation_split};
+use crate::output::print;
+use crate::{interrupt, output_folder, run_folder};
 
-/// Write a set with many copies of each training picture, changed a little by chance, as four IDX files
-///
-/// Each copy but the first is turned, scaled, sheared, moved and bent a little. Train on it with --dataset custom --data-dir DIR.
+/// The flags of `data augment`.
 #[derive(Clone, Debug, clap::Args)]
-pub(crate) struct Augment {
+pub(crate) struct AugmentArgs {
     #[command(flatten)]
-    data: DataArgs,
-    /// Copies of each training picture, the first one unchanged
+    data: DatasetArgs,
+    /// Copies of each training image, the first one unchanged
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     times: usize,
-    /// The folder that they are written into, made if missing
+    /// Folder for the files, created if missing
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// How far pictures are changed; at 1: up to 12 degrees, 12 % in size, 1.5 pixels, and bent by 0.9 pixels
+    /// Strength of the distortions; at 1: up to 12 degrees, 12% in size, 1.5 pixels of shift, elastic distortions of 0.9 pixels
     #[arg(long, value_name = "FACTOR", value_parser = strength, default_value_t = 1.0)]
     strength: f32,
-    /// The share at the end that is for validation: no copies of its pictures are among the others
+    /// Share of the images at the end for validation: no copies of them are among the others
     #[arg(long, value_name = "SHARE", value_parser = validation_split, default_value_t = 0.1)]
     validation_split: f64,
-    /// What the changes are drawn from
+    /// Random seed
     #[arg(long, value_name = "N", value_parser = seed, default_value_t = 0)]
     seed: u64,
-    /// An upper bound on threads; the result does not depend on it [default: the CPUs that the process may use]
+    /// Maximum number of threads; the result does not depend on it [default: all available CPUs]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     threads: Option<usize>,
-    /// Replace the files of a set that is there
+    /// Replace the files of an existing data set
     #[arg(long)]
     force: bool,
 }
 
-/// Beyond 6 a column may be sheared by its whole height.
+/// The strength. Above 6, shear can exceed the height of an image.
 fn strength(text: &str) -> Result<f32, String> {
     text.parse()
         .ok()
@@ -53,14 +52,14 @@ fn strength(text: &str) -> Result<f32, String> {
         .ok_or("expected a number from 0 to 6".to_owned())
 }
 
-impl Augment {
-    /// Writes the set.
+impl AugmentArgs {
+    /// Writes the data set.
     ///
     /// # Errors
-    /// Whatever went wrong, in one line that says what and where.
+    /// One line that says what failed, and where.
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let set = data::open(self.data.dataset.unwrap_or_default(), &self.data.places)?;
-        self.check_place(&set)?;
+        let set = dataset_args::open(self.data.dataset.unwrap_or_default(), &self.data.source)?;
+        self.check_out(&set)?;
         let augmentation = Augmentation {
             times: self.times,
             seed: self.seed,
@@ -68,10 +67,11 @@ impl Augment {
             distortion: Distortion::default().times(self.strength),
         };
         let stop = interrupt::flag()?;
-        let _lock = run_folder::claim(&self.out, "wait for it to end, or choose another folder with --out")?;
+        let _lock =
+            output_folder::lock(&self.out, "wait for it to end, or choose another folder with --out")?;
         let threads = self.threads.unwrap_or_else(available_threads).min(available_threads());
         let team = Team::new(threads).with_context(|| format!("cannot start {threads} threads"))?;
-        // Draws nothing where standard error is no terminal.
+        // Draws nothing if standard error is not a terminal.
         let bar = ProgressBar::no_length().with_style(style());
         let mut progress = |done, all| {
             bar.set_length(all);
@@ -82,28 +82,28 @@ impl Augment {
         bar.finish_and_clear();
         outcome?;
         print(&format!(
-            "{} training and {} test pictures in {}\n",
-            set.train.len() * self.times,
-            set.test.len(),
+            "{} training and {} test images in {}\n",
+            thousands(set.train.len() * self.times),
+            thousands(set.test.len()),
             self.out.display()
         ))
     }
 
-    /// Refuses the folder of the set itself, and one that has a set.
-    fn check_place(&self, set: &TrainTest) -> anyhow::Result<()> {
+    /// Refuses the folder of the source data set, and a folder that has a data set.
+    fn check_out(&self, set: &TrainTest) -> anyhow::Result<()> {
         ensure!(
             !run_folder::is_same(&self.out, set.folder()),
-            "{}: the set itself lies there; choose another folder with --out",
+            "{}: the folder of the source data set; choose another folder with --out",
             self.out.display()
         );
         let names = Name::Custom.files().map(|file| self.out.join(file.name));
-        let there = names
+        let existing = names
             .into_iter()
             .flat_map(|path| [path.with_added_extension("gz"), path])
             .find(|path| path.exists());
-        if let Some(path) = there.filter(|_| !self.force) {
+        if let Some(path) = existing.filter(|_| !self.force) {
             return Err(anyhow!(
-                "{}: is there already; --force replaces it, --out chooses another folder",
+                "{}: already exists; --force replaces it, --out chooses another folder",
                 path.display()
             ));
         }
@@ -112,7 +112,7 @@ impl Augment {
 }
 
 fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{pos}/{len} pictures {bar:20.green/white} {per_sec} {eta} left")
+    ProgressStyle::with_template("{pos}/{len} images {bar:20.green/white} {per_sec} {eta} left")
         .expect("a template without errors")
         .progress_chars("━━━")
 }

@@ -1,180 +1,139 @@
-//! Where a command's data come from.
+//! `data`: the known data sets, and the files in the cache folder.
 
-use std::ffi::{OsStr, OsString};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::fmt::Write as _;
 
 use anyhow::anyhow;
-use indicatif::{ProgressBar, ProgressStyle};
-use ziffer_dataset::catalogue::Name;
-use ziffer_dataset::{Event, Mirror, Part, Source, TrainTest, Transfer};
+use clap::Subcommand;
+use ziffer_base::{chain, thousands};
+use ziffer_dataset::catalog::{Content, Split};
+use ziffer_dataset::{FileState, Finding, Name, Source, Verified};
 
-use crate::usage::UsageError;
+use super::augment::AugmentArgs;
+use crate::output::print;
 
-/// The flags that choose a data set.
-#[derive(Clone, Debug, Default, clap::Args)]
+/// The subcommands of `data`.
+#[derive(Clone, Debug, clap::Args)]
 pub struct DataArgs {
-    /// The data set: mnist, fashion-mnist, kmnist, qmnist, emnist-balanced, emnist-letters, emnist-digits, emnist-mnist,
-    /// emnist-bymerge, emnist-byclass, or custom: any four IDX files under MNIST's names in --data-dir
-    #[arg(long, value_name = "NAME", value_parser = name)]
-    pub dataset: Option<Name>,
-    #[command(flatten)]
-    pub(crate) places: PlaceArgs,
+    #[command(subcommand)]
+    command: DataCommand,
 }
 
-/// The flags that say where a data set's files come from.
-#[derive(Clone, Debug, Default, clap::Args)]
-pub(crate) struct PlaceArgs {
-    /// Where the four IDX files lie or are put, raw or .gz [default: the platform's cache folder, in ziffer/NAME]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data_dir: Option<PathBuf>,
-    /// Look here first for what is not there yet: a place that has the four files under their usual names, or EMNIST's
-    /// gzip.zip; may be given several times. The environment variable ZIFFER_MIRROR names one more
-    #[arg(long, value_name = "URL or DIR")]
-    pub(crate) mirror: Vec<OsString>,
-    /// Do not use the network
-    #[arg(long)]
-    pub(crate) offline: bool,
+#[derive(Clone, Debug, Subcommand)]
+enum DataCommand {
+    /// List the data sets with their sizes and folders
+    List,
+    /// Check every file in the cache folder, compressed ones too; exits with 1 if one is damaged
+    Doctor,
+    /// Write an augmented data set: many randomly distorted copies of each training image, as four IDX files
+    ///
+    /// Each copy but the first is rotated, scaled, sheared, shifted and elastically distorted. Train on the data set with
+    /// --dataset custom --data-dir DIR.
+    Augment(AugmentArgs),
 }
 
-impl PlaceArgs {
-    /// These, with a folder where they name none.
-    pub(crate) fn or_in(&self, folder: Option<PathBuf>) -> Self {
-        Self { data_dir: self.data_dir.clone().or(folder), ..self.clone() }
-    }
-}
-
-/// A data set's name, or what is wrong with it.
-pub(crate) fn name(text: &str) -> Result<Name, String> {
-    let known = || Name::ALL.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
-    text.parse().map_err(|_| format!("no such data set, expected one of {}", known()))
-}
-
-/// The environment's own mirror.
-const MIRROR: &str = "ZIFFER_MIRROR";
-
-/// A mirror as `whence`, a flag or a variable, has it: an address or a folder.
-///
-/// # Errors
-/// If it can be neither: a mirror that is mistyped would be passed over in silence wherever another has the files.
-pub(crate) fn mirror(whence: &str, place: &OsStr) -> anyhow::Result<Mirror> {
-    if let Some((scheme, _)) = place.to_str().and_then(|text| text.split_once("://")) {
-        if ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
-            return Ok(Mirror::Url(place.to_string_lossy().into_owned()));
+impl DataArgs {
+    /// Prints the list or the findings, or writes the data set.
+    ///
+    /// # Errors
+    /// If a file in the cache folder is damaged, if the platform has no cache folder, or as `data augment`.
+    pub fn run(&self) -> anyhow::Result<()> {
+        match &self.command {
+            DataCommand::List => list(),
+            DataCommand::Doctor => doctor(),
+            DataCommand::Augment(augment) => augment.run(),
         }
-        let place = place.display();
-        let problem =
-            format!("{whence} {place}: found the scheme {scheme}, expected http or https, or a folder");
-        return Err(UsageError(problem).into());
-    }
-    let folder = Path::new(place);
-    if !folder.is_dir() {
-        let problem = if folder.exists() { "found a file, expected a folder" } else { "no such folder" };
-        return Err(anyhow!("{whence} {}: {problem}", folder.display()));
-    }
-    Ok(Mirror::Folder(folder.to_owned()))
-}
-
-/// The source of a set: hand-placed and cached files, these mirrors, the environment's, the repository's copy, then the
-/// public mirrors.
-///
-/// # Errors
-/// If the environment's is none, or a custom set has no folder.
-pub(crate) fn source(name: Name, data_dir: Option<&Path>, mirrors: &[Mirror]) -> anyhow::Result<Source> {
-    if name == Name::Custom && data_dir.is_none() {
-        let problem = "a custom data set needs --data-dir DIR, the folder that has its four IDX files under MNIST's names";
-        return Err(UsageError(problem.to_owned()).into());
-    }
-    let mut source = Source::new(name);
-    if let Some(folder) = data_dir {
-        source = source.data_dir(folder);
-    }
-    let of_environment = std::env::var_os(MIRROR).filter(|place| !place.is_empty());
-    let of_environment = of_environment.map(|place| mirror(MIRROR, &place)).transpose()?;
-    for mirror in mirrors.iter().cloned().chain(of_environment).chain(repository_copy(name)) {
-        source = source.mirror(mirror);
-    }
-    Ok(source)
-}
-
-/// The copy of the set that comes with the repository, if this program was built in one that is still there.
-fn repository_copy(name: Name) -> Option<Mirror> {
-    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let program = std::env::current_exe().ok();
-    let around_program =
-        program.iter().flat_map(|program| program.ancestors().skip(1).take(4).map(Path::to_owned));
-    std::iter::once(built_in)
-        .chain(around_program)
-        .map(|root| root.join("data").join(name.as_str()))
-        .find(|folder| folder.is_dir())
-        .map(Mirror::Folder)
-}
-
-/// Mirrors as `--mirror` has them.
-///
-/// # Errors
-/// Those of [`mirror`].
-pub(crate) fn mirrors(places: &[OsString]) -> anyhow::Result<Vec<Mirror>> {
-    places.iter().map(|place| mirror("--mirror", place)).collect()
-}
-
-/// Opens a set, as `source` finds it by the flags.
-pub(crate) fn open(name: Name, flags: &PlaceArgs) -> anyhow::Result<TrainTest> {
-    get(&source(name, flags.data_dir.as_deref(), &mirrors(&flags.mirror)?)?.offline(flags.offline))
-}
-
-/// What stands for the content of a set's training part: its name, where the catalogue has its digests, and else a digest.
-pub(crate) fn identity(set: &TrainTest) -> String {
-    let files = set.name.files().iter().filter(|file| file.part == Part::Train);
-    if files.into_iter().all(|file| file.sha256.is_some()) {
-        format!("{}'s own", set.name)
-    } else {
-        set.train.view().fingerprint().to_string()
     }
 }
 
-/// Opens a set; what comes from an address is shown by a bar on a terminal, and that another process is waited for is said.
-pub(crate) fn get(source: &Source) -> anyhow::Result<TrainTest> {
-    let mut shown = Transfers { url: String::new(), bar: ProgressBar::hidden() };
-    let set = TrainTest::open_watched(source, &mut |event| match event {
-        Event::Waiting { folder } => {
-            shown.bar.finish_and_clear();
-            let folder = folder.display();
-            let line = format!("{folder}: another process is filling this folder, waiting for it\n");
-            // A message, in one write, since others may be waiting too; that nobody reads it is no failure.
-            let _ = io::stderr().write_all(line.as_bytes());
+/// The data sets that the cache folder can have: all but custom ones.
+fn cached() -> impl Iterator<Item = Name> {
+    Name::ALL.into_iter().filter(|&name| name != Name::Custom)
+}
+
+fn list() -> anyhow::Result<()> {
+    let mut text = String::new();
+    for name in cached() {
+        let source = Source::new(name);
+        let count = |part| {
+            let images =
+                name.files().iter().find(|file| file.split == part && file.content == Content::Images);
+            images.and_then(|file| file.shape).map_or("?".to_owned(), |shape| thousands(shape[0]))
+        };
+        let paths: Vec<_> = source.locate()?.into_iter().flatten().collect();
+        let found = match (paths.len(), paths.iter().find_map(|path| path.parent())) {
+            (4, Some(folder)) => format!("in {}", folder.display()),
+            (some, Some(folder)) => format!("{some} of 4 files in {}", folder.display()),
+            (_, None) => "not in the cache".to_owned(),
+        };
+        let classes = name.classes().map_or("?".to_owned(), |classes| classes.to_string());
+        let (train, test) = (count(Split::Train), count(Split::Test));
+        let images = format!("{train} + {test} images, {classes} classes");
+        let _ = writeln!(text, "{name:<15}  {:<15}  {images:<38}  {found}", name.title());
+    }
+    let _ =
+        writeln!(text, "{:<15}  four IDX files of your own with MNIST's file names in --data-dir", "custom");
+    print(&text)
+}
+
+fn doctor() -> anyhow::Result<()> {
+    let mut text = String::new();
+    let mut damaged = Vec::new();
+    for name in cached() {
+        let source = Source::new(name);
+        let folder = source.folder()?;
+        let findings = match source.examine() {
+            Ok(findings) => findings,
+            Err(error) => {
+                let _ = writeln!(text, "{name}: {}", chain(&error));
+                damaged.push(format!("the folder of {name}"));
+                continue;
+            }
+        };
+        if findings.iter().all(|finding| matches!(finding.state, FileState::Missing)) {
+            let _ = writeln!(text, "{name}: not in the cache; get it with `ziffer download {name}`");
+            continue;
         }
-        Event::Transfer(transfer) => shown.show(transfer),
-        _ => {}
-    });
-    shown.bar.finish_and_clear();
-    Ok(set?)
-}
-
-/// Transfers as they are shown, one after the other.
-struct Transfers {
-    url: String,
-    bar: ProgressBar,
-}
-
-impl Transfers {
-    fn show(&mut self, transfer: Transfer<'_>) {
-        if self.url != transfer.url {
-            self.bar.finish_and_clear();
-            transfer.url.clone_into(&mut self.url);
-            // Draws nothing where standard error is no terminal.
-            self.bar = ProgressBar::no_length().with_style(style());
-            self.bar.set_message(transfer.url.to_owned());
+        let _ = writeln!(text, "{name}: in {}", folder.display());
+        for Finding { file, path, state, .. } in findings {
+            let is_raw = path == folder.join(file.name);
+            let place = path.strip_prefix(&folder).unwrap_or(&path).display();
+            let what = if is_raw { file.name.to_owned() } else { format!("{} in {place}", file.name) };
+            let found = match state {
+                FileState::Missing => format!("missing; get it with `ziffer download {name}`"),
+                FileState::InArchive => "compressed".to_owned(),
+                FileState::Good(Verified::PublishedDigest) => "good".to_owned(),
+                FileState::Good(Verified::RecordedDigest) => {
+                    "good: unchanged since its download; no digest is published".to_owned()
+                }
+                FileState::Good(Verified::ShapeOnly) => {
+                    "good by type and shape; no digest is published".to_owned()
+                }
+                FileState::Wrong(error) => {
+                    damaged.push(format!("{place} of {name}"));
+                    let advice = if is_raw {
+                        format!("; replace it with `ziffer download {name}`")
+                    } else {
+                        String::new()
+                    };
+                    format!("damaged: {}{advice}", chain(&error))
+                }
+                _ => "unknown".to_owned(),
+            };
+            let _ = writeln!(text, "  {what}: {found}");
         }
-        if let Some(len) = transfer.len {
-            self.bar.set_length(len);
-        }
-        self.bar.set_position(transfer.bytes);
     }
-}
-
-fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{msg} {bar:20.green/white} {bytes}/{total_bytes} {bytes_per_sec}")
-        .expect("a template without errors")
-        .progress_chars("━━━")
+    // One archive for all data sets of EMNIST.
+    if let Some((path, found)) = Source::new(Name::EmnistBalanced).examine_archive() {
+        let found = found.map_or_else(|error| format!("damaged: {}", chain(&error)), |()| "good".to_owned());
+        if found != "good" {
+            damaged.push(path.display().to_string());
+        }
+        let _ = writeln!(text, "{}: {found}", path.display());
+    }
+    damaged.dedup();
+    print(&text)?;
+    match damaged.as_slice() {
+        [] => Ok(()),
+        files => Err(anyhow!("damaged in the cache: {}", files.join(", "))),
+    }
 }

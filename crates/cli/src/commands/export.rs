@@ -1,4 +1,4 @@
-//! `export`: a model as a standard file.
+//! `export`: writes a model as an ONNX file.
 
 use std::path::PathBuf;
 
@@ -6,19 +6,19 @@ use anyhow::{Context, ensure};
 use ziffer_base::fs::AtomicFile;
 use ziffer_nn::{Model, PixelType};
 
+use crate::output::print;
 use crate::run_folder;
-use crate::usage::print;
 
-/// Write a model as a standard file that other programs run
+/// The flags of `export`.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Export {
-    /// A run's folder, or a .safetensors file
+pub struct ExportArgs {
+    /// Model: a run folder or a .safetensors file
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// The ONNX file: pictures of pixels 0 to 255 in, probabilities out
+    /// ONNX file to write; its network takes images with pixels 0 to 255 and returns probabilities
     #[arg(long, value_name = "FILE")]
     onnx: PathBuf,
-    /// The type of the pixels that it takes
+    /// Type of the input pixels
     #[arg(long, value_name = "TYPE", default_value = "u8")]
     pixels: Pixels,
 }
@@ -27,20 +27,20 @@ pub struct Export {
 enum Pixels {
     /// Bytes
     U8,
-    /// The numbers 0 to 255 in single precision
+    /// Single-precision numbers 0 to 255
     F32,
 }
 
-impl Export {
-    /// Writes the file, which appears whole or not at all.
+impl ExportArgs {
+    /// Writes the file atomically.
     ///
     /// # Errors
-    /// Whatever went wrong, in one line that says what and where.
+    /// One line that says what failed, and where.
     pub fn run(&self) -> anyhow::Result<()> {
         let file = run_folder::model_file(&self.model);
         ensure!(
             !run_folder::is_same(&file, &self.onnx),
-            "{}: the model itself lies there; choose another file with --onnx",
+            "{}: this is the model itself; choose another file with --onnx",
             self.onnx.display()
         );
         let model = Model::load(&file)?;

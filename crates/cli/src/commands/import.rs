@@ -1,33 +1,29 @@
-//! `import`: a network that Keras saved, as a model.
+//! `import`: converts a network that Keras saved to a model.
 
 use std::fs;
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use ziffer_keras::{Imported, Options, import};
 
+use super::flag_values::whole_numbers;
+use crate::output::{print, print_message};
 use crate::run_folder;
-use crate::usage::{print, whole_numbers};
 
-/// Read a network that Keras saved
-///
-/// The file is a .keras, .weights.h5 or .h5 with a stack of Dense, BatchNormalization, Dropout, Rescaling, Flatten and
-/// activations. Without a Rescaling, pixels are divided by 255. If the file has only weights, relu is assumed for hidden layers
-/// and softmax for the last.
+/// The flags of `import`.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Import {
-    /// What Keras saved
+pub struct ImportArgs {
+    /// File that Keras saved
     file: PathBuf,
-    /// The model's file, .safetensors
+    /// Model file to write, .safetensors
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// The shape of a picture, if the file does not say it [default: a square]
+    /// Shape of an input image, if the file does not have it [default: a square]
     #[arg(long, value_name = "H,W", value_parser = shape)]
     input_shape: Option<Shape>,
 }
 
-/// The sizes of a picture.
+/// The shape of an image.
 #[derive(Clone, Debug)]
 struct Shape(Vec<usize>);
 
@@ -35,20 +31,20 @@ fn shape(text: &str) -> Result<Shape, String> {
     whole_numbers(text, "size", "28,28").map(Shape)
 }
 
-/// Of a file that is imported; 89 million weights of Keras with its optimizer's have as much.
+/// The largest file that is imported: enough for 89 million weights with the state of Adam.
 const MAX_BYTES: u64 = 1 << 30;
 
-impl Import {
-    /// Writes the model, which appears whole or not at all, and says on standard error what the file left open.
+impl ImportArgs {
+    /// Writes the model atomically, and prints the assumptions that the file made necessary to standard error.
     ///
     /// # Errors
-    /// Whatever went wrong, in one line that says what and where.
+    /// One line that says what failed, and where.
     pub fn run(&self) -> anyhow::Result<()> {
         let file = self.file.display();
         let cannot_read = || format!("{file}: cannot read");
-        // A device could go on for ever.
+        // Reading a device might never end.
         let metadata = fs::metadata(&self.file).with_context(cannot_read)?;
-        ensure!(metadata.is_file(), "{file}: cannot read: it is no file");
+        ensure!(metadata.is_file(), "{file}: cannot read: not a regular file");
         ensure!(
             metadata.len() <= MAX_BYTES,
             "{file}: found {} bytes, expected at most 1 GiB",
@@ -56,7 +52,7 @@ impl Import {
         );
         ensure!(
             !run_folder::is_same(&self.file, &self.out),
-            "{file}: is what is imported; choose another file with --out"
+            "{file}: this is the imported file; choose another file with --out"
         );
         let bytes = fs::read(&self.file).with_context(cannot_read)?;
         let options = Options { input_shape: self.input_shape.clone().map(|Shape(sizes)| sizes) };
@@ -64,8 +60,7 @@ impl Import {
         model.save(&self.out)?;
         if !assumptions.is_empty() {
             let assumptions: Vec<String> = assumptions.iter().map(ToString::to_string).collect();
-            // Whether it is read or not, the model is there.
-            let _ = writeln!(io::stderr(), "{file}: {}", assumptions.join("; "));
+            print_message(&format!("{file}: {}", assumptions.join("; ")));
         }
         print(&format!("Imported {file} to {}\n", self.out.display()))
     }

@@ -1,42 +1,42 @@
-//! `recipe`: which recipes there are, and what one says in full.
+//! `recipe`: lists the built-in recipes, and prints a recipe in full.
 
 use std::path::PathBuf;
 
-use crate::recipe::Recipe as Settings;
-use crate::usage::print;
+use crate::output::print;
+use crate::recipe::Recipe;
 
-/// List the built-in recipes, or print one in full
+/// The subcommands of `recipe`.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Recipe {
+pub struct RecipeArgs {
     #[command(subcommand)]
-    command: Command,
+    command: RecipeCommand,
 }
 
 #[derive(Clone, Debug, clap::Subcommand)]
-enum Command {
+enum RecipeCommand {
     /// List the built-in recipes
     List,
-    /// Print a recipe with every default filled in; what is printed is a recipe again
+    /// Print a recipe with every default filled in; the output is a recipe
     Show {
-        /// A TOML file, or a built-in name
+        /// Recipe: a TOML file or the name of a built-in recipe
         #[arg(value_name = "FILE or NAME")]
         recipe: PathBuf,
     },
 }
 
-impl Recipe {
-    /// Prints the recipes, or one.
+impl RecipeArgs {
+    /// Prints the list, or the recipe.
     ///
     /// # Errors
-    /// Whatever went wrong, in one line that says what and where.
+    /// One line that says what failed, and where.
     pub fn run(&self) -> anyhow::Result<()> {
         match &self.command {
-            Command::List => {
-                let width = Settings::BUILT_IN.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-                let line = |(name, what): (&str, &str)| format!("{name:width$}  {what}\n");
-                print(&Settings::BUILT_IN.into_iter().map(line).collect::<String>())
+            RecipeCommand::List => {
+                let width = Recipe::BUILT_IN.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+                let line = |(name, description): (&str, &str)| format!("{name:width$}  {description}\n");
+                print(&Recipe::BUILT_IN.into_iter().map(line).collect::<String>())
             }
-            Command::Show { recipe } => print(&Settings::open(recipe)?.to_toml()),
+            RecipeCommand::Show { recipe } => print(&Recipe::open(recipe)?.to_toml()),
         }
     }
 }

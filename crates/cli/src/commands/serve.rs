@@ -1,54 +1,52 @@
-//! `serve`: the page to draw on.
+//! `serve`: serves a page to draw digits on, and predictions for programs.
 
 use std::fs;
-use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
-use ziffer_dataset::catalogue::Name;
+use ziffer_dataset::catalog::Name;
 use ziffer_dataset::{TrainTest, View};
 use ziffer_nn::Model;
 use ziffer_serve::{Example, ServeError, Server, Site};
 
-use super::data::{self, DataArgs, PlaceArgs};
-use super::evaluate::dataset;
-use crate::account::REPORT_FILE;
+use super::dataset_args::{self, DatasetArgs, SourceArgs};
+use super::evaluate::dataset_of;
 use crate::interrupt;
+use crate::output::print_message;
+use crate::output_folder::RUNS;
+use crate::report_input::REPORT_FILE;
 use crate::run_folder::{self, SUMMARY_FILE};
 
-/// Serve a page to draw digits on, which shows what a model makes of them, and its predictions for programs
+/// The flags of `serve`.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Serve {
-    /// A run's folder or a .safetensors file [default: the newest run in runs]
+pub struct ServeArgs {
+    /// Model: a run folder or a .safetensors file [default: the newest run in runs]
     model: Option<PathBuf>,
     #[command(flatten)]
     listen: ListenArgs,
-    /// The data set's flags, for the examples; by default the set that the model's run names, else mnist. Nothing is fetched.
     #[command(flatten)]
-    data: DataArgs,
+    data: DatasetArgs,
 }
 
-/// The flags that say where a server listens.
+/// The flags for the address of a server.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ListenArgs {
-    /// The port; 0 takes any that is free
+    /// Port; 0 selects a free port
     #[arg(long, value_name = "N", default_value_t = PORT)]
     port: u16,
-    /// The address to listen at: localhost, or an IP address of this machine, 0.0.0.0 for all of them
+    /// Address to listen on: localhost, or an IP address of this machine, or 0.0.0.0 for all addresses
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", value_parser = host)]
     host: IpAddr,
-    /// A name, or NAME:PORT, that requests may call this machine by, beside its address; can be given again
+    /// Host name, or NAME:PORT, that requests may use besides the address; can be repeated
     #[arg(long, value_name = "NAME", value_parser = host_name)]
     allow_host: Vec<String>,
 }
 
-/// Free on most machines.
+/// The default port, free on most machines.
 const PORT: u16 = 7878;
-/// Where runs are put by default.
-const RUNS: &str = "runs";
-/// Examples of a class, and in all.
-const OF_CLASS: usize = 2;
+/// The maximum number of examples of each class, and in all.
+const EXAMPLES_PER_CLASS: usize = 2;
 const EXAMPLES: usize = 40;
 
 fn host(text: &str) -> Result<IpAddr, String> {
@@ -59,7 +57,7 @@ fn host(text: &str) -> Result<IpAddr, String> {
     without_brackets.parse().map_err(|_| "expected localhost or an IP address like 127.0.0.1".to_owned())
 }
 
-/// What a browser can have before its page's path: a name or an address, and a port.
+/// Parses a host name or an address, with or without a port.
 fn host_name(text: &str) -> Result<String, String> {
     let is_of_names = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
     if text.is_empty() || !text.chars().all(is_of_names) {
@@ -68,37 +66,37 @@ fn host_name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-impl Serve {
+impl ServeArgs {
     /// Serves until Ctrl-C.
     ///
     /// # Errors
-    /// Whatever went wrong, in one line that says what and where.
+    /// One line that says what failed, and where.
     pub fn run(&self) -> anyhow::Result<()> {
         let run = self.model.clone().map_or_else(newest_run, Ok)?;
         let file = run_folder::model_file(&run);
         let model = Model::load(&file).map_err(|error| match self.model {
             Some(_) => error.into(),
-            None => anyhow::Error::new(error).context("cannot serve the newest run; name another"),
+            None => anyhow::Error::new(error).context("cannot serve the newest run; name another model"),
         })?;
         let shape = model.input_shape().to_vec();
-        let (name, places) = dataset(&self.data, &run);
+        let (name, source) = dataset_of(&self.data, &run);
         let site = Site::new(model)
             .with_context(|| file.display().to_string())?
             .title(title(&run))
             .labels(name.class_names().iter().copied())
-            .examples(self.examples(name, places, &shape)?);
+            .examples(self.examples(name, source, &shape)?);
         let site = if run.is_dir() { site.report(run.join(REPORT_FILE)) } else { site };
         let stop = interrupt::flag()?;
         let server = self.listen.bind()?;
-        self.listen.announce(&server, &run.display().to_string(), "Ctrl-C stops");
+        self.listen.announce(&server, &run.display().to_string(), "press Ctrl-C to stop");
         Ok(server.run(site, &stop)?)
     }
 
-    /// Pictures of the test part, if the set is on this machine; without them the page has none.
-    fn examples(&self, name: Name, places: PlaceArgs, shape: &[usize]) -> anyhow::Result<Vec<Example>> {
-        let is_asked_for = self.data.dataset.is_some() || self.data.places.data_dir.is_some();
-        let places = PlaceArgs { offline: true, ..places };
-        let set = match data::open(name, &places) {
+    /// Images of the test set, if the data set is on this machine. None otherwise.
+    fn examples(&self, name: Name, source: SourceArgs, shape: &[usize]) -> anyhow::Result<Vec<Example>> {
+        let is_asked_for = self.data.dataset.is_some() || self.data.source.data_dir.is_some();
+        let source = SourceArgs { offline: true, ..source };
+        let set = match dataset_args::open(name, &source) {
             Err(error) if is_asked_for => return Err(error),
             Err(_) => return Ok(Vec::new()),
             Ok(set) => set,
@@ -108,60 +106,59 @@ impl Serve {
         }
         let (found, folder) = (set.test.image_shape(), set.folder().display());
         if is_asked_for {
-            bail!("{folder}: the data set has pictures of {found:?}, the model takes {shape:?}");
+            bail!("{folder}: the data set has images of shape {found:?}, the model takes {shape:?}");
         }
         Ok(Vec::new())
     }
 }
 
 impl ListenArgs {
-    /// As if these flags had been given.
+    /// The flags with this address and port.
     pub(super) fn at(host: IpAddr, port: Option<u16>) -> Self {
         Self { port: port.unwrap_or(PORT), host, allow_host: Vec::new() }
     }
 
-    /// The server, which listens from now on.
+    /// Starts to listen.
     pub(super) fn bind(&self) -> anyhow::Result<Server> {
         let server = Server::bind(self.host, self.port).map_err(|error| match error {
             ServeError::Taken { .. } => {
-                anyhow!("{error}; choose another with --port N, or any with --port 0")
+                anyhow!("{error}; choose another port with --port N, or a free one with --port 0")
             }
             error => error.into(),
         })?;
         Ok(server.allow_hosts(self.allow_host.iter().cloned()))
     }
 
-    /// Says what is served where. Messages; that nobody reads them is no failure.
+    /// Prints the URL to standard error.
     pub(super) fn announce(&self, server: &Server, what: &str, until: &str) {
         let address = server.address();
         let port = address.port();
         if !self.host.is_loopback() {
-            let warning = format!("Warning: whoever reaches {address} over the network can use this page");
-            let _ = writeln!(io::stderr(), "{warning}");
+            print_message(&format!("Warning: everyone who can connect to {address} can use this page"));
         }
-        // All addresses are none that a browser can go to.
+        // A browser cannot open 0.0.0.0.
         let shown = match self.host {
             host if !host.is_unspecified() => format!("http://{address}/"),
             _ => format!(
-                "http://localhost:{port}/, and at this machine's IP addresses from others (by its name with --allow-host)"
+                "http://localhost:{port}/, and at this machine's IP addresses from other machines (at its host name with --allow-host)"
             ),
         };
-        let _ = writeln!(io::stderr(), "Serving {what} at {shown}; {until}");
+        print_message(&format!("Serving {what} at {shown}; {until}"));
     }
 }
 
-/// What the page calls a model: its folder's or file's name.
+/// The title of a model on the page: the name of its folder or file.
 pub(super) fn title(run: &Path) -> String {
     let is_file = run.extension().is_some_and(|extension| extension == "safetensors");
     let name = if is_file { run.file_stem() } else { run.file_name() };
     name.unwrap_or(run.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// The first few test pictures of each class, class by class; of very many classes the first ones'.
+/// The first few test images of each class, sorted by class. If there are very many classes, of the first classes.
 pub(super) fn examples(set: &TrainTest) -> Vec<Example> {
     let view: View<'_> = set.test.view();
     let mut of_class = vec![Vec::new(); view.classes()];
-    let per_class = OF_CLASS.min(EXAMPLES / view.classes().max(1)).max(1);
+    let per_class = EXAMPLES_PER_CLASS.min(EXAMPLES / view.classes().max(1)).max(1);
     for (row, label) in view.labels().enumerate() {
         if of_class[label].len() < per_class {
             of_class[label].push(row);
@@ -174,13 +171,13 @@ pub(super) fn examples(set: &TrainTest) -> Vec<Example> {
     rows.map(|row| Example { label: view.label(row), pixels: view.image(row).to_vec() }).collect()
 }
 
-/// The run whose summary is the newest.
+/// The run with the newest summary.
 fn newest_run() -> anyhow::Result<PathBuf> {
     let runs = fs::read_dir(RUNS).into_iter().flatten().flatten().filter_map(|entry| {
         let changed = fs::metadata(entry.path().join(SUMMARY_FILE)).ok()?.modified().ok()?;
         Some((changed, entry.path()))
     });
-    runs.max()
-        .map(|(_, run)| run)
-        .with_context(|| format!("no run in the folder {RUNS}; `ziffer train` makes one, or name a model"))
+    runs.max().map(|(_, run)| run).with_context(|| {
+        format!("no run in the folder {RUNS}; train one with `ziffer train`, or name a model")
+    })
 }

@@ -1,124 +1,130 @@
-//! `train`: gets the data, trains, evaluates, and writes the run's folder.
+//! `train`: trains a network, evaluates it, and writes the run folder.
 
-use std::io::{self, IsTerminal, Write};
-use std::num::IntErrorKind;
-use std::path::{Path, PathBuf};
+use std::io::{self, IsTerminal, Write as _};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::SystemTime;
 
 use anyhow::{Context, ensure};
 use ziffer_base::chain;
-use ziffer_nn::optimizer::LearningRateSchedule;
+use ziffer_dataset::TrainTest;
+use ziffer_nn::optimizer::{AnySchedule, LearningRateSchedule};
 use ziffer_nn::team::Team;
+use ziffer_nn::{AnyLoss, AnyOptimizer, Evaluation, Model};
 use ziffer_report::confusion_table;
 use ziffer_tensor::InstructionSet;
 use ziffer_trainer::callback::Monitor;
 use ziffer_trainer::{
-    CheckpointInterval, Checkpoints, Evaluate, Progress, Shuffle, Trainer, available_threads,
+    CheckpointInterval, Checkpoints, Evaluate, History, Progress, Shuffle, Trainer, available_threads,
 };
 
-use super::data::{self, DataArgs};
-use super::watched::Watched;
-use crate::account::{Account, REPORT_FILE};
+use super::dataset_args::{self, DatasetArgs};
+use super::flag_values::{at_least_one, finite, positive, seed, validation_split, whole_numbers};
+use super::training_page::TrainingPage;
 use crate::host::{Host, rfc3339};
 use crate::interrupt;
+use crate::output::{print, print_message};
+use crate::output_folder::FolderFlags;
 use crate::recipe::{CallbackSettings, OptimizerName, OptimizerSettings, Recipe};
-use crate::run_folder::{self, RunSummary};
-use crate::usage::{complain, print, whole_numbers};
+use crate::report_input::{REPORT_FILE, ReportInput};
+use crate::run_folder;
+use crate::run_summary::RunSummary;
 
-/// Train a network and evaluate it on the test part
-///
-/// Without flags: the Keras tutorial's network on MNIST. Flags override the recipe.
+/// The flags of `train`.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Train {
+pub struct TrainArgs {
     #[command(flatten)]
-    data: DataArgs,
-    /// Units of the hidden layers, each with a relu [default: 128,64]
+    data: DatasetArgs,
+    /// Units of each hidden layer, with relu activation [default: 128,64]
     #[arg(long, value_name = "UNITS,...", value_parser = hidden)]
     hidden: Option<Hidden>,
-    /// How often each training sample is used [default: 5]
+    /// Passes over the training data [default: 5]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     epochs: Option<usize>,
-    /// Samples of a step [default: 32]
+    /// Samples per batch [default: 32]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     batch_size: Option<usize>,
-    /// The share at the end of the training part set aside for validation, 0 to below 1 [default: 0.1]
+    /// Share of the training set used for validation, taken from its end, 0 to below 1 [default: 0.1]
     #[arg(long, value_name = "SHARE", value_parser = validation_split)]
     validation_split: Option<f64>,
-    /// The step's size [default: the optimizer's in Keras: 0.001, for sgd 0.01]
-    #[arg(long, value_name = "RATE", value_parser = learning_rate)]
+    /// Learning rate [default: the optimizer's default in Keras: 0.001, for sgd 0.01]
+    #[arg(long, value_name = "RATE", value_parser = positive)]
     learning_rate: Option<f64>,
-    /// The optimizer, with Keras's defaults [default: adam]
+    /// Optimizer, with Keras's defaults [default: adam]
     #[arg(long, value_name = "NAME")]
     optimizer: Option<OptimizerName>,
-    /// What all randomness is drawn from [default: 0]
+    /// Random seed [default: 0]
     #[arg(long, value_name = "N", value_parser = seed)]
     seed: Option<u64>,
-    /// An upper bound on threads; the result does not depend on it [default: the CPUs that the process may use]
+    /// Maximum number of threads; the result does not depend on it [default: all available CPUs]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     threads: Option<usize>,
-    /// Start from the weights of this safetensors file, or of this run's folder [default: drawn by the seed]
+    /// Initial weights: a .safetensors file or a run folder [default: drawn from the seed]
     #[arg(long, value_name = "FILE or DIR")]
     init: Option<PathBuf>,
-    /// How each epoch's order is drawn [default: full for pictures of up to 1 GiB, blocks for more]
-    #[arg(long, value_name = "HOW")]
-    shuffle: Option<How>,
-    /// Keep the file's order in every epoch
+    /// How to shuffle the training data in each epoch [default: full for up to 1 GiB of images, blocks for more]
+    #[arg(long, value_name = "METHOD")]
+    shuffle: Option<ShuffleMethod>,
+    /// Do not shuffle the training data
     #[arg(long, conflicts_with = "shuffle")]
     no_shuffle: bool,
-    /// The run's folder, made if missing [default: runs/NAME-SEED]
+    /// Run folder, created if missing [default: runs/NAME-SEED, or runs/NAME-SEED-2, -3, ... if that is taken]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// How often all is saved on the way, besides at the end: like 300steps or 2epochs [default: 1epoch]
-    #[arg(long, value_name = "HOW OFTEN", value_parser = CheckpointInterval::from_str)]
+    /// Replace the finished run in the run folder
+    #[arg(long)]
+    force: bool,
+    /// Checkpoint interval, e.g. 300steps or 2epochs (a final one is always written) [default: 1epoch]
+    #[arg(long, value_name = "INTERVAL", value_parser = CheckpointInterval::from_str)]
     checkpoint_every: Option<CheckpointInterval>,
-    /// Go on from the newest checkpoint in the run's folder, to the very same result; start if there is none
+    /// Continue from the newest checkpoint in the run folder, or start if there is none; the result is that of an uninterrupted
+    /// run. Without --out: the folder of runs/NAME-SEED, -2, -3, ... with the newest checkpoint
     #[arg(long)]
     resume: bool,
-    /// Show the curves on a page of this machine while it trains, and go on serving it with the trained network, until Ctrl-C
+    /// Show the learning curves on a local web page during training, and serve the trained model there until Ctrl-C
     #[arg(long)]
     serve: bool,
-    /// The page's port; 0 takes any that is free [default: 7878]
+    /// Port of the web page; 0 selects a free port [default: 7878]
     #[arg(long, value_name = "N", requires = "serve")]
     port: Option<u16>,
-    /// Stop when this number has not become better for --patience epochs: loss, accuracy, val_loss or val_accuracy
-    #[arg(long, value_name = "MONITOR")]
+    /// Stop when this metric has not improved for --patience epochs: loss, accuracy, val_loss or val_accuracy
+    #[arg(long, value_name = "METRIC")]
     early_stopping: Option<Monitor>,
-    /// Epochs without a better number after which --early-stopping stops [default: 0]
+    /// Epochs without improvement before --early-stopping stops the training [default: 0]
     #[arg(long, value_name = "N", requires = "early_stopping")]
     patience: Option<u32>,
-    /// By how much a number must become better to count for --early-stopping [default: 0]
+    /// Minimum change that counts as an improvement for --early-stopping [default: 0]
     #[arg(long, value_name = "DELTA", requires = "early_stopping", value_parser = finite)]
     min_delta: Option<f64>,
-    /// End with the weights of the epoch that --early-stopping found best
+    /// Restore the weights of the best epoch at the end, as judged by --early-stopping
     #[arg(long, requires = "early_stopping")]
     restore_best_weights: bool,
-    /// Multiply the learning rate by 0.1 when this number has not become better for 10 epochs
-    #[arg(long, value_name = "MONITOR")]
+    /// Multiply the learning rate by 0.1 when this metric has not improved for 10 epochs
+    #[arg(long, value_name = "METRIC")]
     reduce_lr_on_plateau: Option<Monitor>,
-    /// Save the model to this file after each epoch; fields such as {epoch:02d} or {val_loss:.4f} are filled in
+    /// Save the model to this file after each epoch; placeholders such as {epoch:02d} or {val_loss:.4f} are filled in
     #[arg(long, value_name = "FILE")]
     model_checkpoint: Option<String>,
-    /// With --model-checkpoint, save only where val_loss is better than ever before
+    /// Save the --model-checkpoint only when val_loss has improved
     #[arg(long, requires = "model_checkpoint")]
     save_best_only: bool,
-    /// Write the numbers of each epoch to this file, separated by commas
+    /// Write the metrics of each epoch to this CSV file
     #[arg(long, value_name = "FILE")]
     csv_logger: Option<String>,
-    /// End training without an error when a loss is not finite
+    /// Stop without an error when the loss is NaN or infinite
     #[arg(long)]
     terminate_on_nan: bool,
-    /// A TOML file, or a built-in name
+    /// Recipe: a TOML file or the name of a built-in recipe
     #[arg(long, value_name = "FILE or NAME", default_value = "tutorial")]
     recipe: PathBuf,
 }
 
-/// How orders are drawn.
+/// How samples are shuffled.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum How {
-    /// From all orders of all samples
+enum ShuffleMethod {
+    /// Shuffle all samples at once
     Full,
-    /// Blocks of neighbouring samples, shuffled, and their samples inside a buffer: for files larger than the memory
+    /// Shuffle blocks of neighboring samples, then the samples in a buffer: for files larger than the memory
     Blocks,
 }
 
@@ -130,45 +136,17 @@ fn hidden(text: &str) -> Result<Hidden, String> {
     whole_numbers(text, "number of units", "128,64").map(Hidden)
 }
 
-pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse::<usize>() {
-        Err(error) if *error.kind() == IntErrorKind::PosOverflow => Err("too large".to_owned()),
-        Ok(0) | Err(_) => Err("expected a whole number of at least 1".to_owned()),
-        Ok(number) => Ok(number),
-    }
-}
-
-pub(super) fn seed(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))
-}
-
-pub(super) fn validation_split(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|share| (0.0..1.0).contains(share))
-        .ok_or("expected a number from 0 to below 1".to_owned())
-}
-
-fn learning_rate(text: &str) -> Result<f64, String> {
-    let is_right = |rate: &f64| *rate > 0.0 && rate.is_finite();
-    text.parse().ok().filter(is_right).ok_or("expected a positive number".to_owned())
-}
-
-fn finite(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|number: &f64| number.is_finite()).ok_or("expected a finite number".to_owned())
-}
-
-/// What came of a run.
+/// A run that was trained to its end.
 #[derive(Clone, Debug)]
-pub struct Trained {
-    /// How it was trained.
+pub struct FinishedRun {
+    /// The recipe that it was trained by.
     pub recipe: Recipe,
-    /// What is in its summary.
+    /// Its summary.
     pub summary: RunSummary,
 }
 
-impl Train {
-    /// The recipe with the flags on top of it.
+impl TrainArgs {
+    /// The recipe, overridden by the flags.
     fn recipe(&self) -> anyhow::Result<Recipe> {
         let mut recipe = Recipe::open(&self.recipe)?;
         if let Some(name) = self.data.dataset {
@@ -177,7 +155,7 @@ impl Train {
         if let Some(Hidden(units)) = &self.hidden {
             ensure!(
                 recipe.layers.is_empty(),
-                "--hidden and the recipe's layers are both there, expected one of them"
+                "--hidden does not apply to a recipe with layers: remove --hidden, or change the layers"
             );
             recipe.hidden.clone_from(units);
         }
@@ -189,12 +167,12 @@ impl Train {
         recipe.seed = self.seed.unwrap_or(recipe.seed);
         recipe.shuffle = match self.shuffle {
             _ if self.no_shuffle => Shuffle::None,
-            Some(How::Full) => Shuffle::Full,
-            Some(How::Blocks) => Shuffle::Blocks,
+            Some(ShuffleMethod::Full) => Shuffle::Full,
+            Some(ShuffleMethod::Blocks) => Shuffle::Blocks,
             None => recipe.shuffle,
         };
         for callback in self.callbacks() {
-            // One of the same class in the recipe gives way.
+            // It replaces a callback of the same class in the recipe.
             recipe.callbacks.retain(|other| other.class() != callback.class());
             recipe.callbacks.push(callback);
         }
@@ -202,7 +180,7 @@ impl Train {
         Ok(recipe)
     }
 
-    /// The callbacks that flags ask for.
+    /// The callbacks that the flags add.
     fn callbacks(&self) -> Vec<CallbackSettings> {
         let mut callbacks = Vec::new();
         if let Some(monitor) = self.early_stopping {
@@ -235,67 +213,47 @@ impl Train {
         callbacks
     }
 
-    /// Trains, evaluates, writes the run's folder, and prints the test accuracy.
+    /// Trains and evaluates the network, writes the run folder, and prints the test accuracy.
     ///
     /// # Errors
-    /// Whatever went wrong, in one line that says what and where.
-    pub fn run(&self) -> anyhow::Result<Trained> {
+    /// One line that says what failed, and where.
+    pub fn run(&self) -> anyhow::Result<FinishedRun> {
         let started = rfc3339(SystemTime::now());
         let recipe = self.recipe()?;
-        let threads = self.threads.unwrap_or_else(available_threads);
-        // More threads than CPUs are never faster.
-        let threads_used = threads.min(available_threads());
-        let folder = self
-            .out
-            .clone()
-            .unwrap_or_else(|| Path::new("runs").join(format!("{}-{}", recipe.dataset, recipe.seed)));
+        let run_name = format!("{}-{}", recipe.dataset, recipe.seed);
+        let folder_flags =
+            FolderFlags { out: self.out.as_deref(), name: &run_name, force: self.force, resume: self.resume };
+        folder_flags.check()?;
 
         let name = recipe.dataset_name()?;
-        let data = data::open(name, &self.data.places)?;
-        let (network, settings) = recipe.network_settings();
-        let mut model = recipe
-            .network(data.train.image_shape(), data.train.classes())
-            .and_then(|network| network.build(recipe.seed))
-            .with_context(|| format!("{network} {settings}"))?;
-        if let Some(init) = &self.init {
-            model.load_weights(init)?;
-        }
+        let data = dataset_args::open(name, &self.data.source)?;
+        let mut model = self.model(&recipe, &data)?;
         let stop = interrupt::flag()?;
-        let page = self.serve.then(|| Watched::open(self.port, name, &data, &folder, &stop)).transpose()?;
+        let mut output = folder_flags.lock()?;
+        let first = folder_flags.default_folder(1);
+        if self.out.is_none() && !self.resume && output.path() != first {
+            let (first, path) = (first.display(), output.path().display());
+            print_message(&format!("{first} already has a run; writing this one to {path}"));
+        }
+        let folder = output.path().to_owned();
+        let page =
+            self.serve.then(|| TrainingPage::open(self.port, name, &data, &folder, &stop)).transpose()?;
         let states = ziffer_nn::Optimizer::<f32>::state_names(&recipe.optimizer()).len();
-        let lock = run_folder::prepare(&folder, model.parameters() * (1 + states) * size_of::<f32>())?;
+        output.check_space(model.parameters() * (1 + states) * size_of::<f32>())?;
 
+        let threads_used = self.threads_used();
+        let (network, settings) = recipe.network_settings();
         let checkpoints = Checkpoints::new(&folder)
             .every(self.checkpoint_every.unwrap_or_default())
             .resume(self.resume)
             .setting("dataset", &recipe.dataset)
-            .setting("data", data::identity(&data))
+            .setting("data", dataset_args::identity(&data))
             .setting(network, settings);
-        let mut trainer = Trainer::new(recipe.optimizer(), recipe.loss)
-            .epochs(recipe.epochs)
-            .batch_size(recipe.batch_size)
-            .validation_split(recipe.validation_split)
-            .shuffle(recipe.shuffle)
-            .seed(recipe.seed)
+        let mut trainer = trainer(&recipe, &data)?
             .threads(threads_used)
             .checkpoints(checkpoints)
             .stop_when(&stop)
             .callback(Progress::default());
-        let (train, _) = data.train.view().split(recipe.validation_split)?;
-        let steps = train.len().div_ceil(recipe.batch_size);
-        let schedule = recipe.schedule().map(|schedule| schedule.in_steps(steps));
-        if let Some(schedule) = &schedule {
-            trainer = trainer.schedule(schedule.clone());
-        }
-        if let Some(clip) = recipe.optimizer.clip {
-            trainer = trainer.clip(clip);
-        }
-        if let Some(momentum) = recipe.optimizer.ema_momentum {
-            trainer = trainer.ema(momentum);
-        }
-        if let Some(distortion) = recipe.augment.distortion() {
-            trainer = trainer.augment(distortion);
-        }
         if let Some(page) = &page {
             trainer = trainer.callback(page.callback());
         }
@@ -306,17 +264,85 @@ impl Train {
         let team = Team::new(threads_used).with_context(|| format!("cannot start {threads_used} threads"))?;
         let test = team.install(|| model.evaluate_with_loss(&recipe.loss, &data.test))?;
 
-        let summary = RunSummary {
+        let summary = self.summary(&recipe, &data, &model, history, &test, started)?;
+        run_folder::write(&folder, &model, &summary, &recipe)?;
+        output.remove_replaced();
+        let report = team.install(|| {
+            let input = ReportInput::new(&folder, &summary, &model, &data)?;
+            input.write_report(&folder).map(|()| input)
+        });
+        let saved = if report.is_ok() {
+            "the model, its summary and its report"
+        } else {
+            "the model and its summary"
+        };
+        print_message(&format!("Saved {saved} to {}", folder.display()));
+        print(&format!("Test Accuracy: {:.2}%\n", 100.0 * test.accuracy))?;
+        match report {
+            Ok(input) if io::stderr().is_terminal() => {
+                let table = confusion_table(input.assessment.confusion(), &input.class_names);
+                let page = folder.join(REPORT_FILE);
+                // A closed standard error is ignored.
+                let _ = write!(io::stderr(), "\n{table}Report: {}\n", page.display());
+            }
+            Ok(_) => {}
+            // The run itself is complete and saved.
+            Err(error) => print_message(&format!("cannot write the report: {}", chain(&*error))),
+        }
+        // Everything is written: other processes need not wait until the page is closed.
+        drop(output);
+        if let Some(page) = page {
+            page.keep(model, test.accuracy)?;
+        }
+        Ok(FinishedRun { recipe, summary })
+    }
+
+    /// The upper bound on threads.
+    fn threads(&self) -> usize {
+        self.threads.unwrap_or_else(available_threads)
+    }
+
+    /// The number of threads to start: more threads than CPUs are never faster.
+    fn threads_used(&self) -> usize {
+        self.threads().min(available_threads())
+    }
+
+    /// Builds the model with its initial weights.
+    fn model(&self, recipe: &Recipe, data: &TrainTest) -> anyhow::Result<Model> {
+        let mut model = recipe
+            .network(data.train.image_shape(), data.train.classes())
+            .and_then(|network| network.build(recipe.seed))
+            .with_context(|| {
+                let (network, settings) = recipe.network_settings();
+                format!("{network} {settings}")
+            })?;
+        if let Some(init) = &self.init {
+            model.load_weights(init)?;
+        }
+        Ok(model)
+    }
+
+    fn summary(
+        &self,
+        recipe: &Recipe,
+        data: &TrainTest,
+        model: &Model,
+        history: History,
+        test: &Evaluation,
+        started: String,
+    ) -> anyhow::Result<RunSummary> {
+        let schedule = schedule(recipe, data)?;
+        Ok(RunSummary {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             dataset: recipe.dataset.clone(),
-            // Wherever the run is looked at from.
-            data_dir: self.data.places.data_dir.as_ref().and_then(|folder| std::path::absolute(folder).ok()),
+            // Absolute: valid in any working directory.
+            data_dir: self.data.source.data_dir.as_ref().and_then(|folder| std::path::absolute(folder).ok()),
             hidden: if recipe.layers.is_empty() { recipe.hidden.clone() } else { Vec::new() },
             layers: (!recipe.layers.is_empty()).then(|| recipe.network_settings().1),
             ema_momentum: recipe.optimizer.ema_momentum,
             seed: recipe.seed,
-            threads,
-            threads_used,
+            threads: self.threads(),
+            threads_used: self.threads_used(),
             instruction_set: InstructionSet::current().name().to_owned(),
             epochs: recipe.epochs,
             batch_size: recipe.batch_size,
@@ -337,35 +363,36 @@ impl Train {
             started: Some(started),
             compiler: Some(env!("ZIFFER_COMPILER").to_owned()),
             host: Some(Host::current()),
-        };
-        run_folder::write(&folder, &model, &summary, &recipe)?;
-        let account = team.install(|| {
-            let account = Account::of(&folder, &summary, &model, &data)?;
-            account.write(&folder).map(|()| account)
-        });
-        let saved = if account.is_ok() {
-            "the model, its summary and its report"
-        } else {
-            "the model and its summary"
-        };
-        // Messages; that nobody reads them is no failure.
-        let _ = writeln!(io::stderr(), "Saved {saved} to {}", folder.display());
-        print(&format!("Test Accuracy: {:.2}%\n", 100.0 * test.accuracy))?;
-        match account {
-            Ok(account) if io::stderr().is_terminal() => {
-                let table = confusion_table(account.assessment.confusion(), &account.class_names);
-                let page = folder.join(REPORT_FILE);
-                let _ = write!(io::stderr(), "\n{table}Report: {}\n", page.display());
-            }
-            Ok(_) => {}
-            // The run is good and on the disk.
-            Err(error) => complain(&format!("no report: {}", chain(&*error))),
-        }
-        // All is written; nobody else need wait for the page.
-        drop(lock);
-        if let Some(page) = page {
-            page.keep(model, test.accuracy)?;
-        }
-        Ok(Trained { recipe, summary })
+        })
     }
+}
+
+/// The trainer with the settings of a recipe, but for its callbacks.
+fn trainer(recipe: &Recipe, data: &TrainTest) -> anyhow::Result<Trainer<'static, AnyOptimizer, AnyLoss>> {
+    let mut trainer = Trainer::new(recipe.optimizer(), recipe.loss)
+        .epochs(recipe.epochs)
+        .batch_size(recipe.batch_size)
+        .validation_split(recipe.validation_split)
+        .shuffle(recipe.shuffle)
+        .seed(recipe.seed);
+    if let Some(schedule) = schedule(recipe, data)? {
+        trainer = trainer.schedule(schedule);
+    }
+    if let Some(clip) = recipe.optimizer.clip {
+        trainer = trainer.clip(clip);
+    }
+    if let Some(momentum) = recipe.optimizer.ema_momentum {
+        trainer = trainer.ema(momentum);
+    }
+    if let Some(distortion) = recipe.augment.distortion() {
+        trainer = trainer.augment(distortion);
+    }
+    Ok(trainer)
+}
+
+/// The learning rate schedule of a recipe in steps.
+fn schedule(recipe: &Recipe, data: &TrainTest) -> anyhow::Result<Option<AnySchedule>> {
+    let (train, _) = data.train.view().split(recipe.validation_split)?;
+    let steps = train.len().div_ceil(recipe.batch_size);
+    Ok(recipe.schedule().map(|schedule| schedule.in_steps(steps)))
 }

@@ -1,29 +1,29 @@
 //! The table `[augment]` of a recipe.
 
-use ziffer_augment::Distortion;
+use ziffer_dataset::augment::Distortion;
 
-use super::reader::Table;
-use super::write::Lines;
+use super::toml_reader::TomlTable;
+use super::toml_writer::TomlWriter;
 
-/// How far pictures are changed in training, each anew in every epoch; 0 is off.
+/// Random distortions of training images, drawn anew in every epoch. 0 turns a distortion off.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AugmentSettings {
-    /// Degrees, uniform in +-.
+    /// Maximum rotation in degrees, uniform in both directions.
     pub rotation: f64,
-    /// A share, uniform in +-, rows and columns each by their own.
+    /// Maximum change of size as a share, uniform in both directions, independently for rows and columns.
     pub zoom: f64,
-    /// A share, uniform in +-.
+    /// Maximum shear as a share, uniform in both directions.
     pub shear: f64,
-    /// Pixels, uniform in +-, along rows and along columns.
+    /// Maximum shift in pixels, uniform in both directions, along rows and along columns.
     pub shift: f64,
-    /// The standard deviation of a smooth displacement, in pixels.
+    /// Standard deviation of the elastic displacement in pixels.
     pub elastic: f64,
-    /// Its correlation length, in pixels.
+    /// Correlation length of the elastic displacement in pixels.
     pub elastic_sigma: f64,
 }
 
 impl Default for AugmentSettings {
-    /// Nothing.
+    /// No distortion.
     fn default() -> Self {
         Self { rotation: 0.0, zoom: 0.0, shear: 0.0, shift: 0.0, elastic: 0.0, elastic_sigma: 4.0 }
     }
@@ -31,7 +31,7 @@ impl Default for AugmentSettings {
 
 impl AugmentSettings {
     /// Reads the table, if there is one.
-    pub(super) fn read(root: &Table<'_>) -> Result<Self, String> {
+    pub(super) fn read(root: &TomlTable<'_>) -> Result<Self, String> {
         let Some(table) = root.table("augment") else {
             return if root.has("augment") {
                 root.refuse("augment", "a table [augment]")
@@ -56,7 +56,7 @@ impl AugmentSettings {
         Ok(augment)
     }
 
-    /// The changes; none if all are off.
+    /// The distortion. `None` if all are off.
     pub fn distortion(&self) -> Option<Distortion> {
         let distortion = Distortion {
             rotation_degrees: self.rotation as f32,
@@ -71,9 +71,9 @@ impl AugmentSettings {
     }
 
     /// Writes the table.
-    pub(super) fn write(&self, lines: &mut Lines) {
+    pub(super) fn write(&self, writer: &mut TomlWriter) {
         let Self { rotation, zoom, shear, shift, elastic, elastic_sigma } = *self;
-        lines.table("augment");
+        writer.table("augment");
         for (key, value) in [
             ("rotation", rotation),
             ("zoom", zoom),
@@ -82,7 +82,7 @@ impl AugmentSettings {
             ("elastic", elastic),
             ("elastic_sigma", elastic_sigma),
         ] {
-            lines.key(key, value);
+            writer.key(key, value);
         }
     }
 }

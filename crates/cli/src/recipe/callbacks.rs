@@ -6,23 +6,23 @@ use ziffer_trainer::callback::{
     ReduceLROnPlateau, SaveFreq, TerminateOnNaN,
 };
 
-use super::reader::Table;
-use super::write::Lines;
+use super::toml_reader::TomlTable;
+use super::toml_writer::TomlWriter;
 
 /// A callback: Keras's class and its arguments.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallbackSettings {
     class: &'static str,
-    /// The arguments by Keras's names, but for those that are left out and have no default.
+    /// The arguments by Keras's names, without those that are neither given nor have a default.
     settings: Vec<(&'static str, Value)>,
 }
 
-/// What an argument may be, and its default.
+/// The type of an argument and its default.
 #[derive(Clone, Copy)]
 enum Argument {
-    /// The name of a number that is watched.
+    /// The name of a metric.
     Monitor,
-    /// Which of its values are better.
+    /// Whether lower or higher values are better.
     Mode,
     /// A finite number.
     Number(f64),
@@ -30,25 +30,25 @@ enum Argument {
     Factor(f64),
     /// A number of at least 0.
     NotNegative(f64),
-    /// A number without a default that may be left out.
+    /// An optional number without a default.
     Optional,
     /// A whole number.
     Count(u64),
-    /// Yes or no; 0 and 1 as well, which Keras takes for `verbose`.
+    /// True or false; also 0 and 1, which Keras accepts for `verbose`.
     Flag,
-    /// A file, without a default.
+    /// A path, without a default.
     File,
     /// A character.
     Separator,
     /// `"epoch"` or a number of batches.
     SaveFreq,
-    /// Learning rates by the epoch from which on they count.
+    /// Learning rates by the first epoch that they apply to.
     Schedule,
 }
 
 use Argument::{Count, File, Flag, Number, Optional, Schedule, Separator};
 
-/// Each callback's class and its arguments, in Keras's order.
+/// The callbacks' classes and arguments, in Keras's order.
 const CLASSES: [(&str, &[(&str, Argument)]); 6] = [
     (
         "EarlyStopping",
@@ -126,7 +126,7 @@ impl Argument {
         }
     }
 
-    /// The value as it is kept, if it is one of these.
+    /// The normalized value. `None` if it is invalid.
     fn read(self, value: &Value) -> Option<Value> {
         let in_range = |is_right: &dyn Fn(f64) -> bool| {
             number(value).filter(|&number| is_right(number)).map(Value::Float)
@@ -166,24 +166,24 @@ fn number(value: &Value) -> Option<f64> {
     value.as_float().or(value.as_integer().map(|value| value as f64))
 }
 
-/// The rate of an epoch: that of the last key up to it, or the rate so far.
-fn scheduled(table: &toml::Table, epoch: usize, so_far: f64) -> f64 {
+/// The learning rate of an epoch: that of the last key up to it, or else the current one.
+pub(super) fn scheduled(table: &toml::Table, epoch: usize, current: f64) -> f64 {
     let starts = table.iter().filter_map(|(start, rate)| Some((start.parse::<usize>().ok()?, number(rate)?)));
     starts
         .filter(|(start, _)| *start <= epoch)
         .max_by_key(|(start, _)| *start)
-        .map_or(so_far, |(_, rate)| rate)
+        .map_or(current, |(_, rate)| rate)
 }
 
 impl CallbackSettings {
-    /// One of a class with these arguments and defaults for the others.
+    /// A callback of this class with these arguments, and defaults for the others.
     ///
     /// # Panics
-    /// If there is no such class or argument, or the value is out of range.
+    /// If there is no such class or argument, or if a value is out of range.
     pub(crate) fn new(class: &str, given: &[(&str, Value)]) -> Self {
-        let (class, arguments) = of(class).expect("a class");
-        let known = |key: &str| arguments.iter().any(|(name, _)| *name == key);
-        assert!(given.iter().all(|(key, _)| known(key)), "arguments of {class}");
+        let (class, arguments) = find(class).expect("a class");
+        let is_known = |key: &str| arguments.iter().any(|(name, _)| *name == key);
+        assert!(given.iter().all(|(key, _)| is_known(key)), "arguments of {class}");
         let settings = arguments.iter().filter_map(|(key, argument)| {
             let value = given.iter().find(|(name, _)| name == key);
             let value = match value {
@@ -195,22 +195,27 @@ impl CallbackSettings {
         Self { class, settings: settings.collect() }
     }
 
-    /// Keras's class.
+    #[cfg(test)]
+    pub(super) fn settings(&self) -> &[(&'static str, Value)] {
+        &self.settings
+    }
+
+    /// The class, by Keras's name.
     pub fn class(&self) -> &'static str {
         self.class
     }
 
     /// Reads a table `[[callbacks]]`.
-    pub(super) fn read(table: &Table<'_>) -> Result<Self, String> {
+    pub(super) fn read(table: &TomlTable<'_>) -> Result<Self, String> {
         let expected = CLASSES.map(|(class, _)| class).join(", ");
         let Some(class) = table.text("type", &expected)? else {
             return Err(table.error("type", format!("no type, expected one of {expected}")));
         };
-        let Some((class, arguments)) = of(class) else {
+        let Some((class, arguments)) = find(class) else {
             return table.refuse("type", format!("one of {expected}"));
         };
         let mut settings = Vec::new();
-        // A key that is misspelt is told before the one that is missing therefore.
+        // A misspelled key is reported before the key that is missing because of it.
         let mut missing = None;
         for (key, argument) in arguments {
             let value = match table.any(key) {
@@ -233,14 +238,14 @@ impl CallbackSettings {
         missing.map_or(Ok(Self { class, settings }), Err)
     }
 
-    /// Writes the table.
-    pub(super) fn write(&self, lines: &mut Lines) {
-        lines.item("callbacks");
-        lines.key("type", self.class);
-        self.settings.iter().for_each(|(key, value)| lines.key(key, value.clone()));
+    /// Writes the table `[[callbacks]]`.
+    pub(super) fn write(&self, writer: &mut TomlWriter) {
+        writer.item("callbacks");
+        writer.key("type", self.class);
+        self.settings.iter().for_each(|(key, value)| writer.key(key, value.clone()));
     }
 
-    /// Makes the callback.
+    /// Creates the callback.
     pub fn callback(&self) -> Box<dyn Callback> {
         let value = |key: &str| self.settings.iter().find(|(name, _)| *name == key).map(|(_, value)| value);
         let text = |key: &str| value(key).and_then(Value::as_str).unwrap_or_default();
@@ -296,7 +301,7 @@ impl CallbackSettings {
             ),
             "LearningRateScheduler" => {
                 let table = value("schedule").and_then(Value::as_table).cloned().unwrap_or_default();
-                let schedule = move |epoch, so_far| scheduled(&table, epoch, so_far);
+                let schedule = move |epoch, current| scheduled(&table, epoch, current);
                 Box::new(LearningRateScheduler::new(schedule).verbose(flag("verbose")))
             }
             "CSVLogger" => {
@@ -308,57 +313,7 @@ impl CallbackSettings {
     }
 }
 
-fn of(class: &str) -> Option<(&'static str, &'static [(&'static str, Argument)])> {
+/// The class of this name, with its arguments.
+fn find(class: &str) -> Option<(&'static str, &'static [(&'static str, Argument)])> {
     CLASSES.into_iter().find(|(name, _)| *name == class)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::recipe::Recipe;
-
-    #[test]
-    fn every_argument_is_read_and_written() {
-        let text = r#"
-            [[callbacks]]
-            type = "EarlyStopping"
-            monitor = "accuracy"
-            patience = 3
-            verbose = 1
-            baseline = 1
-            restore_best_weights = true
-            [[callbacks]]
-            type = "LearningRateScheduler"
-            schedule = { 0 = 0.001, 2 = 0.0005, 10 = 1e-4 }
-            [[callbacks]]
-            type = "ModelCheckpoint"
-            filepath = "best-{epoch:02d}.safetensors"
-            save_freq = 100
-            [[callbacks]]
-            type = "TerminateOnNaN"
-        "#;
-        let recipe = Recipe::parse(text).unwrap();
-        let again = Recipe::parse(&recipe.to_toml()).unwrap();
-        assert_eq!(again.callbacks, recipe.callbacks);
-        let shown: Vec<String> = recipe.callbacks.iter().map(|c| c.callback().name().to_owned()).collect();
-        assert_eq!(
-            shown,
-            ["early stopping", "learning rate scheduler", "model checkpoint", "terminate on nan"]
-        );
-        let printed = recipe.to_toml();
-        for part in [
-            "monitor = \"accuracy\"",
-            "verbose = true",
-            "baseline = 1.0",
-            "save_freq = 100",
-            "mode = \"auto\"",
-        ] {
-            assert!(printed.contains(part), "{part}: {printed}");
-        }
-        let Some((_, Value::Table(table))) = recipe.callbacks[1].settings.first() else {
-            panic!("a schedule")
-        };
-        let rates: Vec<f64> = (0..12).map(|epoch| scheduled(table, epoch, 7.0)).collect();
-        assert_eq!((rates[0], rates[1], rates[2], rates[9], rates[11]), (1e-3, 1e-3, 5e-4, 5e-4, 1e-4));
-    }
 }

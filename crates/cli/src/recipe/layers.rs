@@ -8,25 +8,25 @@ use ziffer_nn::{
     layer_from_config,
 };
 
-use super::reader::Table;
+use super::toml_reader::TomlTable;
 
 /// A layer: Keras's class and its arguments.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerSettings {
     /// The class, such as `"Dense"`.
     pub class: String,
-    /// The arguments by Keras's names. What is left out has Keras's default.
+    /// The arguments by Keras's names. Missing arguments have Keras's defaults.
     pub settings: Map<String, Value>,
 }
 
 impl LayerSettings {
     /// Reads a table `[[layers]]`.
-    pub(super) fn read(table: &Table<'_>) -> Result<Self, String> {
+    pub(super) fn read(table: &TomlTable<'_>) -> Result<Self, String> {
         let expected = "the class of a layer, such as \"Dense\"";
         let Some(class) = table.text("type", expected)? else {
             return Err(table.error("type", format!("no type, expected {expected}")));
         };
-        let layer = Self { class: class.to_owned(), settings: table.others(&["type"]) };
+        let layer = Self { class: class.to_owned(), settings: table.except(&["type"]) };
         let config = Config::new(&layer.settings);
         match layer_from_config(class, &config) {
             Ok(Some(_)) => match config.unknown() {
@@ -49,31 +49,31 @@ impl LayerSettings {
         }
     }
 
-    /// Makes the layer.
+    /// Creates the layer.
     pub(super) fn layer(&self) -> Result<Box<dyn Layer<f32>>, LayerError> {
         let class = &self.class;
         layer_from_config(class, &Config::new(&self.settings))?
             .ok_or_else(|| format!("no class {class}, expected one of {}", known_classes()).into())
     }
 
-    /// The same with all defaults filled in.
-    pub(super) fn whole(&self) -> Self {
+    /// The same settings with every default filled in.
+    pub(super) fn with_defaults(&self) -> Self {
         let settings = self.layer().map_or_else(|_| self.settings.clone(), |layer| layer.config());
         Self { class: self.class.clone(), settings }
     }
 }
 
-/// The layer with its settings, but for initialisers that are the defaults: a message has room for few of them.
+/// The layer with its settings, without default initializers, to keep messages short.
 impl Display for LayerSettings {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut plain = self.clone();
         plain.settings.retain(|key, _| !is_initializer(key));
-        let (Self { class, settings }, plain) = (self.whole(), plain.whole());
-        let is_said =
+        let (Self { class, settings }, plain) = (self.with_defaults(), plain.with_defaults());
+        let is_shown =
             |key: &str, value: &Value| !is_initializer(key) || plain.settings.get(key) != Some(value);
-        let said = settings.iter().filter(|(key, value)| is_said(key, value));
-        let said: Vec<String> = said.map(|(key, value)| format!("{key}={value}")).collect();
-        write!(f, "{class}({})", said.join(", "))
+        let shown = settings.iter().filter(|(key, value)| is_shown(key, value));
+        let shown: Vec<String> = shown.map(|(key, value)| format!("{key}={value}")).collect();
+        write!(f, "{class}({})", shown.join(", "))
     }
 }
 
@@ -81,19 +81,19 @@ fn is_initializer(key: &str) -> bool {
     key.ends_with("_initializer")
 }
 
-/// The network of these layers for pictures of this shape. A Flatten goes in front of a Dense where the shape is not flat, and a
-/// Dense of `classes` outputs with `activation` comes last, unless the last layer gives that.
+/// The network of these layers for images of this shape. A Flatten is added before a Dense whose input is not flat, and a Dense
+/// of `classes` units with `activation` at the end, unless the last layer already is one.
 ///
 /// # Errors
 /// The first layer with a setting out of its range.
 pub(super) fn network(
     layers: &[LayerSettings],
-    picture: &[usize],
+    image_shape: &[usize],
     classes: usize,
     activation: Activation,
 ) -> Result<Sequential, BuildError> {
-    let mut sequential = Sequential::new(picture);
-    let mut shape = Some(picture.to_vec());
+    let mut sequential = Sequential::new(image_shape);
+    let mut shape = Some(image_shape.to_vec());
     let mut last = None;
     for layer in layers {
         let made =
@@ -104,14 +104,14 @@ pub(super) fn network(
             sequential = sequential.add(Flatten);
             *sizes = vec![sizes.iter().product()];
         }
-        // What does not fit is told when the model is built, by the layer's name.
+        // Layers that do not fit are reported by name when the model is built.
         let mut probe = made()?;
         shape = shape.and_then(|shape| probe.build(&shape).ok());
         last = probe.output_activation();
         sequential = sequential.add_boxed(made()?);
     }
-    let is_given = last == Some(activation) && shape.as_deref() == Some(&[classes]);
-    if is_given {
+    let has_output = last == Some(activation) && shape.as_deref() == Some(&[classes]);
+    if has_output {
         return Ok(sequential);
     }
     if shape.is_some_and(|shape| shape.len() > 1) {

@@ -1,18 +1,18 @@
-//! The optimizer of a recipe, with what Keras has as its arguments: clipping and the average of the weights.
+//! The optimizer of a recipe, with Keras's arguments for gradient clipping and weight averaging.
 
 use serde::{Deserialize, Serialize};
 use ziffer_nn::optimizer::Clip;
 use ziffer_nn::{Adam, AdamW, AnyOptimizer, Lion, Nadam, Optimizer, RmsProp, Sgd};
 
-use super::reader::Table;
 use super::schedule::ScheduleSettings;
-use super::write::Lines;
+use super::toml_reader::TomlTable;
+use super::toml_writer::TomlWriter;
 
 /// An optimizer, by Keras's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum OptimizerName {
-    /// Gradient descent; learning rate 0.01.
+    /// Stochastic gradient descent; learning rate 0.01.
     Sgd,
     /// Adam; learning rate 0.001.
     Adam,
@@ -22,7 +22,7 @@ pub enum OptimizerName {
     /// RMSprop; learning rate 0.001.
     #[value(name = "rmsprop")]
     RmsProp,
-    /// Adam with Nesterov's look ahead; learning rate 0.001.
+    /// Adam with Nesterov momentum; learning rate 0.001.
     Nadam,
     /// Lion; learning rate 0.001.
     Lion,
@@ -38,7 +38,8 @@ impl OptimizerName {
         ("lion", Self::Lion),
     ];
 
-    fn of(name: &str) -> Option<Self> {
+    /// Finds an optimizer, ignoring case.
+    fn find(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, name)| name)
     }
 
@@ -64,11 +65,11 @@ impl OptimizerName {
 pub struct OptimizerSettings {
     /// The optimizer.
     pub optimizer: AnyOptimizer,
-    /// The learning rate of each update, in the place of the optimizer's.
+    /// The schedule that replaces the optimizer's learning rate.
     pub schedule: Option<ScheduleSettings>,
-    /// A bound on gradients.
+    /// Gradient clipping.
     pub clip: Option<Clip>,
-    /// The momentum of an average of the weights, if one is kept.
+    /// The momentum of the moving average of the weights, if there is one.
     pub ema_momentum: Option<f64>,
 }
 
@@ -84,12 +85,12 @@ fn expected_of(key: &str) -> &'static str {
     if key == LEARNING_RATE { "a number, or a table with a schedule" } else { "a number" }
 }
 
-/// Settings of one type by their keys.
+/// Settings of one type by key.
 type Keyed<'a, T> = Vec<(&'static str, &'a mut T)>;
 
-/// The settings of an optimizer as numbers and flags, by Keras's names; its rate first.
+/// The settings of an optimizer by Keras's names: numbers, the learning rate first, and flags.
 fn settings(optimizer: &mut AnyOptimizer) -> (Keyed<'_, f64>, Keyed<'_, bool>) {
-    /// The fields of these names, which are all that there are.
+    /// All fields, by name.
     macro_rules! keyed {
         ($optimizer:expr, $class:ident { $($number:ident),* }, [$($flag:ident),*]) => {{
             let $class { $($number,)* $($flag,)* } = $optimizer;
@@ -114,18 +115,18 @@ fn settings(optimizer: &mut AnyOptimizer) -> (Keyed<'_, f64>, Keyed<'_, bool>) {
     }
 }
 
-/// Sets the rate of an optimizer.
+/// Sets the learning rate of an optimizer.
 pub(super) fn set_learning_rate(optimizer: &mut AnyOptimizer, rate: f64) {
     *settings(optimizer).0[0].1 = rate;
 }
 
 impl OptimizerSettings {
     /// Reads `optimizer = "NAME"` or the table `[optimizer]`.
-    pub(super) fn read(root: &Table<'_>) -> Result<Option<Self>, String> {
+    pub(super) fn read(root: &TomlTable<'_>) -> Result<Option<Self>, String> {
         let expected = OptimizerName::expected();
         let table = match root.any("optimizer") {
             None => return Ok(None),
-            Some(toml::Value::String(name)) => match OptimizerName::of(name) {
+            Some(toml::Value::String(name)) => match OptimizerName::find(name) {
                 Some(name) => return Ok(Some(name.into())),
                 None => return root.refuse("optimizer", format!("one of {expected}")),
             },
@@ -135,7 +136,7 @@ impl OptimizerSettings {
             return root.refuse("optimizer", format!("one of {expected}, or a table [optimizer]"));
         };
         let name = table.text("name", &expected)?.unwrap_or("adam");
-        let Some(name) = OptimizerName::of(name) else {
+        let Some(name) = OptimizerName::find(name) else {
             return table.refuse("name", format!("one of {expected}"));
         };
         let mut optimizer = name.with_defaults();
@@ -143,7 +144,7 @@ impl OptimizerSettings {
         let (numbers, flags) = settings(&mut optimizer);
         for (key, value) in numbers.into_iter().filter(|(key, _)| schedule.is_none() || *key != LEARNING_RATE)
         {
-            // Its range is the optimizer's own.
+            // The optimizer itself checks the range.
             *value = table.number(key, expected_of(key), |_| true)?.unwrap_or(*value);
         }
         for (key, value) in flags {
@@ -160,7 +161,7 @@ impl OptimizerSettings {
             if let Some(bound) = bound
                 && let Some(other) = clip.replace(of(bound))
             {
-                let problem = format!("{key} and {} are both there, expected one of them", other.name());
+                let problem = format!("found both {key} and {}, expected one of them", other.name());
                 return Err(table.error(key, problem));
             }
         }
@@ -176,28 +177,28 @@ impl OptimizerSettings {
     }
 
     /// Writes the table `[optimizer]`.
-    pub(super) fn write(&self, lines: &mut Lines) {
+    pub(super) fn write(&self, writer: &mut TomlWriter) {
         let mut optimizer = self.optimizer;
-        lines.table("optimizer");
-        lines.key("name", Optimizer::<f32>::name(&self.optimizer));
+        writer.table("optimizer");
+        writer.key("name", Optimizer::<f32>::name(&self.optimizer));
         let (numbers, flags) = settings(&mut optimizer);
         let is_said = |key: &str| key != LEARNING_RATE || self.schedule.is_none();
         for (key, value) in numbers.into_iter().filter(|(key, _)| is_said(key)) {
-            lines.key(key, *value);
+            writer.key(key, *value);
         }
         for (key, value) in flags {
-            lines.key(key, *value);
+            writer.key(key, *value);
         }
         if let Some(clip) = self.clip {
-            lines.key(clip.name(), clip.bound());
+            writer.key(clip.name(), clip.bound());
         }
-        lines.key("use_ema", self.ema_momentum.is_some());
+        writer.key("use_ema", self.ema_momentum.is_some());
         if let Some(momentum) = self.ema_momentum {
-            lines.key("ema_momentum", momentum);
+            writer.key("ema_momentum", momentum);
         }
         if let Some(schedule) = &self.schedule {
-            lines.table("optimizer.learning_rate");
-            schedule.write(lines);
+            writer.table("optimizer.learning_rate");
+            schedule.write(writer);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A learning rate that depends on the step, in a recipe.
+//! The learning rate schedule of a recipe.
 
 use std::fmt;
 
@@ -8,35 +8,35 @@ use ziffer_nn::optimizer::schedule::{
 };
 use ziffer_nn::optimizer::{AnySchedule, LearningRateSchedule};
 
-use super::reader::Table;
-use super::write::Lines;
+use super::toml_reader::TomlTable;
+use super::toml_writer::TomlWriter;
 
-/// A schedule whose steps may be given in epochs.
+/// A learning rate schedule. Its numbers of steps can be given in epochs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScheduleSettings {
-    /// The schedule, in which steps that are given in epochs do not count.
+    /// The schedule. Numbers of steps that are given in epochs are ignored.
     schedule: AnySchedule,
-    /// Numbers of steps that are given in epochs: the key of the steps, and the epochs.
+    /// The numbers of steps that are given in epochs, by the keys of the steps.
     in_epochs: Vec<(&'static str, Vec<f64>)>,
 }
 
-/// A key and the value that belongs to it.
+/// A setting: its key and its value.
 enum Field<'a> {
-    /// A number; without a default it is NaN.
+    /// A number, NaN if there is no default.
     Number(&'static str, &'a mut f64),
-    /// A number that may be left out.
+    /// An optional number.
     Option(&'static str, &'a mut Option<f64>),
     /// Numbers without a default.
     Numbers(&'static str, &'a mut Vec<f64>),
-    /// A number of steps; its key in steps and in epochs, and whether it has a default.
+    /// A number of steps: its keys for steps and for epochs, its value, and whether it has a default.
     Steps([&'static str; 2], &'a mut u64, bool),
     /// Numbers of steps without a default.
     Boundaries([&'static str; 2], &'a mut Vec<u64>),
-    /// Yes or no.
+    /// True or false.
     Flag(&'static str, &'a mut bool),
 }
 
-/// Each schedule by its class name, with NaN and 0 for what has no default.
+/// The schedules by class name. Settings without a default are NaN or 0.
 fn templates() -> [(&'static str, AnySchedule); 7] {
     const NONE: f64 = f64::NAN;
     [
@@ -52,7 +52,7 @@ fn templates() -> [(&'static str, AnySchedule); 7] {
 
 const DECAY_STEPS: [&str; 2] = ["decay_steps", "decay_epochs"];
 
-/// The class name of a schedule and its settings, by Keras's names.
+/// The class name of a schedule and its settings by Keras's names.
 fn fields(schedule: &mut AnySchedule) -> (&'static str, Vec<Field<'_>>) {
     use Field::{Boundaries, Flag, Number, Numbers, Steps};
     match schedule {
@@ -162,14 +162,14 @@ fn is_epochs(value: f64) -> bool {
     (0.0..=1e9).contains(&value)
 }
 
-/// A number of epochs in steps.
+/// Converts epochs to steps.
 fn in_steps(epochs: f64, steps_per_epoch: usize) -> u64 {
     (epochs * steps_per_epoch as f64).round() as u64
 }
 
 impl ScheduleSettings {
-    /// Reads a table that has the key `schedule`.
-    pub(super) fn read(table: &Table<'_>) -> Result<Self, String> {
+    /// Reads a table with the key `schedule`.
+    pub(super) fn read(table: &TomlTable<'_>) -> Result<Self, String> {
         let templates = templates();
         let expected = format!("one of {}", templates.each_ref().map(|(name, _)| *name).join(", "));
         let Some(name) = table.text("schedule", &expected)? else {
@@ -179,7 +179,7 @@ impl ScheduleSettings {
             return table.refuse("schedule", expected);
         };
         let mut in_epochs = Vec::new();
-        // A key that is misspelt is told before the one that is missing therefore.
+        // A misspelled key is reported before the key that is missing because of it.
         let mut missing = None;
         for field in fields(&mut schedule).1 {
             let mut miss = |key: &str, expected: &str| {
@@ -233,7 +233,7 @@ impl ScheduleSettings {
             return Err(missing);
         }
         let settings = Self { schedule, in_epochs };
-        // With the longest epochs that there are, numbers of epochs do not become the same number of steps.
+        // Epochs of maximum length: different numbers of epochs do not round to the same number of steps.
         settings.in_steps(u32::MAX as usize).validate().map_err(|error| {
             let problem = format!("{} is {}, expected {}", error.setting, error.value, error.expected);
             table.error(error.setting, problem)
@@ -241,7 +241,7 @@ impl ScheduleSettings {
         Ok(settings)
     }
 
-    /// The schedule, for epochs of so many steps.
+    /// The schedule in steps, for epochs of this many steps.
     pub fn in_steps(&self, steps_per_epoch: usize) -> AnySchedule {
         let mut schedule = self.schedule.clone();
         for field in fields(&mut schedule).1 {
@@ -265,33 +265,33 @@ impl ScheduleSettings {
     }
 
     /// Writes the keys.
-    pub(super) fn write(&self, lines: &mut Lines) {
+    pub(super) fn write(&self, writer: &mut TomlWriter) {
         let mut schedule = self.schedule.clone();
         let (class, fields) = fields(&mut schedule);
-        lines.key("schedule", class);
+        writer.key("schedule", class);
         let list =
             |numbers: &[f64]| toml::Value::Array(numbers.iter().map(|&number| number.into()).collect());
         for field in fields {
             let epochs =
                 |key: &str| self.in_epochs.iter().find(|(name, _)| *name == key).map(|(_, epochs)| epochs);
             match field {
-                Field::Number(key, value) => lines.key(key, *value),
+                Field::Number(key, value) => writer.key(key, *value),
                 Field::Option(key, value) => {
                     if let Some(value) = *value {
-                        lines.key(key, value);
+                        writer.key(key, value);
                     }
                 }
-                Field::Numbers(key, values) => lines.key(key, list(values)),
-                Field::Flag(key, value) => lines.key(key, *value),
+                Field::Numbers(key, values) => writer.key(key, list(values)),
+                Field::Flag(key, value) => writer.key(key, *value),
                 Field::Steps([key, key_in_epochs], value, _) => match epochs(key).map(Vec::as_slice) {
-                    Some(&[epochs]) => lines.key(key_in_epochs, epochs),
-                    _ => lines.key(key, *value as i64),
+                    Some(&[epochs]) => writer.key(key_in_epochs, epochs),
+                    _ => writer.key(key, *value as i64),
                 },
                 Field::Boundaries([key, key_in_epochs], values) => match epochs(key) {
-                    Some(epochs) => lines.key(key_in_epochs, list(epochs)),
+                    Some(epochs) => writer.key(key_in_epochs, list(epochs)),
                     None => {
                         let steps = values.iter().map(|&step| toml::Value::from(step as i64)).collect();
-                        lines.key(key, toml::Value::Array(steps));
+                        writer.key(key, toml::Value::Array(steps));
                     }
                 },
             }
@@ -302,14 +302,15 @@ impl ScheduleSettings {
 /// One line: `CosineDecay(initial_learning_rate=0.001, decay_epochs=5.0, alpha=0.0, warmup_steps=0)`.
 impl fmt::Display for ScheduleSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut lines = Lines::default();
-        self.write(&mut lines);
-        let text = lines.finish().replace(" = ", "=").replace('"', "");
+        let mut writer = TomlWriter::default();
+        self.write(&mut writer);
+        let text = writer.finish().replace(" = ", "=").replace('"', "");
         let (schedule, settings) = text.trim().split_once('\n').unwrap_or((&text, ""));
         write!(f, "{}({})", schedule.trim_start_matches("schedule="), settings.replace('\n', ", "))
     }
 }
 
-fn both(table: &Table<'_>, key: &str, other: &str) -> String {
-    table.error(other, format!("{key} and {other} are both there, expected one of them"))
+/// The error for two keys of which only one is allowed.
+fn both(table: &TomlTable<'_>, key: &str, other: &str) -> String {
+    table.error(other, format!("found both {key} and {other}, expected one of them"))
 }

@@ -1,4 +1,4 @@
-//! Recipes as texts, and what is said of those that are none.
+//! Reading and writing recipes, and the errors of invalid ones.
 
 use super::*;
 use ziffer_nn::optimizer::Clip;
@@ -12,7 +12,7 @@ fn from_file(text: &str) -> Result<Recipe, RecipeError> {
 }
 
 #[test]
-fn what_is_not_said_is_the_tutorial_s() {
+fn missing_keys_default_to_the_tutorial() {
     assert_eq!(from_file("").unwrap(), Recipe::open(Path::new("tutorial")).unwrap());
     let recipe = from_file("hidden = [300]\noptimizer = \"sgd\"\nshuffle = false\n").unwrap();
     assert_eq!((recipe.hidden.as_slice(), recipe.epochs, recipe.shuffle), (&[300][..], 5, Shuffle::None));
@@ -26,7 +26,7 @@ fn what_is_not_said_is_the_tutorial_s() {
     }
 }
 
-const WHOLE: &str = r#"
+const EVERY_TABLE: &str = r#"
         loss = { name = "categorical_crossentropy", label_smoothing = 0.05 }
         learning_rate = 0.004
         [[layers]]
@@ -57,8 +57,8 @@ const WHOLE: &str = r#"
     "#;
 
 #[test]
-fn what_is_printed_is_the_same_recipe() {
-    let recipe = Recipe::parse(WHOLE).unwrap();
+fn a_printed_recipe_is_the_same_recipe() {
+    let recipe = Recipe::parse(EVERY_TABLE).unwrap();
     let text = recipe.to_toml();
     let again = Recipe::parse(&text).unwrap();
     assert_eq!(again.to_toml(), text);
@@ -121,7 +121,7 @@ fn initializers_are_names_or_tables() {
     }
     let again = Recipe::parse(&shown).unwrap();
     assert_eq!(again.to_toml(), shown);
-    // In messages without those that are the defaults.
+    // Messages omit default initializers.
     let said = "Dense(activation=\"linear\", bias_initializer={\"class_name\":\"Constant\",\"config\":{\"value\":1.0}}, \
                 kernel_initializer={\"class_name\":\"RandomNormal\",\"config\":{\"mean\":0.0,\"stddev\":0.02}}, \
                 units=30, use_bias=true) \
@@ -197,7 +197,7 @@ fn schedules_are_in_steps_or_in_epochs() {
 }
 
 #[test]
-fn the_last_layer_is_added_unless_it_is_given() {
+fn an_output_layer_is_added_if_it_is_missing() {
     let classes = |text: &str, classes: usize| {
         let model = Recipe::parse(text).unwrap().network(&[4, 4], classes).unwrap().build(0).unwrap();
         let last = model.output_shape().to_vec();
@@ -214,7 +214,7 @@ fn the_last_layer_is_added_unless_it_is_given() {
 }
 
 #[test]
-fn mistakes_say_where() {
+fn errors_name_the_line() {
     for (text, part) in [
         ("epoch = 5", "line 1: unknown key epoch, expected one of augment, batch_size, callbacks, dataset, "),
         ("epochs = 5\nbatch_size = \"many\"", "line 2: "),
@@ -239,7 +239,7 @@ fn mistakes_say_where() {
             "line 4: unknown key beta_1, expected one of clipnorm, ",
         ),
         ("[optimizer]\nbeta_1 = 1", "line 2: beta_1 is 1, expected a number from 0 to below 1"),
-        ("[optimizer]\nclipnorm = 1\nclipvalue = 1", "clipnorm and clipvalue are both there"),
+        ("[optimizer]\nclipnorm = 1\nclipvalue = 1", "found both clipnorm and clipvalue"),
         (
             "learning_rate = \"fast\"",
             "line 1: learning_rate is \"fast\", expected a positive number, or a table with a schedule",
@@ -265,7 +265,7 @@ fn mistakes_say_where() {
         (
             "[optimizer.learning_rate]\nschedule = \"CosineDecay\"\ninitial_learning_rate = 0.1\ndecay_steps = 5\n\
              decay_epochs = 5",
-            "line 5: decay_steps and decay_epochs are both there, expected one of them",
+            "line 5: found both decay_steps and decay_epochs, expected one of them",
         ),
         (
             "[optimizer.learning_rate]\nschedule = \"CosineDecay\"\ninitial_learning_rate = 0.1\ndecay_steps = 5\n\
@@ -336,7 +336,7 @@ fn mistakes_say_where() {
             "[[layers]]\ntype = \"Dense\"\nunits = 3\n\n[[layers]]\ntype = \"Dropout\"\nrate = 0.1\nrates = 1",
             "line 8: unknown key rates, expected one of rate, type",
         ),
-        ("hidden = [3]\n[[layers]]\ntype = \"Dense\"\nunits = 3", "layers and hidden are both there"),
+        ("hidden = [3]\n[[layers]]\ntype = \"Dense\"\nunits = 3", "found both layers and hidden"),
         ("layers = 3", "line 1: layers is 3, expected tables, each under a line [[layers]]"),
         ("epochs = ", "line 1: "),
     ] {
@@ -345,4 +345,42 @@ fn mistakes_say_where() {
         assert!(!message.contains('\n'), "{message}");
     }
     assert!(Recipe::open(Path::new("none")).unwrap_err().to_string().starts_with("no recipe none"));
+}
+
+#[test]
+fn callback_arguments_are_read_and_written() {
+    let text = r#"
+        [[callbacks]]
+        type = "EarlyStopping"
+        monitor = "accuracy"
+        patience = 3
+        verbose = 1
+        baseline = 1
+        restore_best_weights = true
+        [[callbacks]]
+        type = "LearningRateScheduler"
+        schedule = { 0 = 0.001, 2 = 0.0005, 10 = 1e-4 }
+        [[callbacks]]
+        type = "ModelCheckpoint"
+        filepath = "best-{epoch:02d}.safetensors"
+        save_freq = 100
+        [[callbacks]]
+        type = "TerminateOnNaN"
+    "#;
+    let recipe = Recipe::parse(text).unwrap();
+    let again = Recipe::parse(&recipe.to_toml()).unwrap();
+    assert_eq!(again.callbacks, recipe.callbacks);
+    let shown: Vec<String> = recipe.callbacks.iter().map(|c| c.callback().name().to_owned()).collect();
+    assert_eq!(shown, ["early stopping", "learning rate scheduler", "model checkpoint", "terminate on nan"]);
+    let printed = recipe.to_toml();
+    for part in
+        ["monitor = \"accuracy\"", "verbose = true", "baseline = 1.0", "save_freq = 100", "mode = \"auto\""]
+    {
+        assert!(printed.contains(part), "{part}: {printed}");
+    }
+    let Some((_, toml::Value::Table(table))) = recipe.callbacks[1].settings().first() else {
+        panic!("a schedule")
+    };
+    let rates: Vec<f64> = (0..12).map(|epoch| callbacks::scheduled(table, epoch, 7.0)).collect();
+    assert_eq!((rates[0], rates[1], rates[2], rates[9], rates[11]), (1e-3, 1e-3, 5e-4, 5e-4, 1e-4));
 }

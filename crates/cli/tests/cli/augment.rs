@@ -1,4 +1,4 @@
-//! `data augment`: sets of any size from a set.
+//! `data augment`: data sets of any size from a data set.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -10,11 +10,11 @@ use crate::idx::NAMES;
 use crate::sandbox::{Sandbox, end, signal};
 
 #[test]
-fn a_larger_set_to_train_on() {
+fn an_augmented_data_set_can_be_trained_on() {
     let sandbox = Sandbox::with_tiny_set();
     let outcome = sandbox.succeed("data augment --times 5 --dataset custom --data-dir set --out more/set");
     assert_eq!(outcome.stderr, "");
-    assert!(outcome.stdout.ends_with("test pictures in more/set\n"), "{outcome:?}");
+    assert!(outcome.stdout.ends_with("test images in more/set\n"), "{outcome:?}");
     let len = |folder: &str, name: &str| fs::metadata(sandbox.path(folder).join(name)).unwrap().len();
     assert_eq!(len("more/set", NAMES[0]) - 16, 5 * (len("set", NAMES[0]) - 16));
     assert_eq!(len("more/set", NAMES[1]) - 8, 5 * (len("set", NAMES[1]) - 8));
@@ -24,7 +24,7 @@ fn a_larger_set_to_train_on() {
     }
     sandbox.succeed("train --dataset custom --data-dir more/set --out run --epochs 1 --shuffle blocks");
 
-    // The same seed makes the same files, another one others.
+    // The same seed gives the same files, another seed different ones.
     let other = "data augment --times 5 --dataset custom --data-dir set --threads 1 --out";
     sandbox.succeed(&format!("{other} again"));
     sandbox.succeed(&format!("{other} other --seed 1"));
@@ -35,28 +35,28 @@ fn a_larger_set_to_train_on() {
 }
 
 #[test]
-fn what_is_there_stays() {
+fn existing_files_are_not_replaced() {
     let sandbox = Sandbox::with_tiny_set();
     let augment = "data augment --times 2 --dataset custom --data-dir set --out";
-    sandbox.refuse(&format!("{augment} set --force"), &["set: the set itself lies there", "--out"]);
-    sandbox.refuse(&format!("{augment} set/../set"), &["the set itself lies there"]);
+    sandbox.refuse(&format!("{augment} set --force"), &["set: the folder of the source data set", "--out"]);
+    sandbox.refuse(&format!("{augment} set/../set"), &["the folder of the source data set"]);
     sandbox.succeed(&format!("{augment} more"));
-    sandbox.refuse(&format!("{augment} more"), &["train-images-idx3-ubyte: is there already", "--force"]);
-    // An archive would be a second opinion on what the set is.
+    sandbox.refuse(&format!("{augment} more"), &["train-images-idx3-ubyte: already exists", "--force"]);
+    // A compressed file counts as part of a data set, too.
     fs::rename(sandbox.path("more/train-images-idx3-ubyte"), sandbox.path("more/t10k-images-idx3-ubyte.gz"))
         .unwrap();
     for file in ["train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"] {
         fs::remove_file(sandbox.path("more").join(file)).unwrap();
     }
-    sandbox.refuse(&format!("{augment} more"), &["t10k-images-idx3-ubyte.gz: is there already"]);
+    sandbox.refuse(&format!("{augment} more"), &["t10k-images-idx3-ubyte.gz: already exists"]);
     sandbox.succeed(&format!("{augment} more --force --seed 3"));
     assert_eq!(fs::read_dir(sandbox.path("more")).unwrap().count(), 4);
     fs::write(sandbox.path("file"), "precious").unwrap();
-    sandbox.refuse(&format!("{augment} file"), &["file: cannot make the folder"]);
+    sandbox.refuse(&format!("{augment} file"), &["file: cannot create the folder"]);
 }
 
 #[test]
-fn what_cannot_be_is_refused() {
+fn invalid_flags_are_refused() {
     let sandbox = Sandbox::with_tiny_set();
     let augment = "data augment --dataset custom --data-dir set --out more";
     for (more, words) in [
@@ -77,12 +77,12 @@ fn what_cannot_be_is_refused() {
     sandbox.succeed(&format!("{augment} --times 2 --strength 6"));
 }
 
-/// A set of a size that never comes to its end.
+/// Writes a data set too large to finish.
 const LONG: &str = "data augment --times 10000000 --dataset custom --data-dir set --out more";
 
 #[cfg(unix)]
 #[test]
-fn ended_or_killed_it_leaves_nothing_for_long() {
+fn an_interrupted_or_killed_command_leaves_no_files() {
     let sandbox = Sandbox::with_tiny_set();
     let more = sandbox.path("more");
     let names = || -> BTreeSet<OsString> {
@@ -94,7 +94,7 @@ fn ended_or_killed_it_leaves_nothing_for_long() {
         let before = names();
         let child = command.spawn().unwrap();
         let deadline = Instant::now() + Duration::from_secs(60);
-        // Two files of its own.
+        // Until it has created two files.
         while names().difference(&before).count() != 2 && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -104,7 +104,7 @@ fn ended_or_killed_it_leaves_nothing_for_long() {
         if code.is_some() {
             assert!(outcome.stderr.starts_with("interrupted after "), "{outcome:?}");
             assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:?}");
-            // What the process that was killed had left is gone as well.
+            // The files of the killed process are removed, too.
             assert_eq!(names(), BTreeSet::new());
         }
     }

@@ -1,4 +1,4 @@
-//! Data files that are not what they should be: each is refused by name, with what was found and expected.
+//! Invalid data files: each is refused by name, with what was found and what was expected.
 
 use std::fs;
 use std::path::Path;
@@ -9,9 +9,9 @@ use crate::idx::{
     F32, IdxSet, NAMES, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, U8, gz, idx, images, labels,
     mnist, three_classes,
 };
-use crate::sandbox::{Sandbox, TRAIN_TINY, end, finish, skip, summary};
+use crate::sandbox::{Sandbox, TRAIN_TINY, end, skip, summary};
 
-/// Trains on `set`, which must be refused with one line that has the file's path and `words`.
+/// Trains on `set`, which must be refused in one line that contains the file's path and `words`.
 #[track_caller]
 fn refused(set: &IdxSet, file: usize, words: &[&str]) {
     let sandbox = Sandbox::new();
@@ -62,7 +62,7 @@ fn a_wrong_magic() {
     let mut unknown_type = good.files[TEST_IMAGES].clone();
     unknown_type[2] = 0x42;
     refused(&good.clone().with(TEST_IMAGES, unknown_type), TEST_IMAGES, &["42"]);
-    // Images in the place of labels, and labels in the place of images.
+    // Images instead of labels, and labels instead of images.
     refused(&good.clone().with(TRAIN_LABELS, good.files[TRAIN_IMAGES].clone()), TRAIN_LABELS, &[]);
     refused(&good.clone().with(TEST_IMAGES, good.files[TEST_LABELS].clone()), TEST_IMAGES, &[]);
 }
@@ -76,13 +76,13 @@ fn a_wrong_type() {
 }
 
 #[test]
-fn sizes_that_overflow_or_ask_for_more_than_there_is() {
+fn sizes_that_overflow_or_exceed_the_file() {
     let huge = u32::MAX;
     for sizes in [[huge, huge, huge], [huge, 5, 4], [1 << 16, 1 << 24, 1 << 24], [60, huge, huge]] {
         refused(&IdxSet::tiny().with(TRAIN_IMAGES, idx(U8, &sizes, &[0; 1200])), TRAIN_IMAGES, &[]);
     }
     refused(&IdxSet::tiny().with(TEST_LABELS, idx(U8, &[huge], &[0; 20])), TEST_LABELS, &[]);
-    // 255 sizes, all of them promised, none of them there.
+    // A header with 255 axes and no sizes.
     refused(&IdxSet::tiny().with(TRAIN_IMAGES, vec![0, 0, U8, 255]), TRAIN_IMAGES, &[]);
 }
 
@@ -107,12 +107,12 @@ fn counts_that_differ() {
 }
 
 #[test]
-fn train_and_test_pictures_of_different_shape() {
+fn training_and_test_images_of_different_shapes() {
     let turned = IdxSet::tiny().with(TEST_IMAGES, images(&three_classes(20), 4, 5));
     refused(&turned, TEST_IMAGES, &[NAMES[TRAIN_IMAGES], "[5, 4]", "[4, 5]"]);
 }
 
-/// The tiny set with a 255 among the labels of `file`: no class, but the mark of a missing label.
+/// The tiny data set with the label 255, which marks a missing label, in `file`.
 fn with_label_255(file: usize) -> IdxSet {
     let mut set = IdxSet::tiny();
     set.files[file][8 + 4] = 255;
@@ -120,12 +120,12 @@ fn with_label_255(file: usize) -> IdxSet {
 }
 
 #[test]
-fn label_255_in_a_set_of_three_classes_to_train_on() {
+fn label_255_in_a_training_set_of_three_classes() {
     refused(&with_label_255(TRAIN_LABELS), TRAIN_LABELS, &["255"]);
 }
 
 #[test]
-fn label_255_in_a_test_part_whose_training_part_has_three_classes() {
+fn label_255_in_a_test_set_of_three_classes() {
     refused(&with_label_255(TEST_LABELS), TEST_LABELS, &["255"]);
 }
 
@@ -139,7 +139,7 @@ fn label_255_for_a_model_of_three_classes() {
 }
 
 #[test]
-fn two_hundred_and_fifty_six_classes_are_as_good_as_three() {
+fn two_hundred_and_fifty_six_classes_are_accepted() {
     let every: Vec<u8> = (0..=255).collect();
     let sandbox = Sandbox::new();
     IdxSet::of(&every, &every).write(&sandbox.path("set"));
@@ -148,8 +148,8 @@ fn two_hundred_and_fifty_six_classes_are_as_good_as_three() {
 }
 
 #[test]
-fn labels_may_count_from_one() {
-    // EMNIST's letters do.
+fn labels_may_start_at_one() {
+    // As in EMNIST Letters.
     let from_one = |samples| three_classes(samples).iter().map(|label| label + 1).collect::<Vec<_>>();
     let sandbox = Sandbox::new();
     IdxSet::of(&from_one(60), &from_one(20)).write(&sandbox.path("set"));
@@ -177,13 +177,13 @@ fn folders_without_the_files() {
 }
 
 #[test]
-fn a_custom_set_without_its_folder() {
+fn a_custom_data_set_without_a_folder() {
     let sandbox = Sandbox::new();
     sandbox.refuse("train --dataset custom --out run", &["custom", "--data-dir"]);
 }
 
 #[test]
-fn a_folder_in_the_place_of_a_file() {
+fn a_folder_instead_of_a_file() {
     let sandbox = Sandbox::with_tiny_set();
     let file = sandbox.path("set").join(NAMES[TRAIN_LABELS]);
     fs::remove_file(&file).unwrap();
@@ -194,22 +194,22 @@ fn a_folder_in_the_place_of_a_file() {
 #[cfg(unix)]
 #[test]
 fn an_unreadable_file() {
-    use std::os::unix::fs::PermissionsExt;
-    let sandbox = Sandbox::with_tiny_set();
-    let file = sandbox.path("set").join(NAMES[TRAIN_LABELS]);
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
-    if fs::read(&file).is_ok() {
-        skip("an unreadable file", "this user may read everything");
-        return;
-    }
-    let outcome = finish(sandbox.command().args(TRAIN_TINY.split_whitespace()));
+    let sandbox = match Sandbox::of_ordinary_user() {
+        Ok(sandbox) => sandbox,
+        Err(reason) => return skip("an unreadable file", &reason),
+    };
+    IdxSet::tiny().write(&sandbox.path("set"));
+    let file = format!("set/{}", NAMES[TRAIN_LABELS]);
+    sandbox.set_mode(&file, 0o000);
+    let outcome = sandbox.refuse(TRAIN_TINY, &[&file, "ermission"]);
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
-    outcome.refused(&[&format!("set/{}", NAMES[TRAIN_LABELS]), "ermission"]);
     assert!(!sandbox.path("run/model.safetensors").exists());
+    sandbox.set_mode(&file, 0o644);
+    sandbox.succeed(TRAIN_TINY);
 }
 
 #[test]
-fn gz_files_are_as_good_as_raw_ones() {
+fn gz_files_give_the_same_model_as_raw_files() {
     let sandbox = Sandbox::with_tiny_set();
     sandbox.succeed(TRAIN_TINY);
     IdxSet::tiny().write_gz(&sandbox.path("packed"));
@@ -224,7 +224,7 @@ fn gz_files_are_as_good_as_raw_ones() {
     assert_eq!(fs::read_dir(sandbox.path("packed")).unwrap().count(), 8, "and nothing else");
 }
 
-/// Trains on a set of .gz files of which one is `bytes`; it must be refused, and not be unpacked.
+/// Trains on a data set of .gz files, one of which is `bytes`. It must be refused and not be unpacked.
 #[track_caller]
 fn gz_refused(file: usize, bytes: &[u8], words: &[&str]) -> String {
     let sandbox = Sandbox::new();
@@ -249,7 +249,7 @@ fn gz_files_cut_short() {
 }
 
 #[test]
-fn gz_files_with_garbage_behind() {
+fn gz_files_with_trailing_garbage() {
     for garbage in [&b"x"[..], b"garbage\n", b"this is more than the header of another member", &[0; 512]] {
         let mut bytes = gz(&IdxSet::tiny().files[TRAIN_LABELS]);
         bytes.extend_from_slice(garbage);
@@ -271,8 +271,8 @@ fn gz_files_with_other_content() {
 }
 
 #[test]
-fn a_gz_of_two_members_is_their_content_one_after_the_other() {
-    // As RFC 1952 has it, and gzip and Python read it.
+fn the_members_of_a_gz_file_are_concatenated() {
+    // As RFC 1952 defines it, and gzip and Python read it.
     let sandbox = Sandbox::new();
     IdxSet::tiny().write_gz(&sandbox.path("set"));
     let file = &IdxSet::tiny().files[TRAIN_LABELS];
@@ -281,8 +281,8 @@ fn a_gz_of_two_members_is_their_content_one_after_the_other() {
     sandbox.succeed(TRAIN_TINY);
 }
 
-/// A folder with links to MNIST, and `bytes` in the place of one of its files.
-fn mnist_but(folder: &Path, file: usize, bytes: &[u8]) {
+/// A folder with links to MNIST, and `bytes` instead of one of its files.
+fn mnist_except(folder: &Path, file: usize, bytes: &[u8]) {
     fs::create_dir_all(folder).unwrap();
     for (index, name) in NAMES.iter().enumerate() {
         if index == file {
@@ -294,7 +294,7 @@ fn mnist_but(folder: &Path, file: usize, bytes: &[u8]) {
 }
 
 #[test]
-fn mnist_with_content_that_is_not_mnists() {
+fn mnist_files_with_other_content_are_refused() {
     let good = fs::read(mnist().join(NAMES[TEST_LABELS])).unwrap();
     let changed = |position: usize, value: u8| {
         let mut bytes = good.clone();
@@ -311,7 +311,7 @@ fn mnist_with_content_that_is_not_mnists() {
         ("a smaller set", &labels(&[1, 2, 3])),
     ] {
         let sandbox = Sandbox::new();
-        mnist_but(&sandbox.path("set"), TEST_LABELS, bytes);
+        mnist_except(&sandbox.path("set"), TEST_LABELS, bytes);
         let outcome = sandbox.refuse(
             "train --dataset mnist --data-dir set --out run --epochs 1",
             &[&format!("set/{}", NAMES[TEST_LABELS])],
@@ -323,12 +323,13 @@ fn mnist_with_content_that_is_not_mnists() {
 }
 
 #[test]
-fn a_change_after_a_good_check_is_noticed() {
+fn a_change_after_a_successful_check_is_noticed() {
     let sandbox = Sandbox::new();
     let good = fs::read(mnist().join(NAMES[TEST_LABELS])).unwrap();
-    mnist_but(&sandbox.path("set"), TEST_LABELS, &good);
+    mnist_except(&sandbox.path("set"), TEST_LABELS, &good);
     let train = |sandbox: &Sandbox| {
-        sandbox.run("train --data-dir set --out run --epochs 1 --batch-size 512 --hidden 1 --threads 2")
+        sandbox
+            .run("train --data-dir set --out run --epochs 1 --batch-size 512 --hidden 1 --threads 2 --force")
     };
     train(&sandbox).succeeded();
     let mut changed = good.clone();
@@ -339,10 +340,10 @@ fn a_change_after_a_good_check_is_noticed() {
     assert!(before.keys().eq(sandbox.files().keys()), "no stray files");
 }
 
-/// The file's pages behind its new end are gone while the network trains on them.
+/// The pages behind the file's new end disappear while the network trains on them.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_file_cut_short_while_training_is_an_error() {
+fn a_file_truncated_while_training_is_an_error() {
     for (file, shuffle) in [(NAMES[0], "full"), (NAMES[0], "blocks"), (NAMES[1], "full")] {
         let sandbox = Sandbox::new();
         let classes = three_classes(30_000);
@@ -366,7 +367,7 @@ fn a_file_cut_short_while_training_is_an_error() {
             .filter(|line| !line.starts_with("Shuffle: "))
             .map(|line| format!("{line}\n"))
             .collect();
-        outcome.refused(&[file, "was changed by another program while in use", "has 20"]);
+        outcome.refused(&[file, "the file changed while it was mapped", "has 20"]);
         assert!(!sandbox.path("run/model.safetensors").exists());
     }
 }

@@ -1,8 +1,8 @@
-//! Flags that cannot be meant: each is refused with its name, before anything is read or written.
+//! Invalid flags: each is refused by name, before anything is read or written.
 
 use crate::sandbox::{Outcome, Sandbox, TRAIN_TINY, finish};
 
-/// Runs `train` with `flags` and the tiny set.
+/// Runs `train` with `flags` on the tiny data set.
 fn train(sandbox: &Sandbox, flags: &[&str]) -> Outcome {
     let mut command = sandbox.command();
     command.args(["train", "--out", "run"]).args(flags);
@@ -12,7 +12,7 @@ fn train(sandbox: &Sandbox, flags: &[&str]) -> Outcome {
     finish(&mut command)
 }
 
-/// `train` with `flags`, which must be refused as wrong usage with one line that has `words`.
+/// Runs `train` with `flags`, which must be refused as wrong usage in one line that contains `words`.
 #[track_caller]
 fn wrong(flags: &[&str], words: &[&str]) {
     let sandbox = Sandbox::with_tiny_set();
@@ -20,10 +20,10 @@ fn wrong(flags: &[&str], words: &[&str]) {
     let outcome = train(&sandbox, flags);
     outcome.refused(words);
     assert_eq!(outcome.code, Some(2), "{outcome:?}");
-    assert!(before == sandbox.files() && !sandbox.path("run").exists(), "nothing is made for wrong usage");
+    assert!(before == sandbox.files() && !sandbox.path("run").exists(), "wrong usage creates no files");
 }
 
-/// Every value as `--flag value` and as `--flag=value`: the line has the flag, and what was found.
+/// Passes each value as `--flag value` and as `--flag=value`. The error contains the flag and the value.
 #[track_caller]
 fn each_wrong(flag: &str, values: &[&str]) {
     for value in values {
@@ -55,7 +55,7 @@ fn negative_numbers() {
 }
 
 #[test]
-fn what_would_be_right_is_said() {
+fn errors_list_the_valid_values() {
     wrong(&["--optimizer", "lions"], &["--optimizer", "lions", "sgd", "adam", "rmsprop", "lion"]);
     wrong(&["--dataset", "cifar"], &["--dataset", "cifar", "mnist", "fashion-mnist", "custom"]);
     wrong(&["--batch-size", "0"], &["at least 1"]);
@@ -63,11 +63,12 @@ fn what_would_be_right_is_said() {
 }
 
 #[test]
-fn flags_that_do_not_exist_with_a_tip() {
+fn unknown_flags_are_refused_with_a_tip() {
     wrong(&["--epoch", "3"], &["--epoch", "tip", "--epochs"]);
     wrong(&["--batchsize", "3"], &["--batchsize", "--batch-size"]);
     wrong(&["--frobnicate"], &["--frobnicate"]);
     wrong(&["stray"], &["stray"]);
+    wrong(&["--hidden", "128", "64"], &["'64'", "tip: ", "commas: --hidden 128,64"]);
 }
 
 #[test]
@@ -78,7 +79,7 @@ fn flags_without_their_value_and_flags_given_twice() {
 }
 
 #[test]
-fn commands_that_do_not_exist_or_lack_what_they_need() {
+fn unknown_commands_and_missing_arguments_are_refused() {
     let sandbox = Sandbox::new();
     for (arguments, words) in [
         ("trian", &["trian", "train"][..]),
@@ -99,7 +100,7 @@ fn commands_that_do_not_exist_or_lack_what_they_need() {
 }
 
 #[test]
-fn a_network_that_no_memory_holds() {
+fn a_network_too_large_for_memory_is_refused() {
     for hidden in ["1000000000000", "4000000000,4000000000", "18446744073709551615"] {
         let sandbox = Sandbox::with_tiny_set();
         let train = TRAIN_TINY.replace("--hidden 6", &format!("--hidden {hidden}"));
@@ -108,13 +109,13 @@ fn a_network_that_no_memory_holds() {
 }
 
 #[test]
-fn a_split_that_leaves_no_sample() {
+fn a_split_without_training_samples_is_refused() {
     let sandbox = Sandbox::with_tiny_set();
     sandbox.refuse(&format!("{TRAIN_TINY} --validation-split 0.999"), &["validation", "0.999", "60"]);
 }
 
 #[test]
-fn a_step_that_leads_out_of_the_numbers() {
+fn a_loss_that_is_not_finite_ends_the_run() {
     for optimizer in ["adam", "sgd", "rmsprop", "adamw"] {
         let sandbox = Sandbox::with_tiny_set();
         let train = format!("{TRAIN_TINY} --learning-rate 1e30 --optimizer {optimizer}");

@@ -1,16 +1,16 @@
-//! Getting MNIST without a network: from the repository's own copy, and from a folder.
+//! `download` and `data` without the internet: from the repository's copy of MNIST, from folders, and from a local server.
 
 use std::fs;
 use std::path::Path;
 
 use ziffer_base::digest::Digest;
+#[cfg(unix)]
+use ziffer_base::test_server::TestServer;
 
 use crate::idx::{NAMES, U8, gz, idx, labels, mnist_gz};
 use crate::sandbox::{Sandbox, finish};
-#[cfg(unix)]
-use crate::server::Server;
 
-/// The digests of MNIST's raw files, from copies of the originals.
+/// The digests of MNIST's raw files, computed from copies of the originals.
 const DIGESTS: [&str; 4] = [
     "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -31,7 +31,7 @@ fn mnist_comes_from_the_repository_into_the_cache_folder() {
     let sandbox = Sandbox::new();
     sandbox.succeed("download mnist --offline");
     assert_mnist(&sandbox.path("cache/ziffer/mnist"));
-    // A second time there is nothing to do, and it is no failure.
+    // A second download does nothing and succeeds.
     let before = sandbox.files();
     sandbox.succeed("download mnist --offline");
     assert!(before == sandbox.files());
@@ -47,7 +47,7 @@ fn mnist_comes_from_a_mirror_that_is_a_folder() {
 }
 
 #[test]
-fn a_mirror_with_other_content_does_no_harm() {
+fn a_mirror_with_other_content_is_skipped() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.path("mirror")).unwrap();
     for name in NAMES {
@@ -68,7 +68,7 @@ fn a_broken_file_in_the_cache_folder_is_replaced_by_force() {
 }
 
 #[test]
-fn a_set_that_is_nowhere_without_a_network_is_refused() {
+fn a_data_set_that_no_offline_source_has_is_refused() {
     let sandbox = Sandbox::new();
     let outcome = sandbox.refuse("download kmnist --offline", &["kmnist", NAMES[0], "offline"]);
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
@@ -99,13 +99,13 @@ fn the_environment_names_a_mirror_for_every_command() {
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
 }
 
-/// Though the repository's copy would do.
+/// Even if the repository's copy makes it unnecessary.
 #[test]
-fn a_mirror_that_is_none_is_refused() {
+fn an_invalid_mirror_is_refused() {
     let sandbox = Sandbox::with_tiny_set();
     for (place, problem, code) in [
-        ("ftp://example.org/mnist", "found the scheme ftp, expected http or https, or a folder", 2),
-        ("file:///data", "found the scheme file, expected http or https, or a folder", 2),
+        ("ftp://example.org/mnist", "unknown scheme ftp, expected http, https or a folder", 2),
+        ("file:///data", "unknown scheme file, expected http, https or a folder", 2),
         ("nowhere", "no such folder", 1),
         ("set/train-labels-idx1-ubyte", "found a file, expected a folder", 1),
     ] {
@@ -120,21 +120,21 @@ fn a_mirror_that_is_none_is_refused() {
 }
 
 #[test]
-fn the_list_and_the_doctor_say_what_is_in_the_cache() {
+fn list_and_doctor_show_the_files_in_the_cache() {
     let sandbox = Sandbox::new();
     let list = sandbox.succeed("data list").stdout;
     for words in [
         "mnist ",
         "fashion-mnist ",
         "kmnist ",
-        "60000 + 10000 pictures, 10 classes",
+        "60,000 + 10,000 images, 10 classes",
         "not in the cache",
         "custom",
     ] {
         assert!(list.contains(words), "{words}: {list}");
     }
     let doctor = sandbox.succeed("data doctor").stdout;
-    assert!(doctor.contains("mnist: not in the cache; `ziffer download mnist` gets it"), "{doctor}");
+    assert!(doctor.contains("mnist: not in the cache; get it with `ziffer download mnist`"), "{doctor}");
 
     sandbox.succeed("download mnist --offline");
     assert!(sandbox.succeed("data list").stdout.contains("cache/ziffer/mnist"));
@@ -148,17 +148,17 @@ fn the_list_and_the_doctor_say_what_is_in_the_cache() {
     fs::write(cache.join(NAMES[3]), labels).unwrap();
     let before = sandbox.files();
     let outcome = sandbox.run("data doctor");
-    assert!(before == sandbox.files(), "it only looks");
+    assert!(before == sandbox.files(), "it changes nothing");
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     assert!(outcome.stdout.contains(&format!("{}: missing", NAMES[1])), "{outcome:?}");
-    assert!(outcome.stdout.contains(&format!("{}: wrong: ", NAMES[3])), "{outcome:?}");
+    assert!(outcome.stdout.contains(&format!("{}: damaged: ", NAMES[3])), "{outcome:?}");
     assert!(outcome.stderr.contains(NAMES[3]) && !outcome.stderr.contains(NAMES[1]), "{outcome:?}");
     sandbox.succeed("download mnist --offline");
     sandbox.succeed("data doctor");
     assert_mnist(&cache);
 }
 
-/// The smallest of EMNIST's sets, from its published files: made here, in their shapes and under their names.
+/// EMNIST MNIST, from files with the shapes and names of the published ones.
 #[test]
 fn emnist_from_files_placed_by_hand() {
     let sandbox = Sandbox::new();
@@ -169,7 +169,7 @@ fn emnist_from_files_placed_by_hand() {
     fs::create_dir_all(cache.join("gzip")).unwrap();
     for (part, count) in [("train", 60_000_u32), ("test", 10_000)] {
         let classes: Vec<u8> = (0..=9).cycle().take(count as usize).collect();
-        // One pixel in the first row, as many columns to the right as the class says; transposed, as many rows down.
+        // One bright pixel whose row is the class; after transposition, its column is the class.
         let mut pixels = vec![0; 784 * count as usize];
         for (picture, class) in pixels.chunks_exact_mut(784).zip(&classes) {
             picture[28 * usize::from(*class)] = 255;
@@ -181,15 +181,16 @@ fn emnist_from_files_placed_by_hand() {
         write("labels-idx1-ubyte", &labels(&classes));
     }
     let list = sandbox.succeed("data list").stdout;
-    assert!(list.contains("emnist-mnist     EMNIST MNIST     60000 + 10000 pictures, 10 classes"), "{list}");
+    assert!(list.contains("emnist-mnist     EMNIST MNIST     60,000 + 10,000 images, 10 classes"), "{list}");
     let line = list.lines().find(|line| line.starts_with("emnist-mnist")).unwrap();
     assert!(line.ends_with("cache/ziffer/emnist-mnist/gzip"), "{list}");
     let doctor = sandbox.succeed("data doctor").stdout;
-    let packed = "  t10k-images-idx3-ubyte in gzip/emnist-mnist-test-images-idx3-ubyte.gz: good by its type and shape;";
+    let packed =
+        "  t10k-images-idx3-ubyte in gzip/emnist-mnist-test-images-idx3-ubyte.gz: good by type and shape;";
     assert!(doctor.contains(packed), "{doctor}");
     let outcome = sandbox.succeed("download emnist-mnist --offline");
     assert!(
-        outcome.stdout.starts_with("emnist-mnist: 60000 training and 10000 test pictures in "),
+        outcome.stdout.starts_with("emnist-mnist: 60,000 training and 10,000 test images in "),
         "{outcome:?}"
     );
     let pictures = fs::read(cache.join(NAMES[2])).unwrap();
@@ -198,15 +199,15 @@ fn emnist_from_files_placed_by_hand() {
         assert_eq!(picture.iter().position(|pixel| *pixel == 255), Some(class));
     }
     let doctor = sandbox.succeed("data doctor").stdout;
-    assert_eq!(doctor.matches(": good, as it came; no digest").count(), 4, "{doctor}");
+    assert_eq!(doctor.matches(": good: unchanged since its download; no digest").count(), 4, "{doctor}");
 
-    // What goes bad in the cache is noticed without a published digest, and made anew.
+    // Damage in the cache is noticed without a published digest, and the file is written again.
     let mut bad = pictures.clone();
     bad[5000] ^= 1;
     fs::write(cache.join(NAMES[2]), &bad).unwrap();
     let outcome = sandbox.run("data doctor");
     assert!(
-        outcome.stderr.contains("wrong in the cache: emnist-mnist's t10k-images-idx3-ubyte"),
+        outcome.stderr.contains("damaged in the cache: t10k-images-idx3-ubyte of emnist-mnist"),
         "{outcome:?}"
     );
     sandbox.succeed("download emnist-mnist --offline");
@@ -216,7 +217,7 @@ fn emnist_from_files_placed_by_hand() {
 }
 
 #[test]
-fn the_doctor_reads_archives_through() {
+fn the_doctor_checks_compressed_files() {
     let sandbox = Sandbox::new();
     let cache = sandbox.path("cache/ziffer/mnist");
     fs::create_dir_all(&cache).unwrap();
@@ -228,7 +229,7 @@ fn the_doctor_reads_archives_through() {
     for name in NAMES {
         assert!(doctor.contains(&format!("  {name} in {name}.gz: good\n")), "{doctor}");
     }
-    // One is cut short, one has another content, and a zip in the place of EMNIST's is none.
+    // One file is truncated, one has other content, and EMNIST's zip file is not a zip file.
     let archive = |file: usize| cache.join(format!("{}.gz", NAMES[file]));
     let whole = fs::read(archive(0)).unwrap();
     fs::write(archive(0), &whole[..whole.len() - 9]).unwrap();
@@ -237,10 +238,10 @@ fn the_doctor_reads_archives_through() {
     fs::write(sandbox.path("cache/ziffer/emnist/gzip.zip"), "<html>").unwrap();
     let before = sandbox.files();
     let outcome = sandbox.run("data doctor");
-    assert!(before == sandbox.files(), "it only looks");
+    assert!(before == sandbox.files(), "it changes nothing");
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     for words in [
-        "train-images-idx3-ubyte.gz: wrong: ",
+        "train-images-idx3-ubyte.gz: damaged: ",
         "gzip data ",
         "train-labels-idx1-ubyte.gz: good",
         "t10k-labels-idx1-ubyte.gz: wrong: ",
@@ -251,13 +252,13 @@ fn the_doctor_reads_archives_through() {
         assert!(outcome.stdout.contains(words), "{words}: {outcome:?}");
     }
     let expected =
-        "wrong in the cache: mnist's train-images-idx3-ubyte.gz, mnist's t10k-labels-idx1-ubyte.gz, ";
+        "damaged in the cache: train-images-idx3-ubyte.gz of mnist, t10k-labels-idx1-ubyte.gz of mnist, ";
     assert!(outcome.stderr.contains(expected), "{outcome:?}");
 }
 
 #[cfg(unix)]
 #[test]
-fn who_waits_for_another_process_says_so() {
+fn a_process_that_waits_for_another_prints_a_message() {
     use std::io::{BufRead, BufReader, Read};
     use std::process::Stdio;
 
@@ -271,24 +272,24 @@ fn who_waits_for_another_process_says_so() {
     let mut messages = BufReader::new(download.stderr.take().unwrap());
     let mut line = String::new();
     messages.read_line(&mut line).unwrap();
-    assert_eq!(line, "here: another process is filling this folder, waiting for it\n");
+    assert_eq!(line, "here: waiting for another process that is writing to this folder\n");
     assert!(download.try_wait().unwrap().is_none(), "it waits");
     folder.unlock().unwrap();
     assert!(download.wait().unwrap().success());
     let mut rest = String::new();
     messages.read_to_string(&mut rest).unwrap();
-    assert_eq!(rest, "", "it is said once");
+    assert_eq!(rest, "", "it is printed once");
     assert_mnist(&sandbox.path("here"));
 }
 
 #[cfg(unix)]
 #[test]
-fn processes_that_want_the_same_set_fetch_it_once() {
+fn processes_that_need_the_same_data_set_download_it_once() {
     use std::process::Stdio;
 
     let archives = NAMES.map(|name| format!("{name}.gz"));
     let archives = archives.map(|name| (name.clone(), fs::read(mnist_gz().join(name)).unwrap()));
-    let server = Server::with_files(archives.into());
+    let server = TestServer::with_files(archives.into());
     let sandbox = Sandbox::new();
     let downloads: Vec<_> = (0..4)
         .map(|_| {

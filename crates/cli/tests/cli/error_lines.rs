@@ -1,4 +1,4 @@
-//! What is said of an error: what failed, where, and the cause, each once and all in one line.
+//! Error messages: what failed, where, and the cause, each once and all in one line.
 
 use std::fs;
 use std::net::TcpListener;
@@ -9,7 +9,7 @@ use crate::sandbox::{Sandbox, TRAIN_TINY};
 
 const ABSENT: &str = "No such file or directory";
 
-/// A folder with a set of pictures of 14x14 in `set`, and a run on it in `run`.
+/// A folder with a data set of 14x14 images in `set`, and a run on it in `run`.
 fn trained() -> Sandbox {
     let sandbox = Sandbox::new();
     let part = |samples| [images(&three_classes(samples), 14, 14), labels(&three_classes(samples))];
@@ -19,10 +19,10 @@ fn trained() -> Sandbox {
     sandbox
 }
 
-/// Each command line with the line that is said of its error, without the system's number of the error; or with its beginning, if that
-/// ends in a colon and a space.
+/// Runs each command line and compares its error message, without the system's error number. An expected message that ends in a
+/// colon and a space is only the beginning.
 #[track_caller]
-fn each_said(sandbox: &Sandbox, cases: &[(&str, &str)]) {
+fn messages(sandbox: &Sandbox, cases: &[(&str, &str)]) {
     for (arguments, line) in cases {
         let outcome = sandbox.refuse(arguments, &[]);
         let said = outcome.stderr.trim_end().split(" (os error").next().unwrap_or_default();
@@ -37,9 +37,9 @@ fn recipes() {
     fs::write(sandbox.path("broken.toml"), "epochs = ").unwrap();
     fs::write(sandbox.path("zero.toml"), "epochs = 0").unwrap();
     let no_recipe = |name: &str| {
-        format!("error: no recipe {name}, expected a built-in one (tutorial) or a file: cannot read: ")
+        format!("error: no recipe {name}: not a built-in recipe (tutorial), and the file cannot be read: ")
     };
-    each_said(
+    messages(
         &sandbox,
         &[
             ("train --recipe nowhere.toml", &(no_recipe("nowhere.toml") + ABSENT)),
@@ -54,7 +54,7 @@ fn recipes() {
 }
 
 #[test]
-fn pictures_and_files_of_keras() {
+fn pictures_and_keras_files() {
     let sandbox = trained();
     fs::create_dir(sandbox.path("folder.png")).unwrap();
     fs::write(sandbox.path("text.png"), "text").unwrap();
@@ -69,7 +69,7 @@ fn pictures_and_files_of_keras() {
     fs::write(sandbox.path("whole.keras"), keras).unwrap();
     let picture = |name: &str, cause: &str| format!("error: {name}: cannot prepare the picture: {cause}");
     let found = "found another kind of file, expected a picture: PNG, JPEG or BMP";
-    each_said(
+    messages(
         &sandbox,
         &[
             ("predict run nowhere.png", &picture("nowhere.png", &format!("cannot read: {ABSENT}"))),
@@ -91,16 +91,16 @@ fn pictures_and_files_of_keras() {
 }
 
 #[test]
-fn places_that_cannot_be_written() {
+fn outputs_that_cannot_be_written() {
     let sandbox = trained();
     fs::write(sandbox.path("file"), "precious").unwrap();
     let train = TRAIN_TINY.replace("--out run", "--out file/inside");
     let augment = "data augment --dataset custom --data-dir set --times 2 --out file";
-    each_said(
+    messages(
         &sandbox,
         &[
-            (&train, "error: file/inside: cannot make the folder: Not a directory"),
-            (augment, "error: file: cannot make the folder: File exists"),
+            (&train, "error: file/inside: cannot create the folder: Not a directory"),
+            (augment, "error: file: cannot create the folder: File exists"),
             (
                 "export run --onnx nowhere/digits.onnx",
                 "error: nowhere/digits.onnx: cannot write: the folder nowhere does not exist",
@@ -123,17 +123,17 @@ fn servers() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let port = address.port();
-    each_said(
+    messages(
         &sandbox,
         &[
             (
                 &format!("serve run --port {port}"),
                 &format!(
-                    "error: {address}: another program listens on port {port}; choose another with --port N, \
-                     or any with --port 0"
+                    "error: {address}: another program listens on port {port}; choose another port with --port N, \
+                     or a free one with --port 0"
                 ),
             ),
-            // Addresses for documentation are no machine's.
+            // This address is reserved for documentation.
             (
                 "serve run --port 0 --host 192.0.2.1",
                 "error: 192.0.2.1:0: cannot listen: Cannot assign requested address",
@@ -148,10 +148,10 @@ fn runs() {
     IdxSet::tiny().write(&sandbox.path("tiny"));
     fs::create_dir(sandbox.path("broken")).unwrap();
     fs::write(sandbox.path("broken/summary.json"), "{").unwrap();
-    each_said(
+    messages(
         &sandbox,
         &[
-            ("report broken", "error: broken/summary.json: not the summary of a run; train the run again: "),
+            ("report broken", "error: broken/summary.json: not a run summary; train the run again: "),
             (
                 "evaluate run --dataset custom --data-dir tiny",
                 "error: tiny: the data set has pictures of [5, 4], the model takes [14, 14]",
@@ -160,16 +160,15 @@ fn runs() {
     );
 }
 
-/// Files of models, of data sets and of checkpoints.
 #[test]
-fn files_of_ours() {
+fn models_data_sets_and_checkpoints() {
     let sandbox = trained();
     fs::write(sandbox.path("text.safetensors"), "text").unwrap();
     fs::create_dir_all(sandbox.path("runs/newest")).unwrap();
     fs::write(sandbox.path("runs/newest/summary.json"), "{}").unwrap();
     let init = |file: &str| format!("{} --init {file}", TRAIN_TINY.replace("--out run", "--out a"));
     let cannot_read = |file: &str| format!("error: {file}: cannot read: {ABSENT}");
-    each_said(
+    messages(
         &sandbox,
         &[
             ("summary nowhere.safetensors", &cannot_read("nowhere.safetensors")),
@@ -181,7 +180,7 @@ fn files_of_ours() {
             (
                 "serve",
                 &format!(
-                    "error: cannot serve the newest run; name another: runs/newest/model.safetensors: \
+                    "error: cannot serve the newest run; name another model: runs/newest/model.safetensors: \
                      cannot read: {ABSENT}"
                 ),
             ),

@@ -1,4 +1,4 @@
-//! Data for the tests: tiny IDX sets made by hand, and MNIST unpacked once for all tests.
+//! Data for the tests: tiny IDX data sets, and MNIST unpacked once for all tests.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -9,7 +9,7 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
-/// MNIST's names, in the order of [`IdxSet`]'s files.
+/// MNIST's file names, in the order of the files in [`IdxSet`].
 pub(crate) const NAMES: [&str; 4] = [
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
@@ -26,7 +26,7 @@ pub(crate) const TEST_LABELS: usize = 3;
 pub(crate) const U8: u8 = 0x08;
 pub(crate) const F32: u8 = 0x0D;
 
-/// An IDX file: two zero bytes, the type, the rank, the sizes as big-endian u32, the values.
+/// An IDX file: two zero bytes, the type, the number of axes, the sizes as big-endian u32, the values.
 pub(crate) fn idx(kind: u8, sizes: &[u32], values: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0, 0, kind, u8::try_from(sizes.len()).expect("a small rank")];
     for size in sizes {
@@ -41,7 +41,7 @@ pub(crate) fn labels(values: &[u8]) -> Vec<u8> {
     idx(U8, &[u32::try_from(values.len()).expect("few labels")], values)
 }
 
-/// A file of pictures, one for each label, brighter for a higher class and with some noise.
+/// A file of images, one for each label, brighter for higher classes, with some noise.
 pub(crate) fn images(classes: &[u8], rows: u32, columns: u32) -> Vec<u8> {
     let mut state = 12345_u32;
     let pixels: Vec<u8> = classes
@@ -60,35 +60,35 @@ pub(crate) fn three_classes(samples: usize) -> Vec<u8> {
     [0, 1, 2].into_iter().cycle().take(samples).collect()
 }
 
-/// The four files of a set, by their bytes.
+/// The bytes of a data set's four files.
 #[derive(Clone)]
 pub(crate) struct IdxSet {
     pub(crate) files: [Vec<u8>; 4],
 }
 
 impl IdxSet {
-    /// 60 training and 20 test pictures of 5x4 pixels in 3 classes.
+    /// 60 training and 20 test images of 5x4 pixels in 3 classes.
     pub(crate) fn tiny() -> Self {
         Self::of(&three_classes(60), &three_classes(20))
     }
 
-    /// Pictures of 5x4 pixels for these labels.
+    /// Images of 5x4 pixels with these labels.
     pub(crate) fn of(train: &[u8], test: &[u8]) -> Self {
         Self { files: [images(train, 5, 4), labels(train), images(test, 5, 4), labels(test)] }
     }
 
-    /// 60,016 bytes of black training pictures: little as .gz, much when unpacked.
+    /// 60,016 bytes of black training images: small as .gz, large when unpacked.
     pub(crate) fn black() -> Self {
         Self::of(&[1; 3000], &[0, 1]).with(TRAIN_IMAGES, idx(U8, &[3000, 5, 4], &[0; 60_000]))
     }
 
-    /// The same set, but for one file.
+    /// The same data set with one file replaced.
     pub(crate) fn with(mut self, file: usize, bytes: Vec<u8>) -> Self {
         self.files[file] = bytes;
         self
     }
 
-    /// Puts the files into `folder`, raw.
+    /// Writes the files to `folder`, raw.
     pub(crate) fn write(&self, folder: &Path) {
         fs::create_dir_all(folder).expect("a folder for the set");
         for (name, bytes) in NAMES.iter().zip(&self.files) {
@@ -96,7 +96,7 @@ impl IdxSet {
         }
     }
 
-    /// Puts the files into `folder`, each as .gz.
+    /// Writes the files to `folder`, each as .gz.
     pub(crate) fn write_gz(&self, folder: &Path) {
         fs::create_dir_all(folder).expect("a folder for the set");
         for (name, bytes) in NAMES.iter().zip(&self.files) {
@@ -112,12 +112,12 @@ pub(crate) fn gz(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory can be written")
 }
 
-/// The folder with MNIST as .gz that is part of the repository.
+/// The repository's folder with MNIST as .gz.
 pub(crate) fn mnist_gz() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/mnist")
 }
 
-/// A folder with MNIST's four raw files, to be read only.
+/// A folder with MNIST's four raw files, which tests must not change.
 pub(crate) fn mnist() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -130,7 +130,7 @@ pub(crate) fn mnist() -> &'static Path {
             if fs::metadata(folder.join(name)).is_ok_and(|there| there.len() == bytes.len() as u64) {
                 continue;
             }
-            // Another test process may be at the same: whole files only, and the last one wins.
+            // Another test process may do the same: files are renamed into place, and the last rename wins.
             let part = folder.join(format!("{name}.{}", std::process::id()));
             fs::write(&part, bytes).expect("room for MNIST");
             fs::rename(&part, folder.join(name)).expect("a file of MNIST in its place");

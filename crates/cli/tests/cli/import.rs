@@ -1,4 +1,4 @@
-//! `import`: what Keras saved becomes a model that the other commands take.
+//! `import`: files that Keras saved become models for the other commands.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::idx::mnist;
 use crate::sandbox::{Sandbox, finish};
 
-/// Files that Keras wrote: one network in three formats, and its probabilities for the first pictures of the test part.
+/// Files that Keras wrote: one network in three formats, and its probabilities for the first test images.
 const DIGITS: [&str; 3] = ["digits.keras", "digits.weights.h5", "digits.h5"];
 const PROBABILITIES: &str = "digits.f32";
 
@@ -23,7 +23,7 @@ fn with_digits() -> Sandbox {
 }
 
 #[test]
-fn each_format_becomes_the_same_model() {
+fn each_format_gives_the_same_model() {
     let sandbox = with_digits();
     let scale = "has no Rescaling; assumed are pixels divided by 255\n";
     let all = "has no architecture; assumed are relu in hidden layers, softmax in the last, and pixels divided by 255\n";
@@ -35,7 +35,7 @@ fn each_format_becomes_the_same_model() {
     let [first, others @ ..] =
         DIGITS.map(|name| fs::read(sandbox.path(&format!("{name}.safetensors"))).unwrap());
     assert!(others.iter().all(|other| *other == first));
-    // Over a file that is there, and with nothing left beside it.
+    // An existing file is replaced, and no temporary file is left.
     let files = sandbox.files().len();
     sandbox.succeed("import digits.h5 --out digits.keras.safetensors");
     assert_eq!(sandbox.files().len(), files);
@@ -45,7 +45,7 @@ fn each_format_becomes_the_same_model() {
 }
 
 #[test]
-fn an_imported_model_says_what_keras_says() {
+fn an_imported_model_predicts_what_keras_predicts() {
     let sandbox = with_digits();
     sandbox.succeed("import digits.keras --out digits.safetensors");
     let theirs = fixture(PROBABILITIES);
@@ -69,7 +69,7 @@ fn an_imported_model_says_what_keras_says() {
     let mut command = sandbox.command();
     command.args(["evaluate", "digits.safetensors", "--data-dir"]).arg(mnist());
     let said = finish(&mut command).succeeded().stdout;
-    // An epoch of gradient descent on 8 units; by chance it would be 10 %.
+    // One epoch of gradient descent with 8 units. Guessing would give 10%.
     let percent: f64 = said
         .split_whitespace()
         .find_map(|word| word.trim_end_matches(',').strip_suffix('%'))
@@ -79,7 +79,7 @@ fn an_imported_model_says_what_keras_says() {
 }
 
 #[test]
-fn what_cannot_be_imported_is_refused_by_name() {
+fn invalid_files_are_refused_by_name() {
     let sandbox = with_digits();
     fs::create_dir(sandbox.path("folder")).unwrap();
     fs::write(sandbox.path("kept.safetensors"), b"kept").unwrap();
@@ -88,7 +88,7 @@ fn what_cannot_be_imported_is_refused_by_name() {
     fs::write(sandbox.path("cut.keras"), &fixture("digits.keras")[..30_000]).unwrap();
     for (file, words) in [
         ("nowhere.keras", &["cannot read"][..]),
-        ("folder", &["cannot read", "no file"]),
+        ("folder", &["cannot read", "not a regular file"]),
         ("page.keras", &["neither", "HDF5", ".keras"]),
         ("cut.h5", &["HDF5", "cut off", "30000"]),
         ("cut.keras", &[".keras archive", "damaged"]),
@@ -98,7 +98,7 @@ fn what_cannot_be_imported_is_refused_by_name() {
         assert_eq!(outcome.code, Some(1), "{outcome:?}");
     }
     sandbox.refuse("import digits.h5 --out nowhere/model.safetensors", &["nowhere", "cannot write"]);
-    sandbox.refuse("import digits.h5 --out digits.h5", &["digits.h5: is what is imported", "--out"]);
+    sandbox.refuse("import digits.h5 --out digits.h5", &["digits.h5: this is the imported file", "--out"]);
     sandbox.refuse("import digits.h5 --out folder", &["folder", "cannot write"]);
     sandbox.refuse("import digits.h5 --out a --input-shape 28,27", &["digits.h5", "[28, 27]", "784"]);
     for (arguments, words) in [

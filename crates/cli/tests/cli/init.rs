@@ -1,4 +1,4 @@
-//! `--init`: weights from a safetensors file that another program wrote, good and bad ones.
+//! `--init`: initial weights from safetensors files of other programs, valid and invalid.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::sandbox::{Sandbox, weights_sha256};
 use crate::tensors::{Tensor, dense_stack, to_bytes, with_header};
 
-/// From the weights in `start.safetensors`, of 20 inputs, 6 hidden units and 3 classes.
+/// Trains from the weights in `start.safetensors`, with 20 inputs, 6 hidden units and 3 classes.
 const TRAIN: &str = "train --dataset custom --data-dir set --out run --epochs 1 --batch-size 7 --hidden 6 \
                      --init start.safetensors --no-shuffle";
 
@@ -16,7 +16,7 @@ fn fitting() -> Vec<Tensor> {
 }
 
 #[test]
-fn two_runs_from_the_same_weights_in_the_files_order_agree_whatever_the_seed() {
+fn the_seed_has_no_effect_with_initial_weights_and_without_shuffling() {
     let sandbox = Sandbox::with_tiny_set();
     fs::write(sandbox.path("start.safetensors"), to_bytes(&fitting())).unwrap();
     let train = |more: &str, out: &str| {
@@ -25,10 +25,10 @@ fn two_runs_from_the_same_weights_in_the_files_order_agree_whatever_the_seed() {
     };
     let first = train("", "a");
     assert_eq!(train("", "b"), first);
-    // Nothing is left that a seed decides.
+    // The seed determines nothing else.
     assert_eq!(train("--seed 5", "c"), first);
 
-    // The order of the tensors in the file says nothing.
+    // The order of the tensors in the file has no effect.
     let mut reversed = fitting();
     reversed.reverse();
     fs::write(sandbox.path("start.safetensors"), to_bytes(&reversed)).unwrap();
@@ -39,7 +39,7 @@ fn two_runs_from_the_same_weights_in_the_files_order_agree_whatever_the_seed() {
 }
 
 #[test]
-fn a_saved_model_is_a_start_for_another_run() {
+fn a_saved_model_gives_initial_weights() {
     let sandbox = Sandbox::with_tiny_set();
     fs::write(sandbox.path("start.safetensors"), to_bytes(&fitting())).unwrap();
     sandbox.succeed(TRAIN);
@@ -59,7 +59,7 @@ fn refused(bytes: &[u8], words: &[&str]) {
 }
 
 #[test]
-fn other_shapes_are_refused_with_the_tensors_name_what_was_found_and_what_was_expected() {
+fn other_shapes_are_refused_with_the_name_of_the_tensor() {
     refused(&to_bytes(&dense_stack(&[20, 7, 3], 1)), &["dense", "7", "6"]);
     refused(&to_bytes(&dense_stack(&[784, 6, 3], 1)), &["dense.kernel", "784", "20"]);
     refused(&to_bytes(&dense_stack(&[20, 6, 10], 1)), &["dense_1", "10", "3"]);
@@ -87,7 +87,7 @@ fn missing_and_extra_tensors_are_refused_by_name() {
 }
 
 #[test]
-fn another_type_of_numbers_is_refused() {
+fn other_data_types_are_refused() {
     let mut doubles = fitting();
     for tensor in &mut doubles {
         tensor.dtype = "F64";
@@ -110,7 +110,7 @@ fn broken_files_are_refused() {
     refused(&longer, &[]);
     refused(b"<html><body>404 Not Found</body></html>", &[]);
 
-    // Headers that promise what the file does not have.
+    // Headers of more data than the file has.
     let mut huge = good.clone();
     huge[..8].copy_from_slice(&u64::MAX.to_le_bytes());
     refused(&huge, &[]);
@@ -128,7 +128,7 @@ fn broken_files_are_refused() {
 }
 
 #[test]
-fn weights_that_are_not_numbers_end_the_run_with_the_step() {
+fn nan_weights_are_refused_with_the_step() {
     let mut broken = fitting();
     broken[0].bytes[..4].copy_from_slice(&f32::NAN.to_le_bytes());
     let sandbox = Sandbox::with_tiny_set();
@@ -138,7 +138,7 @@ fn weights_that_are_not_numbers_end_the_run_with_the_step() {
 }
 
 #[test]
-fn a_file_that_is_not_there_and_a_folder_are_refused() {
+fn a_missing_file_and_a_folder_are_refused() {
     let sandbox = Sandbox::with_tiny_set();
     let outcome = sandbox.refuse(TRAIN, &["start.safetensors"]);
     assert_eq!(outcome.code, Some(1), "{outcome:?}");

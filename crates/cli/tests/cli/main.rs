@@ -1,5 +1,5 @@
-//! The program as its users meet it: what it prints, what it writes, what it refuses, by the contract of the
-//! command line. Nothing here looks inside; formats are read and written by hand, to share no mistake.
+//! The program as its users see it: output, files and errors, by the contract of the command line.
+//! The tests do not use the library, and read and write formats by hand, so as not to share a bug with it.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are outside of what clippy.toml allows")]
 
 mod augment;
@@ -7,6 +7,7 @@ mod bad_data;
 mod bad_usage;
 mod download;
 mod error_lines;
+mod finished_runs;
 #[path = "../../../report/tests/support/html.rs"]
 mod html;
 mod idx;
@@ -21,7 +22,5 @@ mod reports;
 mod resume;
 mod sandbox;
 mod serve;
-#[path = "../../../dataset/tests/support/server.rs"]
-mod server;
 mod tensors;
 mod tutorial;

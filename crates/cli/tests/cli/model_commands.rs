@@ -1,4 +1,4 @@
-//! What is done with a model: `evaluate`, `predict`, `summary`, and the help of every command.
+//! The commands for models, `evaluate`, `predict`, `summary` and `export`, and the help of every command.
 
 use std::fs;
 use std::io::pipe;
@@ -10,7 +10,7 @@ use crate::idx::{IdxSet, images, labels, three_classes};
 use crate::sandbox::{Sandbox, TRAIN_TINY, finish, summary};
 use crate::tensors;
 
-/// On the tiny set.
+/// The flags that name the tiny data set.
 const ON_TINY: &str = "--dataset custom --data-dir set";
 
 fn trained() -> Sandbox {
@@ -20,7 +20,7 @@ fn trained() -> Sandbox {
 }
 
 #[test]
-fn evaluate_says_what_training_said_of_the_folder_and_of_the_file() {
+fn evaluate_agrees_with_training_for_folder_and_file() {
     let sandbox = trained();
     let summary = summary(&sandbox.path("run"));
     let accuracy = format!("{:.2}%", summary["test_accuracy"].as_f64().unwrap() * 100.0);
@@ -30,18 +30,18 @@ fn evaluate_says_what_training_said_of_the_folder_and_of_the_file() {
         folder.stdout.contains(&accuracy) && folder.stdout.contains(&loss),
         "{accuracy} {loss} {folder:?}"
     );
-    // The run says which set it was trained on, and where that lay.
+    // The run summary names the data set and its folder.
     assert_eq!(sandbox.succeed("evaluate run").stdout, folder.stdout);
     assert_eq!(sandbox.succeed("evaluate run/model.safetensors").stdout, folder.stdout);
     let file = sandbox.succeed(&format!("evaluate run/model.safetensors {ON_TINY}"));
     assert_eq!(file.stdout, folder.stdout);
-    // The file alone is enough, under any name.
+    // The model file alone suffices, under any name.
     fs::rename(sandbox.path("run/model.safetensors"), sandbox.path("other.safetensors")).unwrap();
     assert_eq!(sandbox.succeed(&format!("evaluate other.safetensors {ON_TINY}")).stdout, folder.stdout);
 }
 
 #[test]
-fn predict_gives_a_json_object_a_line_and_a_picture() {
+fn predict_prints_one_json_object_per_picture() {
     let sandbox = trained();
     let outcome = sandbox.succeed(&format!("predict run 3 0 19 3 --json {ON_TINY}"));
     let lines: Vec<Value> =
@@ -64,7 +64,7 @@ fn predict_gives_a_json_object_a_line_and_a_picture() {
 }
 
 #[test]
-fn predict_for_people_names_each_picture_and_its_class() {
+fn predict_prints_each_picture_and_its_class() {
     let sandbox = trained();
     let json = sandbox.succeed(&format!("predict run/model.safetensors 0 1 --json {ON_TINY}"));
     let people = sandbox.succeed(&format!("predict run/model.safetensors 0 1 {ON_TINY}"));
@@ -82,7 +82,7 @@ fn predict_for_people_names_each_picture_and_its_class() {
 }
 
 #[test]
-fn predict_refuses_rows_that_are_not_there() {
+fn predict_refuses_numbers_beyond_the_data_set() {
     let sandbox = trained();
     for row in ["20", "99999999999999999999", "-1", "x", "1.5"] {
         sandbox.refuse(&format!("predict run {row} --json {ON_TINY}"), &[row]);
@@ -100,14 +100,14 @@ fn a_model_refuses_data_of_another_shape() {
         let outcome = sandbox.refuse(&arguments, &["wide", "[6, 4]", "[5, 4]"]);
         assert_eq!(outcome.code, Some(1), "{outcome:?}");
     }
-    // More classes than the model has.
+    // More classes than the model has outputs.
     let four: Vec<u8> = (0..20).map(|index| index % 4).collect();
     IdxSet::of(&four, &four).write(&sandbox.path("four"));
     sandbox.refuse("evaluate run --dataset custom --data-dir four", &["four", "3", "4"]);
 }
 
 #[test]
-fn models_that_are_none_are_refused_by_name() {
+fn invalid_models_are_refused_by_name() {
     let sandbox = trained();
     let good = fs::read(sandbox.path("run/model.safetensors")).unwrap();
     let (header, values) = tensors::split(&good);
@@ -159,7 +159,7 @@ fn models_that_are_none_are_refused_by_name() {
 }
 
 #[test]
-fn models_that_are_not_there_are_refused_by_name() {
+fn missing_models_are_refused_by_name() {
     let sandbox = Sandbox::with_tiny_set();
     fs::create_dir(sandbox.path("empty")).unwrap();
     for model in ["nowhere", "nowhere.safetensors", "empty"] {
@@ -190,7 +190,7 @@ fn summary_prints_the_plan_of_a_step() {
 fn summary_prints_kerass_table() {
     let sandbox = trained();
     let tutorial = sandbox.succeed("summary tutorial").stdout;
-    // What `model.summary()` says in the Keras tutorial.
+    // The output of `model.summary()` in the Keras tutorial.
     for text in [
         "Layer (type)",
         "Output Shape",
@@ -260,14 +260,14 @@ fn everything_has_help() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_reason_to_panic() {
+fn a_closed_pipe_does_not_cause_a_panic() {
     let sandbox = trained();
     for arguments in [
         "summary tutorial",
         "train --help",
         "--help",
         "predict run 0 1 2 --dataset custom --data-dir set",
-        TRAIN_TINY,
+        &format!("{TRAIN_TINY} --force"),
     ] {
         let (reader, writer) = pipe().unwrap();
         drop(reader);
@@ -279,7 +279,7 @@ fn a_reader_that_has_seen_enough_is_no_reason_to_panic() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn results_that_cannot_be_printed_are_a_failure() {
+fn results_that_cannot_be_written_are_a_failure() {
     let sandbox = trained();
     for arguments in ["summary tutorial", "evaluate run --dataset custom --data-dir set"] {
         let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
@@ -294,7 +294,7 @@ fn finish_with_stdout(sandbox: &Sandbox, arguments: &str, stdout: Stdio) -> crat
 }
 
 #[test]
-fn an_export_is_a_file_that_names_its_ends() {
+fn an_export_names_its_input_and_output() {
     let sandbox = Sandbox::with_tiny_set();
     sandbox.succeed(TRAIN_TINY);
     for pixels in ["u8", "f32"] {
@@ -310,7 +310,7 @@ fn an_export_is_a_file_that_names_its_ends() {
     let model = fs::read(sandbox.path("run/model.safetensors")).unwrap();
     sandbox.refuse("export run --onnx run/../run/model.safetensors", &["the model itself", "--onnx"]);
     assert_eq!(fs::read(sandbox.path("run/model.safetensors")).unwrap(), model);
-    // What is no file does not become one.
+    // Something that is not a regular file is not replaced by one.
     #[cfg(unix)]
     {
         let socket = std::os::unix::net::UnixListener::bind(sandbox.path("socket")).unwrap();

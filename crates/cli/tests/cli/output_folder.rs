@@ -1,4 +1,4 @@
-//! The run's folder: where it cannot be written nothing is half done, and a good run outlives a failed one.
+//! The run folder: nothing is half done if it cannot be written, and a failed run leaves the run before it intact.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::idx::{IdxSet, NAMES, TRAIN_LABELS};
 use crate::sandbox::{Sandbox, TRAIN_TINY, finish, skip, weights_sha256};
 
 #[test]
-fn a_file_in_the_place_of_the_folder() {
+fn a_file_instead_of_the_folder() {
     let sandbox = Sandbox::with_tiny_set();
     fs::write(sandbox.path("run"), "precious").unwrap();
     let outcome = sandbox.refuse(TRAIN_TINY, &["run"]);
@@ -18,51 +18,51 @@ fn a_file_in_the_place_of_the_folder() {
 }
 
 #[test]
-fn folders_in_the_place_of_the_files() {
+fn folders_instead_of_the_files() {
     for name in ["model.safetensors", "summary.json"] {
         let sandbox = Sandbox::with_tiny_set();
-        // The other one of the two is of an earlier run, and not to be touched.
+        // The other file belongs to an earlier run, and must not change.
         sandbox.succeed(TRAIN_TINY);
         fs::remove_file(sandbox.path("run").join(name)).unwrap();
         fs::create_dir_all(sandbox.path("run").join(name).join("full")).unwrap();
-        sandbox.refuse(TRAIN_TINY, &[&format!("run/{name}")]);
+        sandbox.refuse(&format!("{TRAIN_TINY} --force"), &[&format!("run/{name}")]);
     }
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_folder_where_nobody_may_write() {
+fn a_folder_that_cannot_be_written() {
     let sandbox = Sandbox::with_tiny_set();
     let outcome = sandbox.refuse(&TRAIN_TINY.replace("--out run", "--out /proc/run"), &["/proc/run"]);
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
-    // A folder that is there already.
+    // An existing folder.
     let outcome = sandbox.refuse(&TRAIN_TINY.replace("--out run", "--out /proc/self"), &["/proc/self"]);
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     let epochs = outcome.stderr.lines().filter(|line| line.starts_with("Epoch ")).count();
-    assert_eq!(epochs, 0, "found before the work, not after: {outcome:?}");
+    assert_eq!(epochs, 0, "refused before training: {outcome:?}");
 }
 
 #[cfg(unix)]
 #[test]
 fn a_read_only_folder() {
-    use std::os::unix::fs::PermissionsExt;
-    let sandbox = Sandbox::with_tiny_set();
-    let parent = sandbox.path("parent");
-    fs::create_dir(&parent).unwrap();
-    fs::set_permissions(&parent, fs::Permissions::from_mode(0o555)).unwrap();
-    if fs::write(parent.join("probe"), "").is_ok() {
-        skip("a read-only folder", "this user may write everywhere");
-        return;
-    }
+    let sandbox = match Sandbox::of_ordinary_user() {
+        Ok(sandbox) => sandbox,
+        Err(reason) => return skip("a read-only folder", &reason),
+    };
+    IdxSet::tiny().write(&sandbox.path("set"));
+    fs::create_dir(sandbox.path("parent")).unwrap();
+    sandbox.set_mode("parent", 0o555);
     for out in ["parent", "parent/run"] {
-        let outcome = sandbox.refuse(&TRAIN_TINY.replace("--out run", &format!("--out {out}")), &[out]);
+        let train = TRAIN_TINY.replace("--out run", &format!("--out {out}"));
+        let outcome = sandbox.refuse(&train, &[out, "ermission"]);
         assert_eq!(outcome.code, Some(1), "{outcome:?}");
     }
-    fs::set_permissions(&parent, fs::Permissions::from_mode(0o755)).unwrap();
+    sandbox.set_mode("parent", 0o755);
+    sandbox.succeed(&TRAIN_TINY.replace("--out run", "--out parent/run"));
 }
 
 #[test]
-fn missing_folders_are_made() {
+fn missing_folders_are_created() {
     let sandbox = Sandbox::with_tiny_set();
     sandbox.succeed(&TRAIN_TINY.replace("--out run", "--out a/b/c"));
     let names: Vec<_> =
@@ -73,7 +73,7 @@ fn missing_folders_are_made() {
 }
 
 #[test]
-fn other_files_in_the_folder_are_left_alone() {
+fn other_files_in_the_folder_are_kept() {
     let sandbox = Sandbox::with_tiny_set();
     fs::create_dir(sandbox.path("run")).unwrap();
     fs::write(sandbox.path("run/notes.txt"), "mine").unwrap();
@@ -82,29 +82,30 @@ fn other_files_in_the_folder_are_left_alone() {
 }
 
 #[test]
-fn a_failed_run_leaves_the_good_one_before_it() {
+fn a_failed_run_keeps_the_run_that_it_was_to_replace() {
     let sandbox = Sandbox::with_tiny_set();
     sandbox.succeed(TRAIN_TINY);
     IdxSet::tiny().with(TRAIN_LABELS, Vec::new()).write(&sandbox.path("broken"));
+    let train = format!("{TRAIN_TINY} --force");
     // Each of these compares every file in the sandbox before and after.
-    sandbox.refuse(&TRAIN_TINY.replace("--data-dir set", "--data-dir broken"), &[NAMES[TRAIN_LABELS]]);
-    sandbox.refuse(&TRAIN_TINY.replace("--epochs 2", "--epochs 0"), &["--epochs"]);
-    sandbox.refuse(&format!("{TRAIN_TINY} --init set/{}", NAMES[0]), &[NAMES[0]]);
-    sandbox.refuse(&format!("{TRAIN_TINY} --recipe nowhere.toml"), &["nowhere.toml"]);
+    sandbox.refuse(&train.replace("--data-dir set", "--data-dir broken"), &[NAMES[TRAIN_LABELS]]);
+    sandbox.refuse(&train.replace("--epochs 2", "--epochs 0"), &["--epochs"]);
+    sandbox.refuse(&format!("{train} --init set/{}", NAMES[0]), &[NAMES[0]]);
+    sandbox.refuse(&format!("{train} --recipe nowhere.toml"), &["nowhere.toml"]);
     let checkpoints = || {
         let mut files = sandbox.files();
         files.retain(|path, _| is_checkpoint(path));
         files
     };
     let before = checkpoints();
-    let diverging = format!("{TRAIN_TINY} --learning-rate 1e30");
-    fail_on_the_way(&sandbox, sandbox.command().args(diverging.split(' ')), &["step"]);
+    let diverging = format!("{train} --learning-rate 1e30");
+    fail_while_training(&sandbox, sandbox.command().args(diverging.split(' ')), &["step"]);
     let after = checkpoints();
     assert!(before.len() == 2 && before.iter().all(|(path, bytes)| after.get(path) == Some(bytes)));
     assert!(sandbox.path("run/model.safetensors").is_file() && sandbox.path("run/summary.json").is_file());
-    // And a good one takes its place.
+    // A run that succeeds replaces it.
     let before = weights_sha256(&sandbox.path("run"));
-    sandbox.succeed(&format!("{TRAIN_TINY} --seed 1"));
+    sandbox.succeed(&format!("{train} --seed 1"));
     assert_ne!(weights_sha256(&sandbox.path("run")), before);
 }
 
@@ -112,8 +113,8 @@ fn is_checkpoint(path: &Path) -> bool {
     path.file_name().unwrap().to_str().unwrap().starts_with("checkpoint-")
 }
 
-/// Runs a command that must fail on its way, and leave everything as it was but for checkpoints of its own.
-fn fail_on_the_way(sandbox: &Sandbox, command: &mut Command, words: &[&str]) {
+/// Runs a command that must fail, and leave all files unchanged but for checkpoints of its own.
+fn fail_while_training(sandbox: &Sandbox, command: &mut Command, words: &[&str]) {
     let files = || {
         let mut files = sandbox.files();
         files.retain(|path, _| !is_checkpoint(path));
@@ -126,7 +127,7 @@ fn fail_on_the_way(sandbox: &Sandbox, command: &mut Command, words: &[&str]) {
     assert!(before == files(), "{outcome:?}");
 }
 
-/// A command that may not write more than `blocks` of 512 bytes into a file, and is told so, not killed.
+/// A command that may not write more than `blocks` of 512 bytes to a file. Writing more is an error and does not kill it.
 #[cfg(unix)]
 fn with_file_size_limit(sandbox: &Sandbox, blocks: u32, arguments: &str) -> Command {
     let mut shell = Command::new("sh");
@@ -144,22 +145,22 @@ fn a_limit_on_the_size_of_files() {
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     assert!(!sandbox.path("run/model.safetensors").exists());
 
-    // A good run that was there stays, also if the model is small enough and only the summary is not.
+    // An earlier run is kept, also if the model is small enough and only the summary is not.
     sandbox.succeed(TRAIN_TINY);
-    let wordy = TRAIN_TINY.replace("--epochs 2", "--epochs 400 --seed 1");
-    for (blocks, train) in [(64, &large), (16, &wordy)] {
-        fail_on_the_way(&sandbox, &mut with_file_size_limit(&sandbox, blocks, train), &["run"]);
+    let long = TRAIN_TINY.replace("--epochs 2", "--epochs 400 --seed 1 --force");
+    for (blocks, train) in [(64, &format!("{large} --force")), (16, &long)] {
+        fail_while_training(&sandbox, &mut with_file_size_limit(&sandbox, blocks, train), &["run"]);
     }
 
-    // The same for data that are unpacked.
+    // The same for unpacked data.
     IdxSet::black().write_gz(&sandbox.path("packed"));
-    let train = TRAIN_TINY.replace("--data-dir set", "--data-dir packed");
+    let train = TRAIN_TINY.replace("--data-dir set", "--data-dir packed --force");
     let outcome = sandbox.refuse_command(&mut with_file_size_limit(&sandbox, 16, &train), &[NAMES[0]]);
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     assert!(!sandbox.path("packed").join(NAMES[0]).exists());
 }
 
-/// A file system of 64 KiB, gone at the end of the test however it ends.
+/// A file system of 64 KiB that is unmounted at the end of the test.
 #[cfg(target_os = "linux")]
 struct SmallDisk(std::path::PathBuf);
 
@@ -179,7 +180,7 @@ impl SmallDisk {
         }
     }
 
-    /// Fills the disk, but for about `spare` bytes.
+    /// Fills the disk except for about `spare` bytes.
     fn fill(&self, spare: u64) {
         use std::io::Write;
         let mut ballast = fs::File::create(self.0.join("ballast")).expect("room for a name");
@@ -216,21 +217,21 @@ fn a_full_disk() {
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     assert!(!sandbox.path("disk/run/model.safetensors").exists());
 
-    // With a good run there: no room; then room for the model, but not for the summary of many epochs.
+    // With an earlier run: first no space, then space for the model but not for the summary of many epochs.
     sandbox.succeed(&train);
     assert!(fs::metadata(sandbox.path("disk/run/model.safetensors")).unwrap().len() < 4096);
-    let other = format!("{train} --seed 1");
-    let wordy = other.replace("--epochs 2", "--epochs 300");
-    for (spare, train) in [(0, &other), (4096, &wordy), (8192, &wordy)] {
+    let other = format!("{train} --seed 1 --force");
+    let long = other.replace("--epochs 2", "--epochs 300");
+    for (spare, train) in [(0, &other), (4096, &long), (8192, &long)] {
         disk.fill(spare);
-        fail_on_the_way(&sandbox, sandbox.command().args(train.split_whitespace()), &["disk/run"]);
+        fail_while_training(&sandbox, sandbox.command().args(train.split_whitespace()), &["disk/run"]);
     }
     let before = weights_sha256(&sandbox.path("disk/run"));
     disk.fill(16 * 1024);
     sandbox.succeed(&other);
     assert_ne!(weights_sha256(&sandbox.path("disk/run")), before);
 
-    // Data that are unpacked onto it.
+    // Data unpacked to the disk.
     disk.fill(16 * 1024);
     IdxSet::black().write_gz(&sandbox.path("disk/packed"));
     let unpack = TRAIN_TINY.replace("--data-dir set", "--data-dir disk/packed");
@@ -239,52 +240,27 @@ fn a_full_disk() {
     assert!(!sandbox.path("disk/packed").join(NAMES[0]).exists());
 }
 
-/// As root all is allowed; as nobody it is not. Needs root, and a program that nobody can reach.
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 #[test]
-fn what_another_user_may_not_read_or_write() {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
-    use std::os::unix::process::CommandExt;
-    const NOBODY: u32 = 65_534;
-    const NAME: &str = "what another user may not read or write";
-
-    let sandbox = Sandbox::with_tiny_set();
-    let mode =
-        |path: &str, mode| fs::set_permissions(sandbox.path(path), fs::Permissions::from_mode(mode)).unwrap();
-    let nobody = |arguments: &str| {
-        let mut command = sandbox.command();
-        command.args(arguments.split_whitespace()).gid(NOBODY).uid(NOBODY);
-        command
+fn data_may_be_read_only() {
+    let sandbox = match Sandbox::of_ordinary_user() {
+        Ok(sandbox) => sandbox,
+        Err(reason) => return skip("read-only data", &reason),
     };
-    if fs::metadata("/proc/self").unwrap().uid() != 0 {
-        return skip(NAME, "only root can become another user");
+    IdxSet::tiny().write(&sandbox.path("set"));
+    for name in NAMES {
+        sandbox.set_mode(&format!("set/{name}"), 0o444);
     }
-    mode("", 0o755);
-    if !nobody("--version").output().is_ok_and(|version| version.status.success()) {
-        return skip(NAME, "the other user cannot reach the program or the folder");
-    }
+    sandbox.set_mode("set", 0o555);
+    sandbox.succeed(TRAIN_TINY);
 
-    let outcome = sandbox.refuse_command(&mut nobody(TRAIN_TINY), &["run", "ermission"]);
-    assert_eq!(outcome.code, Some(1), "{outcome:?}");
-
-    fs::create_dir(sandbox.path("run")).unwrap();
-    let outcome = sandbox.refuse_command(&mut nobody(TRAIN_TINY), &["run", "ermission"]);
-    assert_eq!(outcome.code, Some(1), "{outcome:?}");
-
-    // Reading is enough for the data.
-    mode("run", 0o777);
-    finish(&mut nobody(TRAIN_TINY)).succeeded();
-
-    let labels = format!("set/{}", NAMES[TRAIN_LABELS]);
-    mode(&labels, 0o000);
-    let outcome = sandbox.refuse_command(&mut nobody(TRAIN_TINY), &[&labels, "ermission"]);
-    assert_eq!(outcome.code, Some(1), "{outcome:?}");
-
-    // Packed data in a folder that cannot be written: refused or read, but never half done.
+    // Compressed data in a folder that cannot be written: refused or read, but never half done.
     IdxSet::tiny().write_gz(&sandbox.path("packed"));
-    let packed = nobody(&TRAIN_TINY.replace("--data-dir set", "--data-dir packed")).output().unwrap();
-    if !packed.status.success() {
-        let mut again = nobody(&TRAIN_TINY.replace("--data-dir set", "--data-dir packed"));
-        sandbox.refuse_command(&mut again, &["packed", "ermission"]);
+    sandbox.set_mode("packed", 0o555);
+    let packed = TRAIN_TINY.replace("--data-dir set --out run", "--data-dir packed --out other");
+    if sandbox.run(&packed).code != Some(0) {
+        sandbox.refuse(&packed, &["packed", "ermission"]);
     }
+    sandbox.set_mode("set", 0o755);
+    sandbox.set_mode("packed", 0o755);
 }

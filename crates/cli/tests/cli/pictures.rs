@@ -1,4 +1,4 @@
-//! `predict` with picture files: its answers, what it refuses, and how both go together.
+//! `predict` with picture files: predictions, errors, and both together.
 
 use std::fs;
 use std::path::Path;
@@ -8,21 +8,21 @@ use serde_json::Value;
 use crate::idx::{IdxSet, gz, images, labels, three_classes};
 use crate::sandbox::{Outcome, Sandbox, TRAIN_TINY};
 
-/// A BMP of 24 bits a pixel: a vertical stroke of `ink` on `paper`, in a page of 64x48.
-fn stroke(ink: u8, paper: u8) -> Vec<u8> {
+/// A 24-bit BMP file of 64x48 pixels with a vertical stroke.
+fn stroke(foreground: u8, background: u8) -> Vec<u8> {
     let (width, height) = (64_u32, 48_u32);
     let mut bytes = b"BM".to_vec();
     for number in [54 + width * height * 3, 0, 54, 40, width, height, 24 << 16 | 1, 0, 0, 0, 0, 0, 0] {
         bytes.extend(number.to_le_bytes());
     }
     for pixel in 0..width * height {
-        let is_ink = (8..40).contains(&(pixel / width)) && (50..54).contains(&(pixel % width));
-        bytes.extend([if is_ink { ink } else { paper }; 3]);
+        let is_stroke = (8..40).contains(&(pixel / width)) && (50..54).contains(&(pixel % width));
+        bytes.extend([if is_stroke { foreground } else { background }; 3]);
     }
     bytes
 }
 
-/// A model of pictures of 14x14 in three classes.
+/// A model for 14x14 images in three classes, and some picture files.
 fn trained() -> Sandbox {
     let sandbox = Sandbox::new();
     let part = |samples| [images(&three_classes(samples), 14, 14), labels(&three_classes(samples))];
@@ -45,9 +45,9 @@ fn answers(outcome: &Outcome) -> Vec<Value> {
 }
 
 #[test]
-fn files_give_a_json_object_a_line() {
+fn files_give_one_json_object_per_line() {
     let sandbox = trained();
-    // No data set is needed: there is none that the flags or the run's folder could name.
+    // No data set is needed: neither flags nor a run summary name one.
     fs::rename(sandbox.path("run/model.safetensors"), sandbox.path("alone.safetensors")).unwrap();
     fs::remove_dir_all(sandbox.path("set")).unwrap();
     let outcome = sandbox.succeed("predict alone.safetensors dark.bmp light.bmp ./7 --json");
@@ -65,12 +65,12 @@ fn files_give_a_json_object_a_line() {
 }
 
 #[test]
-fn show_is_what_the_network_saw() {
+fn show_prints_the_input_of_the_network() {
     let sandbox = trained();
     let outcome = sandbox.succeed("predict run dark.bmp --show");
     let lines: Vec<_> = outcome.stdout.lines().collect();
     assert!(lines[0].starts_with("dark.bmp: "), "{outcome:?}");
-    // 10 of 14 rows, one pixel in the middle, and a bar for each class.
+    // 10 of 14 rows, one pixel wide, and a bar for each class.
     let stroke = format!("  {}{}", " ".repeat(2 * 7), "██");
     let blank = ["", "", "", ""];
     let shown: Vec<_> = lines[1..15].iter().map(|line| line.trim_end()).collect();
@@ -82,7 +82,7 @@ fn show_is_what_the_network_saw() {
 }
 
 #[test]
-fn files_and_rows_together() {
+fn files_and_numbers_together() {
     let sandbox = trained();
     let arguments = "predict run dark.bmp 3 light.bmp --json --dataset custom --data-dir set";
     let answers = answers(&sandbox.succeed(arguments));
@@ -92,7 +92,7 @@ fn files_and_rows_together() {
 }
 
 #[test]
-fn what_is_no_picture_is_refused_in_one_line() {
+fn invalid_pictures_are_refused_in_one_line() {
     let sandbox = trained();
     fs::create_dir(sandbox.path("folder.png")).unwrap();
     fs::write(sandbox.path("rows.gz"), gz(&images(&[0, 1], 14, 14))).unwrap();
@@ -103,8 +103,8 @@ fn what_is_no_picture_is_refused_in_one_line() {
         ("nothing.png", "empty file"),
         ("cut.bmp", "BMP"),
         ("empty.bmp", "empty page"),
-        ("rows.gz", "an IDX file; unpack it with gzip -d first"),
-        ("set/t10k-labels-idx1-ubyte", "[20], expected pictures of [14, 14]"),
+        ("rows.gz", "IDX file; unpack it with gzip -d"),
+        ("set/t10k-labels-idx1-ubyte", "[20], expected images of shape [14, 14]"),
     ] {
         for form in ["", " --json", " --show"] {
             let outcome = sandbox.refuse(&format!("predict run {name}{form}"), &[name, words]);
@@ -113,9 +113,9 @@ fn what_is_no_picture_is_refused_in_one_line() {
     }
 }
 
-/// They are the data set's test part, of which rows are named by numbers.
+/// The file is the test set, whose images have the same numbers.
 #[test]
-fn all_rows_of_an_idx_file() {
+fn all_images_of_an_idx_file() {
     let sandbox = trained();
     let file = "set/t10k-images-idx3-ubyte";
     let of_file = answers(&sandbox.succeed(&format!("predict run {file} --json")));
@@ -127,17 +127,17 @@ fn all_rows_of_an_idx_file() {
         assert_eq!(a["source"], format!("{file}/{row}"));
         assert_eq!((&a["digit"], &a["probabilities"]), (&b["digit"], &b["probabilities"]));
     }
-    // A file cut short is answered by nothing but its line.
+    // A truncated file gives nothing but an error.
     let bytes = fs::read(sandbox.path(file)).unwrap();
     fs::write(sandbox.path("cut"), &bytes[..bytes.len() - 1]).unwrap();
     let outcome = sandbox.refuse("predict run cut --json", &["cut", "bytes"]);
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
-    // One without rows has no answer to say that it was read.
+    // A file without images is an error, too.
     fs::write(sandbox.path("no-rows"), images(&[], 14, 14)).unwrap();
-    sandbox.refuse("predict run no-rows --json", &["no-rows", "no rows"]);
+    sandbox.refuse("predict run no-rows --json", &["no-rows", "no images"]);
 }
 
-/// Of several, each good one has its answer and each bad one its line.
+/// Each good picture has a prediction, and each bad one an error.
 #[test]
 fn good_and_bad_files_together() {
     let sandbox = trained();
@@ -152,9 +152,9 @@ fn good_and_bad_files_together() {
     }
 }
 
-/// Rows are no different; a number that no machine's words hold is one that is not there.
+/// The same for numbers, also for a number that overflows.
 #[test]
-fn good_and_bad_rows_together() {
+fn good_and_bad_numbers_together() {
     let sandbox = trained();
     let vast = "9".repeat(40);
     let outcome =
@@ -162,13 +162,13 @@ fn good_and_bad_rows_together() {
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     let sources: Vec<_> = answers(&outcome).iter().map(|answer| answer["source"].to_string()).collect();
     assert_eq!(sources, ["\"dark.bmp\"", "\"custom/test/19\"", "\"custom/test/3\""]);
-    let line = |row: &str| format!("error: no row {row} in custom's test part, which has 20 rows from 0");
+    let line = |number: &str| format!("error: custom has no test image {number}, expected a number below 20");
     assert_eq!(outcome.stderr.lines().collect::<Vec<_>>(), [line("20"), line(&vast)]);
 }
 
-/// Pictures of 5x4 have no room for a digit.
+/// Images of 5x4 pixels are too small for a digit.
 #[test]
-fn a_model_of_tiny_pictures_takes_rows_only() {
+fn a_model_of_tiny_images_refuses_picture_files() {
     let sandbox = Sandbox::with_tiny_set();
     sandbox.succeed(TRAIN_TINY);
     fs::write(sandbox.path("dark.bmp"), stroke(0, 255)).unwrap();
@@ -178,7 +178,7 @@ fn a_model_of_tiny_pictures_takes_rows_only() {
 
 #[cfg(unix)]
 #[test]
-fn names_that_are_no_text() {
+fn names_that_are_not_utf_8() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
 

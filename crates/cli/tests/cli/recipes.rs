@@ -1,4 +1,4 @@
-//! Recipes: a file says what flags would say, and flags have the last word.
+//! Recipes: files have the same effect as flags, and flags override them.
 
 use std::fs;
 
@@ -27,7 +27,7 @@ fn with_recipe(text: &str) -> Sandbox {
 }
 
 #[test]
-fn a_recipe_and_the_flags_that_say_the_same_give_the_same_weights() {
+fn a_recipe_gives_the_same_weights_as_the_same_flags() {
     let sandbox = with_recipe(RECIPE);
     sandbox.succeed("train --recipe recipe.toml --data-dir set --out a");
     sandbox.succeed(&format!("train {AS_FLAGS} --data-dir set --out b"));
@@ -54,7 +54,7 @@ fn flags_override_the_recipe() {
 }
 
 #[test]
-fn what_a_recipe_leaves_out_is_the_tutorials() {
+fn missing_keys_default_to_the_tutorial() {
     let sandbox = with_recipe("dataset = \"custom\"\n");
     sandbox.succeed("train --recipe recipe.toml --data-dir set --out a");
     sandbox.succeed("train --dataset custom --recipe tutorial --data-dir set --out b");
@@ -68,7 +68,7 @@ fn what_a_recipe_leaves_out_is_the_tutorials() {
 }
 
 #[test]
-fn every_optimizer_has_kerass_learning_rate_if_none_is_given() {
+fn default_learning_rates_are_kerass() {
     for (optimizer, rate) in [
         ("sgd", "0.01"),
         ("adam", "0.001"),
@@ -93,7 +93,7 @@ fn refused(recipe: &str, words: &[&str]) {
 }
 
 #[test]
-fn recipes_that_are_none() {
+fn files_that_are_not_recipes_are_refused() {
     let sandbox = Sandbox::with_tiny_set();
     sandbox.refuse("train --recipe nowhere.toml --out run", &["nowhere.toml"]);
     sandbox.refuse("train --recipe nowhere --out run", &["nowhere", "tutorial"]);
@@ -105,10 +105,10 @@ fn recipes_that_are_none() {
 }
 
 #[test]
-fn recipes_with_unknown_keys_or_bad_values() {
+fn unknown_keys_and_invalid_values_are_refused() {
     refused(&RECIPE.replace("epochs", "epoch"), &["epoch"]);
     refused(&format!("{RECIPE}[model]\nlayers = 3\n"), &["model"]);
-    // What has the wrong type is named by its line, what is out of its range by its key.
+    // Wrong types are reported by line, values out of range by key.
     for (good, bad, place) in [
         ("epochs = 3", "epochs = 0", "epochs"),
         ("epochs = 3", "epochs = -3", "line 3"),
@@ -131,12 +131,12 @@ fn recipes_with_unknown_keys_or_bad_values() {
 }
 
 #[test]
-fn a_recipe_for_a_network_that_no_memory_holds() {
+fn a_network_too_large_for_memory_is_refused() {
     let sandbox = with_recipe(&RECIPE.replace("[7, 5]", "[1000000000000]"));
     sandbox.refuse("train --recipe recipe.toml --data-dir set --out run", &["hidden"]);
 }
 
-/// A network with everything at once on the tiny set's pictures.
+/// A recipe for the tiny data set with every kind of setting.
 pub(crate) const EVERYTHING: &str = r#"
 dataset = "custom"
 epochs = 3
@@ -204,24 +204,24 @@ min_delta = 10
 "#;
 
 #[test]
-fn a_recipe_of_layers_is_the_same_for_any_threads_and_set() {
+fn a_recipe_of_layers_gives_the_same_bits_for_any_threads_and_instruction_set() {
     let sandbox = with_recipe(EVERYTHING);
     let train = "train --recipe recipe.toml --data-dir set";
     sandbox.succeed(&format!("{train} --out a --threads 1"));
     let expected = weights_sha256(&sandbox.path("a"));
     for threads in [2, 3, 4, 8] {
-        sandbox.succeed(&format!("{train} --out b --threads {threads}"));
+        sandbox.succeed(&format!("{train} --out b --force --threads {threads}"));
         assert_eq!(weights_sha256(&sandbox.path("b")), expected, "{threads} threads");
     }
     for set in ["portable", "avx2", "avx512"] {
         let mut command = sandbox.command();
-        command.args(train.split_whitespace()).args(["--out", "b"]).env("ZIFFER_ISA", set);
+        command.args(train.split_whitespace()).args(["--out", "b", "--force"]).env("ZIFFER_ISA", set);
         if machine_has(set) == Some(true) {
             finish(&mut command).succeeded();
             assert_eq!(weights_sha256(&sandbox.path("b")), expected, "{set}");
         }
     }
-    // What it prints in full is the same recipe, and so is what a run keeps.
+    // The recipe that is printed in full, and the one that the run keeps, are the same.
     let shown = sandbox.succeed("recipe show recipe.toml").stdout;
     fs::write(sandbox.path("shown.toml"), &shown).unwrap();
     sandbox.succeed("train --recipe shown.toml --data-dir set --out c");
@@ -229,7 +229,7 @@ fn a_recipe_of_layers_is_the_same_for_any_threads_and_set() {
     assert_eq!(fs::read_to_string(sandbox.path("c/recipe.toml")).unwrap(), shown);
     let summary = summary(&sandbox.path("c"));
     assert_eq!(summary["ema_momentum"], 0.9);
-    // The schedule's rate, and a tenth after the second epoch, since the loss never falls by 10.
+    // The learning rates of the schedule, divided by 10 after the second epoch, because the loss never falls by 10.
     let rates: Vec<f64> = summary["history"]["learning_rate"]
         .as_array()
         .unwrap()
@@ -250,7 +250,7 @@ fn a_recipe_of_layers_is_the_same_for_any_threads_and_set() {
             .contains("BatchNormalization(center=true, epsilon=0.001, momentum=0.9")
     );
     assert_eq!(sandbox.succeed("recipe show shown.toml").stdout, shown);
-    // All weights, moving averages too, start another training.
+    // All weights, moving averages included, are initial weights of another run.
     sandbox.succeed("train --recipe shown.toml --data-dir set --out d --init c/model.safetensors");
     assert!(sandbox.succeed("summary c").stdout.contains("Non-trainable params: 40"));
     sandbox.refuse(&format!("{train} --out e --hidden 3"), &["--hidden", "layers"]);
@@ -266,11 +266,11 @@ fn a_recipe_of_layers_is_the_same_for_any_threads_and_set() {
 }
 
 #[test]
-fn callbacks_are_asked_for_by_flags_and_by_recipes() {
+fn callbacks_are_set_by_flags_and_by_recipes() {
     let sandbox = Sandbox::with_tiny_set();
     let train =
         "train --dataset custom --data-dir set --hidden 6 --epochs 8 --learning-rate 0.5 --optimizer sgd";
-    // A loss that never falls by 10 stops after the epoch that follows the first, and the best one is the first.
+    // No loss falls by 10: training stops after the second epoch, and the first one is the best.
     let stopped = sandbox.succeed(&format!(
         "{train} --out a --early-stopping val_loss --patience 1 --min-delta 10 --restore-best-weights \
          --csv-logger log.csv --model-checkpoint best-{{epoch:02d}}.safetensors --terminate-on-nan"
@@ -287,7 +287,7 @@ fn callbacks_are_asked_for_by_flags_and_by_recipes() {
     sandbox.succeed(&format!("{train} --out one --epochs=1").replace("--epochs 8 ", ""));
     assert_eq!(weights_sha256(&sandbox.path("a")), weights_sha256(&sandbox.path("one")));
 
-    // The run's recipe has them, and gives the same.
+    // The run's recipe has the callbacks, and gives the same weights.
     let kept = fs::read_to_string(sandbox.path("a/recipe.toml")).unwrap();
     assert!(kept.contains("type = \"EarlyStopping\"") && kept.contains("type = \"CSVLogger\""), "{kept}");
     sandbox.succeed("train --recipe a/recipe.toml --data-dir set --out b");

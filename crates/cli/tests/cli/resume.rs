@@ -11,7 +11,7 @@ use crate::idx::{NAMES, mnist};
 use crate::recipes::EVERYTHING;
 use crate::sandbox::{Sandbox, TRAIN_TINY, end, finish, signal, summary, weights_sha256};
 
-/// What says that a run goes on from a checkpoint.
+/// The message of a run that continues from a checkpoint.
 const RESUMING: &str = "Resuming from run/checkpoint-";
 
 fn checkpoints(run: &Path) -> Vec<PathBuf> {
@@ -28,7 +28,7 @@ fn model(run: &Path) -> Vec<u8> {
     fs::read(run.join("model.safetensors")).unwrap()
 }
 
-/// Training on a share of MNIST that takes long enough to be killed many times.
+/// A training on a part of MNIST that takes long enough to be killed many times.
 fn train_for_a_while(sandbox: &Sandbox, more: &str) -> Command {
     train_epochs(sandbox, 3, more)
 }
@@ -41,7 +41,7 @@ fn train_epochs(sandbox: &Sandbox, epochs: usize, more: &str) -> Command {
     command
 }
 
-/// Numbers that look random and are the same each time (Marsaglia's xorshift).
+/// Pseudorandom numbers by Marsaglia's xorshift.
 fn random(state: &mut u64) -> u64 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
@@ -50,17 +50,17 @@ fn random(state: &mut u64) -> u64 {
 }
 
 #[test]
-fn killed_at_any_moment_and_resumed_it_ends_with_the_same_bytes() {
-    is_killed_and_resumed(60, train_for_a_while);
+fn a_run_that_is_killed_and_resumed_gives_the_same_bytes() {
+    kill_and_resume(60, train_for_a_while);
 }
 
 #[test]
-fn a_recipe_with_everything_ends_with_the_same_bytes_after_kills() {
+fn a_recipe_with_every_setting_gives_the_same_bytes_after_kills() {
     let recipe = EVERYTHING
         .replace("dataset = \"custom\"", "dataset = \"mnist\"")
         .replace("batch_size = 11", "batch_size = 50")
         .replace("epochs = 3\n", "epochs = 2\n");
-    is_killed_and_resumed(15, |sandbox, more| {
+    kill_and_resume(15, |sandbox, more| {
         fs::write(sandbox.path("recipe.toml"), &recipe).unwrap();
         let mut command = sandbox.command();
         let train = "train --recipe recipe.toml --out run --threads 2";
@@ -69,16 +69,16 @@ fn a_recipe_with_everything_ends_with_the_same_bytes_after_kills() {
     });
 }
 
-/// Kills trainings and has them go on, which must come to what one that was left alone comes to.
+/// Kills and resumes a training many times. The result must be that of an uninterrupted run.
 #[track_caller]
-fn is_killed_and_resumed(most: usize, train: impl Fn(&Sandbox, &str) -> Command) {
+fn kill_and_resume(most: usize, train: impl Fn(&Sandbox, &str) -> Command) {
     let whole = Sandbox::new();
     let start = Instant::now();
     finish(&mut train(&whole, "")).succeeded();
     let whole_run = start.elapsed();
 
     let killed = Sandbox::new();
-    // Some 8,000 steps, so that each life of the run makes some way, but not all of it.
+    // Some 8,000 steps: each process makes some progress but rarely finishes.
     let go_on = |stdio: fn() -> Stdio| {
         let mut command = train(&killed, "--checkpoint-every 40steps --resume");
         command.stdout(stdio()).stderr(stdio()).spawn().expect("the program can be started")
@@ -90,7 +90,7 @@ fn is_killed_and_resumed(most: usize, train: impl Fn(&Sandbox, &str) -> Command)
         let life = whole_run.as_secs_f64() * (random(&mut seed) % 1000) as f64 / 3000.0;
         std::thread::sleep(Duration::from_secs_f64(life));
         if let Some(status) = child.try_wait().unwrap() {
-            // It came to its end before the blow: again from the start.
+            // It ended before it was killed: start over.
             assert!(status.success(), "{status}");
             assert!(model(&killed.path("run")) == model(&whole.path("run")), "after {kills} kills");
             ends += 1;
@@ -114,7 +114,7 @@ fn is_killed_and_resumed(most: usize, train: impl Fn(&Sandbox, &str) -> Command)
 }
 
 #[test]
-fn nothing_but_the_last_two_checkpoints_is_left_by_kills() {
+fn kills_leave_only_the_last_two_checkpoints() {
     let sandbox = Sandbox::new();
     let mut seed = 7;
     for _ in 0..10 {
@@ -131,7 +131,7 @@ fn nothing_but_the_last_two_checkpoints_is_left_by_kills() {
         .collect();
     names.sort();
     assert!(names[..2].iter().all(|name| name.starts_with("checkpoint-")), "{names:?}");
-    let report = ["confusion.svg", "curves.png", "curves.svg", "history.csv"];
+    let report = ["confusion.svg", "curves.svg", "history.csv"];
     assert_eq!(
         names[2..],
         [&report[..], &["model.safetensors", "recipe.toml", "report.html", "summary.json"]].concat()
@@ -139,12 +139,12 @@ fn nothing_but_the_last_two_checkpoints_is_left_by_kills() {
 }
 
 #[test]
-fn asked_to_end_it_saves_and_says_how_to_go_on() {
+fn an_interrupted_run_is_saved_and_says_how_to_resume() {
     let whole = Sandbox::new();
     finish(&mut train_for_a_while(&whole, "")).succeeded();
     for name in ["INT", "TERM"] {
         let sandbox = Sandbox::new();
-        // Without a checkpoint on the way: the one that there is was made because of the signal.
+        // No checkpoint is due: the only one is written because of the signal.
         let mut command = train_for_a_while(&sandbox, "--checkpoint-every 1000epochs");
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         wait_for_start(&sandbox);
@@ -163,7 +163,7 @@ fn asked_to_end_it_saves_and_says_how_to_go_on() {
     }
 }
 
-/// Waits until a run has begun to train: its first epoch is done, or some time has passed since its folder is there.
+/// Waits until a run has started to train: some time after its folder appeared.
 fn wait_for_start(sandbox: &Sandbox) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !sandbox.path("run").exists() {
@@ -174,7 +174,7 @@ fn wait_for_start(sandbox: &Sandbox) {
 }
 
 #[test]
-fn without_a_checkpoint_it_starts_and_at_the_end_there_is_nothing_left_to_do() {
+fn resume_starts_without_a_checkpoint_and_does_nothing_after_the_last_epoch() {
     let sandbox = Sandbox::with_tiny_set();
     let resume = format!("{TRAIN_TINY} --resume");
     let first = sandbox.succeed(&resume);
@@ -184,8 +184,8 @@ fn without_a_checkpoint_it_starts_and_at_the_end_there_is_nothing_left_to_do() {
     assert!(again.stderr.contains(RESUMING) && !again.stderr.contains("Epoch "), "{again:?}");
     assert_eq!(again.stdout, first.stdout);
     assert!(model(&sandbox.path("run")) == bytes && weights_sha256(&sandbox.path("run")) == digest);
-    // A run that is not to be resumed starts over, among the checkpoints of the one before.
-    let over = sandbox.succeed(TRAIN_TINY);
+    // With --force it starts over.
+    let over = sandbox.succeed(&format!("{TRAIN_TINY} --force"));
     assert!(over.stderr.contains("Epoch 1/2"), "{over:?}");
     assert_eq!(checkpoints(&sandbox.path("run")).len(), 2);
 }
@@ -204,23 +204,23 @@ fn epochs_and_threads_may_change() {
     sandbox.refuse(&format!("{TRAIN_TINY} --resume"), &["run/checkpoint-", "5 epochs", "2 epochs"]);
 }
 
-/// What goes on after a kill is the training that was killed, not an earlier one of other settings or more epochs.
+/// Resuming continues the training that ended last, not an earlier one with other settings or more epochs.
 #[test]
-fn a_run_that_starts_over_is_the_one_that_goes_on() {
+fn resume_continues_the_last_training_in_the_folder() {
     let sandbox = Sandbox::with_tiny_set();
     sandbox.succeed(TRAIN_TINY);
     let before = checkpoints(&sandbox.path("run"));
-    // It ends in its first epoch.
-    let diverging = format!("{TRAIN_TINY} --learning-rate 1e30");
+    // It fails in its first epoch.
+    let diverging = format!("{TRAIN_TINY} --force --learning-rate 1e30");
     assert!(sandbox.run(&diverging).stderr.contains("the loss is"));
-    // The good ones stay until there is one more.
+    // The earlier checkpoints are kept.
     let after = checkpoints(&sandbox.path("run"));
     assert_eq!((&after[..before.len()], after.len()), (&before[..], before.len() + 1));
     let resumed = sandbox.run(&format!("{diverging} --resume"));
     assert!(resumed.stderr.contains(RESUMING) && resumed.stderr.contains("the loss is"), "{resumed:?}");
-    // Fewer epochs than were done before.
-    sandbox.succeed(&TRAIN_TINY.replace("--epochs 2", "--epochs 1"));
-    assert_eq!(checkpoints(&sandbox.path("run")).len(), 2);
+    // Fewer epochs than before.
+    sandbox.succeed(&TRAIN_TINY.replace("--epochs 2", "--epochs 1 --force"));
+    assert_eq!(checkpoints(&sandbox.path("run")).len(), 1, "only those of the new run");
     sandbox.succeed(&format!("{TRAIN_TINY} --resume"));
 }
 
@@ -246,7 +246,7 @@ fn other_settings_are_refused_with_the_difference() {
 }
 
 #[test]
-fn a_damaged_checkpoint_is_passed_over() {
+fn a_damaged_checkpoint_is_skipped() {
     let sandbox = Sandbox::with_tiny_set();
     sandbox.succeed(&TRAIN_TINY.replace("run", "whole"));
     for damage in [
@@ -271,7 +271,7 @@ fn a_damaged_checkpoint_is_passed_over() {
 }
 
 #[test]
-fn two_runs_do_not_share_a_folder() {
+fn two_runs_cannot_share_a_folder() {
     let sandbox = Sandbox::new();
     let mut command = train_epochs(&sandbox, 50, "");
     let mut first = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -285,7 +285,7 @@ fn two_runs_do_not_share_a_folder() {
 }
 
 #[test]
-fn how_often_must_be_said_with_a_unit() {
+fn the_checkpoint_interval_needs_a_unit() {
     let sandbox = Sandbox::with_tiny_set();
     for wrong in ["300", "0steps", "2 epochs", "-1steps", "often"] {
         let mut command = sandbox.command();
@@ -307,7 +307,7 @@ fn other_data_of_the_same_size_are_refused() {
 }
 
 #[test]
-fn where_no_checkpoint_can_be_used_it_says_so_and_starts() {
+fn resume_starts_over_if_no_checkpoint_is_usable() {
     let sandbox = Sandbox::with_tiny_set();
     let first = sandbox.succeed(TRAIN_TINY);
     let bytes = model(&sandbox.path("run"));
@@ -326,7 +326,7 @@ fn where_no_checkpoint_can_be_used_it_says_so_and_starts() {
 }
 
 #[test]
-fn what_is_no_file_and_what_is_no_number_of_ours_does_no_harm() {
+fn foreign_files_named_like_checkpoints_are_ignored() {
     let sandbox = Sandbox::with_tiny_set();
     sandbox.succeed(TRAIN_TINY);
     let run = sandbox.path("run");
@@ -349,7 +349,7 @@ fn what_is_no_file_and_what_is_no_number_of_ours_does_no_harm() {
 }
 
 #[test]
-fn two_signals_at_once_are_one_wish() {
+fn two_signals_at_once_count_as_one() {
     let sandbox = Sandbox::new();
     let mut command = train_epochs(&sandbox, 1000, "--checkpoint-every 1000epochs");
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -363,7 +363,7 @@ fn two_signals_at_once_are_one_wish() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_signal_that_was_ignored_before_is_ignored() {
+fn a_signal_that_the_parent_ignores_is_ignored() {
     let sandbox = Sandbox::new();
     let mut shell = Command::new("sh");
     shell.args(["-c", "trap '' INT; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_ziffer")]);

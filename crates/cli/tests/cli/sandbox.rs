@@ -1,7 +1,8 @@
-//! A folder of its own for each test, the program run in it, and what every refusal has in common.
+//! A folder for each test, running the program in it, and the checks that every refusal must pass.
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -10,19 +11,26 @@ use tempfile::TempDir;
 
 use crate::idx::IdxSet;
 
-/// Training on the tiny set in `set`; the run goes to `run`.
+/// Trains on the tiny data set in `set`. The run folder is `run`.
 pub(crate) const TRAIN_TINY: &str =
     "train --dataset custom --data-dir set --out run --epochs 2 --batch-size 7 --hidden 6";
 
-/// What says that files of a known digest were checked; it may stay beside them.
-const CHECKED_MARK: &str = ".ziffer-verified.json";
+/// The cache of checked digests, which may appear beside the files.
+const DIGEST_CACHE: &str = ".ziffer-verified.json";
 
-/// A folder that is the program's working folder, home and cache.
+/// A folder that is the program's working directory, home and cache.
 pub(crate) struct Sandbox {
     folder: TempDir,
+    program: PathBuf,
+    /// The user that the program runs as, if it is another one than that of the test.
+    #[cfg(unix)]
+    user: Option<u32>,
+    /// A copy of the program that this user can reach.
+    #[cfg(unix)]
+    _copy: Option<TempDir>,
 }
 
-/// How a run of the program ended.
+/// The result of a finished process.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     #[expect(dead_code, reason = "shown by Debug when a test fails")]
@@ -35,10 +43,61 @@ pub(crate) struct Outcome {
 impl Sandbox {
     /// An empty folder.
     pub(crate) fn new() -> Self {
-        Self { folder: TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder for the test") }
+        Self {
+            folder: TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder for the test"),
+            program: PathBuf::from(env!("CARGO_BIN_EXE_ziffer")),
+            #[cfg(unix)]
+            user: None,
+            #[cfg(unix)]
+            _copy: None,
+        }
     }
 
-    /// A folder with the tiny set in `set`.
+    /// An empty folder in which the program runs as an ordinary user: file permissions do not bind root, so that as root the
+    /// program runs as `nobody`, who owns the folder.
+    ///
+    /// # Errors
+    /// If this process is root's but cannot start another user's processes.
+    #[cfg(unix)]
+    pub(crate) fn of_ordinary_user() -> Result<Self, String> {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+        const NOBODY: u32 = 65_534;
+        let folder = TempDir::new().expect("a folder for the test");
+        let mut sandbox = Self { folder, ..Self::new() };
+        if sandbox.folder.path().metadata().expect("the folder's owner").uid() != 0 {
+            return Ok(sandbox);
+        }
+        let copy = TempDir::new().expect("a folder for the program");
+        sandbox.program = copy.path().join("ziffer");
+        fs::copy(env!("CARGO_BIN_EXE_ziffer"), &sandbox.program).expect("a copy of the program");
+        fs::set_permissions(copy.path(), fs::Permissions::from_mode(0o755)).expect("a readable folder");
+        sandbox.user = Some(NOBODY);
+        sandbox._copy = Some(copy);
+        sandbox.give("");
+        let version = sandbox.command().arg("--version").output();
+        version
+            .map(|_| sandbox)
+            .map_err(|error| format!("root cannot start a process of another user: {error}"))
+    }
+
+    /// Makes the user of the program the owner of what is at a path.
+    #[cfg(unix)]
+    pub(crate) fn give(&self, inside: &str) {
+        if let Some(user) = self.user {
+            std::os::unix::fs::chown(self.path(inside), Some(user), Some(user)).expect("root may do this");
+        }
+    }
+
+    /// Sets the permissions of what is at a path, which then belongs to the user of the program.
+    #[cfg(unix)]
+    pub(crate) fn set_mode(&self, inside: &str, mode: u32) {
+        use std::os::unix::fs::PermissionsExt;
+        self.give(inside);
+        fs::set_permissions(self.path(inside), fs::Permissions::from_mode(mode)).expect("an existing path");
+    }
+
+    /// A folder with the tiny data set in `set`.
     pub(crate) fn with_tiny_set() -> Self {
         let sandbox = Self::new();
         IdxSet::tiny().write(&sandbox.path("set"));
@@ -50,12 +109,12 @@ impl Sandbox {
         self.folder.path().join(inside)
     }
 
-    /// The program, in this folder, without anything of the caller's surroundings that it listens to.
+    /// The program, in this folder, without the variables of the environment that it reads.
     pub(crate) fn command(&self) -> Command {
-        self.prepare(Command::new(env!("CARGO_BIN_EXE_ziffer")))
+        self.prepare(Command::new(&self.program))
     }
 
-    /// Any program, with the same surroundings as [`Self::command`].
+    /// Any program, with the same environment as [`Self::command`].
     pub(crate) fn prepare(&self, mut command: Command) -> Command {
         command
             .current_dir(self.folder.path())
@@ -65,10 +124,15 @@ impl Sandbox {
             .env_remove("ZIFFER_MIRROR")
             .env_remove("RAYON_NUM_THREADS")
             .stdin(Stdio::null());
+        #[cfg(unix)]
+        if let Some(user) = self.user {
+            use std::os::unix::process::CommandExt;
+            command.gid(user).uid(user);
+        }
         command
     }
 
-    /// Runs the program with arguments that have no spaces.
+    /// Runs the program with arguments without spaces.
     pub(crate) fn run(&self, arguments: &str) -> Outcome {
         finish(self.command().args(arguments.split_whitespace()))
     }
@@ -83,8 +147,8 @@ impl Sandbox {
         self.refuse_command(self.command().args(arguments.split_whitespace()), words)
     }
 
-    /// Runs a command, which must end with 1 or 2, say nothing but one line on standard error, with all of
-    /// `words` in it, and leave every file of this folder as it was.
+    /// Runs a command, which must exit with 1 or 2, print nothing but one line to standard error that contains all of
+    /// `words`, and leave every file of this folder unchanged.
     pub(crate) fn refuse_command(&self, command: &mut Command, words: &[&str]) -> Outcome {
         let before = self.files();
         let outcome = finish(command);
@@ -93,7 +157,7 @@ impl Sandbox {
         outcome
     }
 
-    /// All files inside with their bytes, but for large ones, of which only the length.
+    /// All files inside with their bytes; only the lengths of large ones.
     pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut files = BTreeMap::new();
         collect(self.folder.path(), &mut files);
@@ -109,13 +173,13 @@ impl Outcome {
         self
     }
 
-    /// Fails if this is not a refusal in one clear line that has all of `words`.
+    /// Fails if this is not a refusal in one clear line that contains all of `words`.
     pub(crate) fn refused(&self, words: &[&str]) {
         assert!(matches!(self.code, Some(1 | 2)), "exit code 1 or 2, not {self:?}");
         assert_eq!(self.stdout, "", "nothing on standard output: {self:?}");
         assert!(!self.stderr.contains("panicked"), "{self:?}");
         assert!(self.stderr.ends_with('\n'), "a whole line: {self:?}");
-        // A run that fails later has said its finished epochs before.
+        // A run that fails later has printed its finished epochs.
         let lines: Vec<_> = self.stderr.lines().filter(|line| !line.starts_with("Epoch ")).collect();
         assert_eq!(lines.len(), 1, "exactly one line: {self:?}");
         assert!(lines[0].chars().all(|c| !c.is_control()), "a plain line: {self:?}");
@@ -127,7 +191,7 @@ impl Outcome {
     }
 }
 
-/// The parts of a line that are joined by ": ", sorted, each in lower case and without the number of an operating system's error.
+/// The parts of a line that are joined by ": ", sorted, in lower case, without the numbers of system errors.
 fn parts(line: &str) -> Vec<String> {
     let without_number = |part: &str| part.split(" (os error").next().unwrap_or(part).to_lowercase();
     let mut parts: Vec<String> = line.split(": ").map(without_number).collect();
@@ -135,7 +199,7 @@ fn parts(line: &str) -> Vec<String> {
     parts
 }
 
-/// Waits for a command, and takes what it printed.
+/// Runs a command to its end and takes its output.
 pub(crate) fn finish(command: &mut Command) -> Outcome {
     let Output { status, stdout, stderr } = command.output().expect("the program can be started");
     Outcome {
@@ -146,13 +210,13 @@ pub(crate) fn finish(command: &mut Command) -> Outcome {
     }
 }
 
-/// Sends a signal to a process of this test's own.
+/// Sends a signal to a process that the test started.
 pub(crate) fn signal(child: &Child, name: &str) {
     let status = Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status();
     assert!(status.unwrap().success());
 }
 
-/// Waits for a run to end, and takes what it printed.
+/// Waits for a process to end and takes its output.
 pub(crate) fn end(child: Child) -> Outcome {
     let output = child.wait_with_output().unwrap();
     Outcome {
@@ -174,10 +238,9 @@ pub(crate) fn weights_sha256(run: &Path) -> String {
     summary(run)["weights_sha256"].as_str().expect("a digest").to_owned()
 }
 
-/// Says that a test did not run, and why.
-#[expect(clippy::print_stderr, reason = "the test's own output")]
+/// Prints that a test did not run, and why. Written past the harness, which shows what `eprintln!` prints only if a test fails.
 pub(crate) fn skip(test: &str, reason: &str) {
-    eprintln!("skipped: {test}: {reason}");
+    let _ = writeln!(io::stderr(), "skipped: {test}: {reason}");
 }
 
 fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
@@ -195,12 +258,12 @@ fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
     }
 }
 
-/// What is new, gone or changed. The mark of checked files, and what was unpacked beside its .gz, may be new.
+/// The files that are new, gone or changed, except the digest cache and files unpacked beside their .gz.
 fn difference(before: &BTreeMap<PathBuf, Vec<u8>>, after: &BTreeMap<PathBuf, Vec<u8>>) -> Vec<String> {
     let may_be_new = |path: &Path| {
         let mut packed = path.as_os_str().to_owned();
         packed.push(".gz");
-        path.ends_with(CHECKED_MARK) || before.contains_key(Path::new(&packed))
+        path.ends_with(DIGEST_CACHE) || before.contains_key(Path::new(&packed))
     };
     let mut all: Vec<_> = before.keys().chain(after.keys()).collect();
     all.sort();

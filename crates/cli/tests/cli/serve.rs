@@ -1,4 +1,4 @@
-//! `serve` and `train --serve`: what is served where, until when, and what is refused.
+//! `serve` and `train --serve`: what is served, at which address, until when, and what is refused.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::idx::{IdxSet, images, labels, three_classes};
 use crate::sandbox::{Sandbox, TRAIN_TINY, finish, signal, weights_sha256};
 
-/// A folder with a set of pictures of 14x14 in three classes.
+/// A folder with a data set of 14x14 images in three classes.
 fn with_set() -> Sandbox {
     let sandbox = Sandbox::new();
     let part = |samples| [images(&three_classes(samples), 14, 14), labels(&three_classes(samples))];
@@ -18,7 +18,7 @@ fn with_set() -> Sandbox {
     sandbox
 }
 
-/// A program that serves.
+/// A running server.
 struct Serving {
     child: Child,
     address: String,
@@ -26,7 +26,7 @@ struct Serving {
 }
 
 impl Serving {
-    /// Started, with all that it said until the line that begins so.
+    /// Starts the program and waits for a line of standard error that begins with `line`.
     fn start(command: &mut Command, line: &str) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
@@ -60,7 +60,7 @@ impl Serving {
         (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap())
     }
 
-    /// Asks it to end with a connection open, and takes its code and its standard output.
+    /// Interrupts it while a connection is open. Returns its exit code and its standard output.
     fn end(mut self, name: &str) -> (Option<i32>, String) {
         let _open = TcpStream::connect(&self.address).unwrap();
         signal(&self.child, name);
@@ -81,7 +81,7 @@ fn pixels(count: usize) -> String {
 }
 
 #[test]
-fn the_newest_run_until_ctrl_c() {
+fn the_newest_run_is_served_until_ctrl_c() {
     let sandbox = with_set();
     let train = TRAIN_TINY.replace("--out run", "");
     sandbox.succeed(&format!("{train} --out runs/older"));
@@ -114,7 +114,7 @@ fn a_model_without_its_data_has_no_examples() {
 }
 
 #[test]
-fn what_cannot_be_served() {
+fn invalid_models_and_flags_are_refused() {
     let sandbox = Sandbox::with_tiny_set();
     sandbox.refuse("serve", &["runs", "ziffer train"]);
     sandbox.refuse("serve nowhere", &["nowhere"]);
@@ -130,7 +130,7 @@ fn what_cannot_be_served() {
     std::fs::write(sandbox.path("runs/broken/summary.json"), "{}").unwrap();
     sandbox.refuse("serve", &["runs/broken/model.safetensors", "name another"]);
     assert_eq!(sandbox.refuse("train --port 0", &["--serve"]).code, Some(2));
-    // Pictures of 5x4.
+    // Images of 5x4 pixels.
     let outcome = sandbox.refuse(&format!("{TRAIN_TINY} --serve --port 0"), &["set", "[5, 4]", "7x7"]);
     assert_eq!(outcome.code, Some(1));
     let sandbox = with_set();
@@ -142,7 +142,7 @@ fn what_cannot_be_served() {
 }
 
 #[test]
-fn beyond_this_machine_it_warns() {
+fn an_address_beyond_this_machine_gives_a_warning() {
     let sandbox = with_set();
     sandbox.succeed(TRAIN_TINY);
     let mut command = sandbox.command();
@@ -157,9 +157,9 @@ fn beyond_this_machine_it_warns() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
-/// The page is there while it trains, and changes no bit.
+/// The page does not change a bit of the result.
 #[test]
-fn a_training_with_its_page() {
+fn a_training_shows_its_page() {
     let sandbox = with_set();
     let plain = TRAIN_TINY.replace("--out run", "--out plain");
     sandbox.succeed(&plain);
@@ -181,7 +181,7 @@ fn a_training_with_its_page() {
 }
 
 #[test]
-fn the_help_says_how() {
+fn the_help_names_every_flag() {
     let sandbox = Sandbox::new();
     let help = finish(sandbox.command().args(["serve", "--help"])).succeeded().stdout;
     for flag in ["--port", "--host", "--allow-host", "127.0.0.1", "7878", "newest run"] {

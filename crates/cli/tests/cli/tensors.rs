@@ -1,4 +1,4 @@
-//! safetensors files, read and written by hand: eight bytes of header length, a JSON header, the values.
+//! safetensors files, read and written by hand: the header's length in eight bytes, a JSON header, the values.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ pub(crate) struct Tensor {
 }
 
 impl Tensor {
-    /// An f32 tensor of small values, other ones for another `seed`.
+    /// An f32 tensor of small values that depend on `seed`.
     pub(crate) fn f32(name: &str, shape: &[usize], seed: u32) -> Self {
         let mut state = seed;
         let bytes = (0..shape.iter().product())
@@ -80,7 +80,7 @@ pub(crate) fn split(bytes: &[u8]) -> (Value, Vec<u8>) {
     (serde_json::from_slice(&bytes[8..end]).expect("a header of JSON"), bytes[end..].to_vec())
 }
 
-/// The layers' shapes and f32 bytes in layer order, kernel before bias; fails if there is anything else.
+/// The tensors of all layers in order, kernel before bias. Fails if the file has others.
 pub(crate) fn layers(file: &Path) -> Vec<Tensor> {
     let (header, values) = split(&fs::read(file).expect("a model's file"));
     let header = header.as_object().expect("an object as header");

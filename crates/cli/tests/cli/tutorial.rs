@@ -1,4 +1,4 @@
-//! The main job: `train` without flags, and what its model then answers.
+//! The main use: `train` without flags, and the predictions of its model.
 
 use std::fs;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use crate::idx::mnist;
 use crate::sandbox::{Sandbox, finish, summary};
 use crate::tensors;
 
-/// The accuracy that the tutorial's recipe may not fall below.
+/// The minimum accuracy of the tutorial's recipe.
 const FLOOR: f64 = 0.965;
 const EPOCHS: usize = 5;
 
@@ -36,7 +36,7 @@ fn the_tutorial_from_its_command_to_its_predictions() {
         assert!(line.contains("accuracy"), "{line}");
     }
 
-    // Where the contract puts a run without --out.
+    // The default run folder.
     let run = sandbox.path("runs/mnist-0");
     let summary = summary(&run);
     assert_eq!(summary["dataset"], "mnist");
@@ -76,7 +76,7 @@ fn the_tutorial_from_its_command_to_its_predictions() {
     assert_eq!(shapes, expected);
     assert_eq!(summary["weights_sha256"], tensors::sha256(&layers));
 
-    // The folder and the file are one model, and the file alone is enough.
+    // The folder, the file in it and the file alone are the same model.
     fs::copy(run.join("model.safetensors"), sandbox.path("alone.safetensors")).unwrap();
     for model in ["runs/mnist-0", "runs/mnist-0/model.safetensors", "alone.safetensors"] {
         let evaluate = sandbox
@@ -91,7 +91,7 @@ fn the_tutorial_from_its_command_to_its_predictions() {
         assert!(printed.contains(&loss), "{model}: {loss} in {printed}");
     }
 
-    // The first test pictures of MNIST are a clear 7, 2, 1, 0.
+    // The first test images of MNIST are a clear 7, 2, 1 and 0.
     let mut predict = sandbox.command();
     predict.args(["predict", "alone.safetensors", "0", "1", "2", "3", "--json", "--dataset", "mnist"]);
     let predictions = finish(predict.arg("--data-dir").arg(mnist())).succeeded();

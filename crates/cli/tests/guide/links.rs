@@ -101,3 +101,34 @@ fn anchors_are_as_hosts_make_them() {
     let expected = ["where-a-steps-microseconds-go", "gefragt-99-", "größe_1"].map(str::to_owned);
     assert_eq!(anchors(text), BTreeSet::from(expected));
 }
+
+/// The paths that a pattern such as `crates/nn/src/{dense,dropout}.rs` stands for.
+fn expand(pattern: &str) -> Vec<String> {
+    match pattern.split_once('{').and_then(|(start, rest)| Some((start, rest.split_once('}')?))) {
+        Some((start, (names, end))) => {
+            names.split(',').flat_map(|name| expand(&format!("{start}{name}{end}"))).collect()
+        }
+        None => vec![pattern.to_owned()],
+    }
+}
+
+#[test]
+fn paths_in_the_text_exist() {
+    assert_eq!(expand("a/{b,c}/d.{e,f}"), ["a/b/d.e", "a/b/d.f", "a/c/d.e", "a/c/d.f"]);
+    let mut paths = 0;
+    for Document { name, text } in documents().iter().filter(|document| !document.name.contains('/')) {
+        let spans = text
+            .lines()
+            .filter(|line| !line.starts_with("```"))
+            .flat_map(|line| line.split('`').skip(1).step_by(2));
+        let is_path = |span: &&str| {
+            let folders = ["benches/", "crates/", "docs/", "fuzz/", "xtask/", ".ci/"];
+            folders.iter().any(|folder| span.starts_with(folder)) && !span.contains(' ')
+        };
+        for path in spans.filter(is_path).flat_map(expand) {
+            assert!(root().join(&path).exists(), "{name}: {path}");
+            paths += 1;
+        }
+    }
+    assert!(paths > 40, "{paths} paths");
+}

@@ -34,10 +34,11 @@ pub(crate) fn root() -> PathBuf {
     here.ancestors().find(is_root).expect("the repository around the package").to_owned()
 }
 
-/// The README, and everything in `docs`.
+/// The documents at the root but for the changelog, and everything in `docs`.
 pub(crate) fn documents() -> Vec<Document> {
     let root = root();
-    let mut names = vec!["README.md".to_owned()];
+    let mut names =
+        ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"].map(str::to_owned).to_vec();
     collect(&root, "docs", &mut names);
     names.sort();
     let read = |name: String| {

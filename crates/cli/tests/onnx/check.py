@@ -1,9 +1,9 @@
-"""Holds an exported ONNX file to onnx's checker, and its probabilities, by onnxruntime, to those of ziffer.
+"""Runs onnx's checker on an exported ONNX file, and compares its probabilities in onnxruntime with those of ziffer.
 
     python check.py RUN IMAGES [ZIFFER]
 
-RUN is a run's folder or a model, IMAGES the raw IDX file of the test pictures that it was trained beside
-(.../t10k-images-idx3-ubyte), ZIFFER the program, `ziffer` by default. Needs what requirements.txt pins.
+RUN is a run folder or a model, IMAGES the raw IDX file of the test images of its data set (.../t10k-images-idx3-ubyte),
+ZIFFER the program, `ziffer` by default. requirements.txt lists the packages that it needs.
 """
 
 import json

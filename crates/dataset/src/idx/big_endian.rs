@@ -1,4 +1,4 @@
-//! Values as they stand in the file: big-endian, at any address.
+//! Values in the byte order of the file: big-endian, at any address.
 #![allow(unsafe_code, reason = "views bytes as wrappers of byte arrays; the two casts are proved below")]
 
 use std::fmt;
@@ -9,11 +9,11 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A type of value that IDX can hold: `u8`, `i8`, `i16`, `i32`, `f32` or `f64`. Sealed.
-pub trait Scalar: sealed::Sealed + Copy + fmt::Debug + PartialEq + Send + Sync + 'static {
-    /// The type's name in the format.
+/// A type of values in IDX files: `u8`, `i8`, `i16`, `i32`, `f32` or `f64`. Sealed.
+pub trait Element: sealed::Sealed + Copy + fmt::Debug + PartialEq + Send + Sync + 'static {
+    /// The type in the format.
     const ELEMENT_TYPE: ElementType;
-    /// The array of bytes that holds one value.
+    /// The bytes of one value.
     type Bytes: AsRef<[u8]> + Copy + Send + Sync + 'static;
     /// The value of big-endian bytes.
     fn from_be(bytes: Self::Bytes) -> Self;
@@ -21,10 +21,10 @@ pub trait Scalar: sealed::Sealed + Copy + fmt::Debug + PartialEq + Send + Sync +
     fn to_be(self) -> Self::Bytes;
 }
 
-macro_rules! scalar {
+macro_rules! element {
     ($($type:ty, $element_type:ident;)+) => {$(
         impl sealed::Sealed for $type {}
-        impl Scalar for $type {
+        impl Element for $type {
             const ELEMENT_TYPE: ElementType = ElementType::$element_type;
             type Bytes = [u8; size_of::<$type>()];
             fn from_be(bytes: Self::Bytes) -> Self {
@@ -37,7 +37,7 @@ macro_rules! scalar {
     )+};
 }
 
-scalar! {
+element! {
     u8, U8;
     i8, I8;
     i16, I16;
@@ -55,9 +55,9 @@ scalar! {
 /// ```
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-pub struct BigEndian<T: Scalar>(T::Bytes);
+pub struct BigEndian<T: Element>(T::Bytes);
 
-impl<T: Scalar> BigEndian<T> {
+impl<T: Element> BigEndian<T> {
     /// Stores `value`.
     pub fn new(value: T) -> Self {
         Self(value.to_be())
@@ -69,23 +69,23 @@ impl<T: Scalar> BigEndian<T> {
     }
 }
 
-impl<T: Scalar> PartialEq for BigEndian<T> {
+impl<T: Element> PartialEq for BigEndian<T> {
     /// Compares the values, so a NaN differs from itself.
     fn eq(&self, other: &Self) -> bool {
         self.get() == other.get()
     }
 }
 
-impl<T: Scalar> fmt::Debug for BigEndian<T> {
+impl<T: Element> fmt::Debug for BigEndian<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.get().fmt(f)
     }
 }
 
-/// Views bytes as values. A rest too short for a value is left out.
-pub(super) fn from_bytes<T: Scalar>(bytes: &[u8]) -> &[BigEndian<T>] {
+/// Views bytes as values. Remaining bytes, too few for a value, are ignored.
+pub(super) fn from_bytes<T: Element>(bytes: &[u8]) -> &[BigEndian<T>] {
     let count = bytes.len() / size_of::<BigEndian<T>>();
-    // SAFETY: `BigEndian<T>` is `repr(transparent)` over `T::Bytes`. `Scalar` is sealed, and its only
+    // SAFETY: `BigEndian<T>` is `repr(transparent)` over `T::Bytes`. `Element` is sealed, and its only
     // implementations, by the macro above, have `Bytes = [u8; N]` with N >= 1: alignment 1, no padding, every bit
     // pattern valid. So the pointer is aligned for it, `count * N <= bytes.len()` bytes from it are initialised
     // and inside the borrow `bytes`, whose lifetime the result has.
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn any_address_and_the_right_order() {
-        // One byte too many in front, so that no element can be aligned by accident, and one behind.
+        // One surplus byte in front, so that no element is aligned by accident, and one behind.
         let bytes = [9, 0x3F, 0x80, 0x00, 0x00, 0xC0, 0x00, 0x00, 0x00, 9];
         let values: Vec<f32> = from_bytes::<f32>(&bytes[1..]).iter().map(|value| value.get()).collect();
         assert_eq!(values, [1.0, -2.0]);
@@ -114,9 +114,9 @@ mod tests {
         assert_eq!(as_signed(&[0, 127, 128, 255]), [0, 127, -128, -1]);
     }
 
-    /// Views of `bytes` at every address and of every length, against values put together byte by byte. The boxes have no
-    /// byte to spare, so that Miri sees a reading beyond them.
-    fn agrees_with_copies<T: Scalar>(of_bytes: impl Fn(&[u8]) -> T) {
+    /// Compares views of `bytes` at every address and of every length with values made byte by byte. The boxes have no spare bytes, so
+    /// Miri detects reads beyond them.
+    fn agrees_with_copies<T: Element>(of_bytes: impl Fn(&[u8]) -> T) {
         let size = T::ELEMENT_TYPE.size();
         for len in 0..=3 * size + 1 {
             let bytes: Box<[u8]> = (0..len).map(|at| (37 * at + 200) as u8).collect();

@@ -1,4 +1,4 @@
-//! What can be wrong with an IDX file.
+//! Errors of IDX files.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,13 +6,12 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::ElementType;
-use crate::error::shape_text;
 
-/// Bytes that are not an IDX file, whatever file or stream they came from.
+/// Why bytes are not IDX, from a file or from a stream.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum FormatError {
-    /// There are no bytes at all.
+pub enum IdxFormatError {
+    /// There are no bytes.
     #[error("empty, expected an IDX header of at least 4 bytes")]
     Empty,
     /// The first two bytes are not zero.
@@ -21,7 +20,7 @@ pub enum FormatError {
         /// The first two bytes.
         found: [u8; 2],
     },
-    /// The third byte stands for no type.
+    /// The third byte is the code of no type.
     #[error(
         "unknown element type 0x{found:02x}, expected 08 (u8), 09 (i8), 0b (i16), 0c (i32), 0d (f32) or 0e (f64)"
     )]
@@ -32,12 +31,12 @@ pub enum FormatError {
     /// The bytes end inside the header.
     #[error("cut short inside the header: found {found} bytes, expected a header of {expected}")]
     HeaderCut {
-        /// Bytes there are.
+        /// The number of bytes.
         found: usize,
-        /// Bytes that the header should have.
+        /// The length of the header.
         expected: usize,
     },
-    /// The shape cannot be held, by this machine's memory or by the format.
+    /// The shape is too large for the format, or for the address space.
     #[error("impossible sizes: {} values of {element_type} do not fit", shape_text(shape))]
     TooLarge {
         /// The sizes of the axes.
@@ -51,25 +50,25 @@ pub enum FormatError {
         /// The rank of the array.
         found: usize,
     },
-    /// Fewer bytes than the header calls for.
+    /// Fewer bytes than the header declares.
     #[error("cut short: found {found} bytes, expected {expected} by its header")]
     Short {
-        /// Bytes there are.
+        /// The number of bytes.
         found: u64,
-        /// Bytes by the header.
+        /// The length by the header.
         expected: u64,
     },
-    /// More bytes than the header calls for.
+    /// More bytes than the header declares.
     #[error("too long: found {found} bytes, expected {expected} by its header")]
     Long {
-        /// Bytes there are, or, for a stream, bytes seen until it was given up.
+        /// The number of bytes, or, for a stream, of those that were read before the error.
         found: u64,
-        /// Bytes by the header.
+        /// The length by the header.
         expected: u64,
     },
 }
 
-/// What the first bytes are, for the mix-ups that happen.
+/// What the first bytes suggest, for common mistakes.
 pub(crate) fn magic_hint(found: [u8; 2]) -> &'static str {
     match &found {
         [0x1f, 0x8b] => "; it is gzip data, unpack it first",
@@ -80,27 +79,27 @@ pub(crate) fn magic_hint(found: [u8; 2]) -> &'static str {
     }
 }
 
-/// An IDX file that cannot be read or written. Every message is one line and names the file. It leaves out the operating
-/// system's reason, which [`source`](std::error::Error::source) gives: print the chain of sources, joined by `: `.
+/// An IDX file that cannot be read or written. Every message is one line and names the file. The operating system's reason is the
+/// [`source`](std::error::Error::source): print the chain of sources, joined by `: `. `Debug` prints it.
 #[derive(Error)]
 #[non_exhaustive]
 pub enum IdxError {
-    /// The operating system refused.
+    /// An I/O error.
     #[error("cannot {action} {}", .path.display())]
     Io {
-        /// What was tried: `open`, `read`, `map`, `look at`, `write`.
+        /// The failed action: `open`, `read`, `map`, `examine`, `write`.
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why it failed.
+        /// The reason.
         source: io::Error,
     },
-    /// A folder, a pipe or a device stands under the name.
+    /// The path is a folder, a pipe or a device.
     #[error("{}: found {found}, expected a file", .path.display())]
     NotAFile {
-        /// What stands there.
+        /// The path.
         path: PathBuf,
-        /// Which kind of thing it is.
+        /// What it is.
         found: &'static str,
     },
     /// The content is not IDX.
@@ -108,11 +107,11 @@ pub enum IdxError {
     Malformed {
         /// The file.
         path: PathBuf,
-        /// Which field is wrong, and how.
-        problem: FormatError,
+        /// The wrong field, with found and expected values.
+        problem: IdxFormatError,
     },
-    /// Another program wrote to the file, or cut it short, while it was open.
-    #[error("{}: was changed by another program while in use{}; put the file back and go on", .path.display(), length_change(*expected, *found))]
+    /// Another program wrote to the file, or truncated it, while it was open.
+    #[error("{}: the file changed while it was mapped{}; restore it and try again", .path.display(), length_change(*expected, *found))]
     Changed {
         /// The file.
         path: PathBuf,
@@ -121,21 +120,26 @@ pub enum IdxError {
         /// Its length now.
         found: u64,
     },
-    /// A good IDX file, with values of another type than was asked for.
+    /// A valid IDX file with values of another type than requested.
     #[error("{}: found {found} values, expected {expected}", .path.display())]
     WrongType {
         /// The file.
         path: PathBuf,
         /// The type in the file.
         found: ElementType,
-        /// The type asked for.
+        /// The requested type.
         expected: ElementType,
     },
 }
 
 ziffer_base::debug_as_message!(IdxError);
 
-/// How a length changed; nothing if it did not.
+/// How a length changed; empty if it did not.
 fn length_change(expected: u64, found: u64) -> String {
     if expected == found { String::new() } else { format!(": had {expected} bytes, has {found}") }
+}
+
+/// A shape as `[60000, 28, 28]`.
+fn shape_text(shape: &[u64]) -> String {
+    format!("{shape:?}")
 }

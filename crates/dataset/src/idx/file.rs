@@ -1,4 +1,4 @@
-//! An IDX file, mapped and checked, with its values as ndarray views.
+//! An open IDX file: mapped, checked, with its values as ndarray views.
 
 use std::fs::{File, Metadata};
 use std::io::Read;
@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayViewD, IxDyn};
 
-use super::big_endian::{self, BigEndian, Scalar};
+use super::big_endian::{self, BigEndian, Element};
 use super::map::Mapping;
 use super::{ElementType, Header, IdxError};
 
-/// An open IDX file. Its values are read from the page cache where they lie; nothing is copied.
+/// An open IDX file. Its values are read in place from the page cache, without copies.
 ///
 /// `IdxFile` is `Send` and `Sync`: threads may read through one at the same time.
 #[derive(Debug)]
@@ -41,10 +41,10 @@ pub enum IdxView<'a> {
 }
 
 impl IdxFile {
-    /// Opens, checks and maps a file. Magic, type, rank, sizes and the exact length are checked before anything
-    /// is mapped or allocated in proportion to what the header claims.
+    /// Opens, checks and maps a file. Magic number, type, rank, sizes and the exact length are checked before memory is mapped or
+    /// allocated by what the header declares.
     ///
-    /// The file should not be truncated or overwritten by anyone while the `IdxFile` lives; see
+    /// No other program should truncate or overwrite the file while the `IdxFile` lives; see
     /// [the module's documentation](crate::idx#files-that-change-while-they-are-mapped).
     ///
     /// # Errors
@@ -65,18 +65,18 @@ impl IdxFile {
         header.check_file_len(metadata.len()).map_err(malformed)?;
 
         let map = Mapping::new(&file).map_err(failed("map"))?;
-        // The mapping takes the length anew: hold it against the header once more, so that every slice below is
-        // inside it whatever happened to the file in between.
+        // The mapping has the length of the file at this moment. It is compared with the header again, so that every slice is inside
+        // the mapping even if the file has changed in between.
         header.check_file_len(map.bytes().len() as u64).map_err(malformed)?;
         Ok(IdxFile { path: path.to_owned(), file, map, header, metadata })
     }
 
-    /// The path it was opened by.
+    /// The path that was opened.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What the header says.
+    /// The header.
     pub fn header(&self) -> &Header {
         &self.header
     }
@@ -91,12 +91,12 @@ impl IdxFile {
         self.header.shape()
     }
 
-    /// The bytes of the values, as they stand in the file.
+    /// The bytes of the values, in the byte order of the file.
     pub fn payload(&self) -> &[u8] {
         &self.map.bytes()[self.header.header_len()..]
     }
 
-    /// The values, whatever their type.
+    /// The values, of any type.
     pub fn view(&self) -> IdxView<'_> {
         match self.element_type() {
             ElementType::U8 => IdxView::U8(self.shaped(self.payload())),
@@ -112,7 +112,7 @@ impl IdxFile {
     ///
     /// # Errors
     /// [`IdxError::WrongType`] if the file holds another type.
-    pub fn as_big_endian<T: Scalar>(&self) -> Result<ArrayViewD<'_, BigEndian<T>>, IdxError> {
+    pub fn as_big_endian<T: Element>(&self) -> Result<ArrayViewD<'_, BigEndian<T>>, IdxError> {
         self.expect_type(T::ELEMENT_TYPE)?;
         Ok(self.shaped(big_endian::from_bytes(self.payload())))
     }
@@ -167,17 +167,17 @@ impl IdxFile {
         self.as_big_endian()
     }
 
-    /// The whole file, header included: what a content digest is taken of.
+    /// The whole file with its header, of which digests are computed.
     pub(crate) fn bytes(&self) -> &[u8] {
         self.map.bytes()
     }
 
-    /// Reads values into memory ahead of their use, by a range of the [`payload`](Self::payload)'s bytes.
+    /// Reads a range of the [`payload`](Self::payload) into the page cache ahead of its use.
     pub(crate) fn will_need(&self, payload: Range<usize>) {
         self.map.will_need(self.in_file(payload));
     }
 
-    /// Gives the memory of values back to the page cache, by a range of the [`payload`](Self::payload)'s bytes.
+    /// Releases the memory of a range of the [`payload`](Self::payload) to the page cache.
     pub(crate) fn release(&self, payload: Range<usize>) {
         self.map.release(self.in_file(payload));
     }
@@ -187,13 +187,13 @@ impl IdxFile {
         start + payload.start..start + payload.end
     }
 
-    /// Checks that the file is what it was when it was opened: as long, and not written to. Of what was read before, an
-    /// `Ok` says that it was in the file. It costs a system call.
+    /// Checks that the file has the same length as when it was opened, and was not written to. `Ok` means that all values read so
+    /// far were those of the file. It takes one system call.
     ///
     /// # Errors
-    /// [`IdxError::Changed`], or [`IdxError::Io`] if the system does not tell.
+    /// [`IdxError::Changed`], or [`IdxError::Io`] if the system call fails.
     pub fn check_unchanged(&self) -> Result<(), IdxError> {
-        let io = |source| IdxError::Io { action: "look at", path: self.path.clone(), source };
+        let io = |source| IdxError::Io { action: "examine", path: self.path.clone(), source };
         let now = self.file.metadata().map_err(io)?;
         let is_same = match (now.modified(), self.metadata.modified()) {
             (Ok(now), Ok(then)) => now == then,
@@ -207,7 +207,7 @@ impl IdxFile {
         }
     }
 
-    /// What the operating system said about the file when it was opened.
+    /// The metadata of the file when it was opened.
     pub(crate) fn metadata(&self) -> &Metadata {
         &self.metadata
     }
@@ -227,7 +227,7 @@ impl IdxFile {
     }
 }
 
-/// Refuses what is not a regular file. Links are followed: `metadata` is that of their target.
+/// Returns an error for anything but a regular file. `metadata` is that of the target of links.
 pub(crate) fn check_regular(path: &Path, metadata: &Metadata) -> Result<(), IdxError> {
     let found = if metadata.is_file() {
         return Ok(());

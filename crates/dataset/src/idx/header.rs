@@ -1,10 +1,10 @@
-//! The header of an IDX file, parsed from bytes: no input or output, and no trust in any field.
+//! The header of an IDX file, parsed from bytes without I/O. No field is trusted.
 
 use std::fmt;
 
-use super::FormatError;
+use super::IdxFormatError;
 
-/// The type of the values of an IDX file, with the byte that stands for it.
+/// The type of the values of an IDX file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ElementType {
     /// Unsigned byte, 0x08.
@@ -25,7 +25,7 @@ impl ElementType {
     /// Every element type, in the order of their codes.
     pub const ALL: [ElementType; 6] = [Self::U8, Self::I8, Self::I16, Self::I32, Self::F32, Self::F64];
 
-    /// The third byte of a file of this type.
+    /// The code of the type: the third byte of a file.
     pub const fn code(self) -> u8 {
         match self {
             Self::U8 => 0x08,
@@ -37,7 +37,7 @@ impl ElementType {
         }
     }
 
-    /// The type that a file's third byte stands for, if it stands for any (0x0A does not).
+    /// The type with this code; `None` if there is none, as for 0x0A.
     pub fn from_code(code: u8) -> Option<ElementType> {
         Self::ALL.into_iter().find(|element_type| element_type.code() == code)
     }
@@ -67,21 +67,21 @@ impl fmt::Display for ElementType {
     }
 }
 
-/// What an IDX header says: the type of the values and the sizes of the axes.
+/// The header of an IDX file: the type of the values and the sizes of the axes.
 ///
-/// A `Header` that exists is sound: its rank fits a byte, each size fits a `u32`, and the bytes of all values
-/// together fit an `isize`, so no arithmetic on it overflows and no array of its shape is impossible.
+/// A `Header` is always valid: its rank fits a byte, each size fits a `u32`, and the length of the values in bytes fits an `isize`,
+/// so no arithmetic on it overflows, and an array can have its shape.
 ///
 /// ```
 /// use ziffer_dataset::idx::{ElementType, Header};
 ///
-/// // Two pictures of 3 rows and 5 columns.
+/// // Two images of 3 rows and 5 columns.
 /// let bytes = [0, 0, 0x08, 3, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 5];
 /// let header = Header::parse(&bytes)?;
 /// assert_eq!(header.element_type(), ElementType::U8);
 /// assert_eq!(header.shape(), [2, 3, 5]);
 /// assert_eq!(header.file_len(), 16 + 2 * 3 * 5);
-/// # Ok::<(), ziffer_dataset::idx::FormatError>(())
+/// # Ok::<(), ziffer_dataset::idx::IdxFormatError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -94,29 +94,30 @@ impl Header {
     /// The longest header: 4 bytes and 255 sizes.
     pub const MAX_LEN: usize = 4 + 4 * u8::MAX as usize;
 
-    /// Reads the header at the start of `bytes`; what follows it is not looked at.
+    /// Parses the header at the start of `bytes`, and ignores what follows.
     ///
     /// # Errors
-    /// [`FormatError`] says which field is wrong, what was found and what was expected.
-    pub fn parse(bytes: &[u8]) -> Result<Header, FormatError> {
+    /// [`IdxFormatError`] has the wrong field, with found and expected values.
+    pub fn parse(bytes: &[u8]) -> Result<Header, IdxFormatError> {
         let [zero, zero_too, type_code, rank, rest @ ..] = bytes else {
             return Err(match bytes {
-                [] => FormatError::Empty,
-                [a, b, ..] if [*a, *b] != [0, 0] => FormatError::Magic { found: [*a, *b] },
-                _ => FormatError::HeaderCut { found: bytes.len(), expected: 4 },
+                [] => IdxFormatError::Empty,
+                [a, b, ..] if [*a, *b] != [0, 0] => IdxFormatError::Magic { found: [*a, *b] },
+                _ => IdxFormatError::HeaderCut { found: bytes.len(), expected: 4 },
             });
         };
         if [*zero, *zero_too] != [0, 0] {
-            return Err(FormatError::Magic { found: [*zero, *zero_too] });
+            return Err(IdxFormatError::Magic { found: [*zero, *zero_too] });
         }
         let element_type =
-            ElementType::from_code(*type_code).ok_or(FormatError::UnknownType { found: *type_code })?;
+            ElementType::from_code(*type_code).ok_or(IdxFormatError::UnknownType { found: *type_code })?;
         let rank = usize::from(*rank);
         let (sizes, _) = rest.as_chunks::<4>();
-        let sizes =
-            sizes.get(..rank).ok_or(FormatError::HeaderCut { found: bytes.len(), expected: 4 + 4 * rank })?;
+        let sizes = sizes
+            .get(..rank)
+            .ok_or(IdxFormatError::HeaderCut { found: bytes.len(), expected: 4 + 4 * rank })?;
         let payload_len = payload_len(element_type, sizes.iter().map(|size| u32::from_be_bytes(*size)))
-            .ok_or_else(|| FormatError::TooLarge {
+            .ok_or_else(|| IdxFormatError::TooLarge {
                 shape: sizes.iter().map(|size| u64::from(u32::from_be_bytes(*size))).collect(),
                 element_type,
             })?;
@@ -128,13 +129,15 @@ impl Header {
     /// A header for values of `element_type` in an array of `shape`.
     ///
     /// # Errors
-    /// [`FormatError::RankTooHigh`] and [`FormatError::TooLarge`] for a shape that the format cannot hold.
-    pub fn new(element_type: ElementType, shape: &[usize]) -> Result<Header, FormatError> {
+    /// [`IdxFormatError::RankTooHigh`] and [`IdxFormatError::TooLarge`] for a shape that the format cannot hold.
+    pub fn new(element_type: ElementType, shape: &[usize]) -> Result<Header, IdxFormatError> {
         if shape.len() > usize::from(u8::MAX) {
-            return Err(FormatError::RankTooHigh { found: shape.len() });
+            return Err(IdxFormatError::RankTooHigh { found: shape.len() });
         }
-        let too_large =
-            || FormatError::TooLarge { shape: shape.iter().map(|size| *size as u64).collect(), element_type };
+        let too_large = || IdxFormatError::TooLarge {
+            shape: shape.iter().map(|size| *size as u64).collect(),
+            element_type,
+        };
         let sizes: Vec<u32> = shape
             .iter()
             .map(|size| u32::try_from(*size))
@@ -154,35 +157,35 @@ impl Header {
         &self.shape
     }
 
-    /// Bytes of the header itself: where the values start.
+    /// The length of the header in bytes, which is the offset of the values.
     pub fn header_len(&self) -> usize {
         4 + 4 * self.shape.len()
     }
 
-    /// Bytes of all the values.
+    /// The length of all values in bytes.
     pub fn payload_len(&self) -> usize {
         self.payload_len
     }
 
-    /// Bytes that a file with this header has, no more and no less.
+    /// The exact length of a file with this header in bytes.
     pub fn file_len(&self) -> u64 {
         self.header_len() as u64 + self.payload_len as u64
     }
 
-    /// Holds the length of a file against what its header says.
+    /// Compares the length of a file with its header.
     ///
     /// # Errors
-    /// [`FormatError::Short`] or [`FormatError::Long`].
-    pub fn check_file_len(&self, found: u64) -> Result<(), FormatError> {
+    /// [`IdxFormatError::Short`] or [`IdxFormatError::Long`].
+    pub fn check_file_len(&self, found: u64) -> Result<(), IdxFormatError> {
         let expected = self.file_len();
         match found.cmp(&expected) {
-            std::cmp::Ordering::Less => Err(FormatError::Short { found, expected }),
+            std::cmp::Ordering::Less => Err(IdxFormatError::Short { found, expected }),
             std::cmp::Ordering::Equal => Ok(()),
-            std::cmp::Ordering::Greater => Err(FormatError::Long { found, expected }),
+            std::cmp::Ordering::Greater => Err(IdxFormatError::Long { found, expected }),
         }
     }
 
-    /// The header as it stands in a file.
+    /// The bytes of the header.
     pub fn to_bytes(&self) -> Vec<u8> {
         let rank = self.shape.len() as u8; // at most 255, see `new` and `parse`
         let mut bytes = vec![0, 0, self.element_type.code(), rank];
@@ -193,8 +196,8 @@ impl Header {
     }
 }
 
-/// Bytes of all the values, or `None` if an array of that shape cannot be: a factor of 0 does not excuse the
-/// others, since strides are made of them.
+/// The length of all values in bytes; `None` if no array can have the shape. Sizes beside a size of 0 count too, since strides are
+/// their products.
 fn payload_len(element_type: ElementType, sizes: impl Iterator<Item = u32>) -> Option<usize> {
     let mut any_zero = false;
     let mut product = element_type.size();
@@ -219,7 +222,7 @@ mod tests {
         0, 0,    // magic
         0x08, // u8
         3,    // rank
-        0x00, 0x00, 0xEA, 0x60, // 60,000 pictures
+        0x00, 0x00, 0xEA, 0x60, // 60,000 images
         0x00, 0x00, 0x00, 0x1C, // 28 rows
         0x00, 0x00, 0x00, 0x1C, // 28 columns
     ];
@@ -251,15 +254,15 @@ mod tests {
     #[test]
     fn each_field_has_its_error() {
         let parse = |bytes: &[u8]| Header::parse(bytes).unwrap_err();
-        assert_eq!(parse(&[]), FormatError::Empty);
-        assert_eq!(parse(b"<!DOCTYPE html>"), FormatError::Magic { found: *b"<!" });
-        assert_eq!(parse(b"<!"), FormatError::Magic { found: *b"<!" });
-        assert_eq!(parse(&[0, 0, 0x08]), FormatError::HeaderCut { found: 3, expected: 4 });
-        assert_eq!(parse(&[0, 0, 0x0A, 1, 0, 0, 0, 0]), FormatError::UnknownType { found: 0x0A });
-        assert_eq!(parse(&TRAIN_IMAGES[..15]), FormatError::HeaderCut { found: 15, expected: 16 });
+        assert_eq!(parse(&[]), IdxFormatError::Empty);
+        assert_eq!(parse(b"<!DOCTYPE html>"), IdxFormatError::Magic { found: *b"<!" });
+        assert_eq!(parse(b"<!"), IdxFormatError::Magic { found: *b"<!" });
+        assert_eq!(parse(&[0, 0, 0x08]), IdxFormatError::HeaderCut { found: 3, expected: 4 });
+        assert_eq!(parse(&[0, 0, 0x0A, 1, 0, 0, 0, 0]), IdxFormatError::UnknownType { found: 0x0A });
+        assert_eq!(parse(&TRAIN_IMAGES[..15]), IdxFormatError::HeaderCut { found: 15, expected: 16 });
         assert_eq!(
             parse(&[0, 0, 0x08, 3, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0]),
-            FormatError::TooLarge {
+            IdxFormatError::TooLarge {
                 shape: vec![u64::from(u32::MAX), u64::from(u32::MAX), 0],
                 element_type: ElementType::U8
             },
@@ -272,15 +275,15 @@ mod tests {
         // Rank 255 with every size at its maximum.
         let mut bytes = vec![0, 0, 0x0E, 255];
         bytes.resize(Header::MAX_LEN, 0xFF);
-        assert!(matches!(Header::parse(&bytes), Err(FormatError::TooLarge { .. })));
+        assert!(matches!(Header::parse(&bytes), Err(IdxFormatError::TooLarge { .. })));
     }
 
     #[test]
     fn shapes_that_the_format_cannot_hold() {
-        assert_eq!(Header::new(ElementType::U8, &[1; 256]), Err(FormatError::RankTooHigh { found: 256 }));
+        assert_eq!(Header::new(ElementType::U8, &[1; 256]), Err(IdxFormatError::RankTooHigh { found: 256 }));
         assert!(Header::new(ElementType::U8, &[1; 255]).is_ok());
         #[cfg(target_pointer_width = "64")]
-        assert!(matches!(Header::new(ElementType::U8, &[1 << 32]), Err(FormatError::TooLarge { .. })));
+        assert!(matches!(Header::new(ElementType::U8, &[1 << 32]), Err(IdxFormatError::TooLarge { .. })));
     }
 
     proptest! {
@@ -304,11 +307,11 @@ mod tests {
                     prop_assert_eq!(header.to_bytes(), &bytes[..header.header_len()]);
                     prop_assert_eq!(Header::new(header.element_type(), header.shape()), Ok(header));
                 }
-                Err(FormatError::HeaderCut { found, expected }) => {
+                Err(IdxFormatError::HeaderCut { found, expected }) => {
                     prop_assert!(found < expected);
                     prop_assert_eq!(expected, 4 + 4 * usize::from(rank));
                 }
-                Err(FormatError::TooLarge { shape, .. }) => {
+                Err(IdxFormatError::TooLarge { shape, .. }) => {
                     // The same product in arithmetic that cannot overflow at this rank.
                     let product: f64 = shape.iter().map(|size| (*size).max(1) as f64).product();
                     prop_assert!(product >= (isize::MAX / 16) as f64);

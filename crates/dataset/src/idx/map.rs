@@ -1,16 +1,18 @@
-//! The one place that maps a file into memory.
+//! Memory-mapped files.
 #![allow(unsafe_code, reason = "mapping a file is unsafe by nature: others can change it")]
 
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 
-use memmap2::{Mmap, UncheckedAdvice};
+use memmap2::Mmap;
+#[cfg(unix)]
+use memmap2::UncheckedAdvice;
 
 #[cfg(target_os = "linux")]
 use super::guard::Guard;
 
-/// A file mapped read-only, as a whole.
+/// A whole file, mapped read-only.
 #[derive(Debug)]
 pub(super) struct Mapping {
     /// Dropped before the mapping, since fields are dropped in their order.
@@ -20,7 +22,7 @@ pub(super) struct Mapping {
 }
 
 impl Mapping {
-    /// Maps `file`. That nobody overwrites it while it is mapped no code here can enforce; see [`crate::idx`].
+    /// Maps `file`. Other programs can still overwrite it while it is mapped; see [`crate::idx`].
     pub(super) fn new(file: &File) -> io::Result<Mapping> {
         // SAFETY: the mapping is read-only and owned by the returned value, and every borrow of its bytes is tied to
         // that value. What remains is a change of the file by somebody else. This crate never changes a file in place:
@@ -42,7 +44,7 @@ impl Mapping {
         &self.map
     }
 
-    /// Whether something was read that the file has no more.
+    /// Whether bytes were read that the file no longer has.
     pub(super) fn is_cut(&self) -> bool {
         #[cfg(target_os = "linux")]
         return self.guard.is_cut();
@@ -50,7 +52,9 @@ impl Mapping {
         false
     }
 
-    /// Reads these bytes into memory, ahead of their use. That it cannot is no error: using them will tell.
+    /// Reads these bytes into the page cache ahead of their use. Errors are ignored: they come back when the bytes are used. On Windows
+    /// this does nothing.
+    #[cfg_attr(not(unix), expect(unused_variables, reason = "there is no such advice"))]
     pub(super) fn will_need(&self, bytes: Range<usize>) {
         #[cfg(target_os = "linux")]
         if self.map.advise_range(memmap2::Advice::PopulateRead, bytes.start, bytes.len()).is_ok() {
@@ -61,10 +65,11 @@ impl Mapping {
         let _ = self.map.advise_range(memmap2::Advice::WillNeed, bytes.start, bytes.len());
     }
 
-    /// Gives the memory of these bytes back to the page cache.
+    /// Releases the memory of these bytes to the page cache. On Windows this does nothing.
+    #[cfg_attr(not(unix), expect(unused_variables, reason = "there is no such advice"))]
     pub(super) fn release(&self, bytes: Range<usize>) {
-        // SAFETY: of a mapping that is read-only, nothing can be lost by it: who reads there next gets the same bytes
-        // from the file. Where the guard has put zeros, he gets zeros.
+        // SAFETY: the mapping is read-only, so no data is lost: the next read gets the same bytes from the file, or the zeros
+        // that the guard has mapped.
         #[cfg(unix)]
         let _ =
             unsafe { self.map.unchecked_advise_range(UncheckedAdvice::DontNeed, bytes.start, bytes.len()) };

@@ -1,4 +1,4 @@
-//! Writing IDX from ndarray views.
+//! Writes IDX files from ndarray views.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use ndarray::{ArrayRef, Dimension};
 use ziffer_base::fs::AtomicFile;
 
-use super::{ElementType, Header, IdxError, Scalar};
+use super::{Element, ElementType, Header, IdxError};
 
-/// Values are converted to file order in pieces of this size, large enough to make the writes rare.
+/// Values are converted to the byte order of the file in pieces of this size.
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Writes `array`, of any shape and memory layout, as an IDX file.
 ///
-/// The file is written beside its place, synced to the disk and renamed: under `path` stands the old content or
-/// the whole new one, also after a crash, and who has the old one mapped keeps it.
+/// The file is written beside `path`, synced to the disk and renamed. So `path` has either the old content or all of the new one,
+/// also after a crash, and a mapping of the old file keeps its content.
 ///
 /// ```
 /// use ndarray::array;
@@ -30,8 +30,8 @@ const BUFFER_BYTES: usize = 64 * 1024;
 ///
 /// # Errors
 /// [`IdxError::Malformed`] for a shape that the format cannot hold (rank above 255, a size above `u32::MAX`),
-/// [`IdxError::Io`] if the file cannot be written; no file is left behind then.
-pub fn write_idx<T: Scalar, D: Dimension>(
+/// [`IdxError::Io`] if the file cannot be written. No file is left behind.
+pub fn write_idx<T: Element, D: Dimension>(
     path: impl AsRef<Path>,
     array: &ArrayRef<T, D>,
 ) -> Result<(), IdxError> {
@@ -43,9 +43,9 @@ pub fn write_idx<T: Scalar, D: Dimension>(
 /// Writes `array` as IDX to any writer. The writer need not be buffered.
 ///
 /// # Errors
-/// Those of the writer, and [`io::ErrorKind::InvalidInput`] around a [`FormatError`](super::FormatError) for a
+/// Those of the writer, and [`io::ErrorKind::InvalidInput`] around a [`IdxFormatError`](super::IdxFormatError) for a
 /// shape that the format cannot hold.
-pub fn write_idx_to<T: Scalar, D: Dimension>(
+pub fn write_idx_to<T: Element, D: Dimension>(
     mut writer: impl Write,
     array: &ArrayRef<T, D>,
 ) -> io::Result<()> {
@@ -56,7 +56,7 @@ pub fn write_idx_to<T: Scalar, D: Dimension>(
     writer.flush()
 }
 
-/// An IDX file that is written piece by piece, of any size, and appears under its name whole or not at all.
+/// Writes an IDX file of any size piece by piece. It appears under its name once it is complete.
 ///
 /// ```
 /// use ziffer_dataset::idx::{ElementType, IdxFile, IdxWriter};
@@ -79,7 +79,7 @@ pub struct IdxWriter {
 }
 
 impl IdxWriter {
-    /// Begins a file for values of this type in an array of this shape, beside its place in a folder that exists.
+    /// Starts a file for an array of this shape, in a folder that exists.
     ///
     /// # Errors
     /// [`IdxError::Malformed`] for a shape that the format cannot hold, [`IdxError::Io`] if the file cannot be written.
@@ -102,7 +102,7 @@ impl IdxWriter {
         }
     }
 
-    /// Writes values, as they are to stand in the file: big-endian. Not buffered, so rather many at a time.
+    /// Appends values in the byte order of the file, big-endian. Writes are not buffered: pass many values at a time.
     ///
     /// # Errors
     /// [`IdxError::Io`] if they cannot be written.
@@ -115,7 +115,7 @@ impl IdxWriter {
         })
     }
 
-    /// Brings what was written to the disk, so that [`finish`](Self::finish) has little left to fail at.
+    /// Syncs the values to the disk, so that [`finish`](Self::finish) has little left to fail at.
     ///
     /// # Errors
     /// As `finish`.
@@ -127,10 +127,10 @@ impl IdxWriter {
         self.file.sync().map_err(|source| IdxError::Io { action: "write", path: path(), source })
     }
 
-    /// Brings the file to the disk and gives it its name.
+    /// Syncs the file to the disk and gives it its name.
     ///
     /// # Errors
-    /// [`IdxError::Malformed`] if there are more or fewer bytes than the shape has, [`IdxError::Io`] if it cannot be written.
+    /// [`IdxError::Malformed`] if the number of bytes differs from that of the shape, [`IdxError::Io`] if it cannot be written.
     pub fn finish(self) -> Result<(), IdxError> {
         let IdxWriter { path, file, header, written } = self;
         match header.check_file_len(written) {
@@ -140,8 +140,8 @@ impl IdxWriter {
     }
 }
 
-/// Calls `write` with the values in file order, many at a time.
-fn each_piece<T: Scalar, D: Dimension, E>(
+/// Calls `write` with the values in the byte order of the file, many at a time.
+fn each_piece<T: Element, D: Dimension, E>(
     array: &ArrayRef<T, D>,
     mut write: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<(), E> {

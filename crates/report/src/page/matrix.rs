@@ -1,68 +1,72 @@
-//! The confusion matrix on a run's page, with the metrics of each class.
+//! The section of the confusion matrix, with the metrics of each class.
 
 use std::cmp::Ordering;
 use std::fmt::Write;
 
 use ziffer_base::thousands;
 
-use crate::confusion::{ClassMetrics, Confusion};
-use crate::drawing::Drawing;
+use crate::confusion::{ClassMetrics, ConfusionMatrix};
 use crate::escape::Escaped;
-use crate::figures::{self, NUMBERED, Strength};
-use crate::page::{number, percent, scrolling};
+use crate::figures::{self, NUMBERED, Opacity};
+use crate::html::{Section, number, percent, scrolling};
 use crate::run::Run;
+use crate::scene::Scene;
 use crate::svg;
 
-/// Classes up to which all counts are in a table.
+/// The largest number of classes of a table with all counts.
 const TABLE: usize = 64;
 
-/// Classes whose metrics are listed at most.
+/// The largest number of classes whose metrics are listed.
 const LISTED: usize = 100;
 
-/// Confusions that are listed at most.
+/// The largest number of confusions that are listed, of a matrix whose numbers are shown and of a larger one.
 const CONFUSED: usize = 10;
-
-/// The same where there are many classes.
 const CONFUSED_OF_MANY: usize = 30;
 
-/// The matrix: of few classes as a table in colours, of many as a figure, with the table folded away if it is not too large.
-pub(crate) fn section(run: &Run<'_>, drawing: &Drawing) -> String {
+/// The section: the matrix as a table with colors, or of many classes as a figure; the most frequent confusions; the metrics.
+pub(crate) fn section(run: &Run<'_>, scene: &Scene) -> Section {
     let confusion = run.assessment.confusion();
     let classes = confusion.classes();
-    let mut out = "<section><h2>Confusion matrix</h2>".to_owned();
     let table = || scrolling("Confusion matrix", &matrix(confusion, run.class_names));
+    let mut body = String::new();
     if classes <= NUMBERED {
-        out.push_str(&table());
+        body.push_str("<div class=\"beside\"><div>");
+        body.push_str(&table());
+        body.push_str("</div><div>");
+        body.push_str(&confused(confusion, run.class_names));
+        body.push_str("</div></div>");
+        body.push_str(&metrics(confusion, run.class_names));
     } else {
-        let figure = svg::inline(drawing, &figures::matrix_title(run.assessment));
+        let figure = svg::inline(scene, &figures::matrix_title(run.assessment));
         // Writing to a string cannot fail.
         let _ = write!(
-            out,
-            "<figure style=\"max-width:44rem\">{figure}<figcaption>Labels down, predictions across. Blue: the share of a label's \
-             pictures that are right. Orange: those that are not, the most frequent confusion the strongest.</figcaption></figure>"
+            body,
+            "<figure class=\"matrix-figure\">{figure}<figcaption>Labels down, predictions across. Blue is the fraction of a label's \
+             images that are classified correctly, orange the fraction that is classified as another class. The most frequent \
+             confusion has the fullest orange.</figcaption></figure>"
         );
         if classes <= TABLE {
-            let _ = write!(out, "<details><summary>All counts</summary>{}</details>", table());
+            let _ = write!(body, "<details><summary>All counts</summary>{}</details>", table());
         }
+        body.push_str("<div class=\"beside\"><div>");
+        body.push_str(&metrics(confusion, run.class_names));
+        body.push_str("</div><div>");
+        body.push_str(&confused(confusion, run.class_names));
+        body.push_str("</div></div>");
     }
-    out.push_str("<div class=\"pair\"><div>");
-    out.push_str(&metrics(confusion, run.class_names));
-    out.push_str("</div><div>");
-    out.push_str(&confused(confusion, run.class_names));
-    out.push_str("</div></div></section>");
-    out
+    Section { id: "confusion-matrix", title: "Confusion matrix", body }
 }
 
-fn matrix(confusion: &Confusion, names: &[String]) -> String {
+fn matrix(confusion: &ConfusionMatrix, names: &[String]) -> String {
     let classes = confusion.classes();
-    let strength = Strength::of(confusion);
-    let form = match classes > NUMBERED {
-        // The columns decide how small the numbers are in print.
+    let opacity = Opacity::of(confusion);
+    let attributes = match classes > NUMBERED {
+        // The number of columns determines the size of the numbers in print.
         true => format!("class=\"matrix many\" style=\"--columns:{classes}\""),
         false => "class=\"matrix\"".to_owned(),
     };
     let mut out = format!(
-        "<table {form}><caption>Test pictures by label (down) and prediction (across)</caption>\
+        "<table {attributes}><caption>Test images by label (down) and prediction (across)</caption>\
          <thead><tr><th scope=\"col\">Label</th>"
     );
     for name in names {
@@ -76,13 +80,13 @@ fn matrix(confusion: &Confusion, names: &[String]) -> String {
         for prediction in 0..classes {
             let count = confusion.count(label, prediction);
             if count == 0 {
-                out.push_str("<td class=\"none\">0</td>");
+                out.push_str("<td class=\"zero\">·</td>");
                 continue;
             }
-            let is_hit = label == prediction;
-            let class = if is_hit { "hit" } else { "miss" };
-            let strength = strength.at(is_hit, count as f64 / samples as f64);
-            let _ = write!(out, "<td class=\"{class}\" style=\"--a:{strength:.2}\">{count}</td>");
+            let is_correct = label == prediction;
+            let class = if is_correct { "correct" } else { "wrong" };
+            let opacity = opacity.at(is_correct, count as f64 / samples as f64);
+            let _ = write!(out, "<td class=\"{class}\" style=\"--a:{opacity:.2}\">{count}</td>");
         }
         out.push_str("</tr>");
     }
@@ -90,21 +94,22 @@ fn matrix(confusion: &Confusion, names: &[String]) -> String {
     out
 }
 
-fn metrics(confusion: &Confusion, names: &[String]) -> String {
+fn metrics(confusion: &ConfusionMatrix, names: &[String]) -> String {
     let mut classes: Vec<(usize, ClassMetrics)> =
         (0..confusion.classes()).map(|class| (class, confusion.metrics(class))).collect();
     let caption = if classes.len() > LISTED {
-        // Those that never occur last.
+        // Classes that never occur come last.
         let f1 = |(_, metrics): &(usize, ClassMetrics)| metrics.f1.unwrap_or(2.0);
         classes.sort_by(|a, b| f1(a).partial_cmp(&f1(b)).unwrap_or(Ordering::Equal));
         classes.truncate(LISTED);
-        format!("The {LISTED} classes with the least F1, of {}", confusion.classes())
+        format!("The {LISTED} classes with the lowest F1, of {}", confusion.classes())
     } else {
-        "Each class, and their unweighted mean".to_owned()
+        "Metrics of each class, and their unweighted mean".to_owned()
     };
     let mut out = format!(
-        "<table><caption>{caption}</caption><thead><tr><th scope=\"col\" class=\"words\">Class</th><th scope=\"col\">Pictures</th>\
-         <th scope=\"col\">Precision</th><th scope=\"col\">Recall</th><th scope=\"col\">F1</th></tr></thead><tbody>"
+        "<table class=\"wide\"><caption>{caption}</caption><thead><tr><th scope=\"col\" class=\"words\">Class</th>\
+         <th scope=\"col\">Images</th><th scope=\"col\">Precision</th><th scope=\"col\">Recall</th><th scope=\"col\">F1</th></tr></thead>\
+         <tbody>"
     );
     let cell = |key: String, value: Option<f64>| match value {
         Some(value) => format!("<td>{}</td>", number(&key, value, &percent(value))),
@@ -133,18 +138,18 @@ fn metrics(confusion: &Confusion, names: &[String]) -> String {
     scrolling("Metrics of each class", &out)
 }
 
-fn confused(confusion: &Confusion, names: &[String]) -> String {
+fn confused(confusion: &ConfusionMatrix, names: &[String]) -> String {
     let confused = confusion.confused();
     if confused.is_empty() {
-        return "<p>No class was taken for another.</p>".to_owned();
+        return "<p>There are no confusions.</p>".to_owned();
     }
-    let mut out = "<table><caption>Most frequent confusions, and their share of the label's pictures</caption><thead><tr>\
-        <th scope=\"col\" class=\"words\">Label</th><th scope=\"col\" class=\"words\">Taken for</th><th scope=\"col\">Pictures</th>\
-        <th scope=\"col\">Share</th></tr></thead><tbody>"
+    let mut out = "<table class=\"wide\"><caption>Most frequent confusions</caption><thead><tr>\
+        <th scope=\"col\" class=\"words\">Label</th><th scope=\"col\" class=\"words\">Prediction</th><th scope=\"col\">Images</th>\
+        <th scope=\"col\">Of the label's images</th></tr></thead><tbody>"
         .to_owned();
     let listed = if confusion.classes() > NUMBERED { CONFUSED_OF_MANY } else { CONFUSED };
     for (label, prediction, count) in confused.into_iter().take(listed) {
-        let share = count as f64 / confusion.metrics(label).samples as f64;
+        let fraction = count as f64 / confusion.metrics(label).samples as f64;
         // Writing to a string cannot fail.
         let _ = write!(
             out,
@@ -152,7 +157,7 @@ fn confused(confusion: &Confusion, names: &[String]) -> String {
             Escaped(&names[label]),
             Escaped(&names[prediction]),
             thousands(count),
-            percent(share)
+            percent(fraction)
         );
     }
     out.push_str("</tbody></table>");

@@ -1,45 +1,49 @@
-//! The parts of a run's page, but for the confusion matrix.
+//! The other sections of a run's page: curves, worst mistakes, calibration, the first layer's weights.
 
 use std::fmt::Write;
 
 use ziffer_base::thousands;
 
 use crate::calibration::BINS;
-use crate::drawing::Drawing;
 use crate::escape::Escaped;
-use crate::history::History;
-use crate::page::{number, percent, scrolling};
-use crate::picture::{Colours, data_address, png};
+use crate::history::RunHistory;
+use crate::html::{Section, number, percent, scrolling};
 use crate::run::Run;
+use crate::scene::Scene;
+use crate::thumbnail::{PngColor, data_url, png};
 use crate::{figures, svg, weights};
 
-/// Epochs that a page lists at most.
+/// The largest number of epochs in the table.
 const LISTED: usize = 200;
 
-/// The curves, and the numbers of each epoch.
-pub(crate) fn curves(run: &Run<'_>, [loss, accuracy]: [&Drawing; 2]) -> String {
-    let parts = if run.history.val_loss.is_empty() { "training" } else { "training and validation" };
-    let figure = |drawing, what| {
-        let title = format!("{what} by epoch, {parts}");
-        format!("<figure class=\"panel\">{}</figure>", svg::inline(drawing, &title))
+/// The curves (loss, accuracy), and a table of the epochs.
+pub(crate) fn curves(run: &Run<'_>, [loss, accuracy]: [&Scene; 2]) -> Section {
+    let has_validation = !run.history.val_loss.is_empty();
+    let sets = if has_validation { "training and validation" } else { "training" };
+    let figure = |scene, metric| {
+        let title = format!("{metric} by epoch, {sets}");
+        format!("<figure class=\"chart\">{}</figure>", svg::inline(scene, &title))
     };
-    let note = if run.history.val_loss.is_empty() {
-        "No validation part was set aside. Training is measured while the weights move, before each update."
+    let note = if has_validation {
+        "Training metrics are means over the epoch, computed before each update of the weights. Validation metrics are computed after \
+         the epoch."
     } else {
-        "Training is measured while the weights move, before each update; validation after each epoch."
+        "Training metrics are means over the epoch, computed before each update of the weights. There is no validation set."
     };
-    format!(
-        "<section><h2>Curves</h2><div class=\"panels\">{}{}</div><p class=\"note\">{note}</p>{}</section>",
+    let body = format!(
+        "<div class=\"charts\">{}{}</div><p class=\"note\">{note} The axis of the accuracy does not begin at 0%.</p>{}",
         figure(loss, "Loss"),
         figure(accuracy, "Accuracy"),
         epochs(&run.history)
-    )
+    );
+    Section { id: "curves", title: "Curves", body }
 }
 
-/// A table of the epochs, folded away where there are many.
-fn epochs(history: &History<'_>) -> String {
+/// A table of the epochs. A long one is folded.
+fn epochs(history: &RunHistory<'_>) -> String {
     let series = history.series();
-    let mut table = "<table><thead><tr><th scope=\"col\">Epoch</th>".to_owned();
+    let mut table =
+        "<table class=\"wide\"><thead><tr><th scope=\"col\" class=\"words\">Epoch</th>".to_owned();
     for (key, _) in &series {
         let name = match *key {
             "loss" => "Loss",
@@ -70,67 +74,67 @@ fn epochs(history: &History<'_>) -> String {
         table.push_str("</tr>");
     }
     table.push_str("</tbody></table>");
-    let table = scrolling("Numbers of each epoch", &table);
+    let table = scrolling("Metrics of each epoch", &table);
     match history.epochs() {
         0..=10 => table,
-        11..=LISTED => format!("<details><summary>Numbers of each epoch</summary>{table}</details>"),
+        11..=LISTED => format!("<details><summary>Metrics of each epoch</summary>{table}</details>"),
         _ => format!(
-            "<details><summary>Numbers of the last {LISTED} epochs (history.csv has all)</summary>{table}</details>"
+            "<details><summary>Metrics of the last {LISTED} epochs (history.csv has all)</summary>{table}</details>"
         ),
     }
 }
 
 /// The gallery of the worst mistakes.
-pub(crate) fn mistakes(run: &Run<'_>) -> String {
+pub(crate) fn mistakes(run: &Run<'_>) -> Section {
+    let section = |body| Section { id: "mistakes", title: "Worst mistakes", body };
     let confusion = run.assessment.confusion();
-    let mistakes = confusion.samples() - confusion.hits();
-    let gallery = run.assessment.gallery();
+    let mistakes = confusion.samples() - confusion.correct();
+    let gallery = run.assessment.mistakes_with_images();
     if mistakes == 0 {
-        return "<section><h2>Worst mistakes</h2><p>None: every test picture is right.</p></section>"
-            .to_owned();
+        return section("<p>None: every test image is classified correctly.</p>".to_owned());
     }
     let which = match gallery.iter().len() {
         1 => "The only mistake".to_owned(),
         shown if shown == mistakes => format!("All {shown} mistakes"),
         shown => format!("The {shown} worst of {} mistakes", thousands(mistakes)),
     };
-    let mut out = format!(
-        "<section><h2>Worst mistakes</h2><p>{which}: those whose label was given the least probability come first.</p>\
-         <ul class=\"gallery\">"
+    let mut body = format!(
+        "<p>{which}, in ascending order of the label's probability. Each number is a row of the test set.</p><ul class=\"gallery\">"
     );
-    for (mistake, picture) in gallery.iter() {
-        let (rows, columns) = (picture.rows, picture.columns);
-        let address = data_address(&png(columns, rows, Colours::Grey, &picture.bytes()));
+    for (mistake, thumbnail) in gallery.iter() {
+        let (rows, columns) = (thumbnail.rows, thumbnail.columns);
+        let url = data_url(&png(columns, rows, PngColor::Gray, &thumbnail.bytes()));
         let [label, prediction] =
             [mistake.label, mistake.prediction].map(|class| Escaped(&run.class_names[class]));
         let sample = mistake.sample;
         // Writing to a string cannot fail.
         let _ = write!(
-            out,
-            "<li><figure data-sample=\"{sample}\"><img src=\"{address}\" width=\"{columns}\" height=\"{rows}\" \
-             alt=\"Test picture {sample}: {label} taken for {prediction}\"><figcaption>\
+            body,
+            "<li><figure data-sample=\"{sample}\"><img src=\"{url}\" width=\"{columns}\" height=\"{rows}\" \
+             alt=\"Test image {sample}: {label} taken for {prediction}\"><figcaption>\
              <b>{label}</b> taken for <b>{prediction}</b><br>{}<br><small>no. {sample}</small></figcaption></figure></li>",
-            number("confidence", f64::from(mistake.confidence), &sure(mistake.confidence)),
+            number("confidence", f64::from(mistake.confidence), &confidence(mistake.confidence)),
         );
     }
-    out.push_str("</ul></section>");
-    out
+    body.push_str("</ul>");
+    section(body)
 }
 
-/// A confidence in percent; no softmax is certain, whatever a float rounds it to.
-fn sure(confidence: f32) -> String {
+/// A confidence in percent. It is below 100% even where an `f32` rounds it to that.
+fn confidence(confidence: f32) -> String {
     match 100.0 * confidence {
-        percent if percent.is_nan() => "not a number".to_owned(),
-        percent if percent >= 99.95 => "&gt; 99.9% sure".to_owned(),
-        percent => format!("{percent:.1}% sure"),
+        percent if percent.is_nan() => "confidence NaN".to_owned(),
+        percent if percent >= 99.95 => "confidence &gt;99.9%".to_owned(),
+        percent => format!("confidence {percent:.1}%"),
     }
 }
 
 /// The reliability diagram and its numbers.
-pub(crate) fn calibration(run: &Run<'_>) -> String {
+pub(crate) fn calibration(run: &Run<'_>) -> Section {
+    let section = |body| Section { id: "calibration", title: "Calibration", body };
     let calibration = run.assessment.calibration();
     let Some((error, confidence)) = calibration.expected_error().zip(calibration.confidence()) else {
-        return "<section><h2>Calibration</h2><p>No prediction has a confidence that is a number.</p></section>".to_owned();
+        return section("<p>The confidence of every prediction is NaN.</p>".to_owned());
     };
     let title = format!("Reliability diagram: expected calibration error {}", percent(error));
     let mut rows = String::new();
@@ -149,62 +153,70 @@ pub(crate) fn calibration(run: &Run<'_>) -> String {
             );
         }
     }
-    let left_out = match calibration.without_confidence() {
+    let without = match calibration.without_confidence() {
         0 => String::new(),
-        1 => " One prediction whose confidence is no number is left out.".to_owned(),
-        some => format!(" {} predictions whose confidence is no number are left out.", thousands(some)),
+        1 => " One prediction with a confidence of NaN is left out.".to_owned(),
+        some => format!(" {} predictions with a confidence of NaN are left out.", thousands(some)),
     };
     let table = format!(
-        "<table class=\"range\"><thead><tr><th scope=\"col\" class=\"words\">Confidence</th><th scope=\"col\">Pictures</th>\
+        "<table class=\"range wide\"><thead><tr><th scope=\"col\" class=\"words\">Confidence</th><th scope=\"col\">Images</th>\
          <th scope=\"col\">Mean confidence</th><th scope=\"col\">Accuracy</th></tr></thead><tbody>{rows}</tbody></table>"
     );
-    format!(
-        "<section><h2>Calibration</h2><p>Expected calibration error {}, over {BINS} bins (Guo et al., 2017). Mean confidence {}, \
-         accuracy {}.{left_out}</p><div class=\"panels\"><figure class=\"panel\">{}<figcaption>Bars: how often the predictions of a \
-         bin are right. Squares: the same at their mean confidence. A calibrated network is on the line: above it, it is less sure \
-         than it may be, below it, too sure.</figcaption></figure><div>{}</div></div></section>",
+    section(format!(
+        "<p>The expected calibration error is {}, over {BINS} bins (Guo et al., 2017). The mean confidence is {}, the accuracy \
+         {}.{without}</p><div class=\"charts\"><figure class=\"chart\">{}<figcaption>Bars are the accuracy of a bin's predictions. \
+         Squares are the same accuracy at the bin's mean confidence. A calibrated model's squares lie on the line. Above the line, the \
+         confidence is too low, below it, too high.</figcaption></figure><div>{}</div></div>",
         number("expected_calibration_error", error, &percent(error)),
         number("mean_confidence", confidence, &percent(confidence)),
         percent(run.assessment.confusion().accuracy()),
         svg::inline(&figures::reliability(calibration), &title),
         scrolling("Predictions by confidence", &table)
-    )
+    ))
 }
 
 /// The first layer's weights.
-pub(crate) fn weights(run: &Run<'_>) -> String {
-    let Some(kernel) = run.kernel.filter(|kernel| kernel.ncols() > 0) else { return String::new() };
-    let atlas = weights::atlas(kernel, run.assessment.shape());
-    let units = match (atlas.units, kernel.ncols()) {
+pub(crate) fn weights(run: &Run<'_>) -> Option<Section> {
+    let kernel = run.kernel.filter(|kernel| kernel.ncols() > 0)?;
+    let strips = weights::strips(kernel, run.assessment.shape());
+    let units = match (strips.units, kernel.ncols()) {
         (1, 1) => "the only unit".to_owned(),
         (shown, all) if shown == all => format!("all {all} units"),
         (shown, all) => format!("the first {shown} of {} units", thousands(all)),
     };
-    // Twice as large where there is room.
-    let (width, height) = (2 * atlas.width, 2 * atlas.height);
-    let image = format!(
-        "<img class=\"weights\" style=\"--least:{}px\" src=\"{}\" width=\"{width}\" height=\"{height}\" \
-         alt=\"Weights of {units} as pictures\">",
-        3 * atlas.width / 2,
-        data_address(&atlas.png)
+    let mut images = String::new();
+    for (index, strip) in strips.pngs.iter().enumerate() {
+        let first = index * strips.across;
+        let last = strips.units.min(first + strips.across) - 1;
+        let label = if first == last { format!("unit {first}") } else { format!("units {first} to {last}") };
+        // Writing to a string cannot fail.
+        let _ = write!(
+            images,
+            "<img src=\"{}\" width=\"{}\" height=\"{}\" title=\"{label}\" alt=\"Weights of {label}\">",
+            data_url(strip),
+            strips.width,
+            strips.height
+        );
+    }
+    // Small images are not enlarged beyond recognition.
+    let widest = 3 * strips.width;
+    let body = format!(
+        "<figure><div class=\"weights\" style=\"--widest:{widest}px\">{images}</div><figcaption>The weights of {units}, each in the \
+         shape of the image, from unit 0, {} to a strip.<br>{:.3} <span class=\"colorbar\"></span> +{:.3} and \
+         beyond</figcaption></figure>",
+        strips.across, -strips.strongest, strips.strongest
     );
-    format!(
-        "<section><h2>First layer</h2><figure>{}<figcaption>What {units} look for, {} to a row: blue weights are negative, orange ones \
-         positive, the full colours are \u{b1}{:.3} and beyond.</figcaption></figure></section>",
-        scrolling("Weights of the first layer", &image),
-        atlas.across,
-        atlas.strongest
-    )
+    Some(Section { id: "weights", title: "First layer", body })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::sure;
+    use super::confidence;
 
     #[test]
-    fn nothing_is_certain() {
-        assert_eq!([0.5, 0.9994].map(sure), ["50.0% sure", "99.9% sure"]);
-        assert_eq!([0.9995, 0.999_999, 1.0].map(sure), ["&gt; 99.9% sure"; 3]);
-        assert_eq!(sure(f32::NAN), "not a number");
+    fn no_confidence_is_100_percent() {
+        assert_eq!([0.5, 0.9994].map(confidence), ["confidence 50.0%", "confidence 99.9%"]);
+        assert_eq!([0.9995, 0.999_999, 1.0].map(confidence), ["confidence &gt;99.9%"; 3]);
+        assert_eq!(confidence(f32::NAN), "confidence NaN");
     }
 }

@@ -1,29 +1,29 @@
-//! A strict reader of pages: every element is closed in its order, every attribute is quoted and given once, and nothing refers
-//! to another place.
+//! A strict parser of pages: every element is closed in order, every attribute is quoted and unique, and every link leads to a part of
+//! the same page.
 
 use std::collections::BTreeMap;
 
-/// An element of a page, without those inside it.
+/// An element of a page.
 #[derive(Clone, Debug)]
 pub(crate) struct Element {
     pub(crate) name: String,
     pub(crate) attributes: BTreeMap<String, String>,
-    /// The names of what it is in, the outermost first.
+    /// The names of the elements around it, the outermost first.
     pub(crate) path: Vec<String>,
-    /// The text in it and in what is in it.
+    /// Its text, with that of the elements inside it.
     pub(crate) text: String,
 }
 
-/// Elements that have no end.
+/// Elements without an end tag.
 const VOID: [&str; 3] = ["meta", "img", "br"];
 
-/// What may be written without an address that is fetched.
+/// The namespace of SVG, which no browser fetches.
 const NAMESPACE: &str = "http://www.w3.org/2000/svg";
 
-/// The elements of a page, in the order of their beginnings.
+/// The elements of a page, in the order of their start tags.
 ///
 /// # Panics
-/// If it is not written as strictly as the reader wants it.
+/// If the page is not well-formed.
 pub(crate) fn elements(page: &str) -> Vec<Element> {
     let mut rest = page.trim().strip_prefix("<!DOCTYPE html>").expect("the document's type");
     let mut elements: Vec<Element> = Vec::new();
@@ -87,25 +87,31 @@ fn unescaped(text: &str) -> String {
     out
 }
 
-/// Fails if the page needs or runs anything that is not in it.
-pub(crate) fn stands_alone(page: &str, elements: &[Element]) {
+/// Checks that a page runs nothing and needs no other file.
+pub(crate) fn assert_self_contained(page: &str, elements: &[Element]) {
     for element in elements {
-        for never in ["script", "link", "iframe", "object", "embed", "base", "form", "a", "use", "image"] {
+        for never in ["script", "link", "iframe", "object", "embed", "base", "form", "use", "image"] {
             assert_ne!(element.name, never);
         }
         for (name, value) in &element.attributes {
-            assert!(!name.starts_with("on") && name != "href" && name != "srcset", "{element:?}");
+            assert!(!name.starts_with("on") && name != "srcset", "{element:?}");
+            // A link leads to one element of the page.
+            let targets = |id: &str| {
+                elements.iter().filter(|other| other.attributes.get("id").is_some_and(|of| of == id)).count()
+            };
+            let is_inside = || value.strip_prefix('#').is_some_and(|id| targets(id) == 1);
+            assert!(name != "href" || (element.name == "a" && is_inside()), "{element:?}");
             assert!(name != "src" || value.starts_with("data:image/png;base64,"), "{element:?}");
         }
     }
     let lowered = page.replace(NAMESPACE, "").to_lowercase();
-    // Two slashes may stand in base64, which nothing fetches.
+    // Base64 may have two slashes, too.
     for never in ["http:", "https:", "url(", "@import", "=\"//", "javascript:", "ftp:", "file:"] {
         assert!(!lowered.contains(never), "{never} in the page");
     }
 }
 
-/// The values for programs, by their keys; of a key that comes again, the first.
+/// The values for programs, by their keys. Of equal keys, the first value.
 pub(crate) fn data(elements: &[Element]) -> BTreeMap<String, String> {
     let mut data = BTreeMap::new();
     for element in elements.iter().filter(|element| element.name == "data") {
@@ -115,8 +121,8 @@ pub(crate) fn data(elements: &[Element]) -> BTreeMap<String, String> {
     data
 }
 
-/// What is wrong with a page for readers who do not see it.
-pub(crate) fn is_accessible(elements: &[Element]) {
+/// Checks that a page has the labels that screen readers need.
+pub(crate) fn assert_accessible(elements: &[Element]) {
     let count = |name: &str| elements.iter().filter(|element| element.name == name).count();
     assert_eq!((count("h1"), count("title") > 0), (1, true));
     assert_eq!(elements[0].attributes["lang"], "en");

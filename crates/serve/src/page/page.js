@@ -1,52 +1,51 @@
-// The page: asking the server, the tabs, and the start. Nothing here comes from elsewhere or goes there.
+// The page: predictions, tabs, start. It talks to its own server only.
 
-import { show, showExamples, showLayers } from "./answer.js";
-import { $, ask, tell } from "./basics.js";
-import { bitmap, raster } from "./ink.js";
-import { onPaper, putExample, refresh, whenDrawn } from "./paper.js";
+import { currentDrawing, onChange, putExample, requestPaint } from "./canvas.js";
+import { $, fetchJson, showError } from "./dom.js";
+import { markExample, showExamples, showLayers, showPrediction } from "./prediction.js";
+import { bmpFile, rasterize } from "./strokes.js";
 import { drawCharts, watch } from "./training.js";
 
 let model = null;
-/** The answer that is shown. */
-let shown = null;
-/** Whether a question is out, and the paper has changed since. */
-let [isAsking, isNew] = [false, false];
+/** The prediction on the page, and whether it is that of an example. */
+let [shown, isOfExample] = [null, false];
+/** Whether a request is running, and whether the drawing has changed since it began. */
+let [isRunning, isChanged] = [false, false];
 
-/** What is on the paper is asked about when the last answer is there. */
-function drawn() {
-  isNew = true;
+/** Requests a prediction for the new drawing, after the running request. */
+function drawingChanged() {
+  isChanged = true;
+  if (model) markExample(model, currentDrawing().example?.pixels);
   predict();
 }
 
-function showAnswer(answer) {
-  shown = answer;
-  show(model, answer);
+function setPrediction(prediction, isExample = false) {
+  [shown, isOfExample] = [prediction, isExample];
+  showPrediction(model, prediction, isExample);
 }
 
 async function predict() {
-  if (isAsking || !isNew || !model?.ready) return;
-  isNew = false;
-  const { strokes, example } = onPaper();
-  if (strokes.length === 0 && !example) return showAnswer(null);
+  if (isRunning || !isChanged || !model?.ready) return;
+  isChanged = false;
+  const { strokes, example } = currentDrawing();
+  if (strokes.length === 0 && !example) return setPrediction(null);
   const [type, body] = example
     ? ["application/json", JSON.stringify({ pixels: example.pixels })]
-    : ["image/bmp", bitmap(raster(strokes))];
-  isAsking = true;
+    : ["image/bmp", bmpFile(rasterize(strokes))];
+  isRunning = true;
   try {
     const options = { method: "POST", headers: { "Content-Type": type }, body };
-    const answer = await ask("/api/predict?show=all", options);
-    tell("");
-    // If the paper was cleared meanwhile, the next round shows it.
-    showAnswer(answer);
+    const prediction = await fetchJson("/api/predict?show=all", options);
+    showError("");
+    // If the drawing was cleared meanwhile, the next call shows that.
+    setPrediction(prediction, Boolean(example));
   } catch (error) {
-    tell(error.message);
+    showError(error.message);
   } finally {
-    isAsking = false;
+    isRunning = false;
   }
   predict();
 }
-
-// ------------------------------------------------------------------------------------------------------------------- tabs
 
 const tabs = [...document.querySelectorAll("[role=tab]")];
 const panel = (tab) => $(tab.getAttribute("aria-controls"));
@@ -58,68 +57,76 @@ function open(tab) {
     other.tabIndex = isOpen ? 0 : -1;
     panel(other).hidden = !isOpen;
   }
-  // Read again each time: there may be a new one.
-  if (tab.id === "tab-report") $("frame").src = "/report";
+  // The report repeats the title. Its file may be new, so the frame loads it again.
+  $("title").hidden = tab.id === "tab-report";
+  if (tab.id === "tab-report") $("report-frame").src = "/report";
   if (tab.id === "tab-training") drawCharts();
-  if (tab.id === "tab-draw") refresh();
+  if (tab.id === "tab-draw") requestPaint();
 }
 
 for (const tab of tabs) {
   tab.addEventListener("click", () => open(tab));
   tab.addEventListener("keydown", (event) => {
-    const there = tabs.filter((other) => !other.hidden);
-    const at = there.indexOf(tab);
+    const visible = tabs.filter((other) => !other.hidden);
+    const at = visible.indexOf(tab);
     const next = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: -1 }[event.key];
     if (next === undefined) return;
     event.preventDefault();
-    const chosen = there.at(next % there.length);
+    const chosen = visible.at(next % visible.length);
     open(chosen);
     chosen.focus();
   });
 }
 
-// ------------------------------------------------------------------------------------------------------------------ start
+/** Makes the report's frame as high as its content, so that only the page scrolls. */
+function fitFrame() {
+  const page = $("report-frame").contentDocument?.documentElement;
+  if (!page || $("report").hidden) return;
+  $("report-frame").style.height = "0";
+  $("report-frame").style.height = `${page.scrollHeight + 2}px`;
+}
+$("report-frame").addEventListener("load", fitFrame);
 
-/** Asks what is served, and shows it. */
-async function learn() {
+/** Loads and shows the description of the model. */
+async function loadModel() {
   try {
-    model = await ask("/api/model");
+    model = await fetchJson("/api/model");
   } catch (error) {
-    return tell(error.message);
+    return showError(error.message);
   }
   const parameters = model.layers.reduce((sum, layer) => sum + layer.parameters, 0);
   $("title").textContent = model.title + (parameters ? `, ${parameters.toLocaleString("en")} parameters` : "");
   document.title = `ziffer: ${model.title}`;
-  $("waiting").hidden = model.ready;
+  $("not-ready").hidden = model.ready;
   $("tab-training").hidden = !model.training;
-  $("input-size").textContent = `${model.rows} x ${model.columns} pixels`;
   $("bars").classList.toggle("named", model.labels.some((label) => label.length > 3));
   const address = `${location.origin}/api/predict`;
   $("call-json").textContent = `curl ${address} -H 'Content-Type: application/json' -d '{"pixels": [0, 0, ..., 255, 0]}'`;
   $("call-picture").textContent = `curl '${address}?show=all' -H 'Content-Type: image/png' --data-binary @digit.png`;
   const { rows, columns } = model;
   showExamples(model, ({ pixels }) => putExample({ pixels, rows, columns }));
-  showAnswer(shown);
-  refresh();
-  drawn();
+  setPrediction(shown, isOfExample);
+  requestPaint();
+  drawingChanged();
 }
 
-/** Where sizes or colours have changed. */
-function redraw() {
+/** Repaints after a change of sizes or colors. */
+function repaint() {
   if (!model) return;
-  refresh();
-  showLayers(model, shown ? shown.activations : null);
+  requestPaint();
+  showLayers(shown ? shown.activations : []);
+  fitFrame();
   if (!$("training").hidden) drawCharts();
 }
 
-whenDrawn(drawn);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-addEventListener("resize", redraw);
+onChange(drawingChanged);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
+addEventListener("resize", repaint);
 
-await learn();
+await loadModel();
 if (model?.training) {
   if (!model.ready) open($("tab-training"));
-  watch(learn);
+  watch(loadModel);
 }
 const chosen = $(`tab-${location.hash.slice(1)}`);
 if (chosen && !chosen.hidden) open(chosen);

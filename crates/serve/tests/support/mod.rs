@@ -1,4 +1,4 @@
-//! A server of the test's own, and a client that sends what it is told to the byte.
+//! A server for tests, and a client that controls every byte of its requests.
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::io::{Read, Write};
@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 use ziffer_serve::{Limits, Server, Site};
 
-/// A server on a thread of its own, until it is dropped.
+/// A server on its own thread, which stops when it is dropped.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     stop: Arc<AtomicBool>,
@@ -27,7 +27,7 @@ impl Running {
         Self { address, stop, thread: Some(thread) }
     }
 
-    /// Asks the server to stop, and waits for it.
+    /// Stops the server and waits for its thread.
     pub(crate) fn stop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -45,14 +45,14 @@ impl Drop for Running {
     }
 }
 
-/// A connection that is kept alive.
+/// A connection with keep-alive.
 pub(crate) struct Connection {
     pub(crate) stream: TcpStream,
     address: SocketAddr,
     rest: Vec<u8>,
 }
 
-/// An answer; the names of headers in small letters.
+/// A response. The names of headers are lower-case.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -68,7 +68,7 @@ impl Connection {
         Self { stream, address, rest: Vec::new() }
     }
 
-    /// A request with a body, and these headers beside `Host` and `Content-Length`.
+    /// Sends a request with a body, and with these headers besides `Host` and `Content-Length`.
     pub(crate) fn request(&mut self, line: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let host = self.address.to_string();
         let length = body.len().to_string();
@@ -77,7 +77,7 @@ impl Connection {
         self.raw(line, &all, body)
     }
 
-    /// A request with these headers alone.
+    /// Sends a request with these headers only.
     pub(crate) fn raw(&mut self, line: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let mut bytes = format!("{line} HTTP/1.1\r\n").into_bytes();
         for (name, value) in headers {
@@ -89,7 +89,7 @@ impl Connection {
         self.answer().expect("an answer")
     }
 
-    /// The next answer; none if the connection was closed instead.
+    /// The next response; `None` if the server closes the connection.
     pub(crate) fn answer(&mut self) -> Option<Answer> {
         let end = loop {
             if let Some(end) = self.rest.windows(4).position(|bytes| bytes == b"\r\n\r\n") {

@@ -1,54 +1,54 @@
-//! A digit of the data set as a person would draw it: its ink thinned to lines, and these followed.
+//! Strokes that draw a digit of the data set: lines along its thinned pixels.
 //!
 //! Thinning is that of Zhang and Suen, "A Fast Parallel Algorithm for Thinning Digital Patterns", 1984.
 
 const SIDE: usize = 28;
-/// Ink of a line.
-const INK: u8 = 128;
+/// The smallest value of a line's pixels.
+const LINE_MIN: u8 = 128;
 
-/// A place in the picture, from 0 to 1 in both directions.
-pub(crate) type Place = (f64, f64);
+/// A position in the image, x and y from 0 to 1.
+pub(crate) type Position = (f64, f64);
 
-/// The neighbours of a pixel from the one above it on, clockwise.
+/// The neighbors of a pixel, clockwise from the one above.
 const AROUND: [(isize, isize); 8] = [(0, -1), (1, -1), (1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1)];
 
-fn neighbour(pixel: usize, (x, y): (isize, isize)) -> Option<usize> {
+fn neighbor(pixel: usize, (x, y): (isize, isize)) -> Option<usize> {
     let column = (pixel % SIDE).checked_add_signed(x).filter(|column| *column < SIDE)?;
     let row = (pixel / SIDE).checked_add_signed(y).filter(|row| *row < SIDE)?;
     Some(row * SIDE + column)
 }
 
 fn thinned(pixels: &[u8]) -> Vec<bool> {
-    let mut ink: Vec<bool> = pixels.iter().map(|pixel| *pixel >= INK).collect();
+    let mut line: Vec<bool> = pixels.iter().map(|pixel| *pixel >= LINE_MIN).collect();
     loop {
-        let before = ink.clone();
+        let before = line.clone();
         for first in [true, false] {
-            let is_gone = |pixel: usize| {
-                let around = AROUND.map(|step| neighbour(pixel, step).is_some_and(|other| ink[other]));
+            let is_removed = |pixel: usize| {
+                let around = AROUND.map(|step| neighbor(pixel, step).is_some_and(|other| line[other]));
                 let [up, _, right, _, down, _, left, _] = around;
-                let count = around.iter().filter(|is_ink| **is_ink).count();
+                let count = around.iter().filter(|is_line| **is_line).count();
                 let turns = (0..8).filter(|&i| !around[i] && around[(i + 1) % 8]).count();
                 let sides =
                     if first { !(right && down && (up || left)) } else { !(up && left && (right || down)) };
-                ink[pixel] && (2..=6).contains(&count) && turns == 1 && sides
+                line[pixel] && (2..=6).contains(&count) && turns == 1 && sides
             };
-            let gone: Vec<usize> = (0..ink.len()).filter(|&pixel| is_gone(pixel)).collect();
-            gone.into_iter().for_each(|pixel| ink[pixel] = false);
+            let removed: Vec<usize> = (0..line.len()).filter(|&pixel| is_removed(pixel)).collect();
+            removed.into_iter().for_each(|pixel| line[pixel] = false);
         }
-        if ink == before {
-            return ink;
+        if line == before {
+            return line;
         }
     }
 }
 
-/// Strokes of a digit.
-pub(crate) fn strokes(pixels: &[u8]) -> Vec<Vec<Place>> {
+/// The strokes of a digit.
+pub(crate) fn strokes(pixels: &[u8]) -> Vec<Vec<Position>> {
     let line = thinned(pixels);
     let mut is_left = line.clone();
     let around = |pixel: usize, set: &[bool]| -> Vec<usize> {
-        // Straight on before slantwise.
+        // Horizontal and vertical steps come before diagonal ones.
         let steps = [0, 2, 4, 6, 1, 3, 5, 7].map(|i| AROUND[i]);
-        steps.iter().filter_map(|&step| neighbour(pixel, step)).filter(|&other| set[other]).collect()
+        steps.iter().filter_map(|&step| neighbor(pixel, step)).filter(|&other| set[other]).collect()
     };
     let place = |pixel: usize| {
         ((((pixel % SIDE) as f64) + 0.5) / SIDE as f64, ((pixel / SIDE) as f64 + 0.5) / SIDE as f64)
@@ -57,9 +57,9 @@ pub(crate) fn strokes(pixels: &[u8]) -> Vec<Vec<Place>> {
     while let Some(start) =
         (0..line.len()).filter(|&pixel| is_left[pixel]).min_by_key(|&pixel| around(pixel, &is_left).len())
     {
-        // From where it branches off.
+        // A stroke begins at the line that it branches off from.
         let branch = around(start, &line).into_iter().find(|&other| !is_left[other]);
-        let mut stroke: Vec<Place> = branch.into_iter().map(place).collect();
+        let mut stroke: Vec<Position> = branch.into_iter().map(place).collect();
         let mut at = Some(start);
         while let Some(pixel) = at {
             is_left[pixel] = false;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ziffer_augment::Distortion;
+use ziffer_dataset::augment::Distortion;
 use ziffer_nn::{Loss, Model, Optimizer};
 
 use super::Fit;

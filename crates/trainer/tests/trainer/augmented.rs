@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ndarray::{Array1, Array3, Array4, ArrayView2};
-use ziffer_augment::{Distorter, Distortion};
+use ziffer_dataset::augment::{Distorter, Distortion};
 use ziffer_dataset::{Dataset, idx::write_idx};
 use ziffer_nn::random::{Purpose, Stream};
 use ziffer_nn::{

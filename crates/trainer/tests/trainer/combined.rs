@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ndarray::{Array1, Array3};
-use ziffer_augment::Distortion;
+use ziffer_dataset::augment::Distortion;
 use ziffer_dataset::{Dataset, idx::write_idx};
 use ziffer_nn::optimizer::Clip;
 use ziffer_nn::random::{Purpose, Stream};

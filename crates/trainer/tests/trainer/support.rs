@@ -13,7 +13,7 @@ pub(crate) fn mnist() -> TrainTest {
         .data_dir(Path::new(env!("CARGO_TARGET_TMPDIR")).join("mnist"))
         .mirror(Mirror::Folder(root.join("data/mnist")))
         .offline(true);
-    Mnist::open_or_download(&source).expect("the repository's copy of MNIST")
+    Mnist::open(&source).expect("the repository's copy of MNIST")
 }
 
 /// Records the loss of each step.

@@ -1,0 +1,29 @@
+//! The house rules, which a package of its own checks, so that `cargo xtask train` does not build a parser of Rust.
+
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+/// Check the house rules: module circles, crate edges, file sizes, unsafe code, words
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Tidy {
+    /// Print the lines of ARCHITECTURE.md that draw the crates' dependencies as they are
+    #[arg(long)]
+    draw: bool,
+}
+
+impl Tidy {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.args(["run", "--quiet", "--locked", "--package", "ziffer-tidy", "--"]);
+        if self.draw {
+            command.arg("--draw");
+        }
+        let status = command.status().context("cannot start cargo")?;
+        if !status.success() {
+            bail!("the tree is not tidy");
+        }
+        Ok(())
+    }
+}
