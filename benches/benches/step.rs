@@ -7,9 +7,9 @@ use ndarray::ArrayView2;
 use ziffer_benches::mnist;
 use ziffer_dataset::augment::Distortion;
 use ziffer_nn::random::{Purpose, Stream};
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::{Activation, Adam, Model, Samples, Sequential, SparseCategoricalCrossentropy, Training};
-use ziffer_trainer::{Augmented, Evaluate, Pixels};
+use ziffer_trainer::{Augmented, DatasetSamples, Evaluate};
 
 fn network(hidden: [usize; 2]) -> Model {
     Sequential::new([28, 28])
@@ -23,7 +23,7 @@ fn network(hidden: [usize; 2]) -> Model {
 
 fn training(criterion: &mut Criterion) {
     let set = mnist().expect("the repository's copy of MNIST");
-    let samples = Pixels(set.train.view());
+    let samples = DatasetSamples(set.train.view());
     for (name, hidden, batch, steps) in [("tutorial", [128, 64], 32, 100), ("large", [2048, 2048], 128, 1)] {
         train_on(criterion, name, &samples, hidden, batch, steps);
     }
@@ -45,7 +45,7 @@ fn train_on(
     let mut group = criterion.benchmark_group(format!("step_{name}"));
     group.throughput(Throughput::Elements(steps));
     for threads in [1, 2] {
-        let team = Team::new(threads).expect("threads");
+        let team = ThreadTeam::new(threads).expect("threads");
         let mut model = network(hidden);
         let mut training = Training::new(&model, Adam::default(), batch).expect("memory");
         let mut stretches = order.chunks_exact(batch * steps as usize).cycle();
@@ -67,7 +67,7 @@ fn inference(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     group.bench_function("1", |bench| bench.iter(|| model.predict(one)));
     group.throughput(Throughput::Elements(10_000));
-    group.bench_function("10000", |bench| bench.iter(|| model.predict_set(&set.test).expect("digits")));
+    group.bench_function("10000", |bench| bench.iter(|| model.predict_dataset(&set.test).expect("digits")));
     group.finish();
 }
 

@@ -11,7 +11,7 @@ use flate2::write::GzEncoder;
 use ziffer::Recipe;
 use ziffer_fuzz::checks::checkpoint::train;
 use ziffer_nn::{Activation, Dense, Initializer, Sequential};
-use ziffer_trainer::Every;
+use ziffer_trainer::CheckpointInterval;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -32,7 +32,7 @@ fn main() -> Outcome {
     // A checkpoint within the first epoch, and one after each.
     for epochs in 1..=3 {
         let folder = tempfile::tempdir()?;
-        train(folder.path(), epochs, Every::Steps(NonZero::new(2).ok_or("zero")?))?;
+        train(folder.path(), epochs, CheckpointInterval::Steps(NonZero::new(2).ok_or("zero")?))?;
         for entry in fs::read_dir(folder.path())? {
             let path = entry?.path();
             let name = path.file_stem().and_then(|name| name.to_str()).ok_or("a name")?;

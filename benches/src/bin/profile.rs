@@ -10,10 +10,10 @@ use std::error::Error;
 use ziffer_benches::mnist;
 use ziffer_nn::layer::InputType;
 use ziffer_nn::random::{Purpose, Stream};
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::training::{Plan, Profile, Section};
 use ziffer_nn::{Activation, Adam, Sequential, SparseCategoricalCrossentropy, Training};
-use ziffer_trainer::Pixels;
+use ziffer_trainer::DatasetSamples;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -62,7 +62,7 @@ fn profiles(
     threads: usize,
 ) -> Result<(Plan, Vec<Times>), Box<dyn Error>> {
     let set = mnist()?;
-    let samples = Pixels(set.train.view());
+    let samples = DatasetSamples(set.train.view());
     let mut network = Sequential::new([28, 28]).flatten();
     for &units in hidden {
         network = network.dense(units, Activation::Relu);
@@ -71,7 +71,7 @@ fn profiles(
     let plan = Plan::for_threads(&model, InputType::Pixels, threads);
     let mut order: Vec<u32> = (0..60_000).collect();
     Stream::new(0, Purpose::Shuffle, 0).shuffle(&mut order);
-    let team = Team::new(threads)?;
+    let team = ThreadTeam::new(threads)?;
     let mut training = Training::new(&model, Adam::default(), batch)?;
     let loss = SparseCategoricalCrossentropy::default();
     let mut sections: Vec<Vec<Section>> = vec![Vec::new(); threads];

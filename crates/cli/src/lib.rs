@@ -72,7 +72,7 @@ pub mod prelude {
         Activation, ActivationLayer, Adam, AdamW, BatchNormalization, BinaryCrossentropy,
         CategoricalCrossentropy, Dense, Dropout, Flatten, GaussianNoise, Initializer, LayerNormalization,
         Lion, Loss, MeanAbsoluteError, MeanSquaredError, Model, Nadam, Optimizer, RmsProp, Samples,
-        Sequential, Sgd, Slice, SparseCategoricalCrossentropy, WithClasses, WithValues,
+        Sequential, Sgd, Slice, SparseCategoricalCrossentropy, WithLabels, WithTargets,
     };
     pub use ziffer_trainer::callback::{
         CSVLogger, Callback, EarlyStopping, LearningRateScheduler, ModelCheckpoint, Monitor,

@@ -120,7 +120,7 @@ fn assess(model: &Model, test: &Dataset) -> anyhow::Result<Assessment> {
     let mut assessment = Assessment::new(model.outputs(), test.image_shape());
     for start in (0..test.len()).step_by(BLOCK) {
         let block = test.view().slice(start..test.len().min(start + BLOCK));
-        let probabilities = model.predict_set(block)?;
+        let probabilities = model.predict_dataset(block)?;
         for (sample, probabilities) in probabilities.rows().into_iter().enumerate() {
             let probabilities = probabilities.as_slice().expect("contiguous rows");
             assessment.add(block.label(sample), probabilities, block.image(sample))?;

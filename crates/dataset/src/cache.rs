@@ -126,12 +126,12 @@ impl<'a> Cache<'a> {
         } else if self.lock.is_none() {
             self.lock = lock_folder(&self.folder, self.on_progress);
         }
-        let mut ingested = if force { None } else { self.from_data_folder(&spec)? };
+        let mut ingested = if force { None } else { self.ingest_from_data_folder(&spec)? };
         if ingested.is_none() {
-            ingested = self.from_archive(&spec)?;
+            ingested = self.ingest_from_archive(&spec)?;
         }
         if ingested.is_none() {
-            ingested = self.from_mirrors(&spec)?;
+            ingested = self.ingest_from_mirrors(&spec)?;
         }
         ingested.map(|ingested| self.commit(&spec, ingested, is_broken)).transpose()
     }
@@ -155,7 +155,7 @@ impl<'a> Cache<'a> {
     }
 
     /// The content from another file in the data folder, packed or as it was published; `None` if there is none.
-    fn from_data_folder(&mut self, spec: &FileSpec<'_>) -> Result<Option<Ingested>, DatasetError> {
+    fn ingest_from_data_folder(&mut self, spec: &FileSpec<'_>) -> Result<Option<Ingested>, DatasetError> {
         for candidate in Candidate::in_data_folder(spec, &self.folder) {
             if is_missing(&candidate.path) {
                 continue;
@@ -171,7 +171,7 @@ impl<'a> Cache<'a> {
 
     /// The content from the archive in its cache folder; `None` if there is no archive. With `force` the archive is verified
     /// again.
-    fn from_archive(&mut self, spec: &FileSpec<'_>) -> Result<Option<Ingested>, DatasetError> {
+    fn ingest_from_archive(&mut self, spec: &FileSpec<'_>) -> Result<Option<Ingested>, DatasetError> {
         let Some(archive) = &mut self.archive else { return Ok(None) };
         let place = archive.path().display().to_string();
         let outcome = match archive.find(self.source.force) {
@@ -209,15 +209,15 @@ impl<'a> Cache<'a> {
     }
 
     /// The file from the first mirror that has a good one.
-    fn from_mirrors(&mut self, spec: &FileSpec<'_>) -> Result<Option<Ingested>, DatasetError> {
+    fn ingest_from_mirrors(&mut self, spec: &FileSpec<'_>) -> Result<Option<Ingested>, DatasetError> {
         let source = self.source;
         if source.name == Name::Custom {
             return Ok(None);
         }
         for mirror in &source.mirrors {
             let ingested = match mirror {
-                Mirror::Folder(folder) => self.from_folder(spec, folder)?,
-                Mirror::Url(url) => self.from_url(spec, url)?,
+                Mirror::Folder(folder) => self.ingest_from_folder(spec, folder)?,
+                Mirror::Url(url) => self.ingest_from_url(spec, url)?,
             };
             if ingested.is_some() {
                 return Ok(ingested);
@@ -225,13 +225,13 @@ impl<'a> Cache<'a> {
         }
         if source.public_mirrors {
             for folder in source.name.folders() {
-                let ingested = self.from_folder(spec, Path::new(folder))?;
+                let ingested = self.ingest_from_folder(spec, Path::new(folder))?;
                 if ingested.is_some() {
                     return Ok(ingested);
                 }
             }
             for url in source.name.mirrors() {
-                let ingested = self.from_url(spec, url)?;
+                let ingested = self.ingest_from_url(spec, url)?;
                 if ingested.is_some() {
                     return Ok(ingested);
                 }
@@ -240,7 +240,11 @@ impl<'a> Cache<'a> {
         Ok(None)
     }
 
-    fn from_folder(&mut self, spec: &FileSpec<'_>, folder: &Path) -> Result<Option<Ingested>, DatasetError> {
+    fn ingest_from_folder(
+        &mut self,
+        spec: &FileSpec<'_>,
+        folder: &Path,
+    ) -> Result<Option<Ingested>, DatasetError> {
         let place = folder.display().to_string();
         if !folder.is_dir() {
             self.attempts.push(Attempt { reason: format!("{place}: no such folder"), place });
@@ -267,7 +271,7 @@ impl<'a> Cache<'a> {
         Ok(None)
     }
 
-    fn from_url(&mut self, spec: &FileSpec<'_>, url: &str) -> Result<Option<Ingested>, DatasetError> {
+    fn ingest_from_url(&mut self, spec: &FileSpec<'_>, url: &str) -> Result<Option<Ingested>, DatasetError> {
         let why = if self.source.offline {
             "offline"
         } else if cfg!(not(feature = "download")) {
@@ -324,7 +328,9 @@ impl<'a> Cache<'a> {
     }
 }
 
-#[cfg(all(test, feature = "download"))]
+#[cfg(feature = "download")]
+#[cfg(test)]
 mod archive_tests;
-#[cfg(all(test, feature = "download"))]
+#[cfg(feature = "download")]
+#[cfg(test)]
 mod mirror_tests;

@@ -8,13 +8,13 @@ use std::error::Error;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use ziffer_nn::gradcheck::GradCheck;
 use ziffer_nn::random::{Purpose, Stream};
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::{
     Activation, Adam, Context, GradientSink, Initializer, Input, Layer, LayerError, Model, Scalar,
-    Sequential, SparseCategoricalCrossentropy, Training, WeightSpec, Weights, WithClasses, register_layer,
+    Sequential, SparseCategoricalCrossentropy, Training, WeightSpec, Weights, WithLabels, register_layer,
 };
 
-/// y = a * x, with a factor a for each number of a sample: shapes x \[B, I\], a \[I\], y \[B, I\].
+/// y = a * x, with one factor a per element of a sample: shapes x \[B, I\], a \[I\], y \[B, I\].
 #[derive(Clone, Debug, Default)]
 struct Gain {
     inputs: usize,
@@ -45,7 +45,7 @@ impl<T: Scalar> Layer<T> for Gain {
         y *= &weights.vector(0);
     }
 
-    /// d_x = a * d_y. What stays in `d` is d_y, which `gradient` takes from there.
+    /// d_x = a * d_y. `d` keeps d_y, which `gradient` receives.
     fn backward(
         &self,
         _: &mut Context<'_, T>,
@@ -71,15 +71,15 @@ impl<T: Scalar> Layer<T> for Gain {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let report = GradCheck::default().layer(Gain::default(), &[5], 3, 1)?;
-    println!("gradients checked: {} derivatives, the worst off by {:.1e}", report.checked, report.worst);
+    let stats = GradCheck::default().layer(Gain::default(), &[5], 3, 1)?;
+    println!("gradients checked: {} derivatives, the worst off by {:.1e}", stats.checked, stats.max_error);
 
-    // Points inside and outside of a circle; the third number of a sample says nothing.
+    // Points inside and outside of a circle; the third number of a sample is irrelevant.
     let mut stream = Stream::new(1, Purpose::Other(0), 0);
     let x = Array2::from_shape_simple_fn((512, 3), || stream.normal() as f32);
     let classes: Vec<usize> =
         x.rows().into_iter().map(|p| usize::from(p[0] * p[0] + p[1] * p[1] > 1.4)).collect();
-    let samples = WithClasses::new(x.view(), &classes);
+    let samples = WithLabels::new(x.view(), &classes);
 
     let mut model = Sequential::new([3])
         .add(Gain::default())
@@ -89,7 +89,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{}", model.summary());
     let loss = SparseCategoricalCrossentropy::default();
     let mut training = Training::new(&model, Adam { learning_rate: 0.01, ..Adam::default() }, 32)?;
-    let team = Team::new(2)?;
+    let team = ThreadTeam::new(2)?;
     let mut order: Vec<u32> = (0..512).collect();
     for epoch in 0..100 {
         Stream::new(0, Purpose::Shuffle, epoch).shuffle(&mut order);
@@ -101,7 +101,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("factors {factors:.2}");
     }
 
-    // A model's file has the class and the settings of each layer; what makes a layer of them is registered once.
+    // A model file has the class and the settings of each layer. The class is registered once to load such files.
     register_layer("Gain", |_| Ok(Gain::default()))?;
     let loaded = Model::from_safetensors(&model.to_safetensors())?;
     assert_eq!(loaded.weights_sha256(), model.weights_sha256());

@@ -1,17 +1,17 @@
-//! Activations as layers of their own.
+//! Activations as separate layers.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 use serde_json::{Map, Value};
 use ziffer_tensor::{Activation, Scalar};
 
-use crate::layer::{Context, Input, InputType, Layer, LayerError, Mode, Output, Weights};
+use crate::layer::{Context, Input, InputType, Layer, LayerError, Mode, OutputKind, Weights};
 
-/// The last axis of a sample of this shape; 1 for one of rank 0.
+/// The size of the last axis of a sample; 1 for a shape without axes.
 fn last_axis(shape: &[usize]) -> usize {
     shape.last().copied().unwrap_or(1)
 }
 
-/// Checks that an axis, counted with that of the batch, is the last one of samples of this shape.
+/// Checks that an axis, counted including the batch's, is the last axis of samples of this shape.
 pub(crate) fn check_last_axis(axis: i64, shape: &[usize]) -> Result<(), LayerError> {
     if axis == -1 || usize::try_from(axis) == Ok(shape.len()) {
         return Ok(());
@@ -46,11 +46,11 @@ macro_rules! activation_layer {
             }
 
             fn is_identity(&self, _: Mode, _: InputType) -> bool {
-                self.passes_all()
+                self.is_linear()
             }
 
             fn output_activation(&self) -> Option<Activation> {
-                self.left_out()
+                self.optional_activation()
             }
 
             fn forward(
@@ -61,7 +61,7 @@ macro_rules! activation_layer {
                 mut y: ArrayViewMut2<'_, T>,
             ) {
                 y.assign(&x.to_real());
-                if context.output() == Output::Activated {
+                if context.output_kind() == OutputKind::Activated {
                     self.apply(y.as_slice_mut().expect("outputs in C order"));
                 }
             }
@@ -77,7 +77,7 @@ macro_rules! activation_layer {
             ) {
                 let Some(mut d_x) = d_x else { return };
                 d_x.assign(&d);
-                if context.output() == Output::Activated {
+                if context.output_kind() == OutputKind::Activated {
                     let x = x.to_real();
                     let (x, y) = (x.as_slice(), y.to_slice());
                     let (x, y) = (x.expect("inputs in C order"), y.expect("outputs in C order"));
@@ -88,7 +88,7 @@ macro_rules! activation_layer {
     };
 }
 
-/// y = f(x) with any [`Activation`], as Keras's `Activation`; a softmax goes over the last axis.
+/// y = f(x) with any [`Activation`], as Keras's `Activation`. A softmax is over the last axis.
 ///
 /// | setting | meaning | default |
 /// |---|---|---|
@@ -109,13 +109,13 @@ macro_rules! activation_layer {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ActivationLayer {
     activation: Activation,
-    /// The last axis and the rank of a sample, known once built.
+    /// The size of the last axis and the number of axes of a sample, set by `build`.
     columns: usize,
     rank: usize,
 }
 
 impl ActivationLayer {
-    /// A layer of this activation.
+    /// A layer with this activation.
     pub fn new(activation: Activation) -> Self {
         Self { activation, columns: 1, rank: 0 }
     }
@@ -129,12 +129,12 @@ impl ActivationLayer {
         Map::from_iter([("activation".to_owned(), self.activation.name().into())])
     }
 
-    fn passes_all(&self) -> bool {
+    fn is_linear(&self) -> bool {
         self.activation == Activation::Linear
     }
 
-    /// What a loss may be computed without: it takes one logit of each class.
-    fn left_out(&self) -> Option<Activation> {
+    /// The activation that a loss may include. Such a loss takes one logit per class.
+    fn optional_activation(&self) -> Option<Activation> {
         let has_loss = matches!(self.activation, Activation::Softmax | Activation::Sigmoid) && self.rank == 1;
         has_loss.then_some(self.activation)
     }
@@ -154,7 +154,7 @@ activation_layer!(ActivationLayer, "Activation");
 ///
 /// | setting | meaning | default |
 /// |---|---|---|
-/// | axis | the last one: -1, or its number with that of the batch | -1 |
+/// | axis | the last axis: -1, or its index including the batch's axis | -1 |
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Softmax {
     axis: i64,
@@ -173,7 +173,7 @@ impl Softmax {
         Self::default()
     }
 
-    /// Sets the axis, counted with that of the batch; it must be the last one.
+    /// Sets the axis, counted including the batch's. It must be the last axis.
     pub fn axis(mut self, axis: i64) -> Self {
         self.axis = axis;
         self
@@ -188,12 +188,12 @@ impl Softmax {
         Map::from_iter([("axis".to_owned(), self.axis.into())])
     }
 
-    fn passes_all(&self) -> bool {
+    fn is_linear(&self) -> bool {
         false
     }
 
-    fn left_out(&self) -> Option<Activation> {
-        self.inner.left_out()
+    fn optional_activation(&self) -> Option<Activation> {
+        self.inner.optional_activation()
     }
 
     fn apply<T: Scalar>(&self, y: &mut [T]) {
@@ -213,9 +213,9 @@ activation_layer!(Softmax, "Softmax");
 /// |---|---|---|
 /// | max_value | the largest y, at least 0 | none |
 /// | negative_slope | the slope below the threshold, at least 0 | 0 |
-/// | threshold | where it begins, at least 0 | 0 |
+/// | threshold | the x above which y = x, at least 0 | 0 |
 ///
-/// The derivative at the threshold is taken for negative_slope, and from max_value on for 0.
+/// The derivative at the threshold is negative_slope, and that from max_value on is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Relu {
     max_value: Option<f64>,
@@ -241,7 +241,7 @@ impl Relu {
         self
     }
 
-    /// Sets where it begins.
+    /// Sets the threshold.
     pub fn threshold(mut self, threshold: f64) -> Self {
         self.threshold = threshold;
         self
@@ -263,31 +263,31 @@ impl Relu {
         ])
     }
 
-    fn passes_all(&self) -> bool {
+    fn is_linear(&self) -> bool {
         false
     }
 
-    fn left_out(&self) -> Option<Activation> {
+    fn optional_activation(&self) -> Option<Activation> {
         None
     }
 
-    /// The largest y, the slope and the threshold.
+    /// max_value, negative_slope and threshold.
     fn numbers<T: Scalar>(&self) -> [T; 3] {
         [self.max_value.unwrap_or(f64::INFINITY), self.negative_slope, self.threshold].map(T::from_f64)
     }
 
     fn apply<T: Scalar>(&self, y: &mut [T]) {
-        let [most, slope, threshold] = self.numbers();
+        let [max, slope, threshold] = self.numbers();
         for y in y {
-            let above = if *y > most { most } else { *y };
+            let above = if *y > max { max } else { *y };
             *y = if *y > threshold { above } else { slope * (*y - threshold) };
         }
     }
 
     fn backward<T: Scalar>(&self, x: &[T], _: &[T], d: &mut [T]) {
-        let [most, slope, threshold] = self.numbers();
+        let [max, slope, threshold] = self.numbers();
         for (d, &x) in d.iter_mut().zip(x) {
-            let factor = if x < most { T::one() } else { T::zero() };
+            let factor = if x < max { T::one() } else { T::zero() };
             *d *= if x > threshold { factor } else { slope };
         }
     }
@@ -301,7 +301,7 @@ activation_layer!(Relu, "ReLU");
 /// |---|---|---|
 /// | negative_slope | the slope below 0, at least 0 | 0.3 |
 ///
-/// The derivative at 0 is taken for negative_slope. [`Activation::LeakyRelu`] has another slope, as in Keras.
+/// The derivative at 0 is negative_slope. [`Activation::LeakyRelu`] has another slope, as in Keras.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LeakyRelu {
     inner: Relu,
@@ -314,7 +314,7 @@ impl Default for LeakyRelu {
 }
 
 impl LeakyRelu {
-    /// A layer of this slope below 0.
+    /// A layer with this slope below 0.
     pub fn new(negative_slope: f64) -> Self {
         Self { inner: Relu::new().negative_slope(negative_slope) }
     }
@@ -327,11 +327,11 @@ impl LeakyRelu {
         Map::from_iter([("negative_slope".to_owned(), self.inner.negative_slope.into())])
     }
 
-    fn passes_all(&self) -> bool {
+    fn is_linear(&self) -> bool {
         false
     }
 
-    fn left_out(&self) -> Option<Activation> {
+    fn optional_activation(&self) -> Option<Activation> {
         None
     }
 
@@ -350,9 +350,9 @@ activation_layer!(LeakyRelu, "LeakyReLU");
 ///
 /// | setting | meaning | default |
 /// |---|---|---|
-/// | alpha | minus the limit far below 0 | 1 |
+/// | alpha | the negative of the limit for x to minus infinity | 1 |
 ///
-/// The derivative at 0 is taken for alpha.
+/// The derivative at 0 is alpha.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Elu {
     alpha: f64,
@@ -365,7 +365,7 @@ impl Default for Elu {
 }
 
 impl Elu {
-    /// A layer of this alpha.
+    /// A layer with this alpha.
     pub fn new(alpha: f64) -> Self {
         Self { alpha }
     }
@@ -381,11 +381,11 @@ impl Elu {
         Map::from_iter([("alpha".to_owned(), self.alpha.into())])
     }
 
-    fn passes_all(&self) -> bool {
+    fn is_linear(&self) -> bool {
         false
     }
 
-    fn left_out(&self) -> Option<Activation> {
+    fn optional_activation(&self) -> Option<Activation> {
         None
     }
 

@@ -1,31 +1,31 @@
-//! Batch normalisation: each channel with the mean and variance of its batch.
+//! Batch normalization: each channel by the mean and variance of the batch.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 use serde_json::{Map, Value};
 use ziffer_tensor::{Scalar, batch_norm};
 
 use crate::Initializer;
-use crate::layer::{Context, GradientSink, Input, Layer, LayerError, Sharing, WeightSpec, Weights};
+use crate::layer::{Context, GradientSink, Input, Layer, LayerError, Parallelism, WeightSpec, Weights};
 
-/// Batch normalisation over the last axis, as Keras's `BatchNormalization` (Ioffe and Szegedy 2015).
+/// Batch normalization over the last axis, as Keras's `BatchNormalization` (Ioffe and Szegedy 2015).
 ///
 /// In training, for each channel, with mean and variance over all other axes of the batch:
 /// y = gamma (x - mean) / sqrt(variance + epsilon) + beta. The variance is the mean of the squared deviations. Then
 /// moving_mean = momentum moving_mean + (1 - momentum) mean, and the same for the variance. At inference, and while the
-/// layer is frozen, these moving averages stand in the place of mean and variance.
+/// layer is frozen, the moving averages replace mean and variance.
 ///
 /// | setting | meaning | default |
 /// |---|---|---|
-/// | momentum | how much of the moving averages is kept in a step, 0 to 1 | 0.99 |
+/// | momentum | the decay rate of the moving averages, 0 to 1 | 0.99 |
 /// | epsilon | added to the variance, above 0 | 0.001 |
-/// | center | whether there is a beta | true |
-/// | scale | whether there is a gamma | true |
-/// | beta_initializer | how beta starts | zeros |
-/// | gamma_initializer | how gamma starts | ones |
-/// | moving_mean_initializer | how moving_mean starts | zeros |
-/// | moving_variance_initializer | how moving_variance starts | ones |
+/// | center | whether to add beta | true |
+/// | scale | whether to multiply by gamma | true |
+/// | beta_initializer | the initializer of beta | zeros |
+/// | gamma_initializer | the initializer of gamma | ones |
+/// | moving_mean_initializer | the initializer of moving_mean | zeros |
+/// | moving_variance_initializer | the initializer of moving_variance | ones |
 ///
-/// Weights, each \[C\]: gamma, beta, and not trainable moving_mean, moving_variance.
+/// Weights, each \[C\]: gamma and beta, and the non-trainable moving_mean and moving_variance.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNormalization {
     momentum: f64,
@@ -36,7 +36,7 @@ pub struct BatchNormalization {
     gamma_initializer: Initializer,
     moving_mean_initializer: Initializer,
     moving_variance_initializer: Initializer,
-    /// C, known once built.
+    /// C, set by `build`.
     channels: usize,
 }
 
@@ -57,64 +57,64 @@ impl Default for BatchNormalization {
 }
 
 impl BatchNormalization {
-    /// A layer with the settings' defaults.
+    /// A layer with the default settings.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets how much of the moving averages is kept in a step.
+    /// Sets the decay rate of the moving averages.
     pub fn momentum(mut self, momentum: f64) -> Self {
         self.momentum = momentum;
         self
     }
 
-    /// Sets what is added to the variance.
+    /// Sets the number that is added to the variance.
     pub fn epsilon(mut self, epsilon: f64) -> Self {
         self.epsilon = epsilon;
         self
     }
 
-    /// Sets whether there is a beta.
+    /// Sets whether to add beta.
     pub fn center(mut self, center: bool) -> Self {
         self.center = center;
         self
     }
 
-    /// Sets whether there is a gamma.
+    /// Sets whether to multiply by gamma.
     pub fn scale(mut self, scale: bool) -> Self {
         self.scale = scale;
         self
     }
 
-    /// Sets how beta starts.
+    /// Sets the initializer of beta.
     pub fn beta_initializer(mut self, initializer: Initializer) -> Self {
         self.beta_initializer = initializer;
         self
     }
 
-    /// Sets how gamma starts.
+    /// Sets the initializer of gamma.
     pub fn gamma_initializer(mut self, initializer: Initializer) -> Self {
         self.gamma_initializer = initializer;
         self
     }
 
-    /// Sets how the moving average of the mean starts.
+    /// Sets the initializer of the moving mean.
     pub fn moving_mean_initializer(mut self, initializer: Initializer) -> Self {
         self.moving_mean_initializer = initializer;
         self
     }
 
-    /// Sets how the moving average of the variance starts.
+    /// Sets the initializer of the moving variance.
     pub fn moving_variance_initializer(mut self, initializer: Initializer) -> Self {
         self.moving_variance_initializer = initializer;
         self
     }
 }
 
-/// What is saved for each channel.
+/// The count of numbers saved per channel.
 const SAVED: usize = 4;
 
-/// The rows of what is saved: the batch's mean, its variance, and the gradients by gamma and by beta.
+/// The saved numbers: the batch's mean and variance, and the gradients with respect to gamma and beta.
 struct Saved<'a, T> {
     mean: &'a mut [T],
     variance: &'a mut [T],
@@ -123,7 +123,7 @@ struct Saved<'a, T> {
 }
 
 impl<'a, T> Saved<'a, T> {
-    fn of(saved: &'a mut [T]) -> Self {
+    fn split(saved: &'a mut [T]) -> Self {
         let channels = saved.len() / SAVED;
         let (mean, rest) = saved.split_at_mut(channels);
         let (variance, rest) = rest.split_at_mut(channels);
@@ -133,7 +133,7 @@ impl<'a, T> Saved<'a, T> {
 }
 
 impl BatchNormalization {
-    /// The place of a weight among those that the layer has.
+    /// The index of gamma among the layer's weights.
     fn gamma_index(&self) -> Option<usize> {
         self.scale.then_some(0)
     }
@@ -201,16 +201,16 @@ impl<T: Scalar> Layer<T> for BatchNormalization {
         ])
     }
 
-    fn sharing(&self) -> Sharing {
-        Sharing::Channels
+    fn parallelism(&self) -> Parallelism {
+        Parallelism::Channels
     }
 
-    /// Mean, variance, and the gradients by gamma and beta.
+    /// Mean, variance, and the gradients with respect to gamma and beta.
     fn saved(&self) -> usize {
         SAVED
     }
 
-    /// Of each channel 1 / sqrt(variance + epsilon), gamma, and beta or gamma times the former.
+    /// For each channel 1 / sqrt(variance + epsilon), gamma, and beta or the product of the first two.
     fn scratch(&self) -> usize {
         3 * self.channels
     }
@@ -231,7 +231,7 @@ impl<T: Scalar> Layer<T> for BatchNormalization {
         let (saved, scratch) = context.memory();
         let (factor, shift) = scratch[..2 * channels].split_at_mut(channels);
         let (mean, variance): (&[T], &[T]) = if is_training {
-            let Saved { mean, variance, .. } = Saved::of(saved);
+            let Saved { mean, variance, .. } = Saved::split(saved);
             batch_norm::moments(x.view(), mean, variance);
             (mean, variance)
         } else {
@@ -278,7 +278,7 @@ impl<T: Scalar> Layer<T> for BatchNormalization {
             }
             return;
         }
-        let Saved { mean, variance, d_gamma, d_beta } = Saved::of(saved);
+        let Saved { mean, variance, d_gamma, d_beta } = Saved::split(saved);
         self.inverse_deviation(variance, inverse);
         batch_norm::gradient_sums(x.view(), d.view(), mean, inverse, d_gamma, d_beta);
         if let Some(d_x) = d_x {

@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 use ziffer_tensor::{Activation, Scalar, matmul, pixels};
 
 use crate::Initializer;
-use crate::layer::{Context, GradientSink, Input, Layer, LayerError, Output, Sharing, WeightSpec, Weights};
+use crate::layer::{
+    Context, GradientSink, Input, Layer, LayerError, OutputKind, Parallelism, WeightSpec, Weights,
+};
 
 /// A fully connected layer, as Keras's `Dense`: y = f(x W + b) with W the kernel \[I, O\] and b the bias \[O\].
 ///
@@ -13,12 +15,12 @@ use crate::layer::{Context, GradientSink, Input, Layer, LayerError, Output, Shar
 /// |---|---|---|
 /// | units | O, at least 1 | - |
 /// | activation | f | linear |
-/// | use_bias | whether there is a b | true |
-/// | kernel_initializer | how W starts | Glorot uniform |
-/// | bias_initializer | how b starts | zeros |
+/// | use_bias | whether to add b | true |
+/// | kernel_initializer | the initializer of W | Glorot uniform |
+/// | bias_initializer | the initializer of b | zeros |
 ///
-/// In training, an activation whose derivative is formed from z = x W + b
-/// ([`Activation::needs_input`]) takes memory for another O numbers a row.
+/// In training, an activation whose derivative is computed from z = x W + b ([`Activation::needs_input`]) takes memory for O more
+/// numbers per row.
 #[derive(Clone, Debug)]
 pub struct Dense {
     units: usize,
@@ -26,30 +28,30 @@ pub struct Dense {
     use_bias: bool,
     kernel_initializer: Initializer,
     bias_initializer: Initializer,
-    /// I, known once built.
+    /// I, set by `build`.
     inputs: usize,
 }
 
 impl Dense {
-    /// A layer of `units` outputs.
+    /// A layer with `units` outputs.
     pub fn new(units: usize, activation: Activation) -> Self {
         let (kernel_initializer, bias_initializer) = (Initializer::GlorotUniform, Initializer::Zeros);
         Self { units, activation, use_bias: true, kernel_initializer, bias_initializer, inputs: 0 }
     }
 
-    /// Sets whether there is a bias.
+    /// Sets whether the layer has a bias.
     pub fn use_bias(mut self, use_bias: bool) -> Self {
         self.use_bias = use_bias;
         self
     }
 
-    /// Sets how the kernel starts.
+    /// Sets the initializer of the kernel.
     pub fn kernel_initializer(mut self, initializer: Initializer) -> Self {
         self.kernel_initializer = initializer;
         self
     }
 
-    /// Sets how the bias starts.
+    /// Sets the initializer of the bias.
     pub fn bias_initializer(mut self, initializer: Initializer) -> Self {
         self.bias_initializer = initializer;
         self
@@ -57,7 +59,7 @@ impl Dense {
 }
 
 impl Dense {
-    /// f(x W + b), with the beginning of `scratch` for zeros in the place of a bias.
+    /// f(x W + b). Without a bias, the start of `scratch` holds zeros instead.
     fn affine<T: Scalar>(
         &self,
         weights: Weights<'_, T>,
@@ -80,8 +82,8 @@ impl Dense {
         }
     }
 
-    /// The gradient by z from that by y, where z was not saved: it is formed anew, row by row.
-    fn backward_of_frozen<T: Scalar>(
+    /// Computes the gradient with respect to z from that with respect to y, where z was not saved: z is recomputed row by row.
+    fn backward_frozen<T: Scalar>(
         &self,
         context: &mut Context<'_, T>,
         weights: Weights<'_, T>,
@@ -102,9 +104,9 @@ impl Dense {
     }
 }
 
-/// The kernel's index among the layer's weights.
+/// The index of the kernel among the layer's weights.
 const KERNEL: usize = 0;
-/// The bias's.
+/// The index of the bias.
 const BIAS: usize = 1;
 
 impl<T: Scalar> Layer<T> for Dense {
@@ -151,17 +153,17 @@ impl<T: Scalar> Layer<T> for Dense {
         matches!(self.activation, Activation::Softmax | Activation::Sigmoid).then_some(self.activation)
     }
 
-    fn sharing(&self) -> Sharing {
+    fn parallelism(&self) -> Parallelism {
         let by_rows = self.activation == Activation::Softmax || self.activation.needs_input();
-        if by_rows { Sharing::Rows } else { Sharing::RowsOrOutputs }
+        if by_rows { Parallelism::Rows } else { Parallelism::RowsOrOutputs }
     }
 
-    /// z, if the activation's derivative is formed from it.
+    /// z, if the activation's derivative is computed from it.
     fn saved(&self) -> usize {
         if self.activation.needs_input() { self.units } else { 0 }
     }
 
-    /// Zeros in the place of a bias, then z of one row, where none is saved.
+    /// Zeros instead of a bias, then z of one row, where z is not saved.
     fn scratch(&self) -> usize {
         let zeros = if self.use_bias { 0 } else { self.units };
         zeros + if self.activation.needs_input() { self.units } else { 0 }
@@ -175,10 +177,10 @@ impl<T: Scalar> Layer<T> for Dense {
         y: ArrayViewMut2<'_, T>,
     ) {
         let activation =
-            if context.output() == Output::Logits { Activation::Linear } else { self.activation };
-        let keeps_z = activation.needs_input() && context.is_training();
+            if context.output_kind() == OutputKind::Logits { Activation::Linear } else { self.activation };
+        let saves_z = activation.needs_input() && context.is_training();
         let (saved, scratch) = context.memory();
-        if !keeps_z {
+        if !saves_z {
             self.affine(weights, x, activation, scratch, y);
             return;
         }
@@ -198,7 +200,7 @@ impl<T: Scalar> Layer<T> for Dense {
         mut d: ArrayViewMut2<'_, T>,
         d_x: Option<ArrayViewMut2<'_, T>>,
     ) {
-        if context.output() == Output::Activated {
+        if context.output_kind() == OutputKind::Activated {
             let y = y.to_slice().expect("outputs in C order");
             let d = d.as_slice_mut().expect("gradients in C order");
             if !self.activation.needs_input() {
@@ -206,7 +208,7 @@ impl<T: Scalar> Layer<T> for Dense {
             } else if context.is_training() {
                 self.activation.backward(context.saved(), d, self.units);
             } else {
-                self.backward_of_frozen(context, weights, x, d);
+                self.backward_frozen(context, weights, x, d);
             }
         }
         if let Some(d_x) = d_x {

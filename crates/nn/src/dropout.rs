@@ -1,4 +1,4 @@
-//! Dropout: some numbers become zero in training.
+//! Dropout: random numbers of a layer's input become 0 in training.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 use serde_json::{Map, Value};
@@ -7,22 +7,22 @@ use ziffer_tensor::Scalar;
 use crate::layer::{Context, Input, InputType, Layer, LayerError, Mode, Weights};
 
 /// Sets each number of a sample to zero with probability `rate` in training, and multiplies the others by 1 / (1 - rate), as
-/// Keras's `Dropout` (Srivastava and others 2014). At inference it passes everything.
+/// Keras's `Dropout` (Srivastava and others 2014). At inference y = x.
 ///
 /// | setting | meaning | default |
 /// |---|---|---|
 /// | rate | the probability, 0 to below 1 | - |
 ///
-/// What is dropped depends on the run's seed, the batch and the row, not on threads.
+/// The dropped numbers depend on the seed, the batch and the row, not on the threads.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dropout {
     rate: f64,
-    /// I, known once built.
+    /// I, set by `build`.
     inputs: usize,
 }
 
 impl Dropout {
-    /// A layer that drops this share.
+    /// A layer with this rate.
     pub fn new(rate: f64) -> Self {
         Self { rate, inputs: 0 }
     }
@@ -66,7 +66,7 @@ impl<T: Scalar> Layer<T> for Dropout {
             y.assign(&x);
             return;
         }
-        // A draw of 32 bits below it drops.
+        // A random number of 32 bits below the threshold drops the element.
         let bound = (self.rate * 2f64.powi(32)) as u32;
         let kept = T::from_f64(1.0 / (1.0 - self.rate));
         let mut drawn = [0; 64];
@@ -80,7 +80,7 @@ impl<T: Scalar> Layer<T> for Dropout {
                 }
             }
             y.iter_mut().zip(x).zip(factors).for_each(|((y, &x), &mut factor)| {
-                // Not a product: a NaN or infinity that is dropped is gone.
+                // Not a product, so that a dropped NaN or infinity becomes 0.
                 *y = if factor == T::zero() { T::zero() } else { x * factor };
             });
         }

@@ -1,11 +1,11 @@
-//! Flatten: a picture becomes a row.
+//! Flatten: a sample with one axis.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 use ziffer_tensor::Scalar;
 
 use crate::layer::{Context, Input, InputType, Layer, LayerError, Mode, Weights};
 
-/// Makes the shape of a sample flat, as Keras's `Flatten`. It costs nothing: samples lie flat already.
+/// Gives a sample a single axis, as Keras's `Flatten`. It costs nothing: samples are stored flat.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Flatten;
 

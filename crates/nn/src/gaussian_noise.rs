@@ -1,4 +1,4 @@
-//! Gaussian noise: what goes in is blurred in training.
+//! Gaussian noise on a layer's input in training.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 use serde_json::{Map, Value};
@@ -6,20 +6,20 @@ use ziffer_tensor::Scalar;
 
 use crate::layer::{Context, Input, InputType, Layer, LayerError, Mode, Weights};
 
-/// Adds normal noise of mean 0 in training, y = x + stddev n, as Keras's `GaussianNoise`. At inference it passes everything.
+/// Adds normal noise of mean 0 in training, y = x + stddev n, as Keras's `GaussianNoise`. At inference y = x.
 ///
 /// | setting | meaning | default |
 /// |---|---|---|
 /// | stddev | the noise's standard deviation, 0 to 1 | - |
 ///
-/// What is drawn depends on the run's seed, the batch and the row, not on threads.
+/// The noise depends on the seed, the batch and the row, not on the threads.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GaussianNoise {
     stddev: f64,
 }
 
 impl GaussianNoise {
-    /// A layer of noise of this standard deviation.
+    /// A layer with noise of this standard deviation.
     pub fn new(stddev: f64) -> Self {
         Self { stddev }
     }

@@ -1,76 +1,76 @@
-//! Holds gradients to central differences, in `f64`.
+//! Compares gradients with central differences, in `f64`.
 //!
 //! For a function L of a number x, (L(x + h) - L(x - h)) / 2h differs from L'(x) by about h^2 L'''(x) / 6 and by the
-//! rounding of L over h. With h = 1e-5 both are around 1e-10, so a right gradient agrees to many digits and a wrong one
-//! to none.
+//! rounding of L over h. With h = 1e-5 both are around 1e-10. So a right gradient agrees in many digits, and a wrong one in
+//! none.
 //!
-//! Where the two one-sided differences stay apart as h shrinks, x lies at a kink (of relu, say) and has no derivative: it
-//! is left out and counted. That depends on values of L only, so a wrong gradient cannot hide behind it, and too many kinks
-//! are an error.
+//! If the two one-sided differences do not converge as h shrinks, x is at a kink, of relu for example, and L has no derivative
+//! there. Such numbers are skipped and counted. This depends on values of L only, so that it does not hide a wrong gradient. Too
+//! many kinks are an error.
 //!
-//! Everything goes through the training step itself, on one thread and on three, whose bits must be the same. A layer's
-//! check covers numbers and pixels as input, training and inference, logits if it ends in a softmax, and its outputs apart
-//! from each other if it says that they can be had so.
+//! The gradients are those of the training step itself, on one thread and on three, whose bits must be equal. The check of a
+//! layer covers numbers and pixels as input, training and inference, logits if the layer ends in a softmax or a sigmoid, and
+//! parts of the outputs if the layer is parallel over outputs.
 //!
 //! ```
 //! use ziffer_nn::gradcheck::GradCheck;
 //! use ziffer_nn::{Activation, Dense};
-//! let report = GradCheck::default().layer(Dense::new(3, Activation::Tanh), &[4], 2, 7)?;
-//! // By kernel, bias and input, once more by the input of the frozen layer, and by kernel and bias for pixels.
-//! assert_eq!(report.checked + report.skipped, (4 * 3 + 3 + 2 * 4) + 2 * 4 + (4 * 3 + 3));
+//! let stats = GradCheck::default().layer(Dense::new(3, Activation::Tanh), &[4], 2, 7)?;
+//! // Kernel, bias and input; the input of the frozen layer; and kernel and bias for pixels.
+//! assert_eq!(stats.checked + stats.skipped, (4 * 3 + 3 + 2 * 4) + 2 * 4 + (4 * 3 + 3));
 //! # Ok::<(), ziffer_nn::gradcheck::GradientError>(())
 //! ```
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 use ziffer_tensor::Activation;
 use ziffer_tensor::random::{Purpose, Stream};
-use ziffer_tensor::team::Team;
+use ziffer_tensor::thread_team::ThreadTeam;
 
 use crate::layer::{
-    Context, GradientSink, GradientTarget, Input, Layer, LayerError, Mode, Progress, Sharing, WeightSpec,
-    Weights,
+    Context, GradientConsumer, GradientSink, Input, Layer, LayerError, Mode, Parallelism, SinkCursor,
+    WeightSpec, Weights,
 };
 use crate::loss::{Loss, Target};
 use crate::model::Model;
 use crate::samples::Samples;
 use crate::training::{Gradients, StepError};
-use crate::{BuildError, Initializer, Sequential, Sgd, Training, WithValues};
+use crate::{BuildError, Initializer, Sequential, Sgd, Training, WithTargets};
 
-/// How gradients are compared.
+/// A check of gradients against central differences, and its settings.
 ///
 /// | setting | meaning | default |
 /// |---|---|---|
-/// | step | h, of a number of size 1 or less; more for a larger one | 1e-5 |
-/// | tolerance | the largest difference, relative to the larger of the gradient and 1 | 1e-6 |
-/// | kinks | the largest share of numbers that may lie at a kink | 0.05 |
+/// | step | h for numbers between -1 and 1; it grows in proportion to larger numbers | 1e-5 |
+/// | tolerance | the largest difference, relative to the gradient or 1, whichever is larger | 1e-6 |
+/// | max_kinks | the largest fraction of numbers that may be at a kink | 0.05 |
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GradCheck {
-    /// h.
+    /// h, the step of the differences.
     pub step: f64,
     /// The largest relative difference.
     pub tolerance: f64,
-    /// The largest share of kinks.
-    pub kinks: f64,
+    /// The largest fraction of kinks.
+    pub max_kinks: f64,
 }
 
 impl Default for GradCheck {
     fn default() -> Self {
-        Self { step: 1e-5, tolerance: 1e-6, kinks: 0.05 }
+        Self { step: 1e-5, tolerance: 1e-6, max_kinks: 0.05 }
     }
 }
 
-/// What a check that passed has seen.
+/// The counts of a check that passed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Report {
-    /// How many derivatives were compared.
+pub struct GradCheckStats {
+    /// The number of derivatives that were compared.
     pub checked: usize,
-    /// How many numbers lay at a kink.
+    /// The number of numbers that were skipped because they are at a kink.
     pub skipped: usize,
     /// The largest relative difference.
-    pub worst: f64,
+    pub max_error: f64,
 }
 
-/// A gradient that is wrong, or could not be checked.
+/// A gradient is wrong or cannot be checked.
 #[derive(Clone, PartialEq, thiserror::Error)]
 pub enum GradientError {
     /// The layer cannot be built.
@@ -80,45 +80,47 @@ pub enum GradientError {
     #[error(transparent)]
     Step(#[from] StepError),
     /// The gradient is not the derivative.
-    #[error("the gradient by {of} is {gradient:e}, central differences say {difference:e}")]
+    #[error("the gradient with respect to {of} is {gradient:e}, the central difference is {difference:e}")]
     Wrong {
-        /// Which number: `kernel[12]`, or `input[3]`.
+        /// The number: `dense.kernel[12]`.
         of: String,
-        /// What the code computed.
+        /// The gradient that the code computes.
         gradient: f64,
-        /// What the differences say.
+        /// The central difference.
         difference: f64,
     },
-    /// Another number of threads gave other bits.
+    /// The bits of the gradient depend on the number of threads.
     #[error(
-        "the gradient by {of} depends on the number of threads: {one:e} from 1, {other:e} from {threads}"
+        "the gradient with respect to {of} depends on the number of threads: {one:e} with 1, {other:e} with {threads}"
     )]
     Threads {
-        /// Which number.
+        /// The number.
         of: String,
-        /// From one thread.
+        /// The gradient with one thread.
         one: f64,
-        /// From several.
+        /// The gradient with several threads.
         other: f64,
-        /// How many.
+        /// The number of threads.
         threads: usize,
     },
-    /// Some outputs alone are not what they are among all.
-    #[error("{of} is {whole:e} among all outputs, {alone:e} apart from the others")]
+    /// A part of the outputs, computed separately, differs from the same part of all outputs.
+    #[error(
+        "{of} is {whole:e} if all outputs are computed together, {alone:e} if some are computed separately"
+    )]
     Outputs {
-        /// Which number.
+        /// The number.
         of: String,
-        /// Computed with all outputs.
+        /// Computed together with all outputs.
         whole: f64,
-        /// Computed apart from the others.
+        /// Computed separately.
         alone: f64,
     },
-    /// Too many numbers lie at a kink.
-    #[error("{skipped} of {all} numbers lie at a kink; try another seed")]
+    /// Too many numbers are at a kink.
+    #[error("{skipped} of {all} numbers are at a kink; try another seed")]
     Kinks {
-        /// How many.
+        /// The number of them.
         skipped: usize,
-        /// Of how many.
+        /// The number of all numbers.
         all: usize,
     },
 }
@@ -126,25 +128,25 @@ pub enum GradientError {
 ziffer_base::debug_as_message!(GradientError);
 
 impl GradCheck {
-    /// Checks a layer's gradients by its weights and by its input, with random weights and `batch` random samples of
-    /// `input_shape`: those of L = sum(c y) / B for a random c.
+    /// Checks the gradients of L = sum(c y) / B, for a random c, with respect to a layer's weights and input. The weights and the
+    /// `batch` samples of `input_shape` are random.
     ///
     /// # Errors
     /// The first gradient that is wrong.
     ///
     /// # Panics
-    /// As a training step does if the layer leaves out or repeats something.
+    /// As a training step, if the layer breaks the rules of [`Layer`].
     pub fn layer(
         &self,
         layer: impl Layer<f64> + Clone + 'static,
         input_shape: &[usize],
         batch: usize,
         seed: u64,
-    ) -> Result<Report, GradientError> {
+    ) -> Result<GradCheckStats, GradientError> {
         let mut stream = Stream::new(seed, Purpose::Other(1), 0);
         let inputs: usize = input_shape.iter().product();
-        let mut report = Report::default();
-        let probed = || Sequential::with_input(input_shape).add(Probe::of(batch)).add(layer.clone());
+        let mut stats = GradCheckStats::default();
+        let probed = || Sequential::with_input_shape(input_shape).add(Probe::new(batch)).add(layer.clone());
         let x = Array2::from_shape_simple_fn((batch, inputs), || stream.normal());
         let mut logits = vec![None];
         for frozen in [false, true] {
@@ -156,57 +158,58 @@ impl GradCheck {
             }
             model.slots_mut()[1].trainable = !frozen;
             for &logits in &logits {
-                let samples = WithValues::new(x.view(), c.view());
-                report += self.unfinished(&mut model, &Dot { logits }, &samples)?;
+                let samples = WithTargets::new(x.view(), c.view());
+                stats += self.compare_all(&mut model, &Dot { logits }, &samples)?;
             }
         }
-        // By the weights alone: pixels have no gradient.
+        // Only with respect to the weights: pixels have no gradient.
         if probed().build(seed)?.slots()[1].specs.is_empty() {
-            return self.finish(report);
+            return self.check_kinks(stats);
         }
         let pixels = Array2::from_shape_simple_fn((batch, inputs), || {
             if stream.below(3) == 0 { 0 } else { stream.below(256) as u8 }
         });
-        let mut model = Sequential::with_input(input_shape).add(layer.clone()).build(seed)?;
+        let mut model = Sequential::with_input_shape(input_shape).add(layer.clone()).build(seed)?;
         perturb(&mut model, &mut stream);
         let c = Array2::from_shape_simple_fn((batch, model.outputs()), || stream.normal());
         for logits in logits {
-            let samples = WithValues::new(pixels.view(), c.view());
-            report += self.unfinished(&mut model, &Dot { logits }, &samples)?;
+            let samples = WithTargets::new(pixels.view(), c.view());
+            stats += self.compare_all(&mut model, &Dot { logits }, &samples)?;
         }
-        if model.slots()[0].sharing == Sharing::RowsOrOutputs {
-            outputs_apart(&model, Input::Real(x.view()), c.view())?;
-            outputs_apart(&model, Input::Pixels(pixels.view()), c.view())?;
+        if model.slots()[0].parallelism == Parallelism::RowsOrOutputs {
+            check_parts_of_outputs(&model, Input::Real(x.view()), c.view())?;
+            check_parts_of_outputs(&model, Input::Pixels(pixels.view()), c.view())?;
         }
-        self.finish(report)
+        self.check_kinks(stats)
     }
 
-    /// Checks the gradients of a model's mean loss over `samples` by all of its trainable weights, as in a training step.
+    /// Checks the gradients of a model's mean loss over `samples` with respect to all trainable weights.
     ///
     /// # Errors
-    /// The first gradient that is wrong, or that the model, the loss and the samples do not fit together.
+    /// The first gradient that is wrong, or an error if the model, the loss and the samples do not fit together.
     pub fn model<S: Samples<f64>>(
         &self,
         model: &mut Model<f64>,
         loss: &impl Loss<f64>,
         samples: &S,
-    ) -> Result<Report, GradientError> {
-        let report = self.unfinished(model, loss, samples)?;
-        self.finish(report)
+    ) -> Result<GradCheckStats, GradientError> {
+        let stats = self.compare_all(model, loss, samples)?;
+        self.check_kinks(stats)
     }
 
-    fn unfinished<S: Samples<f64>>(
+    fn compare_all<S: Samples<f64>>(
         &self,
         model: &mut Model<f64>,
         loss: &impl Loss<f64>,
         samples: &S,
-    ) -> Result<Report, GradientError> {
-        // Moving averages change with each step, and are no part of a training step's loss.
+    ) -> Result<GradCheckStats, GradientError> {
+        // Moving averages change with each step and do not enter a training step's loss.
         let before = model.snapshot();
-        let one_thread = Team::new(1).expect("a thread");
+        let one_thread = ThreadTeam::new(1).expect("a thread");
         let gradients = gradients(model, loss, samples, &one_thread)?;
         let threads = 3;
-        let several = self::gradients(model, loss, samples, &Team::new(threads).expect("three threads"))?;
+        let several =
+            self::gradients(model, loss, samples, &ThreadTeam::new(threads).expect("three threads"))?;
         for ((name, one), (_, other)) in gradients.iter().zip(several.iter()) {
             for (element, (&one, &other)) in one.iter().zip(other).enumerate() {
                 if one.to_bits() != other.to_bits() {
@@ -219,7 +222,7 @@ impl GradCheck {
                 }
             }
         }
-        let mut report = Report::default();
+        let mut stats = GradCheckStats::default();
         for (name, gradients) in gradients.iter() {
             for (element, &gradient) in gradients.iter().enumerate() {
                 model.restore(&before);
@@ -227,78 +230,78 @@ impl GradCheck {
                 let along = |here: f64| {
                     model.restore(&before);
                     *element_mut(model, name, element) = here;
-                    // They were computed once without an error.
+                    // The gradients were computed before without an error.
                     self::gradients(model, loss, samples, &one_thread).map_or(f64::NAN, |g| g.result.loss())
                 };
-                self.compare(|| format!("{name}[{element}]"), gradient, at, along, &mut report)?;
+                self.compare(|| format!("{name}[{element}]"), gradient, at, along, &mut stats)?;
             }
         }
         model.restore(&before);
-        Ok(report)
+        Ok(stats)
     }
 
-    /// Compares one derivative with the values of L `along` one number around `at`.
+    /// Compares the derivative with respect to one number at `at` with values of L. `along` returns L for a value of the number.
     fn compare(
         &self,
         of: impl Fn() -> String,
         gradient: f64,
         at: f64,
         mut along: impl FnMut(f64) -> f64,
-        report: &mut Report,
+        stats: &mut GradCheckStats,
     ) -> Result<(), GradientError> {
         let h = self.step * at.abs().max(1.0);
         let here = along(at);
         let mut one_sided = |h: f64| ((along(at + h) - here) / h, (here - along(at - h)) / h);
         let (above, below) = one_sided(h);
         let difference = 0.5 * (above + below);
-        // On a smooth stretch the sides are h L'' apart, at a kink by its jump besides. Half the step halves the former only.
+        // Where L is smooth, the sides differ by h L''. At a kink the jump is added. Half the step halves the former only.
         let (nearer_above, nearer_below) = one_sided(0.5 * h);
         let jump = 2.0 * (nearer_above - nearer_below) - (above - below);
         if jump.abs() > self.tolerance * above.abs().max(below.abs()).max(1.0) {
-            report.skipped += 1;
+            stats.skipped += 1;
             return Ok(());
         }
         let error = (gradient - difference).abs() / gradient.abs().max(difference.abs()).max(1.0);
-        // Not `>`, so that NaN is wrong.
+        // `<=`, so that NaN is an error.
         if error <= self.tolerance {
-            report.checked += 1;
-            report.worst = report.worst.max(error);
+            stats.checked += 1;
+            stats.max_error = stats.max_error.max(error);
             Ok(())
         } else {
             Err(GradientError::Wrong { of: of(), gradient, difference })
         }
     }
 
-    fn finish(&self, report: Report) -> Result<Report, GradientError> {
-        let all = report.checked + report.skipped;
-        // One is always allowed: a small layer has few numbers.
-        if report.skipped > 1 && report.skipped as f64 > self.kinks * all as f64 {
-            return Err(GradientError::Kinks { skipped: report.skipped, all });
+    fn check_kinks(&self, stats: GradCheckStats) -> Result<GradCheckStats, GradientError> {
+        let all = stats.checked + stats.skipped;
+        // One kink is always allowed: a small layer has few numbers.
+        if stats.skipped > 1 && stats.skipped as f64 > self.max_kinks * all as f64 {
+            return Err(GradientError::Kinks { skipped: stats.skipped, all });
         }
-        Ok(report)
+        Ok(stats)
     }
 }
 
-impl std::ops::AddAssign for Report {
+impl std::ops::AddAssign for GradCheckStats {
     fn add_assign(&mut self, other: Self) {
         self.checked += other.checked;
         self.skipped += other.skipped;
-        self.worst = self.worst.max(other.worst);
+        self.max_error = self.max_error.max(other.max_error);
     }
 }
 
-/// An element of a weight of that name, which the model has.
+/// An element of the weight of this name. The model must have it.
 fn element_mut<'m>(model: &'m mut Model<f64>, name: &str, element: usize) -> &'m mut f64 {
     let layout = std::sync::Arc::clone(model.layout());
     let (.., range) = layout.iter().find(|(other, ..)| other == name).expect("a weight of the model");
     &mut model.block_mut()[range.start + element]
 }
 
-/// Moves weights away from where they start.
+/// Changes the weights randomly from their initial values.
 fn perturb(model: &mut Model<f64>, stream: &mut Stream) {
     model.for_each_weight_mut(|spec, weight| {
         for w in weight {
-            // A variance stays positive.
+            // A variance must stay positive.
             *w += if spec.trainable { 0.3 * stream.normal() } else { 0.3 * stream.uniform() };
         }
     });
@@ -309,7 +312,7 @@ fn gradients<S: Samples<f64>>(
     model: &mut Model<f64>,
     loss: &impl Loss<f64>,
     samples: &S,
-    team: &Team,
+    team: &ThreadTeam,
 ) -> Result<Gradients<f64>, StepError> {
     let batch: Vec<u32> = (0..samples.len() as u32).collect();
     Training::new(model, Sgd::default(), batch.len())?.gradients(model, loss, samples, &batch, team.into())
@@ -318,7 +321,7 @@ fn gradients<S: Samples<f64>>(
 /// L = sum(c y), with c as target.
 #[derive(Debug)]
 struct Dot {
-    /// The activation that is left out.
+    /// The activation that the loss includes.
     logits: Option<Activation>,
 }
 
@@ -343,8 +346,8 @@ impl Loss<f64> for Dot {
     }
 }
 
-/// y = x + w with a w for each number of each sample of the batch, so that the gradient by the input of the layer behind it
-/// is one by a weight.
+/// y = x + w with one w per number of each sample of the batch. The gradient with respect to w is the gradient with respect to the
+/// input of the next layer.
 #[derive(Clone, Debug)]
 struct Probe {
     batch: usize,
@@ -352,7 +355,7 @@ struct Probe {
 }
 
 impl Probe {
-    fn of(batch: usize) -> Self {
+    fn new(batch: usize) -> Self {
         Self { batch, inputs: 0 }
     }
 }
@@ -409,13 +412,17 @@ impl Layer<f64> for Probe {
     }
 }
 
-/// Compares some outputs of a model of one layer, and the gradients by the weights that belong to them, with the same among
-/// all outputs.
-fn outputs_apart(model: &Model<f64>, x: Input<'_, f64>, d: ArrayView2<'_, f64>) -> Result<(), GradientError> {
+/// Computes parts of the outputs of a model of one layer separately, with the gradients of their weights, and compares them with
+/// all outputs computed together.
+fn check_parts_of_outputs(
+    model: &Model<f64>,
+    x: Input<'_, f64>,
+    d: ArrayView2<'_, f64>,
+) -> Result<(), GradientError> {
     let slot = &model.slots()[0];
     let width = slot.outputs();
     let of = |outputs: std::ops::Range<usize>| {
-        // The weights' columns that belong to these outputs.
+        // The columns of the weights that belong to these outputs.
         let mut block = Vec::new();
         let mut ranges = Vec::new();
         for range in &slot.ranges {
@@ -433,8 +440,8 @@ fn outputs_apart(model: &Model<f64>, x: Input<'_, f64>, d: ArrayView2<'_, f64>) 
         let columns = s![.., outputs.clone()];
         slot.layer.forward(&mut context, weights, x.reborrow(), y.slice_mut(columns));
         let mut stored = Stored { gradients: vec![f64::NAN; block.len()], ranges: &ranges };
-        let mut progress = Progress::default();
-        let mut sink = GradientSink::new(&slot.specs, &owned, &mut progress, &mut stored);
+        let mut cursor = SinkCursor::default();
+        let mut sink = GradientSink::new(&slot.specs, &owned, &mut cursor, &mut stored);
         slot.layer.gradient(x.reborrow(), d.slice(columns), &[], &mut sink);
         sink.finish();
         let gradients: Vec<Vec<f64>> =
@@ -442,7 +449,7 @@ fn outputs_apart(model: &Model<f64>, x: Input<'_, f64>, d: ArrayView2<'_, f64>) 
         (y, gradients)
     };
     let (whole_y, whole) = of(0..width);
-    // A step gives each thread some outputs.
+    // A step assigns some outputs to each thread.
     for outputs in [0..width / 2, width / 2..width].into_iter().filter(|outputs| !outputs.is_empty()) {
         let (y, gradients) = of(outputs.clone());
         for ((place, &alone), &whole) in y.indexed_iter().zip(&whole_y) {
@@ -454,7 +461,10 @@ fn outputs_apart(model: &Model<f64>, x: Input<'_, f64>, d: ArrayView2<'_, f64>) 
             let columns = whole.chunks_exact(width).flat_map(|row| &row[outputs.clone()]);
             for (element, (&whole, &alone)) in columns.zip(part).enumerate() {
                 if alone.to_bits() != whole.to_bits() {
-                    let of = format!("the gradient by {}[{element}] of outputs {outputs:?}", spec.name);
+                    let of = format!(
+                        "the gradient with respect to {}[{element}] of outputs {outputs:?}",
+                        spec.name
+                    );
                     return Err(GradientError::Outputs { of, whole, alone });
                 }
             }
@@ -463,13 +473,13 @@ fn outputs_apart(model: &Model<f64>, x: Input<'_, f64>, d: ArrayView2<'_, f64>) 
     Ok(())
 }
 
-/// Keeps gradients.
+/// Stores gradients.
 struct Stored<'a> {
     gradients: Vec<f64>,
     ranges: &'a [std::ops::Range<usize>],
 }
 
-impl GradientTarget<f64> for Stored<'_> {
+impl GradientConsumer<f64> for Stored<'_> {
     fn push(&mut self, index: usize, offset: usize, gradient: &[f64]) {
         self.gradients[self.ranges[index].start + offset..][..gradient.len()].copy_from_slice(gradient);
     }

@@ -1,19 +1,22 @@
-//! A model's outputs for samples, and how good they are.
+//! Predictions of a model, and their evaluation.
 
 use ndarray::Array2;
 use rayon::prelude::*;
 use ziffer_tensor::Scalar;
 
 use crate::classification::predicted_class;
-use crate::layer::{Context, Feature, Input, InputType, Mode, Output};
+use crate::layer::{Context, Input, InputType, Mode, OutputKind, SampleValue};
 use crate::loss::Loss;
 use crate::model::{LayerSlot, Model};
 use crate::samples::Samples;
-use crate::training::{FitError, StepResult, check, last_output, matrix, matrix_mut, rows_for};
+use crate::training::{
+    FitError, StepResult, as_channels, check, last_output_kind, matrix, matrix_mut, target_error,
+};
 
-/// Samples that one thread takes through all layers at a time.
+/// The number of samples that one thread takes through all layers at a time.
 ///
-/// It is part of no result: samples do not mix. Large enough to use each weight several times from the cache.
+/// Results do not depend on it, since each sample is computed separately. It is large enough to use each weight several times
+/// from the cache.
 const BLOCK: usize = 64;
 
 /// The loss and the accuracy over a set of samples.
@@ -21,16 +24,17 @@ const BLOCK: usize = 64;
 pub struct Evaluation {
     /// The mean loss.
     pub loss: f64,
-    /// The share of hits, 0 to 1. It has a meaning only where targets name classes, see [`Target::is_class`](crate::Target::is_class).
+    /// The fraction of correct predictions, 0 to 1. It is meaningful only if the targets are classes, see
+    /// [`Target::is_class`](crate::Target::is_class).
     pub accuracy: f64,
-    /// How many were hits.
-    pub hits: usize,
-    /// How many samples there were.
+    /// The number of correct predictions.
+    pub correct: usize,
+    /// The number of samples.
     pub samples: usize,
 }
 
 impl<T: Scalar> Model<T> {
-    /// The outputs for rows of samples: \[B, O\]. Parallel over rayon's threads for many samples.
+    /// The outputs \[B, O\] for the rows of x \[B, I\]. Many samples are computed in parallel on rayon's threads.
     ///
     /// ```
     /// use ndarray::Array2;
@@ -42,9 +46,9 @@ impl<T: Scalar> Model<T> {
     /// ```
     ///
     /// # Panics
-    /// If a row is not as long as the model's input.
-    pub fn predict<V: Feature<T>>(&self, x: ndarray::ArrayView2<'_, V>) -> Array2<T> {
-        assert_eq!(x.ncols(), self.inputs(), "numbers of a sample and of the model's input");
+    /// If the length of a row differs from the model's input size.
+    pub fn predict<V: SampleValue<T>>(&self, x: ndarray::ArrayView2<'_, V>) -> Array2<T> {
+        assert_eq!(x.ncols(), self.inputs(), "the size of a sample must equal the model's input size");
         let x = x.as_standard_layout();
         let rows = x.as_slice().expect("in order");
         let mut y = Array2::zeros((x.nrows(), self.outputs()));
@@ -53,13 +57,13 @@ impl<T: Scalar> Model<T> {
         }
         let out = y.as_slice_mut().expect("a new array");
         let pairs = out.par_chunks_mut(BLOCK * self.outputs()).zip(rows.par_chunks(BLOCK * self.inputs()));
-        pairs.for_each_init(Passes::default, |passes, (y, x)| {
-            y.copy_from_slice(passes.forward(self, &V::input(matrix(x, self.inputs())), Output::Activated));
+        pairs.for_each_init(ForwardPass::default, |pass, (y, x)| {
+            y.copy_from_slice(pass.forward(self, &V::input(matrix(x, self.inputs())), OutputKind::Activated));
         });
         y
     }
 
-    /// The outputs for one sample: \[O\].
+    /// The outputs \[O\] for one sample.
     ///
     /// ```
     /// use ziffer_nn::{Activation, Sequential};
@@ -70,8 +74,8 @@ impl<T: Scalar> Model<T> {
     /// ```
     ///
     /// # Panics
-    /// If the sample is not as long as the model's input.
-    pub fn predict_one<V: Feature<T>>(&self, x: &[V]) -> Vec<T> {
+    /// If the length of the sample differs from the model's input size.
+    pub fn predict_one<V: SampleValue<T>>(&self, x: &[V]) -> Vec<T> {
         self.predict(ndarray::ArrayView2::from_shape((1, x.len()), x).expect("one row"))
             .into_raw_vec_and_offset()
             .0
@@ -89,15 +93,16 @@ impl<T: Scalar> Model<T> {
     /// ```
     ///
     /// # Panics
-    /// If a row is not as long as the model's input.
-    pub fn classify<V: Feature<T>>(&self, x: ndarray::ArrayView2<'_, V>) -> Vec<usize> {
+    /// If the length of a row differs from the model's input size.
+    pub fn classify<V: SampleValue<T>>(&self, x: ndarray::ArrayView2<'_, V>) -> Vec<usize> {
         let y = self.predict(x);
         let class = |row: ndarray::ArrayView1<'_, T>| predicted_class(row.as_slice().expect("rows in order"));
         y.rows().into_iter().map(class).collect()
     }
 
-    /// What each layer that computes puts out for rows of samples: its name and \[B, O\] of that layer, in order. The last one's
-    /// are the bits of [`predict`](Self::predict). All on this thread: for a few samples to look into.
+    /// The outputs of each layer that computes, for the rows of x: the layer's name and its outputs \[B, O\], in order. The last
+    /// layer's outputs are the bits that [`predict`](Self::predict) returns. It runs on the calling thread and is meant for few
+    /// samples.
     ///
     /// ```
     /// use ndarray::Array2;
@@ -111,19 +116,19 @@ impl<T: Scalar> Model<T> {
     /// ```
     ///
     /// # Panics
-    /// If a row is not as long as the model's input.
-    pub fn activations<V: Feature<T>>(&self, x: ndarray::ArrayView2<'_, V>) -> Vec<(&str, Array2<T>)> {
-        assert_eq!(x.ncols(), self.inputs(), "numbers of a sample and of the model's input");
+    /// If the length of a row differs from the model's input size.
+    pub fn activations<V: SampleValue<T>>(&self, x: ndarray::ArrayView2<'_, V>) -> Vec<(&str, Array2<T>)> {
+        assert_eq!(x.ncols(), self.inputs(), "the size of a sample must equal the model's input size");
         let x = x.as_standard_layout();
         let mut outputs = Vec::new();
-        Passes::default().each_layer(self, &V::input(x.view()), Output::Activated, |slot, y| {
+        ForwardPass::default().each_layer(self, &V::input(x.view()), OutputKind::Activated, |slot, y| {
             outputs.push((slot.name.as_str(), matrix(y, slot.outputs()).to_owned()));
         });
         outputs
     }
 
-    /// The mean loss and the accuracy over all samples. Parallel over rayon's threads; the sums run over the samples in
-    /// order, whatever the number of threads.
+    /// The mean loss and the accuracy over all samples, in parallel on rayon's threads. The bits of the result do not depend on
+    /// the number of threads.
     ///
     /// # Errors
     /// If there are no samples, or the model, the loss and the samples do not fit together.
@@ -137,67 +142,67 @@ impl<T: Scalar> Model<T> {
             return Err(FitError::NoSamples);
         }
         let layers = self.computing(Mode::Inference, S::Value::input_type());
-        let output = layers.last().map_or(Output::Activated, |last| last_output(last, loss));
+        let output = layers.last().map_or(OutputKind::Activated, |last| last_output_kind(last, loss));
         let features = self.inputs();
         let blocks: Result<Vec<StepResult>, FitError> = (0..samples.len().div_ceil(BLOCK))
             .into_par_iter()
             .map_init(
-                || (Passes::default(), Vec::new()),
-                |(passes, x), block| {
+                || (ForwardPass::default(), Vec::new()),
+                |(pass, x), block| {
                     let range = block * BLOCK..samples.len().min((block + 1) * BLOCK);
                     x.resize(range.len() * features, S::Value::default());
                     for (sample, x) in range.clone().zip(x.chunks_exact_mut(features)) {
                         samples.fill(sample, None, x);
                     }
-                    let y = passes.forward(self, &S::Value::input(matrix(x, self.inputs())), output);
+                    let y = pass.forward(self, &S::Value::input(matrix(x, self.inputs())), output);
                     let mut result = StepResult { samples: range.len(), ..StepResult::default() };
                     for (y, sample) in y.chunks_exact(self.outputs()).zip(range) {
                         let target = samples.target(sample);
-                        if let Some(misfit) = FitError::of_target(loss, target, sample, self.outputs()) {
-                            return Err(misfit);
+                        if let Some(error) = target_error(loss, target, sample, self.outputs()) {
+                            return Err(error);
                         }
                         result.loss_sum += loss.value(y, target).to_f64();
-                        result.hits += usize::from(loss.is_hit(y, target));
+                        result.correct += usize::from(loss.is_correct(y, target));
                     }
                     Ok(result)
                 },
             )
             .collect();
         let blocks = blocks?;
-        let hits = blocks.iter().map(|block| block.hits).sum();
+        let correct = blocks.iter().map(|block| block.correct).sum();
         let loss_sum: f64 = blocks.iter().map(|block| block.loss_sum).sum();
         let samples = samples.len();
         let mean = |sum: f64| sum / samples as f64;
-        Ok(Evaluation { loss: mean(loss_sum), accuracy: mean(hits as f64), hits, samples })
+        Ok(Evaluation { loss: mean(loss_sum), accuracy: mean(correct as f64), correct, samples })
     }
 }
 
-/// Memory for a forward pass: what goes in and what comes out of a layer, by turns.
-struct Passes<T> {
-    from: Vec<T>,
-    to: Vec<T>,
+/// The memory of a forward pass: the input and the output of a layer, which alternate.
+struct ForwardPass<T> {
+    input: Vec<T>,
+    output: Vec<T>,
     scratch: Vec<T>,
 }
 
-impl<T> Default for Passes<T> {
+impl<T> Default for ForwardPass<T> {
     fn default() -> Self {
-        Self { from: Vec::new(), to: Vec::new(), scratch: Vec::new() }
+        Self { input: Vec::new(), output: Vec::new(), scratch: Vec::new() }
     }
 }
 
-impl<T: Scalar> Passes<T> {
+impl<T: Scalar> ForwardPass<T> {
     /// The outputs of the last layer, in C order.
-    fn forward(&mut self, model: &Model<T>, x: &Input<'_, T>, last: Output) -> &[T] {
+    fn forward(&mut self, model: &Model<T>, x: &Input<'_, T>, last: OutputKind) -> &[T] {
         self.each_layer(model, x, last, |_, _| {});
-        &self.from[..x.dim().0 * model.outputs()]
+        &self.input[..x.dim().0 * model.outputs()]
     }
 
-    /// Goes through the layers, and shows each one's outputs, in C order.
+    /// Runs the layers, and calls `show` with the outputs of each in C order.
     fn each_layer<'m>(
         &mut self,
         model: &'m Model<T>,
         x: &Input<'_, T>,
-        last: Output,
+        last: OutputKind,
         mut show: impl FnMut(&'m LayerSlot<T>, &[T]),
     ) {
         let samples = x.dim().0;
@@ -208,18 +213,21 @@ impl<T: Scalar> Passes<T> {
         let layers = model.computing(Mode::Inference, input_type);
         let mut width = model.inputs();
         for (l, slot) in layers.iter().copied().enumerate() {
-            let input =
-                if l == 0 { x.reborrow() } else { Input::Real(matrix(&self.from[..samples * width], width)) };
+            let input = if l == 0 {
+                x.reborrow()
+            } else {
+                Input::Real(matrix(&self.input[..samples * width], width))
+            };
             width = slot.outputs();
-            self.to.resize(samples * width, T::zero());
+            self.output.resize(samples * width, T::zero());
             self.scratch.resize(slot.scratch, T::zero());
             let mut context = Context::new(Mode::Inference, 0, &mut [], &mut self.scratch);
-            context.output = if l + 1 == layers.len() { last } else { Output::Activated };
+            context.output_kind = if l + 1 == layers.len() { last } else { OutputKind::Activated };
             context.batch_rows = samples;
-            let (input, y) = rows_for(slot, input, matrix_mut(&mut self.to, width));
+            let (input, y) = as_channels(slot, input, matrix_mut(&mut self.output, width));
             slot.layer.forward(&mut context, slot.weights(model.block()), input, y);
-            show(slot, &self.to);
-            std::mem::swap(&mut self.from, &mut self.to);
+            show(slot, &self.output);
+            std::mem::swap(&mut self.input, &mut self.output);
         }
     }
 }
@@ -229,9 +237,9 @@ mod tests {
     use crate::{Activation, Sequential};
     use ndarray::Array2;
 
-    /// Weights are drawn by their place, so that the first layer alone is the same layer.
+    /// The random numbers of a weight depend on its index only. So the model of the first layer has the same weights.
     #[test]
-    fn activations_are_each_layer_s_outputs() {
+    fn activations_are_the_outputs_of_each_layer() {
         let first = || Sequential::new([3, 2]).flatten().dense(5, Activation::Relu);
         let whole = first().dense(4, Activation::Softmax).build(7).unwrap();
         let first = first().build(7).unwrap();

@@ -1,4 +1,4 @@
-//! How weights start.
+//! Initializers of weights.
 
 mod config;
 mod orthogonal;
@@ -13,9 +13,9 @@ use ziffer_tensor::random::Stream;
 
 use crate::layer::LayerError;
 
-/// An initialiser, as Keras's of the same name (`keras/src/initializers/`).
+/// An initializer, as Keras's of the same name (`keras/src/initializers/`).
 ///
-/// With fan_in and fan_out of the weight, of which more below:
+/// fan_in and fan_out of a weight are defined below the table.
 ///
 /// | name | arguments | elements | source |
 /// |---|---|---|---|
@@ -29,23 +29,24 @@ use crate::layer::LayerError;
 /// | glorot_uniform, glorot_normal | - | mean 0, variance 2 / (fan_in + fan_out) | Glorot and Bengio 2010 |
 /// | he_uniform, he_normal | - | mean 0, variance 2 / fan_in | He et al. 2015 |
 /// | lecun_uniform, lecun_normal | - | mean 0, variance 1 / fan_in | LeCun et al. 1998, Klambauer et al. 2017 |
-/// | orthogonal | gain 1 | gain Q, Q of orthonormal columns or rows | Saxe et al. 2014 |
+/// | orthogonal | gain 1 | gain Q, where Q has orthonormal columns or rows | Saxe et al. 2014 |
 /// | identity | gain 1 | gain where both indices are equal, else 0 | Le, Jaitly and Hinton 2015 |
 ///
-/// * The names with `uniform` from glorot on draw from \[-L, L\] with L = sqrt(3 variance). Those with `normal` draw a normal that
-///   is cut off at two standard deviations, from a wider one, by 1 / 0.8796, to have the variance after the cut.
-///   random_normal is not cut off; truncated_normal is, and its variance is 0.7737 stddev² therefore.
-/// * variance_scaling does the same: n is fan_in, fan_out or, with fan_avg, their mean, each of at least 1, and
-///   [`Distribution`] says which of the three. The glorot, he and lecun ones are variance_scaling of some arguments.
-/// * A matrix \[I, O\] has fan_in I and fan_out O, a vector \[N\] has N for both, and a weight of more axes has those of its
+/// * The names with `uniform` from glorot on draw from \[-L, L\] with L = sqrt(3 variance). Those with `normal` draw from a
+///   normal distribution that is truncated at two standard deviations. Its standard deviation is larger by 1 / 0.8796, so that the
+///   variance after truncation is the one in the table. random_normal is not truncated. truncated_normal is, so its variance is
+///   0.7737 stddev².
+/// * variance_scaling does the same: n is fan_in, fan_out or, with fan_avg, their mean, each at least 1. [`Distribution`] is the
+///   distribution. The glorot, he and lecun initializers are variance_scaling with certain arguments.
+/// * A matrix \[I, O\] has fan_in I and fan_out O, a vector \[N\] has N for both. A weight with more axes has those of its
 ///   last two, each times the product of all other sizes.
-/// * orthogonal sees a weight as the matrix of as many columns as its last axis has. Q comes from the QR decomposition of a
-///   normal matrix, with the signs of R's diagonal, so that all such matrices are equally likely. Of a matrix with more
-///   columns than rows the rows are orthonormal. A weight of less than two axes cannot have it.
+/// * orthogonal treats a weight as a matrix whose columns are the last axis. Q comes from the QR decomposition of a random normal
+///   matrix, with the signs of R's diagonal, so that all such matrices are equally likely. If there are more columns than rows,
+///   the rows are orthonormal. The weight must have at least two axes.
 /// * identity is for matrices, square or not.
 ///
-/// As text there are Keras's names of each, of the class (`"HeNormal"`) and in lower case (`"he_normal"`), and Keras's other names
-/// (`"normal"`, `"uniform"`, `"zero"`, `"one"`), with the arguments' defaults.
+/// `FromStr` accepts Keras's class names (`"HeNormal"`), lower-case names (`"he_normal"`) and aliases (`"normal"`, `"uniform"`,
+/// `"zero"`, `"one"`), with default arguments.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Initializer {
     /// Keras's default for a kernel.
@@ -84,35 +85,35 @@ pub enum Initializer {
         /// The largest number, at least `minval` and finite as `f32`.
         maxval: f64,
     },
-    /// Normal, cut off at two standard deviations from the mean.
+    /// Normal, truncated at two standard deviations from the mean.
     TruncatedNormal {
         /// The mean, finite as `f32`.
         mean: f64,
-        /// The standard deviation before the cut, at least 0 and finite as `f32`.
+        /// The standard deviation before truncation, at least 0 and finite as `f32`.
         stddev: f64,
     },
     /// A variance that depends on the weight's shape.
     VarianceScaling {
         /// The variance times n, above 0 and finite as `f32`.
         scale: f64,
-        /// What n is.
+        /// The definition of n.
         mode: FanMode,
-        /// What is drawn from.
+        /// The distribution.
         distribution: Distribution,
     },
-    /// Orthonormal columns, or rows where there are fewer of them.
+    /// Orthonormal columns, or rows if there are fewer rows than columns.
     Orthogonal {
-        /// What they are multiplied by, finite as `f32`.
+        /// The factor, finite as `f32`.
         gain: f64,
     },
     /// The identity matrix.
     Identity {
-        /// What it is multiplied by, finite as `f32`.
+        /// The factor, finite as `f32`.
         gain: f64,
     },
 }
 
-/// Which number of a weight's inputs and outputs [`Initializer::VarianceScaling`] divides by.
+/// The number that [`Initializer::VarianceScaling`] divides by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FanMode {
     /// The inputs, `"fan_in"`.
@@ -124,10 +125,10 @@ pub enum FanMode {
     FanAvg,
 }
 
-/// What [`Initializer::VarianceScaling`] draws from.
+/// The distribution of [`Initializer::VarianceScaling`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Distribution {
-    /// A normal distribution that is cut off at two standard deviations, `"truncated_normal"`.
+    /// A normal distribution, truncated at two standard deviations: `"truncated_normal"`.
     #[default]
     TruncatedNormal,
     /// A normal distribution, `"untruncated_normal"`.
@@ -139,7 +140,7 @@ pub enum Distribution {
 impl FanMode {
     const ALL: [Self; 3] = [Self::FanIn, Self::FanOut, Self::FanAvg];
 
-    /// Keras's name of it.
+    /// Keras's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::FanIn => "fan_in",
@@ -162,7 +163,7 @@ impl FanMode {
 impl Distribution {
     const ALL: [Self; 3] = [Self::TruncatedNormal, Self::UntruncatedNormal, Self::Uniform];
 
-    /// Keras's name of it.
+    /// Keras's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::TruncatedNormal => "truncated_normal",
@@ -184,14 +185,14 @@ fn fans(shape: &[usize]) -> (f64, f64) {
     }
 }
 
-/// The standard deviation of a standard normal cut off at two.
+/// The standard deviation of a standard normal distribution truncated at two.
 const TRUNCATED_DEVIATION: f64 = 0.879_625_661_034_239_8;
 
-/// A source of a weight's elements, in C order.
+/// A generator of a weight's elements, in C order.
 type Elements<'a> = Box<dyn FnMut() -> f64 + 'a>;
 
 impl Initializer {
-    /// All of them, with the arguments' defaults.
+    /// All initializers, with default arguments.
     pub const ALL: [Self; 15] = [
         Self::GlorotUniform,
         Self::GlorotNormal,
@@ -214,7 +215,7 @@ impl Initializer {
         Self::Identity { gain: 1.0 },
     ];
 
-    /// Keras's name of it: `"glorot_uniform"`.
+    /// Keras's name: `"glorot_uniform"`.
     pub fn name(self) -> &'static str {
         self.names().0
     }
@@ -244,14 +245,14 @@ impl Initializer {
         }
     }
 
-    /// The one of Keras's class, `"GlorotUniform"`, or name, `"glorot_uniform"`, with the arguments' defaults.
+    /// The initializer of a Keras class, `"GlorotUniform"`, or name, `"glorot_uniform"`, with default arguments.
     pub(crate) fn by_class_or_name(text: &str) -> Option<Self> {
         let name = match text {
             "normal" => "random_normal",
             "uniform" => "random_uniform",
             "zero" => "zeros",
             "one" => "ones",
-            // Keras's classes of both names have been called this.
+            // Former names of these classes in Keras.
             "OrthogonalInitializer" | "orthogonal_initializer" => "orthogonal",
             "IdentityInitializer" | "identity_initializer" => "identity",
             text => text,
@@ -262,11 +263,11 @@ impl Initializer {
         Self::ALL.into_iter().find(is_it)
     }
 
-    /// Checks the arguments, and that a weight of `shape` can start so.
+    /// Checks the arguments, and that the initializer fits a weight of `shape`.
     ///
     /// # Errors
-    /// An argument out of its range, a weight of less than two axes for [`Orthogonal`](Self::Orthogonal), and of any but two for
-    /// [`Identity`](Self::Identity).
+    /// If an argument is out of range, if a weight for [`Orthogonal`](Self::Orthogonal) has fewer than two axes, or if a weight
+    /// for [`Identity`](Self::Identity) does not have two.
     pub fn check(self, shape: &[usize]) -> Result<(), LayerError> {
         self.check_arguments()?;
         match self {
@@ -280,13 +281,13 @@ impl Initializer {
         }
     }
 
-    /// A source of the elements, in C order, of a weight of `shape`, drawn from `stream`.
+    /// A generator of the elements of a weight of `shape`, in C order, with random numbers of `stream`.
     ///
     /// # Errors
-    /// If there is no memory for the matrix of [`Orthogonal`](Self::Orthogonal), which is drawn as a whole.
+    /// If there is not enough memory for the matrix of [`Orthogonal`](Self::Orthogonal), which is generated as a whole.
     ///
     /// # Panics
-    /// If [`check`](Self::check) refuses the shape.
+    /// If [`check`](Self::check) fails.
     pub fn draw<'a>(self, shape: &[usize], stream: &'a mut Stream) -> Result<Elements<'a>, NoMemory> {
         if let Err(problem) = self.check(shape) {
             panic!("{problem}");
@@ -345,7 +346,7 @@ fn from_truncated_normal(deviation: f64, stream: &mut Stream) -> Elements<'_> {
     Box::new(move || stream.truncated_normal() * deviation)
 }
 
-/// Keras's name of it, without arguments.
+/// Prints Keras's name, without arguments.
 impl Display for Initializer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -356,6 +357,13 @@ impl FromStr for Initializer {
     type Err = String;
     fn from_str(name: &str) -> Result<Self, String> {
         Self::by_class_or_name(name)
-            .ok_or_else(|| format!("unknown initializer {name:?}, expected one of {}", config::known()))
+            .ok_or_else(|| format!("unknown initializer {name:?}, expected one of {}", known_names()))
     }
+}
+
+/// The names of all initializers in alphabetical order, for messages.
+fn known_names() -> String {
+    let mut names = Initializer::ALL.map(Initializer::name);
+    names.sort_unstable();
+    names.join(", ")
 }

@@ -1,4 +1,4 @@
-//! Layer normalisation: each sample with its own mean and variance.
+//! Layer normalization: each sample by its own mean and variance.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 use serde_json::{Map, Value};
@@ -8,19 +8,19 @@ use crate::Initializer;
 use crate::activation_layers::check_last_axis;
 use crate::layer::{Context, GradientSink, Input, Layer, LayerError, WeightSpec, Weights};
 
-/// Layer normalisation over the last axis, as Keras's `LayerNormalization` (Ba, Kiros and Hinton 2016).
+/// Layer normalization over the last axis, as Keras's `LayerNormalization` (Ba, Kiros and Hinton 2016).
 ///
-/// For each C numbers x of the last axis: y = gamma (x - mean) / sqrt(variance + epsilon) + beta, with their mean and the mean
-/// of their squared deviations. It is the same in training and at inference.
+/// For each group of C numbers x along the last axis, y = gamma (x - mean) / sqrt(variance + epsilon) + beta with the mean of the
+/// group and the mean of its squared deviations, in training and at inference.
 ///
 /// | setting | meaning | default |
 /// |---|---|---|
-/// | axis | the last one: -1, or its number with that of the batch | -1 |
+/// | axis | the last axis: -1, or its index including the batch's axis | -1 |
 /// | epsilon | added to the variance, above 0 | 0.001 |
-/// | center | whether there is a beta | true |
-/// | scale | whether there is a gamma | true |
-/// | beta_initializer | how beta starts | zeros |
-/// | gamma_initializer | how gamma starts | ones |
+/// | center | whether to add beta | true |
+/// | scale | whether to multiply by gamma | true |
+/// | beta_initializer | the initializer of beta | zeros |
+/// | gamma_initializer | the initializer of gamma | ones |
 ///
 /// Weights, each \[C\]: gamma, beta.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,7 +31,7 @@ pub struct LayerNormalization {
     scale: bool,
     beta_initializer: Initializer,
     gamma_initializer: Initializer,
-    /// C, and how many times C numbers a sample has, known once built.
+    /// C, and the number of groups of C numbers in a sample, set by `build`.
     columns: usize,
     groups: usize,
 }
@@ -52,42 +52,42 @@ impl Default for LayerNormalization {
 }
 
 impl LayerNormalization {
-    /// A layer with the settings' defaults.
+    /// A layer with the default settings.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets the axis, counted with that of the batch; it must be the last one.
+    /// Sets the axis, counted including the batch's. It must be the last axis.
     pub fn axis(mut self, axis: i64) -> Self {
         self.axis = axis;
         self
     }
 
-    /// Sets what is added to the variance.
+    /// Sets the number that is added to the variance.
     pub fn epsilon(mut self, epsilon: f64) -> Self {
         self.epsilon = epsilon;
         self
     }
 
-    /// Sets whether there is a beta.
+    /// Sets whether to add beta.
     pub fn center(mut self, center: bool) -> Self {
         self.center = center;
         self
     }
 
-    /// Sets whether there is a gamma.
+    /// Sets whether to multiply by gamma.
     pub fn scale(mut self, scale: bool) -> Self {
         self.scale = scale;
         self
     }
 
-    /// Sets how beta starts.
+    /// Sets the initializer of beta.
     pub fn beta_initializer(mut self, initializer: Initializer) -> Self {
         self.beta_initializer = initializer;
         self
     }
 
-    /// Sets how gamma starts.
+    /// Sets the initializer of gamma.
     pub fn gamma_initializer(mut self, initializer: Initializer) -> Self {
         self.gamma_initializer = initializer;
         self
@@ -101,7 +101,7 @@ impl LayerNormalization {
         self.center.then_some(usize::from(self.scale))
     }
 
-    /// The mean of some numbers, and 1 / sqrt(variance + epsilon).
+    /// The mean of a group of numbers, and 1 / sqrt(variance + epsilon).
     fn moments<T: Scalar>(&self, x: &[T]) -> [T; 2] {
         let count = T::from_f64(x.len() as f64);
         let mean = x.iter().copied().sum::<T>() / count;
@@ -110,7 +110,7 @@ impl LayerNormalization {
     }
 }
 
-/// What is saved for each C numbers: their mean, and 1 / sqrt(variance + epsilon).
+/// The count of numbers saved per group: the mean, and 1 / sqrt(variance + epsilon).
 const SAVED: usize = 2;
 
 impl<T: Scalar> Layer<T> for LayerNormalization {
@@ -149,7 +149,7 @@ impl<T: Scalar> Layer<T> for LayerNormalization {
         ])
     }
 
-    /// Mean and inverse deviation of each C numbers.
+    /// The mean and the inverse deviation of each group.
     fn saved(&self) -> usize {
         SAVED * self.groups
     }
@@ -216,19 +216,19 @@ impl<T: Scalar> Layer<T> for LayerNormalization {
         }
     }
 
-    /// d gamma is the sum of d n over the batch and all axes but the last, in their order; d beta that of d.
+    /// d gamma is the sum of d n, and d beta the sum of d, over the batch and all axes except the last, in order.
     fn gradient(&self, x: Input<'_, T>, d: ArrayView2<'_, T>, saved: &[T], sink: &mut GradientSink<'_, T>) {
-        /// Columns at a time, in memory of the stack.
-        const PIECE: usize = 256;
+        /// The number of columns summed at a time, on the stack.
+        const CHUNK: usize = 256;
         let x = x.to_real();
         let (x, d) = (x.as_slice().expect("inputs in C order"), d.to_slice().expect("gradients in C order"));
         let groups = || x.chunks_exact(self.columns).zip(d.chunks_exact(self.columns));
-        let mut sums = [T::zero(); PIECE];
+        let mut sums = [T::zero(); CHUNK];
         for (weight, is_gamma) in [(self.gamma_index(), true), (self.beta_index(), false)] {
             let Some(weight) = weight else { continue };
             let owned = sink.range(weight);
-            for start in owned.clone().step_by(PIECE) {
-                let piece = start..owned.end.min(start + PIECE);
+            for start in owned.clone().step_by(CHUNK) {
+                let piece = start..owned.end.min(start + CHUNK);
                 let sums = &mut sums[..piece.len()];
                 sums.fill(T::zero());
                 for ((x, d), moments) in groups().zip(saved.chunks_exact(SAVED)) {

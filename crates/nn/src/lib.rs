@@ -1,17 +1,17 @@
-//! Layers, initialisers, losses, optimizers and the sequential model, with checked gradients.
+//! Layers, initializers, losses, optimizers and the sequential model, with checked gradients.
 //!
 //! ```
 //! use ndarray::arr2;
-//! use ziffer_nn::{Activation, Adam, MeanSquaredError, Sequential, Training, WithClasses, team::Team};
+//! use ziffer_nn::{Activation, Adam, MeanSquaredError, Sequential, Training, WithLabels, thread_team::ThreadTeam};
 //!
-//! // Exclusive or, which no single layer can learn.
+//! // Exclusive or, which a single layer cannot learn.
 //! let x = arr2(&[[0.0_f32, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
-//! let samples = WithClasses::new(x.view(), &[0, 1, 1, 0]);
+//! let samples = WithLabels::new(x.view(), &[0, 1, 1, 0]);
 //! let mut model = Sequential::new([2]).dense(8, Activation::Tanh).dense(2, Activation::Sigmoid).build(1)?;
 //!
 //! let adam = Adam { learning_rate: 0.05, ..Adam::default() };
 //! let mut training = Training::new(&model, adam, 4).expect("a few numbers");
-//! let team = Team::new(1).expect("one thread");
+//! let team = ThreadTeam::new(1).expect("one thread");
 //! for _ in 0..300 {
 //!     training.run(&mut model, &MeanSquaredError, &samples, &[0, 1, 2, 3], (&team).into()).expect("a finite loss");
 //! }
@@ -22,17 +22,17 @@
 //! The names are Keras's where Keras has one, and so are the formulas and defaults.
 //!
 //! # Modules
-//! * [`Sequential`] is an architecture, [`Model`] a network with its weights: prediction, evaluation, `summary()`, files.
-//! * [`layer`] says what a layer is. [`Dense`], [`Dropout`], [`GaussianNoise`], [`BatchNormalization`], [`LayerNormalization`],
-//!   [`Rescaling`], [`Flatten`] and [`Reshape`] are here, and activations that are layers: [`ActivationLayer`] (Keras's
-//!   `Activation`), [`Relu`], [`LeakyRelu`], [`PRelu`], [`Elu`] and [`Softmax`]. Others can be written outside and made known by
-//!   [`register_layer`].
-//! * [`loss`] and [`optimizer`] likewise; [`Initializer`] and [`Activation`] are closed lists.
-//! * [`training`] is the step: a plan of stages compiled from the layers, the same bits for any number of threads.
-//! * `gradcheck` (a feature) holds gradients to central differences.
+//! * [`Sequential`] is an architecture. [`Model`] is a network with its weights: prediction, evaluation, `summary()`, files.
+//! * [`layer`] has the trait [`Layer`]. The layers are [`Dense`], [`Dropout`], [`GaussianNoise`], [`BatchNormalization`],
+//!   [`LayerNormalization`], [`Rescaling`], [`Flatten`] and [`Reshape`], and the activations [`ActivationLayer`] (Keras's
+//!   `Activation`), [`Relu`], [`LeakyRelu`], [`PRelu`], [`Elu`] and [`Softmax`]. Other crates can implement [`Layer`];
+//!   [`register_layer`] makes models with such layers loadable.
+//! * [`loss`] and [`optimizer`] have traits that other crates can implement too. [`Initializer`] and [`Activation`] are enums.
+//! * [`training`] has the training step: a plan of stages compiled from the layers, with the same bits for any number of threads.
+//! * `gradcheck` (behind the feature of that name) compares gradients with central differences.
 //!
 //! # Legend of shapes
-//! B samples of a batch, I inputs, O outputs; a kernel is \[I, O\]. Gradients are called `d_` and what they are by.
+//! B is the number of samples in a batch, I of inputs, O of outputs. A kernel is \[I, O\]. `d_x` is the gradient with respect to x.
 #![deny(unsafe_code)]
 
 mod activation_layers;
@@ -61,7 +61,7 @@ mod sequential;
 mod summary;
 #[allow(
     unsafe_code,
-    reason = "members of a team write parts of the same memory by a plan that types do not know"
+    reason = "the threads of a team write disjoint parts of shared memory, which types cannot express"
 )]
 pub mod training;
 
@@ -76,7 +76,7 @@ pub use gaussian_noise::GaussianNoise;
 pub use inference::Evaluation;
 pub use initializer::{Distribution, FanMode, Initializer};
 pub use layer::{
-    Context, Feature, GradientSink, Input, Layer, LayerError, Mode, Output, WeightSpec, Weights,
+    Context, GradientSink, Input, Layer, LayerError, Mode, OutputKind, SampleValue, WeightSpec, Weights,
 };
 pub use layer_normalization::LayerNormalization;
 pub use loss::{
@@ -89,8 +89,8 @@ pub use p_relu::PRelu;
 pub use registry::{Config, RegisterError, is_built_in, known_classes, layer_from_config, register_layer};
 pub use rescaling::Rescaling;
 pub use reshape::Reshape;
-pub use samples::{Draw, Label, Samples, SamplesError, Slice, WithClasses, WithValues};
+pub use samples::{EpochSeed, Label, Samples, SamplesError, Slice, WithLabels, WithTargets};
 pub use sequential::{BuildError, MAX_PARAMETERS, Sequential, snake_case};
 pub use training::{FitError, StepBudget, StepError, Training};
 pub use ziffer_base::OneLine;
-pub use ziffer_tensor::{Activation, NoMemory, Scalar, random, team};
+pub use ziffer_tensor::{Activation, NoMemory, Scalar, random, thread_team};

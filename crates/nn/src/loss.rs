@@ -1,6 +1,6 @@
-//! Losses and what is counted as right, by Keras's names, formulas and defaults.
+//! Losses and their accuracies, by Keras's names, formulas and defaults.
 
-mod choice;
+mod any;
 mod crossentropy;
 mod regression;
 
@@ -10,21 +10,21 @@ use ziffer_tensor::{Activation, Scalar, reduce};
 
 use crate::FitError;
 
-pub use choice::AnyLoss;
+pub use any::AnyLoss;
 pub use crossentropy::{BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy};
 pub use regression::{MeanAbsoluteError, MeanSquaredError};
 
-/// What a sample's output should be.
+/// The target of a sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Target<'a, T> {
     /// A class, from 0.
     Class(usize),
-    /// One value for each output.
+    /// One value per output.
     Values(&'a [T]),
 }
 
 impl<T: Scalar> Target<'_, T> {
-    /// What output `o` of `outputs` should be. A class is one-hot; for a single output it is 0 or 1.
+    /// The target of output `o` of `outputs`. A class is one-hot; for a single output it is 0 or 1.
     fn value(&self, o: usize, outputs: usize) -> T {
         let is = |holds: bool| if holds { T::one() } else { T::zero() };
         match self {
@@ -34,7 +34,7 @@ impl<T: Scalar> Target<'_, T> {
         }
     }
 
-    /// Whether it names a class, so that an accuracy has a meaning: it is a class, one-hot, or for a single output 0 or 1.
+    /// Whether the target is a class, so that the accuracy is meaningful: a class, one-hot values, or 0 or 1 for a single output.
     pub fn is_class(&self) -> bool {
         let is_binary = |value: &T| *value == T::zero() || *value == T::one();
         match self {
@@ -46,14 +46,15 @@ impl<T: Scalar> Target<'_, T> {
         }
     }
 
-    /// Whether the output counts as right, by the accuracy that Keras chooses for the shapes: the largest output is the
-    /// class, or stands where the largest target does; a single output lies on the same side of 1/2 as its target.
-    pub fn is_hit(&self, output: &[T]) -> bool {
-        self.is_hit_by(output, T::from_f64(0.5))
+    /// Whether the output is correct, by the accuracy that Keras chooses for the shapes: the index of the largest output is the
+    /// class, or the index of the largest target value. A single output is correct if it is on the same side of 1/2 as its
+    /// target.
+    pub fn is_correct(&self, output: &[T]) -> bool {
+        self.is_correct_by(output, T::from_f64(0.5))
     }
 
-    /// As [`is_hit`](Self::is_hit), with another threshold for a single output.
-    fn is_hit_by(&self, output: &[T], threshold: T) -> bool {
+    /// Like [`is_correct`](Self::is_correct), with another threshold for a single output.
+    fn is_correct_by(&self, output: &[T], threshold: T) -> bool {
         match self {
             _ if output.len() == 1 => (output[0] > threshold) == (self.value(0, 1) > T::from_f64(0.5)),
             Self::Class(class) => reduce::argmax(output) == *class,
@@ -62,7 +63,7 @@ impl<T: Scalar> Target<'_, T> {
     }
 }
 
-/// A loss of one sample; a batch's is the mean of its samples'.
+/// A loss of one sample. The loss of a batch is the mean over its samples.
 ///
 /// | loss | output | target |
 /// |---|---|---|
@@ -71,21 +72,21 @@ impl<T: Scalar> Target<'_, T> {
 /// | [`BinaryCrossentropy`] | sigmoid | a probability for each output; for a single output class 0 or 1 |
 /// | [`MeanSquaredError`], [`MeanAbsoluteError`] | any | a value for each output |
 pub trait Loss<T: Scalar>: Debug + Send + Sync {
-    /// Keras's name of it.
+    /// Keras's name of the loss.
     fn name(&self) -> &'static str;
 
-    /// The activation that the model must end in. The loss is then computed from the logits before it. By default none: the
-    /// loss takes any outputs, as they are.
+    /// The activation that the model must end in, if the loss includes it. The loss is then computed from the logits. By default
+    /// none: the loss takes any outputs.
     fn activation(&self) -> Option<Activation> {
         None
     }
 
-    /// Whether a target must be a class. By default it need not.
+    /// Whether a target must be a class. By default `false`.
     fn needs_class(&self) -> bool {
         false
     }
 
-    /// How many classes so many outputs are for. By default a single one tells two apart.
+    /// The number of classes that this many outputs stand for. By default a single output stands for two classes.
     fn classes(&self, outputs: usize) -> usize {
         outputs.max(2)
     }
@@ -93,7 +94,7 @@ pub trait Loss<T: Scalar>: Debug + Send + Sync {
     /// Checks the settings.
     ///
     /// # Errors
-    /// [`FitError::Setting`], the first that is out of range.
+    /// [`FitError::Setting`] for the first setting that is out of range.
     fn validate(&self) -> Result<(), FitError> {
         Ok(())
     }
@@ -101,12 +102,12 @@ pub trait Loss<T: Scalar>: Debug + Send + Sync {
     /// The sample's loss.
     fn value(&self, output: &[T], target: Target<'_, T>) -> T;
 
-    /// The sample's loss; writes `scale` times the gradient by the output to `d`.
+    /// The sample's loss. Writes `scale` times the gradient with respect to the output to `d`.
     fn backward(&self, output: &[T], target: Target<'_, T>, scale: T, d: &mut [T]) -> T;
 
-    /// Whether the output, of which [`activation`](Self::activation) is left out, counts as right: see [`Target::is_hit`].
-    fn is_hit(&self, output: &[T], target: Target<'_, T>) -> bool {
-        target.is_hit(output)
+    /// Whether the output, without the [`activation`](Self::activation), is correct: see [`Target::is_correct`].
+    fn is_correct(&self, output: &[T], target: Target<'_, T>) -> bool {
+        target.is_correct(output)
     }
 }
 
@@ -115,14 +116,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hits() {
-        assert!(Target::Class(1).is_hit(&[0.1_f32, 0.9]));
+    fn predictions_are_correct_by_keras_s_accuracy() {
+        assert!(Target::Class(1).is_correct(&[0.1_f32, 0.9]));
         assert!(Target::<f32>::Class(1).is_class() && Target::Values(&[0.0_f32, 1.0, 0.0]).is_class());
         assert!(Target::Values(&[1.0_f32]).is_class() && !Target::Values(&[0.5_f32]).is_class());
         assert!(!Target::Values(&[1.0_f32, 1.0]).is_class() && !Target::Values(&[0.0_f32, 0.0]).is_class());
-        assert!(!Target::Class(1).is_hit(&[0.9_f32, 0.9]));
-        assert!(Target::Values(&[0.0_f32, 2.0]).is_hit(&[0.1, 0.9]));
-        assert!(Target::Values(&[1.0_f32]).is_hit(&[0.9]) && !Target::Values(&[1.0_f32]).is_hit(&[0.5]));
-        assert!(Target::Class(1).is_hit(&[0.9_f32]) && Target::Class(0).is_hit(&[0.5_f32]));
+        assert!(!Target::Class(1).is_correct(&[0.9_f32, 0.9]));
+        assert!(Target::Values(&[0.0_f32, 2.0]).is_correct(&[0.1, 0.9]));
+        assert!(
+            Target::Values(&[1.0_f32]).is_correct(&[0.9]) && !Target::Values(&[1.0_f32]).is_correct(&[0.5])
+        );
+        assert!(Target::Class(1).is_correct(&[0.9_f32]) && Target::Class(0).is_correct(&[0.5_f32]));
     }
 }

@@ -1,4 +1,4 @@
-//! A network with its weights.
+//! A network with its weights: [`Model`].
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,47 +7,47 @@ use ndarray::{ArrayView, ArrayViewD, IxDyn};
 use ziffer_base::digest::Sha256;
 use ziffer_tensor::{Buffer, NoMemory, Scalar};
 
-use crate::layer::{InputType, Layer, Mode, Sharing, WeightSpec, Weights};
+use crate::layer::{InputType, Layer, Mode, Parallelism, WeightSpec, Weights};
 
-/// A built network: layers that fit together, and their weights in one block of memory.
+/// A network with its weights, which are in one block of memory.
 ///
-/// It comes from [`Sequential::build`](crate::Sequential::build) or from a file ([`Model::load`]).
+/// [`Sequential::build`](crate::Sequential::build) makes a model, and [`Model::load`] reads one from a file.
 #[derive(Clone, Debug)]
 pub struct Model<T: Scalar = f32> {
     input_shape: Vec<usize>,
     layers: Vec<LayerSlot<T>>,
     weights: Buffer<T>,
     layout: Arc<Layout>,
-    /// Whether samples are pixel bytes, each of which stands for byte / 255 unless a Rescaling says otherwise.
+    /// Whether samples are pixel bytes. Each stands for byte / 255, unless the network begins with a Rescaling.
     takes_pixels: bool,
 }
 
-/// A layer in its place.
+/// A layer of a model, with the ranges of its weights.
 #[derive(Clone, Debug)]
 pub(crate) struct LayerSlot<T: Scalar> {
     pub(crate) name: String,
     pub(crate) layer: Arc<dyn Layer<T>>,
-    /// What can be shared out among threads, how many numbers are kept for each row or channel, and how many a call works
-    /// with. A layer is asked once: who writes where in a step depends on the answers.
-    pub(crate) sharing: Sharing,
+    /// The results of the layer's methods of these names. Each is called once, because the step assigns memory to threads by the
+    /// results.
+    pub(crate) parallelism: Parallelism,
     pub(crate) saved: usize,
     pub(crate) scratch: usize,
-    /// The place among all layers of the model.
+    /// The index among all layers of the model.
     pub(crate) index: u32,
     /// Whether the optimizer updates its trainable weights.
     pub(crate) trainable: bool,
     /// The shape of an output sample.
     pub(crate) output_shape: Vec<usize>,
     pub(crate) specs: Vec<WeightSpec>,
-    /// Where each weight lies in the model's block.
+    /// The range of each weight in the model's block.
     pub(crate) ranges: Vec<Range<usize>>,
 }
 
-/// Where the weights lie: for each its name, its shape and its range of the block.
+/// The name, the shape and the range in the model's block of each weight.
 pub(crate) type Layout = Vec<(String, Vec<usize>, Range<usize>)>;
 
 impl<T: Scalar> LayerSlot<T> {
-    /// O, the numbers of an output sample.
+    /// O, the size of an output sample.
     pub(crate) fn outputs(&self) -> usize {
         self.output_shape.iter().product()
     }
@@ -56,32 +56,32 @@ impl<T: Scalar> LayerSlot<T> {
         Weights::new(all, &self.ranges)
     }
 
-    /// The number of elements of all weights, or of those alone that the optimizer does not update.
+    /// The number of elements of all weights, or of the weights that the optimizer does not update.
     fn parameters(&self, non_trainable_only: bool) -> usize {
         let counts = |spec: &&WeightSpec| !(non_trainable_only && spec.trainable && self.trainable);
         self.specs.iter().filter(counts).map(WeightSpec::len).sum()
     }
 
-    /// Each weight's name in the model, and its shape.
+    /// The name in the model and the shape of each weight.
     pub(crate) fn weight_shapes(&self) -> impl Iterator<Item = (String, &[usize])> {
         self.specs.iter().map(|spec| (format!("{}.{}", self.name, spec.name), spec.shape.as_slice()))
     }
 
-    /// The mode in which it takes part in a training step: frozen, it is as at inference.
+    /// The layer's mode in a step of mode `step`: a frozen layer runs as at inference.
     pub(crate) fn mode(&self, step: Mode) -> Mode {
         if self.trainable { step } else { Mode::Inference }
     }
 
-    /// Whether a training step updates any of its weights.
+    /// Whether a training step updates any weights of the layer.
     pub(crate) fn is_updated(&self) -> bool {
         self.trainable && !self.specs.is_empty()
     }
 }
 
-/// Every weight begins at a multiple of this many numbers: a cache line for `f32`.
+/// Every weight starts at a multiple of this many numbers: a cache line of `f32`.
 pub(crate) const ALIGNMENT: usize = 16;
 
-/// A name that a model does not have, or a weight of another shape.
+/// A model has no weight or layer of this name, or the weight has another shape.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WeightError {
     /// There is no such weight.
@@ -89,7 +89,7 @@ pub enum WeightError {
     UnknownWeight {
         /// The name.
         name: String,
-        /// The model's weights.
+        /// The names of the model's weights.
         known: Vec<String>,
     },
     /// There is no such layer.
@@ -97,7 +97,7 @@ pub enum WeightError {
     UnknownLayer {
         /// The name.
         name: String,
-        /// The model's layers.
+        /// The names of the model's layers.
         known: Vec<String>,
     },
     /// The weight has another shape.
@@ -105,9 +105,9 @@ pub enum WeightError {
     Shape {
         /// The weight's name.
         name: String,
-        /// Its shape.
+        /// The weight's shape.
         expected: Vec<usize>,
-        /// The shape that was given.
+        /// The given shape.
         found: Vec<usize>,
     },
 }
@@ -141,7 +141,7 @@ impl<T: Scalar> Model<T> {
         &self.input_shape
     }
 
-    /// The numbers of an input sample.
+    /// The size of an input sample.
     pub fn inputs(&self) -> usize {
         self.input_shape.iter().product()
     }
@@ -151,34 +151,35 @@ impl<T: Scalar> Model<T> {
         self.layers.last().map_or(&self.input_shape, |slot| &slot.output_shape)
     }
 
-    /// The numbers of an output sample.
+    /// The size of an output sample.
     pub fn outputs(&self) -> usize {
         self.output_shape().iter().product()
     }
 
-    /// The number of parameters: of all elements of all weights.
+    /// The number of parameters: the elements of all weights.
     pub fn parameters(&self) -> usize {
         self.layers.iter().map(|slot| slot.parameters(false)).sum()
     }
 
-    /// The number of parameters that training does not update by gradients: moving averages, and all of frozen layers.
+    /// The number of parameters that gradients do not update: moving averages, and the weights of frozen layers.
     pub fn non_trainable_parameters(&self) -> usize {
         self.layers.iter().map(|slot| slot.parameters(true)).sum()
     }
 
-    /// Whether the model's samples are pixel bytes: it was trained on such, or begins with a [`Rescaling`](crate::Rescaling).
+    /// Whether the model's samples are pixel bytes: the model was trained on pixels, or begins with a
+    /// [`Rescaling`](crate::Rescaling).
     ///
-    /// A byte stands for byte / 255 unless a Rescaling says otherwise.
+    /// Without a Rescaling, a byte stands for byte / 255.
     pub fn takes_pixels(&self) -> bool {
         self.takes_pixels
     }
 
-    /// Sets whether the model's samples are pixel bytes. Training sets it where samples are.
+    /// Sets whether the model's samples are pixel bytes. Training on pixels sets it.
     pub fn set_takes_pixels(&mut self, takes_pixels: bool) {
         self.takes_pixels = takes_pixels;
     }
 
-    /// The layers with what Keras's summary says of each: name, class, output shape, parameters.
+    /// The layers with the columns of Keras's summary: name, class, output shape and number of parameters.
     pub fn layers(&self) -> impl Iterator<Item = LayerInfo<'_>> {
         self.layers.iter().map(|slot| LayerInfo {
             name: &slot.name,
@@ -194,8 +195,8 @@ impl<T: Scalar> Model<T> {
         self.layers.iter().find(|slot| slot.name == name).map(|slot| &*slot.layer)
     }
 
-    /// Sets whether training updates the weights of the layer of this name. A frozen layer takes part as at inference:
-    /// dropout passes everything, and batch normalisation uses and keeps its moving averages.
+    /// Sets whether training updates the weights of the layer of this name. A frozen layer runs as at inference: dropout is
+    /// inactive, and batch normalization uses its moving averages and does not change them.
     ///
     /// # Errors
     /// [`WeightError::UnknownLayer`].
@@ -237,17 +238,17 @@ impl<T: Scalar> Model<T> {
         &mut self.weights
     }
 
-    /// Each weight's name, shape, and place in the model's block, in layer order.
+    /// The name, the shape and the range in the model's block of each weight, in layer order.
     pub(crate) fn layout(&self) -> &Arc<Layout> {
         &self.layout
     }
 
-    /// Whether each weight, in the layout's order, is updated by its gradient in training.
+    /// For each weight in layout order, whether training updates it by its gradient.
     pub(crate) fn trainable(&self) -> impl Iterator<Item = bool> {
         self.layers.iter().flat_map(|slot| slot.specs.iter().map(|spec| spec.trainable && slot.trainable))
     }
 
-    /// Whether each weight, in the layout's order, is one that is updated by its gradient unless its layer is frozen.
+    /// For each weight in layout order, whether training updates it by its gradient if its layer is not frozen.
     pub(crate) fn have_state(&self) -> impl Iterator<Item = bool> {
         self.layers.iter().flat_map(|slot| slot.specs.iter().map(|spec| spec.trainable))
     }
@@ -267,13 +268,13 @@ impl<T: Scalar> Model<T> {
         view.expect("a range of the weight's length")
     }
 
-    /// The weight of that name.
+    /// The weight of this name.
     pub fn weight(&self, name: &str) -> Option<ArrayViewD<'_, T>> {
         let (_, shape, range) = self.layout.iter().find(|(other, ..)| other == name)?;
         Some(self.view(shape, range))
     }
 
-    /// Sets the weight of that name.
+    /// Sets the weight of this name.
     ///
     /// ```
     /// use ziffer_nn::{Activation, Sequential};
@@ -285,7 +286,7 @@ impl<T: Scalar> Model<T> {
     /// ```
     ///
     /// # Errors
-    /// If there is no such weight, or it has another shape. The model is then as it was.
+    /// If there is no such weight, or it has another shape. The model is then unchanged.
     pub fn set_weight<D: ndarray::Dimension>(
         &mut self,
         name: &str,
@@ -308,8 +309,8 @@ impl<T: Scalar> Model<T> {
         Ok(())
     }
 
-    /// Copies the weights that another model has under the same name and in the same shape, of those that `wanted` says
-    /// yes to. All others are left out and stay as they are. Returns the names of the copied ones.
+    /// Copies weights from another model: those with the same name and shape for which `wanted` returns `true`. The other weights
+    /// do not change. Returns the names of the copied weights.
     pub fn copy_weights(&mut self, from: &Self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
         let mut copied = Vec::new();
         for (name, shape, range) in self.layout.iter().filter(|(name, ..)| wanted(name)) {
@@ -323,7 +324,7 @@ impl<T: Scalar> Model<T> {
         copied
     }
 
-    /// Calls `work` with each weight's description and elements, in layer order.
+    /// Calls `work` with the description and the elements of each weight, in layer order.
     pub fn for_each_weight_mut(&mut self, mut work: impl FnMut(&WeightSpec, &mut [T])) {
         for slot in &self.layers {
             for (spec, range) in slot.specs.iter().zip(&slot.ranges) {
@@ -332,7 +333,7 @@ impl<T: Scalar> Model<T> {
         }
     }
 
-    /// A copy of all weights, to come back to with [`Model::restore`].
+    /// A copy of all weights, for [`Model::restore`].
     pub fn snapshot(&self) -> Snapshot<T> {
         Snapshot(self.weights.clone())
     }
@@ -340,12 +341,12 @@ impl<T: Scalar> Model<T> {
     /// Sets all weights to those of a snapshot of this model.
     ///
     /// # Panics
-    /// If it is one of a model of another size.
+    /// If the snapshot is of a model with another number of parameters.
     pub fn restore(&mut self, snapshot: &Snapshot<T>) {
         self.weights.copy_from_slice(&snapshot.0);
     }
 
-    /// SHA-256, in hex, of every parameter's little-endian bytes, in layer order, kernel before bias.
+    /// The SHA-256 digest, in hex, of all parameters as little-endian bytes, in layer order, kernel before bias.
     pub fn weights_sha256(&self) -> String {
         let mut sha256 = Sha256::default();
         let mut bytes = Vec::new();
@@ -358,10 +359,10 @@ impl<T: Scalar> Model<T> {
     }
 }
 
-/// Of `layers` those that compute something.
+/// The layers that compute something.
 ///
-/// Pixels reach the first of these as they are. One Rescaling that makes p / 255 of them is left out, since that is what
-/// pixels stand for; where another Rescaling follows at once, or no layer that computes, it is not.
+/// Pixels reach the first of these as bytes. A Rescaling to p / 255 is omitted, since pixels stand for that anyway, unless another
+/// Rescaling follows at once or no layer that computes follows.
 fn computing<T: Scalar>(layers: &[LayerSlot<T>], mode: Mode, input: InputType) -> Vec<&LayerSlot<T>> {
     let mut found: Vec<&LayerSlot<T>> = Vec::new();
     let mut rescaling = None;
@@ -381,27 +382,27 @@ fn computing<T: Scalar>(layers: &[LayerSlot<T>], mode: Mode, input: InputType) -
         }
     }
     if found.is_empty() {
-        // Nothing takes pixels for p / 255.
+        // No other layer divides the pixels by 255.
         found.extend(rescaling);
     }
     found
 }
 
-/// What is to be said of a layer.
+/// The description of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerInfo<'a> {
-    /// `dense_1`.
+    /// The name: `dense_1`.
     pub name: &'a str,
-    /// `Dense`.
+    /// The class: `Dense`.
     pub class_name: &'a str,
     /// The shape of an output sample.
     pub output_shape: &'a [usize],
     /// The number of parameters.
     pub parameters: usize,
-    /// Whether training updates them.
+    /// Whether training updates the layer's weights.
     pub trainable: bool,
 }
 
-/// The weights of a model at some time.
+/// A copy of a model's weights.
 #[derive(Clone, Debug)]
 pub struct Snapshot<T: Scalar>(Buffer<T>);

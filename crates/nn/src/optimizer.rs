@@ -1,6 +1,6 @@
 //! Optimizers, by Keras's names, formulas and defaults.
 //!
-//! What Keras's optimizers have as arguments besides is a setting of a training here, the same for every optimizer:
+//! Some arguments of Keras's optimizers are settings of a training here, the same for every optimizer:
 //!
 //! | Keras | [`Training`](crate::Training) | `ziffer_trainer::Trainer` |
 //! |---|---|---|
@@ -13,7 +13,7 @@
 //! | `learning_rate=schedule` | `set_schedule` | `schedule(schedule)` |
 
 mod adam;
-mod choice;
+mod any;
 mod clip;
 mod lion;
 mod nadam;
@@ -26,7 +26,7 @@ use std::fmt::Debug;
 use ziffer_tensor::{Scalar, update};
 
 pub use adam::{Adam, AdamW};
-pub use choice::AnyOptimizer;
+pub use any::AnyOptimizer;
 pub use clip::Clip;
 pub use lion::Lion;
 pub use nadam::Nadam;
@@ -34,48 +34,48 @@ pub use rmsprop::RmsProp;
 pub use schedule::{AnySchedule, LearningRateSchedule};
 pub use sgd::Sgd;
 
-/// An optimizer: how a gradient moves the weights.
+/// An optimizer: the rule by which a gradient changes the weights.
 ///
-/// It keeps no state of its own. The training step owns, for each weight, as many numbers more as there are
-/// [`slots`](Self::slots), starts them at zero, and has them updated with the weights, a slice at a time, on the thread
-/// that owns the slice.
+/// An optimizer does not store its state. [`Training`](crate::Training) stores one block of numbers per weight for each of
+/// [`state_names`](Self::state_names), all zero at first. [`update`](Self::update) changes weights and state together, one slice
+/// at a time, on the thread that owns the slice.
 pub trait Optimizer<T: Scalar>: Clone + Debug + Send + Sync {
-    /// What the updates of one step have in common.
+    /// The numbers that all updates of one step share.
     type Step: Copy + Debug + Send + Sync;
 
-    /// Keras's name of it: `"adam"`.
+    /// Keras's name of the optimizer: `"adam"`.
     fn name(&self) -> &'static str;
 
-    /// The names of the state that it needs for each weight; at most [`MAX_SLOTS`].
-    fn slots(&self) -> &'static [&'static str];
+    /// The names of the optimizer's states, at most [`MAX_STATES`]. Each state has one number per weight.
+    fn state_names(&self) -> &'static [&'static str];
 
     /// Checks the settings.
     ///
     /// # Errors
-    /// The first that is out of range, with its value and the range.
+    /// The first setting that is out of range, with its value and the range.
     fn validate(&self) -> Result<(), SettingError>;
 
-    /// The rate that the settings say. Schedules and callbacks may have steps made at other rates.
+    /// The learning rate of the settings. Schedules and callbacks may use other rates.
     fn learning_rate(&self) -> f64;
 
-    /// Prepares step number `iteration`, from 1, at this rate.
+    /// Prepares step number `iteration`, counted from 1, at this learning rate.
     fn step(&self, iteration: u64, learning_rate: f64) -> Self::Step;
 
-    /// Updates the weights `w` and their slots by the gradient `g`, all of one length.
-    fn update(step: &Self::Step, w: &mut [T], slots: &mut [&mut [T]], g: &[T]);
+    /// Updates the weights `w` and their `state` by the gradient `g`. All slices have the same length.
+    fn update(step: &Self::Step, w: &mut [T], state: &mut [&mut [T]], g: &[T]);
 
-    /// The step, if [`update`](Self::update) is [`update::adam`] with the slots m and v: then gradients and updates can be
-    /// one computation. By default it is not.
+    /// The step of Adam, if [`update`](Self::update) is [`update::adam`] with the states m and v. Gradient and update are then
+    /// computed together. By default `None`.
     fn as_adam(step: &Self::Step) -> Option<update::Adam<T>> {
         let _ = step;
         None
     }
 }
 
-/// The most slots that an optimizer may have.
-pub const MAX_SLOTS: usize = 4;
+/// The largest number of states that an optimizer may have.
+pub const MAX_STATES: usize = 4;
 
-/// A setting that is out of its range.
+/// A setting is out of range.
 #[derive(Clone, PartialEq, thiserror::Error)]
 #[error("{optimizer}: {setting} is {value}, expected {expected}")]
 pub struct SettingError {
@@ -83,15 +83,15 @@ pub struct SettingError {
     pub optimizer: &'static str,
     /// The setting's name.
     pub setting: &'static str,
-    /// What it was.
+    /// The value found.
     pub value: f64,
-    /// What it may be.
+    /// The values allowed.
     pub expected: &'static str,
 }
 
 ziffer_base::debug_as_message!(SettingError);
 
-/// Passes if `holds`, which must be written so that it does not for NaN.
+/// Returns an error unless `holds`. The condition must be false for NaN.
 pub(crate) fn require(
     optimizer: &'static str,
     setting: &'static str,
@@ -106,7 +106,7 @@ fn require_learning_rate(optimizer: &'static str, value: f64) -> Result<(), Sett
     require(optimizer, "learning_rate", value, "a positive number", value > 0.0 && value.is_finite())
 }
 
-fn require_share(optimizer: &'static str, setting: &'static str, value: f64) -> Result<(), SettingError> {
+fn require_below_1(optimizer: &'static str, setting: &'static str, value: f64) -> Result<(), SettingError> {
     require(optimizer, setting, value, "a number from 0 to below 1", (0.0..1.0).contains(&value))
 }
 

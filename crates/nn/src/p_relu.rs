@@ -1,4 +1,4 @@
-//! PReLU: a relu with a slope for each number, which is learned.
+//! PReLU: a relu with a learned slope per element.
 
 use ndarray::{ArrayView2, ArrayViewMut2, Zip};
 use serde_json::{Map, Value};
@@ -7,14 +7,14 @@ use ziffer_tensor::Scalar;
 use crate::Initializer;
 use crate::layer::{Context, GradientSink, Input, Layer, LayerError, WeightSpec, Weights};
 
-/// y = x where x > 0, else alpha x with an alpha for each number of a sample, as Keras's `PReLU` (He and others 2015).
+/// y = x where x > 0, else alpha x with one alpha per element of a sample, as Keras's `PReLU` (He and others 2015).
 ///
-/// Its weight is alpha, of the input's shape. It starts as `alpha_initializer` says, by default at 0. The derivative by x at 0 is
-/// taken for alpha.
+/// The weight alpha has the input's shape. The default of `alpha_initializer` is zeros. The derivative with respect to x at 0 is
+/// alpha.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PRelu {
     alpha_initializer: Initializer,
-    /// The shape of a sample, known once built.
+    /// The shape of a sample, set by `build`.
     shape: Vec<usize>,
 }
 
@@ -25,12 +25,12 @@ impl Default for PRelu {
 }
 
 impl PRelu {
-    /// A layer whose alpha starts at 0.
+    /// A layer whose alpha is 0 at first.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets how alpha starts.
+    /// Sets the initializer of alpha.
     pub fn alpha_initializer(mut self, initializer: Initializer) -> Self {
         self.alpha_initializer = initializer;
         self
@@ -94,15 +94,15 @@ impl<T: Scalar> Layer<T> for PRelu {
         });
     }
 
-    /// d alpha is the sum over the batch of d min(x, 0), in its order.
+    /// d alpha is the sum over the batch of d min(x, 0), in the batch's order.
     fn gradient(&self, x: Input<'_, T>, d: ArrayView2<'_, T>, _: &[T], sink: &mut GradientSink<'_, T>) {
-        /// Elements at a time, in memory of the stack.
-        const PIECE: usize = 256;
+        /// The number of elements summed at a time, on the stack.
+        const CHUNK: usize = 256;
         let x = x.to_real();
         let owned = sink.range(ALPHA);
-        let mut sums = [T::zero(); PIECE];
-        for start in owned.clone().step_by(PIECE) {
-            let piece = start..owned.end.min(start + PIECE);
+        let mut sums = [T::zero(); CHUNK];
+        for start in owned.clone().step_by(CHUNK) {
+            let piece = start..owned.end.min(start + CHUNK);
             let sums = &mut sums[..piece.len()];
             sums.fill(T::zero());
             for (x, d) in x.rows().into_iter().zip(d.rows()) {

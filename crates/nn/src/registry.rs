@@ -1,4 +1,4 @@
-//! The classes of layers that can be made from their settings, as a model's file has them.
+//! The classes of layers that can be created from their settings in a model's file.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,51 +13,51 @@ use crate::{
     LayerNormalization, LeakyRelu, PRelu, Relu, Rescaling, Reshape, Softmax,
 };
 
-/// Makes a layer of its settings.
+/// Creates a layer from its settings.
 type Constructor = Arc<dyn Fn(&Config<'_>) -> Result<Box<dyn Layer<f32>>, LayerError> + Send + Sync>;
 
-/// A layer's settings by name, as [`Layer::config`] gives them and Keras writes them. It knows which were asked for.
+/// A layer's settings by name, as [`Layer::config`] returns them and Keras writes them. It records which settings are read.
 #[derive(Clone, Debug)]
 pub struct Config<'a> {
     settings: &'a Map<String, Value>,
-    asked: RefCell<Vec<String>>,
+    read: RefCell<Vec<String>>,
 }
 
 impl<'a> Config<'a> {
-    /// Settings in JSON.
+    /// The settings of a JSON object.
     pub fn new(settings: &'a Map<String, Value>) -> Self {
-        Self { settings, asked: RefCell::default() }
+        Self { settings, read: RefCell::default() }
     }
 
-    /// The first setting that nobody asked for: in a file that a person wrote, a mistake.
+    /// The first setting that was not read: a mistake, in a file that a person wrote.
     pub fn unknown(&self) -> Option<&'a str> {
-        let asked = self.asked.borrow();
-        self.settings.keys().map(String::as_str).find(|&name| !asked.iter().any(|asked| asked == name))
+        let read = self.read.borrow();
+        self.settings.keys().map(String::as_str).find(|&name| !read.iter().any(|read| read == name))
     }
 
-    /// The settings that were asked for, in the order in which they were.
+    /// The settings that were read, in the order of reading.
     pub fn known(&self) -> Vec<String> {
-        self.asked.borrow().clone()
+        self.read.borrow().clone()
     }
 
-    /// A setting as it is; `null` if there is none.
+    /// A setting as JSON, or `null` if it is missing.
     pub fn value(&self, name: &str) -> &'a Value {
-        let mut asked = self.asked.borrow_mut();
-        if !asked.iter().any(|asked| asked == name) {
-            asked.push(name.to_owned());
+        let mut read = self.read.borrow_mut();
+        if !read.iter().any(|read| read == name) {
+            read.push(name.to_owned());
         }
         self.settings.get(name).unwrap_or(&Value::Null)
     }
 
-    /// A number, or the default if there is none.
+    /// A number, or the default if the setting is missing.
     ///
     /// # Errors
-    /// If there is something else, or neither a number nor a default.
+    /// If the setting is not a number, or is missing without a default.
     pub fn number(&self, name: &str, default: Option<f64>) -> Result<f64, LayerError> {
         self.get(name, default, "a number", Value::as_f64)
     }
 
-    /// A whole number of at least 0, or the default if there is none.
+    /// A whole number of at least 0, or the default if the setting is missing.
     ///
     /// # Errors
     /// As for [`number`](Self::number).
@@ -65,7 +65,7 @@ impl<'a> Config<'a> {
         self.get(name, default, "a whole number", |value| value.as_u64()?.try_into().ok())
     }
 
-    /// `true` or `false`, or the default if there is none.
+    /// `true` or `false`, or the default if the setting is missing.
     ///
     /// # Errors
     /// As for [`number`](Self::number).
@@ -73,20 +73,20 @@ impl<'a> Config<'a> {
         self.get(name, Some(default), "true or false", Value::as_bool)
     }
 
-    /// An activation, by Keras's name; linear if there is none.
+    /// An activation by Keras's name, or linear if the setting is missing.
     ///
     /// # Errors
-    /// If there is something else, or one that is not known.
+    /// If the setting is not the name of a known activation.
     pub fn activation(&self, name: &str) -> Result<Activation, LayerError> {
         let text = self.get(name, Some("linear"), "the name of an activation", Value::as_str)?;
         text.parse().map_err(|problem: String| problem.into())
     }
 
-    /// An initialiser, by Keras's name or as Keras writes it with its class and arguments, or the default if there is none. What
-    /// is not said of the arguments is Keras's default.
+    /// An initializer by Keras's name, or by class and arguments as Keras writes it, or the default if the setting is missing.
+    /// Missing arguments have Keras's defaults.
     ///
     /// # Errors
-    /// If there is something else, one that is not known, or an argument that it does not have or that is out of its range.
+    /// If the setting is not a known initializer, or has an unknown argument or one that is out of range.
     pub fn initializer(&self, name: &str, default: Initializer) -> Result<Initializer, LayerError> {
         match self.value(name) {
             Value::Null => Ok(default),
@@ -94,13 +94,13 @@ impl<'a> Config<'a> {
         }
     }
 
-    /// Whole numbers, negative ones too, in a list.
+    /// A list of whole numbers, which may be negative.
     fn whole_numbers(&self, name: &str) -> Result<Vec<i64>, LayerError> {
         let read = |value: &Value| value.as_array()?.iter().map(Value::as_i64).collect();
         self.get(name, None, "a list of whole numbers", read)
     }
 
-    /// The number of one axis, perhaps in a list, as Keras writes it of a layer that is built; -1, the last, if there is none.
+    /// One axis, possibly in a list, as Keras writes it for built layers. If the setting is missing, -1: the last axis.
     fn axis(&self, name: &str) -> Result<i64, LayerError> {
         self.get(name, Some(-1), "one axis", |value| match value.as_array() {
             Some(axes) if axes.len() == 1 => axes[0].as_i64(),
@@ -108,7 +108,7 @@ impl<'a> Config<'a> {
         })
     }
 
-    /// Checks that a setting is there.
+    /// Checks that a setting is present.
     fn required(&self, name: &str, expected: &str) -> Result<(), LayerError> {
         if self.value(name).is_null() {
             Err(format!("no {name}, expected {expected}").into())
@@ -117,7 +117,7 @@ impl<'a> Config<'a> {
         }
     }
 
-    /// Checks that a setting that is not understood is not there.
+    /// Checks that an unsupported setting is missing.
     fn none(&self, name: &str) -> Result<(), LayerError> {
         match self.value(name) {
             Value::Null => Ok(()),
@@ -140,12 +140,12 @@ impl<'a> Config<'a> {
     }
 }
 
-/// A value in a message, cut if it is long.
+/// A value for a message, shortened if it is long.
 fn shown(value: &Value) -> String {
     crate::OneLine(value).to_string()
 }
 
-/// The classes that the crate has.
+/// The built-in classes.
 const BUILT_IN: [&str; 14] = [
     "Activation",
     "BatchNormalization",
@@ -163,18 +163,18 @@ const BUILT_IN: [&str; 14] = [
     "Softmax",
 ];
 
-/// Whether the crate itself has a layer of this class, so that it cannot be registered.
+/// Whether this is the class of a built-in layer, which cannot be registered.
 pub fn is_built_in(class: &str) -> bool {
     BUILT_IN.contains(&class)
 }
 
-/// The classes that were registered.
+/// The registered classes.
 fn registered() -> &'static RwLock<HashMap<String, Constructor>> {
     static REGISTERED: OnceLock<RwLock<HashMap<String, Constructor>>> = OnceLock::new();
     REGISTERED.get_or_init(RwLock::default)
 }
 
-/// A class name that cannot be registered.
+/// A class name cannot be registered.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{class} is the class of a built-in layer; choose another name")]
 pub struct RegisterError {
@@ -184,13 +184,13 @@ pub struct RegisterError {
 
 ziffer_base::debug_as_message!(RegisterError);
 
-/// Makes a class of layers known to this process, so that models with such layers can be loaded, as
-/// `keras.saving.register_keras_serializable` does. A class that was registered before is replaced.
+/// Registers a class of layers in this process, so that models with such layers can be loaded, as
+/// `keras.saving.register_keras_serializable` does. It replaces a class of the same name.
 ///
-/// `from_config` makes a layer of the settings that its [`Layer::config`] gave.
+/// `from_config` creates a layer from the settings that [`Layer::config`] returns.
 ///
 /// # Errors
-/// If it is the class of a built-in layer.
+/// If the class is built in.
 pub fn register_layer<L: Layer<f32> + 'static>(
     class: &str,
     from_config: impl Fn(&Config<'_>) -> Result<L, LayerError> + Send + Sync + 'static,
@@ -204,10 +204,10 @@ pub fn register_layer<L: Layer<f32> + 'static>(
     Ok(())
 }
 
-/// A layer of a built-in or registered class, made of its settings; `None` if the class is not known.
+/// Creates a layer of a built-in or registered class from its settings. Returns `None` if the class is unknown.
 ///
 /// # Errors
-/// What is wrong with the settings.
+/// If the settings are wrong.
 pub fn layer_from_config(
     class: &str,
     config: &Config<'_>,
@@ -243,7 +243,7 @@ pub fn layer_from_config(
     }))
 }
 
-/// The known classes in alphabetical order, for messages.
+/// The known classes in alphabetical order, separated by commas, for messages.
 pub fn known_classes() -> String {
     let registered = registered().read().unwrap_or_else(PoisonError::into_inner);
     let mut known: Vec<&str> = BUILT_IN.into_iter().chain(registered.keys().map(String::as_str)).collect();

@@ -109,7 +109,7 @@ mod tests {
 
     /// Where no other layer takes pixels for pixel / 255, it makes that of them.
     #[test]
-    fn pixels_are_divided_though_nothing_follows() {
+    fn a_lone_rescaling_divides_pixels() {
         let divided = arr2(&[[0.0, 51.0 / 255.0], [1.0, 1.0 / 255.0]]);
         for dropout in [None, Some(0.5)] {
             let stack = Sequential::new([2]).rescaling(1.0 / 255.0, 0.0);

@@ -1,4 +1,4 @@
-//! Reshape: a sample in another shape.
+//! Reshape: a sample with another shape.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 use serde_json::{Map, Value};
@@ -6,18 +6,19 @@ use ziffer_tensor::Scalar;
 
 use crate::layer::{Context, Input, InputType, Layer, LayerError, Mode, Weights};
 
-/// Gives a sample another shape of as many numbers, in C order, as Keras's `Reshape`. It costs nothing: samples lie flat.
+/// Gives a sample another shape with the same number of elements, in C order, as Keras's `Reshape`. It costs nothing: samples are
+/// stored flat.
 ///
 /// | setting | meaning | default |
 /// |---|---|---|
-/// | target_shape | the shape, without the axis of the batch; one size may be -1, which is then what is left | - |
+/// | target_shape | the shape, without the axis of the batch; one size may be -1, which is computed from the others | - |
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reshape {
     target_shape: Vec<i64>,
 }
 
 impl Reshape {
-    /// A layer of this shape.
+    /// A layer with this shape.
     pub fn new(target_shape: impl Into<Vec<i64>>) -> Self {
         Self { target_shape: target_shape.into() }
     }

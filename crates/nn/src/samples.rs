@@ -1,4 +1,4 @@
-//! Where training and evaluation take their samples from.
+//! The samples that a model is trained and evaluated on.
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -7,25 +7,55 @@ use std::ops::Range;
 use ndarray::ArrayView2;
 use ziffer_tensor::{Scalar, prefetch};
 
-use crate::layer::Feature;
+use crate::layer::SampleValue;
 use crate::loss::Target;
 
-/// What a sample that is made anew for each use is drawn from.
+/// The seed of samples that are generated anew in each epoch, augmented images for example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Draw {
-    /// The run's seed.
+pub struct EpochSeed {
+    /// The seed of the training.
     pub seed: u64,
     /// The epoch, from 0.
     pub epoch: u64,
 }
 
-/// A set of labelled samples.
+/// A set of samples with their targets.
 ///
-/// A sample is written into memory of the step's, so that it may lie in an array or a mapped file, or be made anew each time.
+/// A sample is copied into memory of the training step. So it may come from an array or a memory-mapped file, or be generated
+/// on each call. [`WithLabels`] and [`WithTargets`] are samples in arrays.
+///
+/// ```
+/// use ziffer_nn::{EpochSeed, MeanSquaredError, Samples, Target};
+///
+/// /// Points of the line y = 2 x.
+/// struct Line([[f32; 1]; 4]);
+///
+/// impl Samples<f32> for Line {
+///     type Value = f32;
+///     fn len(&self) -> usize {
+///         self.0.len()
+///     }
+///     fn features(&self) -> usize {
+///         1
+///     }
+///     fn fill(&self, index: usize, _: Option<EpochSeed>, out: &mut [f32]) {
+///         out[0] = 0.5 * self.0[index][0];
+///     }
+///     fn target(&self, index: usize) -> Target<'_, f32> {
+///         Target::Values(&self.0[index])
+///     }
+/// }
+///
+/// let mut model = ziffer_nn::Sequential::new([1]).dense(1, ziffer_nn::Activation::Linear).build(0)?;
+/// model.set_weight("dense.kernel", ndarray::arr2(&[[2.0]]).view())?;
+/// let line = Line([[0.0], [1.0], [2.0], [3.0]]);
+/// assert_eq!(model.evaluate_with(&MeanSquaredError, &line)?.loss, 0.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Samples<T: Scalar>: Sync {
-    /// What a sample consists of: `u8` for pixels, which stand for byte / 255 (a [`Rescaling`](crate::Rescaling) at the
-    /// beginning of a network takes the bytes themselves), or the network's numbers, `f32` say, which stay as they are.
-    type Value: Feature<T>;
+    /// The type of a sample's values: `u8` for pixels, which the model divides by 255 (unless the network begins with a
+    /// [`Rescaling`](crate::Rescaling), which takes the bytes themselves), or the model's number type, such as `f32`.
+    type Value: SampleValue<T>;
 
     /// The number of samples.
     fn len(&self) -> usize;
@@ -35,47 +65,47 @@ pub trait Samples<T: Scalar>: Sync {
         self.len() == 0
     }
 
-    /// The numbers of a sample.
+    /// The number of values of a sample.
     fn features(&self) -> usize;
 
-    /// Writes sample `index` to `out`, as many values as there are [`features`](Self::features).
+    /// Writes the values of sample `index` to `out`, which has [`features`](Self::features) elements.
     ///
-    /// In a training step each sample of the batch is written once, by one of the threads, which call this at the same time.
-    /// `draw` says what is drawn anew for it: a change that belongs to (seed, epoch, index) is the same on any number of
-    /// threads. At an evaluation `draw` is `None`, and the sample is as it is.
-    fn fill(&self, index: usize, draw: Option<Draw>, out: &mut [Self::Value]);
+    /// The threads of a training step call it concurrently, once for each sample of the batch. `epoch_seed` is given in training,
+    /// for random changes of the sample: a change that depends on seed, epoch and index only is the same for any number of
+    /// threads. In an evaluation it is `None`, and the sample is not changed.
+    fn fill(&self, index: usize, epoch_seed: Option<EpochSeed>, out: &mut [Self::Value]);
 
-    /// What the output for sample `index` should be: a class, from 0, that the model has an output for, or a value for each
-    /// of the outputs. Another one is an error of the step or the evaluation that uses it,
-    /// [`FitError::Class`](crate::FitError::Class) or [`FitError::Targets`](crate::FitError::Targets).
+    /// The target of sample `index`: a class, from 0, that the model has an output for, or one value per output. A target that
+    /// does not fit makes the step or the evaluation fail with [`FitError::Class`](crate::FitError::Class) or
+    /// [`FitError::Targets`](crate::FitError::Targets).
     fn target(&self, index: usize) -> Target<'_, T>;
 
-    /// Told of a sample that will be asked for soon, so that the processor can fetch it from memory. It returns at once.
+    /// Prefetches a sample into the processor's cache. Called shortly before `fill`. It must return at once. By default it does
+    /// nothing.
     fn prefetch(&self, index: usize) {
         let _ = index;
     }
 
-    /// Told ahead, by a thread of its own, of samples that are going to be asked for, so that those in a file can come into
-    /// memory. It may block.
+    /// Reads samples ahead, from a file for example. Called on a separate thread. It may block. By default it does nothing.
     fn will_need(&self, samples: Range<usize>) {
         let _ = samples;
     }
 
-    /// Told of samples that will not be asked for for a while, so that the memory of those in a file can be used otherwise.
+    /// Releases the memory of samples that are not needed for a while. By default it does nothing.
     fn release(&self, samples: Range<usize>) {
         let _ = samples;
     }
 
-    /// Checks that the samples written so far are right. It is called now and then, and before results are kept.
+    /// Checks that the samples returned so far are still valid. Called periodically, and before results are saved.
     ///
     /// # Errors
-    /// If they are not, since a file was changed meanwhile, say.
+    /// If they are not valid, for example because their file has changed.
     fn check(&self) -> Result<(), SamplesError> {
         Ok(())
     }
 }
 
-/// Why samples turned out to be wrong.
+/// The reason why samples are no longer valid.
 pub type SamplesError = Box<dyn Error + Send + Sync>;
 
 impl<T: Scalar, S: Samples<T>> Samples<T> for &S {
@@ -89,8 +119,8 @@ impl<T: Scalar, S: Samples<T>> Samples<T> for &S {
         (**self).features()
     }
 
-    fn fill(&self, index: usize, draw: Option<Draw>, out: &mut [S::Value]) {
-        (**self).fill(index, draw, out);
+    fn fill(&self, index: usize, epoch_seed: Option<EpochSeed>, out: &mut [S::Value]) {
+        (**self).fill(index, epoch_seed, out);
     }
 
     fn target(&self, index: usize) -> Target<'_, T> {
@@ -114,7 +144,7 @@ impl<T: Scalar, S: Samples<T>> Samples<T> for &S {
     }
 }
 
-/// Some of another set's samples, from the first of a range to its last.
+/// A range of another set's samples.
 #[derive(Clone, Debug)]
 pub struct Slice<'a, S> {
     samples: &'a S,
@@ -122,11 +152,13 @@ pub struct Slice<'a, S> {
 }
 
 impl<'a, S> Slice<'a, S> {
-    /// Samples `range` of `samples`. Of samples that are such for several types of numbers, as rows of bytes are, it must be
-    /// said for which: `Slice::new::<f32>(&samples, 0..10)`. Errors count samples from the range's first.
+    /// The samples `range` of `samples`. Errors count samples from the start of the range.
+    ///
+    /// Samples of bytes implement [`Samples`] for several number types. The type must then be given:
+    /// `Slice::new::<f32>(&samples, 0..10)`.
     ///
     /// # Panics
-    /// If the range reaches beyond them.
+    /// If the range is out of bounds.
     pub fn new<T: Scalar>(samples: &'a S, range: Range<usize>) -> Self
     where
         S: Samples<T>,
@@ -152,8 +184,8 @@ impl<T: Scalar, S: Samples<T>> Samples<T> for Slice<'_, S> {
         self.samples.features()
     }
 
-    fn fill(&self, index: usize, draw: Option<Draw>, out: &mut [S::Value]) {
-        self.samples.fill(self.range.start + index, draw, out);
+    fn fill(&self, index: usize, epoch_seed: Option<EpochSeed>, out: &mut [S::Value]) {
+        self.samples.fill(self.range.start + index, epoch_seed, out);
     }
 
     fn target(&self, index: usize) -> Target<'_, T> {
@@ -177,9 +209,9 @@ impl<T: Scalar, S: Samples<T>> Samples<T> for Slice<'_, S> {
     }
 }
 
-/// An integer that names a class, from 0. A negative one names none.
+/// An integer that is a class, counted from 0. A negative integer is no class.
 pub trait Label: Copy + Debug + Sync {
-    /// The class; beyond `isize::MAX` for a negative number.
+    /// The class. For a negative integer it is larger than `isize::MAX`.
     fn class(self) -> usize;
 }
 
@@ -187,7 +219,7 @@ macro_rules! label {
     ($($integer:ty),*) => {
         $(impl Label for $integer {
             fn class(self) -> usize {
-                // A negative number keeps its sign bit; one that is too large is beyond any number of classes anyway.
+                // A negative integer keeps its sign bit. An integer above `isize::MAX` exceeds any number of classes.
                 isize::try_from(self).unwrap_or(isize::MAX) as usize
             }
         })*
@@ -196,31 +228,31 @@ macro_rules! label {
 
 label!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize);
 
-/// Rows of an array with a class each, of any integer type.
+/// Samples in an array, with a label each: a class, of any integer type.
 ///
 /// ```
 /// use ndarray::arr2;
-/// use ziffer_nn::{Samples, WithClasses};
+/// use ziffer_nn::{Samples, WithLabels};
 /// let x = arr2(&[[0.0_f32, 1.0], [1.0, 0.0], [1.0, 1.0]]);
-/// let samples = WithClasses::new(x.view(), &[1, 1, 0]);
+/// let samples = WithLabels::new(x.view(), &[1, 1, 0]);
 /// assert_eq!((Samples::<f32>::len(&samples), Samples::<f32>::features(&samples)), (3, 2));
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct WithClasses<'a, V, C = usize> {
+pub struct WithLabels<'a, V, C = usize> {
     rows: &'a [V],
     features: usize,
-    classes: &'a [C],
+    labels: &'a [C],
 }
 
-impl<'a, V, C: Label> WithClasses<'a, V, C> {
-    /// Rows of x \[N, I\], which must lie in C order, with N classes.
+impl<'a, V, C: Label> WithLabels<'a, V, C> {
+    /// The rows of x \[N, I\] as N samples, with N labels. x must be in C order.
     ///
     /// # Panics
-    /// If x does not lie in C order or there are not as many classes as rows.
-    pub fn new(x: ArrayView2<'a, V>, classes: &'a [C]) -> Self {
-        assert_eq!(x.nrows(), classes.len(), "rows and classes");
+    /// If x is not in C order, or the number of labels differs from the number of rows.
+    pub fn new(x: ArrayView2<'a, V>, labels: &'a [C]) -> Self {
+        assert_eq!(x.nrows(), labels.len(), "the number of samples must equal the number of labels");
         let features = x.ncols();
-        Self { rows: x.to_slice().expect("samples in C order"), features, classes }
+        Self { rows: x.to_slice().expect("samples in C order"), features, labels }
     }
 
     fn row(&self, index: usize) -> &[V] {
@@ -228,23 +260,23 @@ impl<'a, V, C: Label> WithClasses<'a, V, C> {
     }
 }
 
-impl<T: Scalar, V: Feature<T>, C: Label> Samples<T> for WithClasses<'_, V, C> {
+impl<T: Scalar, V: SampleValue<T>, C: Label> Samples<T> for WithLabels<'_, V, C> {
     type Value = V;
 
     fn len(&self) -> usize {
-        self.classes.len()
+        self.labels.len()
     }
 
     fn features(&self) -> usize {
         self.features
     }
 
-    fn fill(&self, index: usize, _: Option<Draw>, out: &mut [V]) {
+    fn fill(&self, index: usize, _: Option<EpochSeed>, out: &mut [V]) {
         out.copy_from_slice(self.row(index));
     }
 
     fn target(&self, index: usize) -> Target<'_, T> {
-        Target::Class(self.classes[index].class())
+        Target::Class(self.labels[index].class())
     }
 
     fn prefetch(&self, index: usize) {
@@ -252,24 +284,32 @@ impl<T: Scalar, V: Feature<T>, C: Label> Samples<T> for WithClasses<'_, V, C> {
     }
 }
 
-/// Rows of an array with a row of target values each.
+/// Samples in an array, with target values each.
+///
+/// ```
+/// use ndarray::arr2;
+/// use ziffer_nn::{Samples, Target, WithTargets};
+/// let (x, t) = (arr2(&[[0.0_f32], [1.0]]), arr2(&[[0.5_f32, 0.0], [1.5, 1.0]]));
+/// let samples = WithTargets::new(x.view(), t.view());
+/// assert_eq!(samples.target(1), Target::Values(&[1.5, 1.0]));
+/// ```
 #[derive(Clone, Copy, Debug)]
-pub struct WithValues<'a, V, T> {
+pub struct WithTargets<'a, V, T> {
     rows: &'a [V],
     features: usize,
-    values: ArrayView2<'a, T>,
+    targets: ArrayView2<'a, T>,
 }
 
-impl<'a, V, T> WithValues<'a, V, T> {
-    /// Rows of x \[N, I\] with rows of t \[N, O\], both in C order.
+impl<'a, V, T> WithTargets<'a, V, T> {
+    /// The rows of x \[N, I\] as N samples, with the rows of t \[N, O\] as targets. Both must be in C order.
     ///
     /// # Panics
-    /// If one does not lie in C order or they have not the same number of rows.
+    /// If x or t is not in C order, or their numbers of rows differ.
     pub fn new(x: ArrayView2<'a, V>, t: ArrayView2<'a, T>) -> Self {
-        assert_eq!(x.nrows(), t.nrows(), "rows of samples and of targets");
+        assert_eq!(x.nrows(), t.nrows(), "the number of samples must equal the number of targets");
         assert!(t.is_standard_layout(), "targets in C order");
         let features = x.ncols();
-        Self { rows: x.to_slice().expect("samples in C order"), features, values: t }
+        Self { rows: x.to_slice().expect("samples in C order"), features, targets: t }
     }
 
     fn row(&self, index: usize) -> &[V] {
@@ -277,23 +317,23 @@ impl<'a, V, T> WithValues<'a, V, T> {
     }
 }
 
-impl<T: Scalar, V: Feature<T>> Samples<T> for WithValues<'_, V, T> {
+impl<T: Scalar, V: SampleValue<T>> Samples<T> for WithTargets<'_, V, T> {
     type Value = V;
 
     fn len(&self) -> usize {
-        self.values.nrows()
+        self.targets.nrows()
     }
 
     fn features(&self) -> usize {
         self.features
     }
 
-    fn fill(&self, index: usize, _: Option<Draw>, out: &mut [V]) {
+    fn fill(&self, index: usize, _: Option<EpochSeed>, out: &mut [V]) {
         out.copy_from_slice(self.row(index));
     }
 
     fn target(&self, index: usize) -> Target<'_, T> {
-        let row = self.values.row(index);
+        let row = self.targets.row(index);
         Target::Values(row.to_slice().expect("targets in C order"))
     }
 
@@ -307,7 +347,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn classes_of_any_integer_type() {
+    fn labels_can_be_any_integer_type() {
         assert_eq!((7_u8.class(), 7_i64.class(), 7_u64.class(), 7_isize.class()), (7, 7, 7, 7));
         assert_eq!([(-1_i8).class() as isize, (-300_i64).class() as isize], [-1, -300]);
         assert!(u64::MAX.class() as isize > 1 << 40);

@@ -1,18 +1,18 @@
-//! The architecture of a network, layer by layer, before it has weights.
+//! The architecture of a network without weights: [`Sequential`].
 
 use ziffer_tensor::random::{Purpose, Stream};
 use ziffer_tensor::{Activation, NoMemory, Scalar};
 
 use std::sync::Arc;
 
-use crate::layer::{InputType, Layer, LayerError, Mode, Sharing, WeightSpec};
+use crate::layer::{InputType, Layer, LayerError, Mode, Parallelism, WeightSpec};
 use crate::model::{LayerSlot, Model};
 use crate::{
     ActivationLayer, BatchNormalization, Dense, Dropout, Elu, Flatten, GaussianNoise, LayerNormalization,
     LeakyRelu, PRelu, Relu, Rescaling, Reshape, Softmax,
 };
 
-/// A stack of layers, written down from the input on as Keras's `Sequential`.
+/// A stack of layers from the input to the output, as Keras's `Sequential`.
 ///
 /// ```
 /// use ziffer_nn::{Activation, Sequential};
@@ -34,10 +34,10 @@ pub struct Sequential<T: Scalar = f32> {
     layers: Vec<Box<dyn Layer<T>>>,
 }
 
-/// An architecture that does not fit together.
+/// An architecture is invalid.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BuildError {
-    /// A layer cannot take what comes in, or has a setting out of range.
+    /// A layer does not accept its input's shape, or has a setting out of range.
     #[error("layer {layer}: {problem}")]
     Layer {
         /// The layer's name.
@@ -45,23 +45,23 @@ pub enum BuildError {
         /// What is wrong.
         problem: LayerError,
     },
-    /// The input has no numbers, or no layer computes anything.
+    /// The input is empty, or no layer computes anything.
     #[error(
         "the model is empty: input {input_shape:?}, {layers} layers that compute, expected at least one of each"
     )]
     Empty {
         /// The shape of an input sample.
         input_shape: Vec<usize>,
-        /// How many layers compute something.
+        /// The number of layers that compute something.
         layers: usize,
     },
-    /// An input of more numbers than can be counted.
+    /// The input is too large.
     #[error("an input of shape {input_shape:?} is too large")]
     Input {
         /// The shape of an input sample.
         input_shape: Vec<usize>,
     },
-    /// More parameters than [`MAX_PARAMETERS`].
+    /// The model has more than [`MAX_PARAMETERS`] parameters.
     #[error("the model has more than {MAX_PARAMETERS} parameters; use smaller layers")]
     TooLarge,
     /// The weights do not fit into memory.
@@ -71,29 +71,29 @@ pub enum BuildError {
 
 ziffer_base::debug_as_message!(BuildError);
 
-/// The most parameters that a model may have; with Adam's state they take 12 GiB.
+/// The largest number of parameters of a model. With Adam's state they take 12 GiB.
 pub const MAX_PARAMETERS: usize = 1 << 30;
 
 impl Sequential<f32> {
-    /// A stack whose input samples have this shape, in `f32`.
+    /// An empty stack in `f32`. `input_shape` is the shape of a sample.
     pub fn new(input_shape: impl Into<Vec<usize>>) -> Self {
-        Self::with_input(input_shape)
+        Self::with_input_shape(input_shape)
     }
 }
 
 impl<T: Scalar> Sequential<T> {
-    /// As [`Sequential::new`], in any number type: `Sequential::<f64>::with_input([4])`.
-    pub fn with_input(input_shape: impl Into<Vec<usize>>) -> Self {
+    /// Like [`Sequential::new`], for any number type: `Sequential::<f64>::with_input_shape([4])`.
+    pub fn with_input_shape(input_shape: impl Into<Vec<usize>>) -> Self {
         Self { input_shape: input_shape.into(), layers: Vec::new() }
     }
 
-    /// Adds any layer.
-    #[expect(clippy::should_implement_trait, reason = "it is Keras's name, and a layer is no summand")]
+    /// Adds a layer.
+    #[expect(clippy::should_implement_trait, reason = "the name is Keras's")]
     pub fn add(self, layer: impl Layer<T> + 'static) -> Self {
         self.add_boxed(Box::new(layer))
     }
 
-    /// Adds a layer whose class is known at run time only.
+    /// Adds a layer whose type is known only at run time.
     pub fn add_boxed(mut self, layer: Box<dyn Layer<T>>) -> Self {
         self.layers.push(layer);
         self
@@ -109,12 +109,12 @@ impl<T: Scalar> Sequential<T> {
         self.add(BatchNormalization::default())
     }
 
-    /// Adds a [`Dropout`] of this rate.
+    /// Adds a [`Dropout`] with this rate.
     pub fn dropout(self, rate: f64) -> Self {
         self.add(Dropout::new(rate))
     }
 
-    /// Adds a [`GaussianNoise`] of this standard deviation.
+    /// Adds a [`GaussianNoise`] with this standard deviation.
     pub fn gaussian_noise(self, stddev: f64) -> Self {
         self.add(GaussianNoise::new(stddev))
     }
@@ -124,7 +124,7 @@ impl<T: Scalar> Sequential<T> {
         self.add(LayerNormalization::default())
     }
 
-    /// Adds an [`ActivationLayer`]: f as a layer of its own, as after a BatchNormalization.
+    /// Adds an [`ActivationLayer`]: an activation as a separate layer, after a BatchNormalization for example.
     pub fn activation(self, activation: Activation) -> Self {
         self.add(ActivationLayer::new(activation))
     }
@@ -134,7 +134,7 @@ impl<T: Scalar> Sequential<T> {
         self.add(Relu::default())
     }
 
-    /// Adds a [`LeakyRelu`] of this slope below 0; Keras's default is 0.3.
+    /// Adds a [`LeakyRelu`] with this slope below 0. Keras's default is 0.3.
     pub fn leaky_relu(self, negative_slope: f64) -> Self {
         self.add(LeakyRelu::new(negative_slope))
     }
@@ -144,7 +144,7 @@ impl<T: Scalar> Sequential<T> {
         self.add(PRelu::new())
     }
 
-    /// Adds an [`Elu`] of this alpha; Keras's default is 1.
+    /// Adds an [`Elu`] with this alpha. Keras's default is 1.
     pub fn elu(self, alpha: f64) -> Self {
         self.add(Elu::new(alpha))
     }
@@ -154,7 +154,7 @@ impl<T: Scalar> Sequential<T> {
         self.add(Softmax::default())
     }
 
-    /// Adds a [`Reshape`]; one size may be -1.
+    /// Adds a [`Reshape`]. One size may be -1.
     pub fn reshape(self, target_shape: impl Into<Vec<i64>>) -> Self {
         self.add(Reshape::new(target_shape))
     }
@@ -164,15 +164,15 @@ impl<T: Scalar> Sequential<T> {
         self.add(Flatten)
     }
 
-    /// Adds a [`Dense`] of `units` outputs.
+    /// Adds a [`Dense`] layer with `units` outputs.
     pub fn dense(self, units: usize, activation: Activation) -> Self {
         self.add(Dense::new(units, activation))
     }
 
-    /// Checks that the layers fit together and draws their weights. The same seed gives the same weights.
+    /// Checks the architecture and initializes the weights. The same seed gives the same weights.
     ///
     /// # Errors
-    /// The first layer that does not fit, by name.
+    /// If the architecture is invalid. The message has the name of the first wrong layer.
     pub fn build(self, seed: u64) -> Result<Model<T>, BuildError> {
         let mut model = self.build_zeroed()?;
         let mut position = 0;
@@ -189,33 +189,33 @@ impl<T: Scalar> Sequential<T> {
         Ok(model)
     }
 
-    /// As [`build`](Self::build), with all weights zero, for weights that come from elsewhere.
+    /// Like [`build`](Self::build), with all weights zero, for weights that are set afterwards.
     ///
     /// # Errors
     /// As for `build`.
     pub fn build_zeroed(self) -> Result<Model<T>, BuildError> {
-        let (input_shape, layers) = self.place()?;
+        let (input_shape, layers) = self.build_layers()?;
         let takes_pixels = begins_with_rescaling(&layers);
         Ok(Model::new(input_shape, layers, takes_pixels)?)
     }
 
-    /// Checks that the layers fit together, which takes no memory for their weights.
-    pub(crate) fn place(self) -> Result<(Vec<usize>, Vec<LayerSlot<T>>), BuildError> {
+    /// Checks the architecture and builds the layers, without memory for the weights.
+    pub(crate) fn build_layers(self) -> Result<(Vec<usize>, Vec<LayerSlot<T>>), BuildError> {
         if self.input_shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size)).is_none() {
             return Err(BuildError::Input { input_shape: self.input_shape });
         }
         let mut shape = self.input_shape.clone();
         let mut names: Vec<String> = Vec::new();
-        let mut placed = Vec::new();
+        let mut slots = Vec::new();
         let mut parameters = 0_usize;
         for mut layer in self.layers {
             let name = unique_name(layer.class_name(), &names);
-            let misfit = |problem| BuildError::Layer { layer: name.clone(), problem };
-            let output_shape = layer.build(&shape).map_err(misfit)?;
+            let layer_error = |problem| BuildError::Layer { layer: name.clone(), problem };
+            let output_shape = layer.build(&shape).map_err(layer_error)?;
             let specs = layer.weights();
-            let (sharing, saved, scratch) = (layer.sharing(), layer.saved(), layer.scratch());
-            check_output(&shape, &output_shape).map_err(misfit)?;
-            check_sharing(sharing, &shape, &output_shape, &specs).map_err(misfit)?;
+            let (parallelism, saved, scratch) = (layer.parallelism(), layer.saved(), layer.scratch());
+            check_output(&shape, &output_shape).map_err(layer_error)?;
+            check_parallelism(parallelism, &shape, &output_shape, &specs).map_err(layer_error)?;
             shape = output_shape;
             let sizes = specs.iter().map(|spec: &WeightSpec| {
                 spec.shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size))
@@ -226,14 +226,14 @@ impl<T: Scalar> Sequential<T> {
                     .filter(|&sum| sum <= MAX_PARAMETERS)
                     .ok_or(BuildError::TooLarge)?;
             }
-            specs.iter().try_for_each(check_initializer).map_err(misfit)?;
+            specs.iter().try_for_each(check_initializer).map_err(layer_error)?;
             names.push(name.clone());
-            let index = placed.len() as u32;
+            let index = slots.len() as u32;
             let (layer, output_shape) = (Arc::from(layer), shape.clone());
-            placed.push(LayerSlot {
+            slots.push(LayerSlot {
                 name,
                 layer,
-                sharing,
+                parallelism,
                 saved,
                 scratch,
                 index,
@@ -244,11 +244,11 @@ impl<T: Scalar> Sequential<T> {
             });
         }
         let computes = |slot: &&LayerSlot<T>| !slot.layer.is_identity(Mode::Inference, InputType::Real);
-        let layers = placed.iter().filter(computes).count();
+        let layers = slots.iter().filter(computes).count();
         if layers == 0 || self.input_shape.contains(&0) {
             return Err(BuildError::Empty { input_shape: self.input_shape, layers });
         }
-        Ok((self.input_shape, placed))
+        Ok((self.input_shape, slots))
     }
 }
 
@@ -261,44 +261,44 @@ pub(crate) fn begins_with_rescaling<T: Scalar>(layers: &[LayerSlot<T>]) -> bool 
     first.is_some_and(|slot| slot.layer.class_name() == crate::rescaling::CLASS)
 }
 
-/// Checks that a weight can start as it is to.
+/// Checks that a weight's initializer fits its shape.
 fn check_initializer(spec: &WeightSpec) -> Result<(), LayerError> {
     let wrong = |problem| format!("{}_initializer: {problem}", spec.name).into();
     spec.initializer.check(&spec.shape).map_err(wrong)
 }
 
-/// Checks that a layer has outputs, as many as can be counted.
+/// Checks that a layer's output is neither empty nor too large.
 fn check_output(input_shape: &[usize], shape: &[usize]) -> Result<(), LayerError> {
     match shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size)) {
-        // An input without numbers is told as what it is.
+        // An empty input has an error of its own.
         Some(0) if !input_shape.contains(&0) => Err(format!("its output of shape {shape:?} is empty").into()),
         Some(_) => Ok(()),
         None => Err(format!("its output of shape {shape:?} is too large").into()),
     }
 }
 
-/// Checks that a layer's shapes are what its sharing needs.
-fn check_sharing(
-    sharing: Sharing,
+/// Checks that a layer's shapes fit its parallelism.
+fn check_parallelism(
+    parallelism: Parallelism,
     input_shape: &[usize],
     output_shape: &[usize],
     specs: &[WeightSpec],
 ) -> Result<(), LayerError> {
     let outputs: usize = output_shape.iter().product();
-    match sharing {
-        Sharing::Rows => Ok(()),
-        Sharing::RowsOrOutputs => match specs.iter().find(|spec| spec.shape.last() != Some(&outputs)) {
+    match parallelism {
+        Parallelism::Rows => Ok(()),
+        Parallelism::RowsOrOutputs => match specs.iter().find(|spec| spec.shape.last() != Some(&outputs)) {
             None => Ok(()),
             Some(spec) => Err(format!(
-                "shares out {outputs} outputs, but {} has shape {:?}, expected {outputs} last",
+                "is parallel over {outputs} outputs, but {} has shape {:?}, expected {outputs} last",
                 spec.name, spec.shape
             )
             .into()),
         },
-        Sharing::Channels => {
+        Parallelism::Channels => {
             if input_shape != output_shape || output_shape.is_empty() || outputs == 0 {
                 return Err(format!(
-                    "shares out channels, but makes {output_shape:?} of {input_shape:?}, expected one shape"
+                    "is parallel over channels, but its input has shape {input_shape:?} and its output {output_shape:?}, expected the same"
                 )
                 .into());
             }
@@ -306,7 +306,7 @@ fn check_sharing(
             match specs.iter().find(|spec| spec.shape != [channels]) {
                 None => Ok(()),
                 Some(spec) => Err(format!(
-                    "shares out {channels} channels, but {} has shape {:?}, expected [{channels}]",
+                    "is parallel over {channels} channels, but {} has shape {:?}, expected [{channels}]",
                     spec.name, spec.shape
                 )
                 .into()),
@@ -315,11 +315,11 @@ fn check_sharing(
     }
 }
 
-/// Keras's name of a class in snake case, of which it makes the names of layers: `"Conv2D"` is `conv2d`, `"LeakyReLU"` is
+/// A class name in snake case, from which Keras derives the names of layers: `"Conv2D"` becomes `conv2d`, `"LeakyReLU"` becomes
 /// `leaky_re_lu`.
 ///
-/// The rule is that of `keras.src.utils.naming.to_snake_case`: an underscore goes before an upper-case letter that lower-case
-/// ones follow, unless it is the first, and between a lower-case and an upper-case letter.
+/// The rule is that of `keras.src.utils.naming.to_snake_case`: an underscore goes before an upper-case letter that a lower-case
+/// one follows, unless it is the first letter, and between a lower-case and an upper-case letter.
 pub fn snake_case(class: &str) -> String {
     let letters: Vec<char> = class.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
     let is = |index: Option<usize>, test: fn(char) -> bool| {
@@ -337,7 +337,7 @@ pub fn snake_case(class: &str) -> String {
     name
 }
 
-/// Keras's name for another layer of a class: `dense`, then `dense_1`, `dense_2`, ...
+/// Keras's name of the next layer of a class: `dense`, then `dense_1`, `dense_2`, ...
 fn unique_name(class: &str, names: &[String]) -> String {
     let base = snake_case(class);
     let others = names
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_shapes_are_keras_s() {
+    fn names_and_shapes_match_keras() {
         let model = tutorial().build(0).unwrap();
         let names: Vec<_> = model.weight_names().collect();
         assert_eq!(
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_is_all_that_decides() {
+    fn weights_depend_on_the_seed_only() {
         let digest = |seed| tutorial().build(seed).unwrap().weights_sha256();
         assert_eq!(digest(7), digest(7));
         assert_ne!(digest(7), digest(8));
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn misfits_name_the_layer() {
+    fn errors_name_the_layer() {
         let error = |sequential: Sequential| sequential.build(0).unwrap_err().to_string();
         assert_eq!(
             error(Sequential::new([4]).dense(3, Activation::Relu).dense(0, Activation::Relu)),

@@ -1,4 +1,4 @@
-//! Keras's table of a model.
+//! The summary of a model: Keras's table of layers.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use ziffer_tensor::Scalar;
 use crate::Model;
 use crate::layer::{InputType, Mode};
 
-/// The widths of the table's columns, without the spaces beside the text, as Keras 3 has them.
+/// The widths of the table's columns in Keras 3, without the spaces beside the text.
 const WIDTHS: [usize; 3] = [31, 22, 13];
 
 impl<T: Scalar> Model<T> {
@@ -17,7 +17,7 @@ impl<T: Scalar> Model<T> {
         let rows: Vec<[String; 3]> = self
             .layers()
             .zip(self.slots())
-            // Pixels are divided by 255 in any case; a Rescaling that does so is no layer for Keras's reader.
+            // Pixels are divided by 255 anyway. A Rescaling that does this is omitted.
             .filter(|(_, slot)| {
                 !(slot.layer.class_name() == crate::rescaling::CLASS
                     && slot.layer.is_identity(Mode::Inference, InputType::Pixels))
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
     use crate::{Activation, Sequential};
 
-    /// What Keras 3.15 prints for the same network.
+    /// Keras 3.15 prints this for the same network.
     const KERAS: &str = "\
 Model: \"sequential\"
 ┏━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━┓
@@ -104,7 +104,7 @@ Model: \"sequential\"
 ";
 
     #[test]
-    fn is_keras_s_table() {
+    fn the_summary_matches_keras() {
         let model = Sequential::new([28, 28])
             .flatten()
             .dense(128, Activation::Relu)

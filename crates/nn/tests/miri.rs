@@ -1,5 +1,5 @@
-//! The step's shared memory on cases that are small enough for Miri, which sees data races, overlapping borrows and reads of
-//! memory that is not there. As a part of the suite it compares bits on one thread and on several.
+//! The step's shared memory, in cases that are small enough for Miri, which detects data races, aliasing violations and invalid
+//! reads. Without Miri the test compares the bits of one thread and of several.
 //!
 //! `.ci/miri` has the command. Miri has no vector instructions: it runs the portable kernels.
 #![allow(clippy::unwrap_used, reason = "a failure is the test's")]
@@ -7,14 +7,14 @@
 use ndarray::Array2;
 use ziffer_nn::layer::InputType;
 use ziffer_nn::optimizer::Clip;
-use ziffer_nn::team::Team;
-use ziffer_nn::training::{Plan, Share};
+use ziffer_nn::thread_team::ThreadTeam;
+use ziffer_nn::training::{Partition, Plan};
 use ziffer_nn::{
-    Activation, Adam, AnyOptimizer, Feature, Model, Sequential, Sgd, SparseCategoricalCrossentropy, Training,
-    WithClasses,
+    Activation, Adam, AnyOptimizer, Model, SampleValue, Sequential, Sgd, SparseCategoricalCrossentropy,
+    Training, WithLabels,
 };
 
-/// Two batches, the second a smaller one.
+/// Two batches, the second smaller.
 const SAMPLES: usize = 3;
 const BATCH: usize = 2;
 const FEATURES: usize = 2;
@@ -34,16 +34,21 @@ fn fused() -> Settings {
     Settings { optimizer, clip: None, accumulation: 1, ema: Some(0.9), by_value: false }
 }
 
-fn train<V: Feature<f32>>(mut model: Model, x: &Array2<V>, settings: Settings, threads: usize) -> Vec<u32> {
+fn train<V: SampleValue<f32>>(
+    mut model: Model,
+    x: &Array2<V>,
+    settings: Settings,
+    threads: usize,
+) -> Vec<u32> {
     let classes: Vec<usize> = (0..SAMPLES).map(|sample| sample % CLASSES).collect();
-    let samples = WithClasses::new(x.view(), &classes);
+    let samples = WithLabels::new(x.view(), &classes);
     let mut training = Training::new(&model, settings.optimizer, BATCH)
         .unwrap()
         .clip(settings.clip)
         .accumulation(settings.accumulation)
         .ema(settings.ema)
         .unwrap();
-    let (team, loss) = (Team::new(threads).unwrap(), SparseCategoricalCrossentropy::default());
+    let (team, loss) = (ThreadTeam::new(threads).unwrap(), SparseCategoricalCrossentropy::default());
     let order: Vec<u32> = (0..SAMPLES as u32).collect();
     if settings.by_value {
         for batch in order.chunks(BATCH) {
@@ -60,8 +65,8 @@ fn train<V: Feature<f32>>(mut model: Model, x: &Array2<V>, settings: Settings, t
     model.weights().flat_map(|(_, w)| w.iter().map(|w| w.to_bits()).collect::<Vec<_>>()).collect()
 }
 
-/// The same bits on one thread and on several. Miri, which is slow, sees the latter alone.
-fn agree<V: Feature<f32>>(model: &Model, x: &Array2<V>, settings: Settings, threads: usize) {
+/// Compares the bits of one thread and of several. Miri is slow and runs only the latter.
+fn agree<V: SampleValue<f32>>(model: &Model, x: &Array2<V>, settings: Settings, threads: usize) {
     let several = train(model.clone(), x, settings, threads);
     if !cfg!(miri) {
         assert!(train(model.clone(), x, settings, 1) == several, "{threads} threads");
@@ -79,8 +84,8 @@ fn numbers() -> Array2<f32> {
     Array2::from_shape_fn((SAMPLES, FEATURES), |(n, i)| (n * 7 + i * 3) as f32 / 10.0 - 1.0)
 }
 
-/// Dense on pixels, which shares out outputs, then channels, then rows with dropout. There is a cache line of outputs and
-/// channels for each thread.
+/// A Dense on pixels, divided by outputs, then channels, then rows with dropout. Each thread has a cache line of outputs and of
+/// channels.
 fn stack(threads: usize) -> Model {
     Sequential::new([FEATURES])
         .dense(16 * threads - 15, Activation::Relu)
@@ -92,11 +97,11 @@ fn stack(threads: usize) -> Model {
 }
 
 #[test]
-fn outputs_channels_rows_and_weights_are_shared_out() {
+fn outputs_channels_rows_and_weights_are_divided_among_threads() {
     let (stack, threads) = (stack(3), 3);
     let plan = Plan::for_threads(&stack, InputType::Pixels, threads);
-    let shares: Vec<Share> = plan.stages().iter().map(|stage| stage.share).collect();
-    assert!(shares.starts_with(&[Share::Outputs(0), Share::Channels(1), Share::Rows]), "{plan}");
+    let shares: Vec<Partition> = plan.stages().iter().map(|stage| stage.partition).collect();
+    assert!(shares.starts_with(&[Partition::Outputs(0), Partition::Channels(1), Partition::Rows]), "{plan}");
     agree(&stack, &pixels(), fused(), threads);
 }
 
@@ -114,7 +119,7 @@ fn gradients_are_returned_and_applied() {
 }
 
 #[test]
-fn the_first_layer_shares_out_channels() {
+fn the_first_layer_is_parallel_over_channels() {
     let stack = Sequential::new([FEATURES]).rescaling(0.5, 0.1).batch_normalization();
     let mut model = stack.dense(CLASSES, Activation::Softmax).build(1).unwrap();
     agree(&model, &pixels(), fused(), 2);
@@ -122,14 +127,14 @@ fn the_first_layer_shares_out_channels() {
     agree(&model, &numbers(), fused(), 2);
 }
 
-/// A thread that panics while others are at work or wait for it.
+/// A thread panics while other threads work or wait at a barrier.
 #[test]
-fn a_panic_ends_the_step_everywhere() {
+fn a_panic_ends_the_step_on_all_threads() {
     let x = pixels();
-    let samples = WithClasses::new(x.view(), &[0, 1, 0]);
+    let samples = WithLabels::new(x.view(), &[0, 1, 0]);
     let mut model = stack(2);
     let mut training = Training::new(&model, Adam::default(), BATCH).unwrap();
-    let (team, loss) = (Team::new(2).unwrap(), SparseCategoricalCrossentropy::default());
+    let (team, loss) = (ThreadTeam::new(2).unwrap(), SparseCategoricalCrossentropy::default());
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         training.run(&mut model, &loss, &samples, &[0, 1, 99], (&team).into())
     }));

@@ -1,19 +1,21 @@
-//! What threads say that wait for one whose layer has panicked. In a program of its own, for a panic's hook is everyone's.
+//! The panic messages of threads that wait for a thread whose layer has panicked. The test is a separate program, since the panic
+//! hook belongs to the whole process.
 #![allow(clippy::unwrap_used, reason = "a failure is the test's")]
 
+#[path = "nn/common.rs"]
 mod common;
 
 use std::sync::Mutex;
 
 use common::{classes, pixels, watched};
 use ndarray::{ArrayView2, ArrayViewMut2};
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::{
     Activation, Adam, Context, Input, Layer, LayerError, Sequential, SparseCategoricalCrossentropy, Training,
-    Weights, WithClasses,
+    Weights, WithLabels,
 };
 
-/// Passes everything on, but for the first row.
+/// An identity that panics for the first row.
 #[derive(Debug)]
 struct Fragile;
 
@@ -50,32 +52,32 @@ impl Layer<f32> for Fragile {
 }
 
 #[test]
-fn all_threads_name_the_layer() {
-    static HEARD: Mutex<Vec<String>> = Mutex::new(Vec::new());
+fn the_panics_of_all_threads_contain_the_name_of_the_layer() {
+    static MESSAGES: Mutex<Vec<String>> = Mutex::new(Vec::new());
     std::panic::set_hook(Box::new(|info| {
-        HEARD.lock().unwrap().push(info.payload_as_str().unwrap_or("no text").to_owned());
+        MESSAGES.lock().unwrap().push(info.payload_as_str().unwrap_or("no text").to_owned());
     }));
     for threads in [2, 3, 8] {
-        HEARD.lock().unwrap().clear();
+        MESSAGES.lock().unwrap().clear();
         let message = watched(move || {
             let (x, classes) = (pixels(24, 20, 1), classes(24, 3));
-            let samples = WithClasses::new(x.view(), &classes);
+            let samples = WithLabels::new(x.view(), &classes);
             let stack = Sequential::new([20]).dense(130, Activation::Relu).add(Fragile);
             let mut model = stack.dense(3, Activation::Softmax).build(0).unwrap();
             let mut training = Training::new(&model, Adam::default(), 24).unwrap();
             let order: Vec<u32> = (0..24).collect();
-            let (team, loss) = (Team::new(threads).unwrap(), SparseCategoricalCrossentropy::default());
+            let (team, loss) = (ThreadTeam::new(threads).unwrap(), SparseCategoricalCrossentropy::default());
             training.run(&mut model, &loss, &samples, &order, (&team).into()).unwrap();
         });
         assert_eq!(message, Err("layer fragile: forward: no first row".to_owned()));
-        let mut heard = HEARD.lock().unwrap().clone();
-        heard.sort();
+        let mut messages = MESSAGES.lock().unwrap().clone();
+        messages.sort();
         let mut expected = vec![
-            "another member of the team has panicked: layer fragile: forward: no first row".to_owned();
+            "another worker of the team has panicked: layer fragile: forward: no first row".to_owned();
             threads - 1
         ];
         expected.push("no first row".to_owned());
-        assert_eq!(heard, expected, "{threads} threads");
+        assert_eq!(messages, expected, "{threads} threads");
     }
     let _ = std::panic::take_hook();
 }

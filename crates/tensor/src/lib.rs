@@ -29,7 +29,7 @@
 //! * [`batch_norm`]: batch normalisation by columns.
 //! * [`update`]: the optimizers' updates; [`random`]: streams of random numbers.
 //! * [`interpolate`]: pictures resampled along a smooth map.
-//! * [`team`]: threads that work in step; [`shared`]: the memory that they share.
+//! * [`thread_team`]: threads that work in step; [`shared`]: the memory that they share.
 #![deny(unsafe_code)]
 // What is unsafe is checked by Miri too. It detects neither AVX2 nor AVX-512, so it runs the portable code of each kernel:
 //
@@ -41,7 +41,7 @@
 // off for the tests of a team. Races, bounds and uninitialised memory are still checked:
 //
 //     MIRIFLAGS="-Zmiri-disable-stacked-borrows -Zmiri-permissive-provenance -Zmiri-ignore-leaks" \
-//         cargo +nightly miri test -p ziffer-tensor --lib -- team::tests::shares shared::tests
+//         cargo +nightly miri test -p ziffer-tensor --lib -- thread_team::tests::shares shared::tests
 
 mod activation;
 pub mod batch_norm;
@@ -71,7 +71,7 @@ pub mod shared;
 #[allow(unsafe_code, reason = "it uses the unsafe accessors")]
 mod sharing;
 pub mod softmax;
-pub mod team;
+pub mod thread_team;
 #[allow(unsafe_code, reason = "the inner loop reads without bounds checks")]
 mod tile;
 pub mod update;

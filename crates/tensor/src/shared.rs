@@ -1,4 +1,4 @@
-//! A slice that the members of a team write in parts and read as a whole, by turns.
+//! A slice that the workers of a team write in parts and read as a whole, by turns.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -6,9 +6,9 @@ use std::ptr::NonNull;
 
 use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
 
-/// A mutable slice lent to all members of a [`crate::team::Team`].
+/// A mutable slice lent to all workers of a [`crate::thread_team::ThreadTeam`].
 ///
-/// Within a phase, that is between two meetings of the team, each element is either written by one member or read by
+/// Within a phase, that is between two meetings of the team, each element is either written by one worker or read by
 /// any. Which it is follows from the computation's plan, not from types; so the two ways in are unsafe.
 #[derive(Debug)]
 pub struct Shared<'a, T> {
@@ -154,9 +154,9 @@ impl<'a, T> Shared<'a, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::team::Team;
+    use crate::thread_team::ThreadTeam;
 
-    /// The adverse case: more members than cores, parts that meet within a cache line, thousands of turns. Each turn
+    /// The adverse case: more workers than cores, parts that meet within a cache line, thousands of turns. Each turn
     /// makes every element the sum of its neighbours, so that a stale or torn read would show in the end.
     #[test]
     fn turns_of_writing_and_reading() {
@@ -177,21 +177,21 @@ mod tests {
         for size in [1, 2, 3, 7] {
             let (mut a, mut b): (Vec<u64>, Vec<u64>) = ((0..LEN as u64).collect(), vec![0; LEN]);
             let (from, to) = (Shared::new(&mut a), Shared::new(&mut b));
-            Team::new(size).unwrap().run(|member| {
+            ThreadTeam::new(size).unwrap().run(|worker| {
                 for turn in 0..turns {
                     let (from, to) = if turn % 2 == 0 { (&from, &to) } else { (&to, &from) };
-                    let share = member.share(LEN);
-                    // SAFETY: in this turn `from` is only read and `to` only written, each part by one member; the
+                    let share = worker.share(LEN);
+                    // SAFETY: in this turn `from` is only read and `to` only written, each part by one worker; the
                     // meeting separates the turns.
                     let (read, write) = unsafe { (from.get(0..LEN), to.get_mut(share.clone())) };
                     for (i, x) in share.zip(write) {
                         *x = read[i].wrapping_mul(3)
                             ^ read[(i + 1) % LEN].wrapping_add(read[(i + LEN - 1) % LEN]);
                     }
-                    member.wait();
+                    worker.wait();
                 }
             });
-            assert_eq!(a, plain(turns), "{size} members");
+            assert_eq!(a, plain(turns), "{size} workers");
         }
     }
 
@@ -201,13 +201,13 @@ mod tests {
         let (rows, width) = (5, 11);
         let mut a = vec![0_u32; 3 + rows * width];
         let shared = Shared::new(&mut a);
-        Team::new(3).unwrap().run(|member| {
+        ThreadTeam::new(3).unwrap().run(|worker| {
             for turn in 1..=if cfg!(miri) { 5 } else { 500 } {
-                // SAFETY: the members' columns are disjoint, and the meetings separate writing from reading.
+                // SAFETY: the workers' columns are disjoint, and the meetings separate writing from reading.
                 let mut part =
-                    unsafe { shared.matrix_mut(3..3 + rows * width, width, 1..rows, member.share(width)) };
+                    unsafe { shared.matrix_mut(3..3 + rows * width, width, 1..rows, worker.share(width)) };
                 part.iter_mut().for_each(|x| *x += turn);
-                member.wait();
+                worker.wait();
                 // SAFETY: nobody writes until the next meeting.
                 let all = unsafe { shared.get(0..3 + rows * width) };
                 // SAFETY: as above.
@@ -215,7 +215,7 @@ mod tests {
                 assert!(part.dim() == (rows - 1, 2) && part.iter().all(|&x| x == turn * (turn + 1) / 2));
                 assert!(all[..3 + width].iter().all(|&x| x == 0));
                 assert!(all[3 + width..].iter().all(|&x| x == turn * (turn + 1) / 2));
-                member.wait();
+                worker.wait();
             }
         });
     }

@@ -1,4 +1,4 @@
-//! The tutorial's network on digits that are distorted anew in each epoch.
+//! The tutorial's network on digits that are distorted differently in each epoch.
 //!
 //! `cargo run --release -p ziffer-trainer --example augment` (in the repository, which has MNIST)
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!(
         "test accuracy {:.2} %, {} of {} wrong",
         100.0 * test.accuracy,
-        test.samples - test.hits,
+        test.samples - test.correct,
         test.samples
     );
     Ok(())

@@ -1,4 +1,4 @@
-//! Trains until the validation loss stops falling, keeps the best weights, and counts what the model gets wrong.
+//! Trains until the validation loss stops decreasing, restores the best weights, and counts the wrong predictions.
 //!
 //! `cargo run --release -p ziffer-trainer --example early_stopping` (in the repository, which has MNIST)
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!(
         "test accuracy {:.2} %, {} of {} wrong",
         100.0 * test.accuracy,
-        test.samples - test.hits,
+        test.samples - test.correct,
         test.samples
     );
     Ok(())

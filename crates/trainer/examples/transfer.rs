@@ -1,5 +1,5 @@
-//! Transfer learning: a network learns the digits 0 to 4; its lower layers, frozen, then serve one for the digits 5 to 9, of
-//! which only the last layer is trained.
+//! Transfer learning: a network learns the digits 0 to 4. A second network for the digits 5 to 9 uses its lower layers, frozen, and
+//! trains only the last layer.
 //!
 //! `cargo run --release -p ziffer-trainer --example transfer` (in the repository, which has MNIST)
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
@@ -10,12 +10,10 @@ use std::path::Path;
 
 use ndarray::Array2;
 use ziffer_dataset::{Mirror, Mnist, Source, View};
-use ziffer_nn::{
-    Activation, Adam, BuildError, Model, Sequential, SparseCategoricalCrossentropy, WithClasses,
-};
+use ziffer_nn::{Activation, Adam, BuildError, Model, Sequential, SparseCategoricalCrossentropy, WithLabels};
 use ziffer_trainer::{Progress, TrainError, Trainer};
 
-/// The pictures of some digits, as rows of pixels, and their classes, which count from 0.
+/// The images of some digits, as rows of pixels, and their classes, counted from 0.
 struct Digits {
     pixels: Array2<u8>,
     classes: Vec<usize>,
@@ -32,12 +30,12 @@ impl Digits {
         })
     }
 
-    fn samples(&self) -> WithClasses<'_, u8> {
-        WithClasses::new(self.pixels.view(), &self.classes)
+    fn samples(&self) -> WithLabels<'_, u8> {
+        WithLabels::new(self.pixels.view(), &self.classes)
     }
 }
 
-/// A network for five classes. The same seed draws the same weights.
+/// A network for five classes. The same seed gives the same weights.
 fn network(seed: u64) -> Result<Model, BuildError> {
     Sequential::new([28, 28])
         .flatten()
@@ -66,7 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fit(&mut low, &train, 3)?;
     let low_accuracy = low.evaluate_with(&loss, &test.samples())?.accuracy;
 
-    // Everything but the last layer comes from the first network and stays as it is.
+    // All layers except the last come from the first network and are frozen.
     let (train, test) = (Digits::of(data.train.view(), &(5..10))?, Digits::of(data.test.view(), &(5..10))?);
     let mut high = network(1)?;
     let copied = high.copy_weights(&low, |name| !name.starts_with("dense_2."));

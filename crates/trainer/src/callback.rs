@@ -1,4 +1,4 @@
-//! What is called while a model trains.
+//! Callbacks: code that is called while a model trains.
 
 mod csv_logger;
 mod early_stopping;
@@ -7,15 +7,18 @@ mod learning_rate_scheduler;
 mod model_checkpoint;
 mod monitor;
 mod reduce_lr_on_plateau;
-mod states;
+mod state_bytes;
 mod terminate_on_nan;
 
 use std::path::Path;
 
 use ziffer_nn::Model;
 
-use crate::{EpochLog, Resumed, Shuffling};
+use crate::checkpoints::Resumed;
+use crate::history::EpochLog;
+use crate::sampler::ShuffleMethod;
 
+pub use crate::callback_error::CallbackError;
 pub use csv_logger::CSVLogger;
 pub use early_stopping::EarlyStopping;
 pub use learning_rate_scheduler::LearningRateScheduler;
@@ -24,41 +27,38 @@ pub use monitor::{Mode, Monitor, ParseModeError, ParseMonitorError};
 pub use reduce_lr_on_plateau::ReduceLROnPlateau;
 pub use terminate_on_nan::TerminateOnNaN;
 
-/// Why a callback failed.
-pub type CallbackError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Whether training goes on.
+/// Whether training continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
-    /// With the next epoch.
+    /// Training continues.
     Continue,
-    /// It ends here.
+    /// Training stops after this epoch.
     Stop,
 }
 
-/// What training will be, as told at its beginning.
+/// The parameters of a training, as Keras's `params` of a callback.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Plan {
-    /// Epochs.
+pub struct TrainingParams {
+    /// The number of epochs.
     pub epochs: usize,
-    /// Steps of an epoch.
+    /// The number of steps per epoch.
     pub steps: usize,
-    /// Whether there is a validation part.
-    pub validates: bool,
-    /// Samples of the training part.
+    /// Whether there is a validation set.
+    pub has_validation: bool,
+    /// The number of samples in the training set.
     pub samples: usize,
-    /// Bytes that they have.
+    /// The size of the training set in bytes.
     pub bytes: usize,
-    /// How they are ordered.
-    pub shuffling: Shuffling,
-    /// Whether targets name classes, so that there is an accuracy.
+    /// How the samples are shuffled.
+    pub shuffle: ShuffleMethod,
+    /// Whether the targets are classes, so that there is an accuracy.
     pub has_accuracy: bool,
     /// Whether a schedule or a callback sets the learning rate, see
     /// [`sets_learning_rate`](Callback::sets_learning_rate).
     pub sets_learning_rate: bool,
 }
 
-/// What a step tells.
+/// The metrics of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchLog {
     /// The epoch, from 0.
@@ -71,33 +71,33 @@ pub struct BatchLog {
     pub mean_loss: f64,
     /// The accuracy over the epoch so far, if there is one.
     pub mean_accuracy: Option<f64>,
-    /// The learning rate of the update that the batch is part of.
+    /// The learning rate of the update that the batch contributes to.
     pub learning_rate: f64,
 }
 
-/// What a callback may change after an epoch.
+/// The model and the learning rate, which a callback may change after an epoch.
 #[derive(Debug)]
-pub struct TrainingContext<'a> {
-    /// The model: with the average of the weights, where one is kept. What is changed is then the average.
+pub struct EpochEndContext<'a> {
+    /// The model. If an average of the weights is kept, the model has the average, and changes apply to the average.
     pub model: &'a mut Model,
     /// The learning rate of the next update. A callback that sets it replaces a schedule.
     pub learning_rate: f64,
 }
 
-/// What a callback may change before an epoch.
+/// The learning rate, which a callback may change before an epoch.
 #[derive(Clone, Copy, Debug)]
-pub struct EpochContext {
+pub struct EpochBeginContext {
     step: usize,
     learning_rate: f64,
     is_set: bool,
 }
 
-impl EpochContext {
+impl EpochBeginContext {
     pub(crate) fn new(step: usize, learning_rate: f64) -> Self {
         Self { step, learning_rate, is_set: false }
     }
 
-    /// Steps of the epoch that were made before, where training goes on from a checkpoint.
+    /// The number of completed steps of the epoch: above 0 only if training resumes in the middle of an epoch.
     pub fn step(&self) -> usize {
         self.step
     }
@@ -107,136 +107,165 @@ impl EpochContext {
         self.learning_rate
     }
 
-    /// Sets the learning rate from the next update on, in the place of a schedule. In the middle of an epoch, where training
-    /// goes on from a checkpoint, nothing is set: the rate that was set when the epoch began is in the checkpoint.
+    /// Sets the learning rate from the next update on. It replaces a schedule. If training resumes in the middle of an epoch, the
+    /// call has no effect: the checkpoint has the rate that was set when the epoch began.
     pub fn set_learning_rate(&mut self, learning_rate: f64) {
         if self.step == 0 {
             (self.learning_rate, self.is_set) = (learning_rate, true);
         }
     }
 
-    /// The rate, if a callback has set it.
+    /// The learning rate, if a callback has set it.
     pub(crate) fn learning_rate_set(&self) -> Option<f64> {
         self.is_set.then_some(self.learning_rate)
     }
 }
 
-/// Called by [`Trainer::fit`](crate::Trainer::fit), on the thread that called it. An error ends training.
+/// A callback of [`Trainer::fit`](crate::Trainer::fit), as Keras's `Callback`. It is called on the thread that called `fit`. An
+/// error of a callback ends training.
 ///
-/// The steps of a stretch run without interruption, some 50 ms long; `on_batch_end` is called for each of them after the
-/// stretch.
+/// Steps are made in runs of some 50 ms. After each run, `on_batch_end` is called for each of its steps.
+///
+/// ```
+/// use ndarray::arr2;
+/// use ziffer_nn::{Activation, MeanSquaredError, Sequential, Sgd, WithTargets};
+/// use ziffer_trainer::callback::{Callback, CallbackError, EpochEndContext, Flow};
+/// use ziffer_trainer::{EpochLog, Trainer};
+///
+/// /// Stops training when the loss is small enough.
+/// struct StopBelow(f64);
+///
+/// impl Callback for StopBelow {
+///     fn name(&self) -> &'static str {
+///         "stop below"
+///     }
+///     fn on_epoch_end(&mut self, log: &EpochLog, _: &mut EpochEndContext<'_>) -> Result<Flow, CallbackError> {
+///         Ok(if log.loss < self.0 { Flow::Stop } else { Flow::Continue })
+///     }
+/// }
+///
+/// let (x, t) = (arr2(&[[0.0_f32], [1.0]]), arr2(&[[1.0_f32], [3.0]]));
+/// let mut model = Sequential::new([1]).dense(1, Activation::Linear).build(0)?;
+/// let history = Trainer::new(Sgd::new(0.3), MeanSquaredError)
+///     .epochs(1000)
+///     .callback(StopBelow(1e-3))
+///     .fit(&mut model, &WithTargets::new(x.view(), t.view()))?;
+/// assert!(history.epochs() < 100);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Callback {
-    /// For messages.
+    /// The name, for messages and checkpoints.
     fn name(&self) -> &'static str;
 
-    /// Whether it sets the learning rate. It may do so all the same; where this says so, others show the rate.
+    /// Whether the callback sets the learning rate. If so, other callbacks show the learning rate. By default `false`.
     fn sets_learning_rate(&self) -> bool {
         false
     }
 
-    /// Before the first epoch.
+    /// Called before the first epoch.
     ///
     /// # Errors
-    /// If the callback cannot do its work in this plan.
-    fn on_train_begin(&mut self, plan: &Plan, model: &mut Model) -> Result<(), CallbackError> {
-        let _ = (plan, model);
+    /// If the callback cannot be used in a training with these parameters.
+    fn on_train_begin(&mut self, params: &TrainingParams, model: &mut Model) -> Result<(), CallbackError> {
+        let _ = (params, model);
         Ok(())
     }
 
-    /// What the callback must know to go on from a checkpoint, beside what is in the history; it is kept in each checkpoint.
-    /// It may be as long as the weights and 1 MiB more; a longer one is an error.
+    /// The state that the callback needs to resume, in addition to the history. Each checkpoint stores it. Its size may be at most
+    /// that of the weights plus 1 MiB. By default `None`.
     fn state(&self) -> Option<Vec<u8>> {
         None
     }
 
-    /// After [`on_train_begin`](Self::on_train_begin), if training goes on from a checkpoint. The
-    /// [`state`](Resumed::state) is what a callback of the same name kept in it; of several of one name, the one in the same
-    /// place among them. It was read from a file, where it may be anything.
+    /// Called after [`on_train_begin`](Self::on_train_begin), if training resumes from a checkpoint. [`Resumed::state`] is the state
+    /// of the callback with the same name; of several callbacks with one name, the one at the same position among them. It comes
+    /// from a file and may be wrong.
     ///
     /// # Errors
-    /// If the callback cannot go on, since what it knew is not in the history, or the state is none of its own.
+    /// If the callback cannot resume from the history and the state.
     fn on_resume(&mut self, resumed: &Resumed) -> Result<(), CallbackError> {
         let _ = resumed;
         Ok(())
     }
 
-    /// Before that, for each checkpoint that cannot be used, from the newest on. If none is left, training starts.
-    fn on_checkpoint_passed_over(&mut self, path: &Path, reason: &str) {
+    /// Called before [`on_resume`](Self::on_resume) for each unusable checkpoint, newest first. If none is usable, training starts
+    /// from the beginning.
+    fn on_checkpoint_skipped(&mut self, path: &Path, reason: &str) {
         let _ = (path, reason);
     }
 
-    /// Before an epoch, counted from 0, and before what is left of one, where training goes on from a checkpoint.
+    /// Called before an epoch, counted from 0, and before the rest of an epoch if training resumes in its middle.
     ///
     /// # Errors
-    /// Whatever went wrong in it.
-    fn on_epoch_begin(&mut self, epoch: usize, context: &mut EpochContext) -> Result<(), CallbackError> {
+    /// If the callback fails.
+    fn on_epoch_begin(&mut self, epoch: usize, context: &mut EpochBeginContext) -> Result<(), CallbackError> {
         let _ = (epoch, context);
         Ok(())
     }
 
-    /// After a step.
+    /// Called after a step.
     fn on_batch_end(&mut self, log: &BatchLog) {
         let _ = log;
     }
 
-    /// After how many more steps [`on_model`](Self::on_model) is to be called: a stretch ends there. 0 after
-    /// [`on_batch_end`](Self::on_batch_end) calls it at once.
+    /// The number of steps until [`on_batch_end_with_model`](Self::on_batch_end_with_model) should be called. The run of steps then
+    /// ends there. If it is 0 after [`on_batch_end`](Self::on_batch_end), the call follows at once. By default `None`.
     fn steps_until_model(&self) -> Option<usize> {
         None
     }
 
-    /// After a step that [`steps_until_model`](Self::steps_until_model) asked for, with the weights that are trained, not
+    /// Called after the step that [`steps_until_model`](Self::steps_until_model) requested. The model has the current weights, not
     /// their average.
     ///
     /// # Errors
-    /// Whatever went wrong in it.
-    fn on_model(&mut self, log: &BatchLog, model: &Model) -> Result<(), CallbackError> {
+    /// If the callback fails.
+    fn on_batch_end_with_model(&mut self, log: &BatchLog, model: &Model) -> Result<(), CallbackError> {
         let _ = (log, model);
         Ok(())
     }
 
-    /// When a batch's loss, or without a step the validation loss, is NaN or infinite: whether training ends without an error.
-    /// Epoch and step are counted from 0.
-    fn ends_on_not_finite(&mut self, epoch: usize, step: Option<usize>, loss: f64) -> bool {
+    /// Called when a loss is NaN or infinite: the loss of a batch, or the validation loss if `step` is `None`. Epoch and step are
+    /// counted from 0. If it returns `true`, training stops without an error. By default `false`.
+    fn stops_on_non_finite(&mut self, epoch: usize, step: Option<usize>, loss: f64) -> bool {
         let _ = (epoch, step, loss);
         false
     }
 
-    /// After an epoch and its validation.
+    /// Called after an epoch and its validation.
     ///
     /// # Errors
-    /// Whatever went wrong in it.
+    /// If the callback fails.
     fn on_epoch_end(
         &mut self,
         log: &EpochLog,
-        context: &mut TrainingContext<'_>,
+        context: &mut EpochEndContext<'_>,
     ) -> Result<Flow, CallbackError> {
         let _ = (log, context);
         Ok(Flow::Continue)
     }
 
-    /// After the last epoch.
+    /// Called after the last epoch.
     ///
     /// # Errors
-    /// Whatever went wrong in it.
+    /// If the callback fails.
     fn on_train_end(&mut self, model: &mut Model) -> Result<(), CallbackError> {
         let _ = model;
         Ok(())
     }
 
-    /// Messages for people, each a line, since the last time that it was called; asked for after each of the calls above but
-    /// those for single steps.
+    /// Returns the messages, one line each, since the last call. Called after each of the methods above, except
+    /// [`on_batch_end`](Self::on_batch_end).
     fn take_messages(&mut self) -> Vec<String> {
         Vec::new()
     }
 
-    /// A message of any callback. [`Progress`](crate::Progress) shows it.
+    /// Called with each message of any callback. [`Progress`](crate::Progress) prints it.
     fn on_message(&mut self, message: &str) {
         let _ = message;
     }
 }
 
-/// Another callback's calls, for what points to one.
+/// Implements `Callback` for a pointer to a callback.
 macro_rules! forward {
     ($pointer:ty) => {
         impl<C: Callback + ?Sized> Callback for $pointer {
@@ -246,8 +275,12 @@ macro_rules! forward {
             fn sets_learning_rate(&self) -> bool {
                 (**self).sets_learning_rate()
             }
-            fn on_train_begin(&mut self, plan: &Plan, model: &mut Model) -> Result<(), CallbackError> {
-                (**self).on_train_begin(plan, model)
+            fn on_train_begin(
+                &mut self,
+                params: &TrainingParams,
+                model: &mut Model,
+            ) -> Result<(), CallbackError> {
+                (**self).on_train_begin(params, model)
             }
             fn state(&self) -> Option<Vec<u8>> {
                 (**self).state()
@@ -255,13 +288,13 @@ macro_rules! forward {
             fn on_resume(&mut self, resumed: &Resumed) -> Result<(), CallbackError> {
                 (**self).on_resume(resumed)
             }
-            fn on_checkpoint_passed_over(&mut self, path: &Path, reason: &str) {
-                (**self).on_checkpoint_passed_over(path, reason);
+            fn on_checkpoint_skipped(&mut self, path: &Path, reason: &str) {
+                (**self).on_checkpoint_skipped(path, reason);
             }
             fn on_epoch_begin(
                 &mut self,
                 epoch: usize,
-                context: &mut EpochContext,
+                context: &mut EpochBeginContext,
             ) -> Result<(), CallbackError> {
                 (**self).on_epoch_begin(epoch, context)
             }
@@ -271,16 +304,20 @@ macro_rules! forward {
             fn steps_until_model(&self) -> Option<usize> {
                 (**self).steps_until_model()
             }
-            fn on_model(&mut self, log: &BatchLog, model: &Model) -> Result<(), CallbackError> {
-                (**self).on_model(log, model)
+            fn on_batch_end_with_model(
+                &mut self,
+                log: &BatchLog,
+                model: &Model,
+            ) -> Result<(), CallbackError> {
+                (**self).on_batch_end_with_model(log, model)
             }
-            fn ends_on_not_finite(&mut self, epoch: usize, step: Option<usize>, loss: f64) -> bool {
-                (**self).ends_on_not_finite(epoch, step, loss)
+            fn stops_on_non_finite(&mut self, epoch: usize, step: Option<usize>, loss: f64) -> bool {
+                (**self).stops_on_non_finite(epoch, step, loss)
             }
             fn on_epoch_end(
                 &mut self,
                 log: &EpochLog,
-                context: &mut TrainingContext<'_>,
+                context: &mut EpochEndContext<'_>,
             ) -> Result<Flow, CallbackError> {
                 (**self).on_epoch_end(log, context)
             }
@@ -297,6 +334,6 @@ macro_rules! forward {
     };
 }
 
-// A borrowed callback can be read after training, and a boxed one be chosen at run time.
+// A borrowed callback can be read after training. A boxed callback can be chosen at run time.
 forward!(&mut C);
 forward!(Box<C>);

@@ -1,12 +1,12 @@
-//! Checkpoints: a training's whole state in files, from which a run that was killed goes on to the very same end.
+//! Checkpoints: the complete state of a training in files. A resumed training ends with the same bytes as an uninterrupted one.
 //!
-//! A checkpoint is a safetensors file `checkpoint-N.safetensors`, N counting up: the weights, the optimizer's state, and in the
-//! metadata where the training stands; what a callback must know besides is a tensor of bytes, `callback/early stopping/0`.
-//! Orders and weights are drawn by seed and epoch, so the state of a random stream is the epoch's number.
+//! A checkpoint is a safetensors file `checkpoint-N.safetensors`, N counting up. It has the weights, the optimizer's state, and in
+//! the metadata the progress of the training. The state of a callback is a tensor of bytes, `callback/early stopping/0`. All random
+//! numbers depend on the seed and a position (epoch, step), so that no state of a random generator is stored.
 
-mod keeper;
 mod settings;
-mod standing;
+mod train_state;
+mod writer;
 
 use std::fmt;
 use std::io;
@@ -17,46 +17,46 @@ use std::str::FromStr;
 use ziffer_nn::training::StateError;
 
 use crate::History;
-use crate::callback::CallbackError;
+use crate::callback_error::CallbackError;
 
-pub(crate) use keeper::{Found, Keeper};
 pub(crate) use settings::{INITIAL_WEIGHTS, Settings};
-pub(crate) use standing::{Epoch, Standing};
+pub(crate) use train_state::{EpochLayout, TrainState};
+pub(crate) use writer::{CheckpointWriter, LoadedCheckpoint};
 
-/// How often a checkpoint is written; there always is one at the end.
+/// The interval between checkpoints. A final checkpoint is always written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Every {
-    /// After so many steps, and at the end.
+pub enum CheckpointInterval {
+    /// A number of steps.
     Steps(NonZero<u64>),
-    /// At the end of so many epochs.
+    /// A number of epochs.
     Epochs(NonZero<usize>),
 }
 
-impl Default for Every {
-    /// Each epoch.
+impl Default for CheckpointInterval {
+    /// One epoch.
     fn default() -> Self {
         Self::Epochs(NonZero::<usize>::MIN)
     }
 }
 
-/// A text that is no interval between checkpoints.
+/// A text is not an interval between checkpoints.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid interval {text:?}: expected e.g. 300steps or 2epochs")]
-pub struct ParseEveryError {
+pub struct ParseIntervalError {
     text: String,
 }
 
-ziffer_base::debug_as_message!(ParseEveryError);
+ziffer_base::debug_as_message!(ParseIntervalError);
 
-impl FromStr for Every {
-    type Err = ParseEveryError;
+impl FromStr for CheckpointInterval {
+    type Err = ParseIntervalError;
 
     /// Parses a whole number of at least 1 and its unit: `300steps` or `2epochs`.
     ///
     /// # Errors
     /// If the text has another form, or the number is out of range.
-    fn from_str(text: &str) -> Result<Self, ParseEveryError> {
-        let wrong = || ParseEveryError { text: text.to_owned() };
+    fn from_str(text: &str) -> Result<Self, ParseIntervalError> {
+        let wrong = || ParseIntervalError { text: text.to_owned() };
         let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
         let (number, unit) = text.split_at(digits);
         match unit {
@@ -67,7 +67,7 @@ impl FromStr for Every {
     }
 }
 
-impl fmt::Display for Every {
+impl fmt::Display for CheckpointInterval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Steps(number) => write!(f, "{number}steps"),
@@ -76,76 +76,90 @@ impl fmt::Display for Every {
     }
 }
 
-/// Where and how often a training is saved, and whether it goes on from what is there.
+/// The folder and the interval of a training's checkpoints, and whether the training resumes.
 ///
-/// A file appears whole or not at all, written by a thread of its own while training goes on, unless the next one is due
-/// before; once there are two, all older ones go. A checkpoint that cannot be written, for a full disk say, ends training and leaves the last good ones.
+/// A file appears completely or not at all. A separate thread writes it while training continues; training waits only if the next
+/// checkpoint is due before. The two newest checkpoints are kept. If a checkpoint cannot be written, because the disk is full for
+/// example, training ends with an error, and the previous checkpoints stay.
+///
+/// ```no_run
+/// use ziffer_nn::{Adam, SparseCategoricalCrossentropy};
+/// use ziffer_trainer::{Checkpoints, Trainer};
+/// let checkpoints = Checkpoints::new("run").every("300steps".parse()?).resume(true);
+/// let trainer = Trainer::new(Adam::default(), SparseCategoricalCrossentropy::default()).checkpoints(checkpoints);
+/// # drop(trainer);
+/// # Ok::<(), ziffer_trainer::ParseIntervalError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Checkpoints {
     pub(crate) folder: PathBuf,
-    pub(crate) every: Every,
+    pub(crate) interval: CheckpointInterval,
     pub(crate) resume: bool,
     pub(crate) settings: Settings,
 }
 
 impl Checkpoints {
-    /// In this folder, which must exist, at the end of each epoch.
+    /// Checkpoints in this folder, which must exist, after each epoch.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), every: Every::default(), resume: false, settings: Settings::new() }
+        Self {
+            folder: folder.into(),
+            interval: CheckpointInterval::default(),
+            resume: false,
+            settings: Settings::new(),
+        }
     }
 
-    /// Sets how often.
-    pub fn every(mut self, every: Every) -> Self {
-        self.every = every;
+    /// Sets the interval.
+    pub fn every(mut self, interval: CheckpointInterval) -> Self {
+        self.interval = interval;
         self
     }
 
-    /// Sets whether training goes on from the newest checkpoint in the folder that is whole, if there is one.
+    /// Sets whether training resumes from the newest valid checkpoint in the folder, if there is one.
     pub fn resume(mut self, resume: bool) -> Self {
         self.resume = resume;
         self
     }
 
-    /// Adds something that must be the same when a training goes on. What the trainer knows of (its own settings but for
-    /// epochs and threads, the initial weights, the number of samples) need not be said. The samples' content should be,
-    /// by a digest of it or a name that stands for it.
+    /// Adds a setting that must not change when a training resumes. The trainer adds its own settings (except epochs and threads),
+    /// the initial weights and the number of samples. The content of the samples should be added, as a digest or a name.
     pub fn setting(mut self, name: &str, value: impl fmt::Display) -> Self {
         self.settings.insert(name.to_owned(), value.to_string());
         self
     }
 }
 
-/// From where a training went on.
+/// The checkpoint that a training resumes from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resumed {
-    /// The checkpoint.
+    /// The path of the checkpoint.
     pub path: PathBuf,
-    /// Epochs that were done.
+    /// The number of completed epochs.
     pub epoch: usize,
-    /// Steps that were done in the epoch after them.
+    /// The number of completed steps of the next epoch.
     pub step: usize,
-    /// What the done epochs told.
+    /// The history of the completed epochs.
     pub history: History,
-    /// What the callback that is told this kept in the checkpoint, see [`Callback::state`](crate::callback::Callback::state).
+    /// The state of the called callback in the checkpoint, see [`Callback::state`](crate::callback::Callback::state).
     pub state: Option<Vec<u8>>,
 }
 
-/// A checkpoint that cannot be written, or not be gone on from. The message does not repeat the cause, which
-/// [`source`](std::error::Error::source) gives.
+/// A checkpoint cannot be written, or a training cannot resume from it. The message does not repeat the cause: see
+/// [`source`](std::error::Error::source).
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
-    /// The system said no.
+    /// An I/O error.
     #[error("{}: cannot {action}", path.display())]
     Io {
         /// The checkpoint, or its folder.
         path: PathBuf,
-        /// What was tried: `write` or `list`.
+        /// `write` or `list`.
         action: &'static str,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
-    /// Another training.
+    /// The settings differ from those of the checkpoint.
     #[error("{}: cannot resume with other settings: {differences}; give those of the checkpoint, or start over without resuming", path.display())]
     Settings {
         /// The checkpoint.
@@ -153,44 +167,44 @@ pub enum CheckpointError {
         /// `batch_size was 32, is 64`, ...
         differences: String,
     },
-    /// Another model.
+    /// The state does not fit the model or the optimizer.
     #[error("{}: cannot resume", path.display())]
     State {
         /// The checkpoint.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: StateError,
     },
-    /// A callback cannot go on from it.
+    /// A callback cannot resume.
     #[error("{}: cannot resume the callback {callback}", path.display())]
     Callback {
         /// The checkpoint.
         path: PathBuf,
         /// The callback's name.
         callback: &'static str,
-        /// Why.
+        /// The cause.
         source: CallbackError,
     },
-    /// A callback keeps more than a checkpoint takes.
-    #[error("the callback {callback} keeps {bytes} bytes, expected at most {most}")]
+    /// The state of a callback is too large.
+    #[error("the state of the callback {callback} has {bytes} bytes, expected at most {max}")]
     Large {
-        /// The callback's name, and its place among those of that name.
+        /// The callback's name, and its index among the callbacks of that name.
         callback: String,
-        /// How many bytes it keeps.
+        /// The size of the state.
         bytes: usize,
-        /// How many it may keep.
-        most: u64,
+        /// The largest size.
+        max: u64,
     },
-    /// Trained further than it should be.
+    /// The checkpoint has more epochs than the training should have.
     #[error("{}: cannot resume: {done} epochs and {steps} steps are done, more than the {epochs} epochs asked for", path.display())]
     Beyond {
         /// The checkpoint.
         path: PathBuf,
-        /// Epochs that are done.
+        /// The number of completed epochs.
         done: usize,
-        /// Steps that are done in the epoch after them.
+        /// The number of completed steps of the next epoch.
         steps: usize,
-        /// Epochs that were asked for.
+        /// The requested number of epochs.
         epochs: usize,
     },
 }
@@ -202,16 +216,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_often_is_a_number_with_its_unit() {
-        for (text, every) in [
-            ("300steps", Every::Steps(NonZero::new(300).unwrap())),
-            ("1step", Every::Steps(NonZero::<u64>::MIN)),
-            ("2epochs", Every::Epochs(NonZero::new(2).unwrap())),
-            ("1epoch", Every::default()),
+    fn intervals_are_a_number_and_a_unit() {
+        for (text, interval) in [
+            ("300steps", CheckpointInterval::Steps(NonZero::new(300).unwrap())),
+            ("1step", CheckpointInterval::Steps(NonZero::<u64>::MIN)),
+            ("2epochs", CheckpointInterval::Epochs(NonZero::new(2).unwrap())),
+            ("1epoch", CheckpointInterval::default()),
         ] {
-            assert_eq!(text.parse(), Ok(every));
+            assert_eq!(text.parse(), Ok(interval));
         }
-        assert_eq!("300steps".parse::<Every>().unwrap().to_string(), "300steps");
+        assert_eq!("300steps".parse::<CheckpointInterval>().unwrap().to_string(), "300steps");
         for text in [
             "",
             "300",
@@ -224,7 +238,7 @@ mod tests {
             "99999999999999999999steps",
         ] {
             let line = format!("invalid interval {text:?}: expected e.g. 300steps or 2epochs");
-            assert_eq!(text.parse::<Every>().unwrap_err().to_string(), line);
+            assert_eq!(text.parse::<CheckpointInterval>().unwrap_err().to_string(), line);
         }
     }
 }

@@ -1,16 +1,16 @@
-//! What is kept of each epoch.
+//! The metrics of each epoch.
 
 use serde::{Deserialize, Serialize};
 
-/// One number per epoch of everything that an epoch tells, as Keras's `History.history` has them.
+/// The metrics of all epochs, as Keras's `History.history`: one number per epoch.
 ///
-/// `loss` and `accuracy` are means over the training samples, each batch measured before its update, while the weights
-/// move; `val_loss` and `val_accuracy` are measured after the epoch, and empty without a validation part.
+/// `loss` and `accuracy` are means over the training samples. Each batch is measured before its update, so that the weights change
+/// in between. `val_loss` and `val_accuracy` are measured after the epoch, and are empty without a validation set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
     /// Mean training loss.
     pub loss: Vec<f64>,
-    /// Training accuracy, 0 to 1; like `val_accuracy` empty where targets name no classes.
+    /// Training accuracy, 0 to 1. Like `val_accuracy`, it is empty if the targets are not classes.
     pub accuracy: Vec<f64>,
     /// Mean validation loss.
     pub val_loss: Vec<f64>,
@@ -18,31 +18,31 @@ pub struct History {
     pub val_accuracy: Vec<f64>,
     /// Seconds, validation included.
     pub seconds: Vec<f64>,
-    /// The learning rate after the epoch, see [`EpochLog::learning_rate`]. Older files do not have it.
+    /// The learning rate after the epoch, see [`EpochLog::learning_rate`]. Older files lack it.
     #[serde(default)]
     pub learning_rate: Vec<f64>,
 }
 
-/// What an epoch tells.
+/// The metrics of an epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EpochLog {
     /// The epoch, from 0.
     pub epoch: usize,
-    /// How many there will be.
+    /// The number of epochs of the training.
     pub epochs: usize,
-    /// Steps of the epoch.
+    /// The number of steps of the epoch.
     pub steps: usize,
     /// Mean training loss.
     pub loss: f64,
-    /// Training accuracy, 0 to 1, if targets name classes.
+    /// Training accuracy, 0 to 1, if the targets are classes.
     pub accuracy: Option<f64>,
-    /// Mean validation loss, if there is a validation part.
+    /// Mean validation loss, if there is a validation set.
     pub val_loss: Option<f64>,
-    /// Validation accuracy, if there is a validation part and targets name classes.
+    /// Validation accuracy, if there is a validation set and the targets are classes.
     pub val_accuracy: Option<f64>,
     /// Seconds, validation included.
     pub seconds: f64,
-    /// The learning rate of the next update, before callbacks set it: without a schedule, the epoch's.
+    /// The learning rate of the next update, before callbacks set it. Without a schedule it is the epoch's.
     pub learning_rate: f64,
 }
 
@@ -62,7 +62,7 @@ impl History {
         self.learning_rate.push(log.learning_rate);
     }
 
-    /// Seconds of all epochs with their validation.
+    /// The seconds of all epochs, validation included.
     pub fn fit_seconds(&self) -> f64 {
         self.seconds.iter().sum()
     }

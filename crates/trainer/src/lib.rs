@@ -5,7 +5,7 @@
 //! use ziffer_nn::{Activation, Adam, Sequential, SparseCategoricalCrossentropy};
 //! use ziffer_trainer::{Evaluate, Trainer};
 //!
-//! // 40 pictures of 2 x 2 pixels: class 0 is bright above, class 1 below.
+//! // 40 images of 2 x 2 pixels: the upper row of class 0 is bright, and the lower row of class 1.
 //! let folder = tempfile::tempdir()?;
 //! let (images, labels) = (folder.path().join("images"), folder.path().join("labels"));
 //! let pixel = |(n, row, column)| if row == n % 2 { 200 + (n + column) as u8 } else { n as u8 };
@@ -29,42 +29,46 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The names, defaults and semantics are Keras's: what `validation_split` cuts off, how epochs are shuffled, what loss and
-//! accuracy mean. One thing is not: the result is the same, to the bit, for any number of threads.
+//! The names, defaults and semantics are Keras's: of `validation_split`, shuffling, loss and accuracy. Unlike in Keras, the result is
+//! the same, to the bit, for any number of threads.
 //!
-//! * [`Trainer`] is `fit`; [`Evaluate`] adds `evaluate` and `predict_set` to a model.
-//! * [`callback`] is what is called meanwhile: Keras's [`EarlyStopping`], [`ModelCheckpoint`], [`ReduceLROnPlateau`],
+//! * [`Trainer`] is Keras's `fit`. [`Evaluate`] adds `evaluate` and `predict_dataset` to a model.
+//! * [`callback`] has the callbacks: Keras's [`EarlyStopping`], [`ModelCheckpoint`], [`ReduceLROnPlateau`],
 //!   [`LearningRateScheduler`], [`CSVLogger`] and [`TerminateOnNaN`], [`Progress`], or your own.
-//! * [`Checkpoints`] save a training on its way; one that was killed goes on from there to the very same weights.
-//! * `fit` and `evaluate` take a data set, or rows of an array as [`WithClasses`](ziffer_nn::WithClasses) or
-//!   [`WithValues`](ziffer_nn::WithValues), or samples of your own: [`IntoSamples`].
-//!   [`Augmented`] distorts pictures anew in each epoch, as [`Trainer::augment`] does with a data set.
+//! * [`Checkpoints`] save the state of a training. A training that was killed resumes and ends with the same weights.
+//! * `fit` and `evaluate` take a data set, arrays as [`WithLabels`](ziffer_nn::WithLabels) or
+//!   [`WithTargets`](ziffer_nn::WithTargets), or samples of your own: see [`IntoSamples`]. [`Augmented`] distorts images differently in
+//!   each epoch, as [`Trainer::augment`] does with a data set.
 #![forbid(unsafe_code)]
 
 mod augmented;
 pub mod callback;
+mod callback_error;
 mod checkpoints;
-mod crew;
-mod data;
+mod dataset_samples;
 mod error;
+mod evaluate;
 mod fit;
 mod history;
-mod order;
-mod pixels;
+mod into_samples;
 mod progress;
 mod python;
+mod sampler;
+mod thread_tuner;
 mod trainer;
+mod validation;
 
 pub use augmented::Augmented;
 pub use callback::{
     CSVLogger, EarlyStopping, LearningRateScheduler, Mode, ModelCheckpoint, Monitor, ReduceLROnPlateau,
     SaveFreq, TerminateOnNaN,
 };
-pub use checkpoints::{CheckpointError, Checkpoints, Every, ParseEveryError, Resumed};
-pub use data::{Evaluate, IntoSamples};
+pub use checkpoints::{CheckpointError, CheckpointInterval, Checkpoints, ParseIntervalError, Resumed};
+pub use dataset_samples::DatasetSamples;
 pub use error::TrainError;
+pub use evaluate::Evaluate;
 pub use history::{EpochLog, History};
-pub use order::{Shuffle, Shuffling};
-pub use pixels::Pixels;
+pub use into_samples::IntoSamples;
 pub use progress::Progress;
+pub use sampler::{Shuffle, ShuffleMethod};
 pub use trainer::{Trainer, available_threads};

@@ -1,4 +1,4 @@
-//! Progress as Keras shows it.
+//! The progress of training, in Keras's format.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -7,53 +7,55 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ziffer_nn::Model;
 
-use crate::callback::{BatchLog, Callback, CallbackError, EpochContext, Flow, Plan, TrainingContext};
-use crate::order::BUFFER_BYTES;
-use crate::{EpochLog, Resumed, Shuffling, python};
+use crate::callback::{
+    BatchLog, Callback, CallbackError, EpochBeginContext, EpochEndContext, Flow, TrainingParams,
+};
+use crate::sampler::BUFFER_BYTES;
+use crate::{EpochLog, Resumed, ShuffleMethod, python};
 
-/// Shows a bar for each epoch on a terminal that can draw one, which by `TERM` a dumb one cannot, and prints one plain line for each
-/// epoch anywhere else, to standard error.
+/// Shows the progress of training on standard error: a progress bar per epoch on a terminal, or one line per epoch elsewhere and on
+/// terminals that `TERM` calls dumb.
 #[derive(Debug)]
 pub struct Progress {
     on_terminal: bool,
-    plan: Plan,
+    params: TrainingParams,
     bar: ProgressBar,
     since: Instant,
 }
 
 impl Progress {
-    /// The learning rate, where a schedule or a callback sets it.
+    /// The learning rate, if a schedule or a callback sets it.
     fn rate(&self, rate: f64) -> Option<f64> {
-        self.plan.sets_learning_rate.then_some(rate)
+        self.params.sets_learning_rate.then_some(rate)
     }
 }
 
 impl Default for Progress {
     fn default() -> Self {
-        let plan = Plan {
+        let params = TrainingParams {
             epochs: 0,
             steps: 0,
-            validates: false,
+            has_validation: false,
             samples: 0,
             bytes: 0,
-            shuffling: Shuffling::None,
+            shuffle: ShuffleMethod::None,
             has_accuracy: false,
             sets_learning_rate: false,
         };
         Self {
             on_terminal: !ProgressDrawTarget::stderr().is_hidden(),
-            plan,
+            params,
             bar: ProgressBar::hidden(),
             since: Instant::now(),
         }
     }
 }
 
-/// What is said of a build without optimisation.
-const UNOPTIMIZED: &str = "Unoptimised build: steps take some 200 times as long. Run with --release, or add to Cargo.toml: \
+/// The message of an unoptimized build.
+const UNOPTIMIZED: &str = "Unoptimized build: steps take about 200 times as long. Run with --release, or add to Cargo.toml: \
                            [profile.dev.package.\"*\"] opt-level = 3";
 
-/// Keras's bar: 20 cells of a heavy line, green where done.
+/// Keras's progress bar: 20 cells of a heavy line, green for completed steps.
 fn style() -> ProgressStyle {
     ProgressStyle::with_template("{pos}/{len} {bar:20.green/white} {msg}")
         .expect("a template without errors")
@@ -65,14 +67,14 @@ impl Callback for Progress {
         "progress"
     }
 
-    fn on_train_begin(&mut self, plan: &Plan, _: &mut Model) -> Result<(), CallbackError> {
-        self.plan = *plan;
+    fn on_train_begin(&mut self, params: &TrainingParams, _: &mut Model) -> Result<(), CallbackError> {
+        self.params = *params;
         if !ziffer_tensor::IS_OPTIMIZED {
             let _ = writeln!(io::stderr(), "{UNOPTIMIZED}");
         }
-        // For data that fit into the buffer, all ways of shuffling are alike.
-        if plan.bytes > BUFFER_BYTES || matches!(plan.shuffling, Shuffling::Blocks { .. }) {
-            let _ = writeln!(io::stderr(), "Shuffle: {}", plan.shuffling);
+        // For data that fit into the buffer, the shuffle method makes no visible difference.
+        if params.bytes > BUFFER_BYTES || matches!(params.shuffle, ShuffleMethod::Blocks { .. }) {
+            let _ = writeln!(io::stderr(), "Shuffle: {}", params.shuffle);
         }
         Ok(())
     }
@@ -84,16 +86,16 @@ impl Callback for Progress {
         Ok(())
     }
 
-    fn on_checkpoint_passed_over(&mut self, path: &Path, reason: &str) {
-        let _ = writeln!(io::stderr(), "Passing over {}: {reason}", path.display());
+    fn on_checkpoint_skipped(&mut self, path: &Path, reason: &str) {
+        let _ = writeln!(io::stderr(), "Skipping {}: {reason}", path.display());
     }
 
-    fn on_epoch_begin(&mut self, epoch: usize, _: &mut EpochContext) -> Result<(), CallbackError> {
+    fn on_epoch_begin(&mut self, epoch: usize, _: &mut EpochBeginContext) -> Result<(), CallbackError> {
         self.since = Instant::now();
         if self.on_terminal {
-            // A closed standard error is no reason to stop training.
-            let _ = writeln!(io::stderr(), "Epoch {}/{}", epoch + 1, self.plan.epochs);
-            self.bar = ProgressBar::new(self.plan.steps as u64).with_style(style());
+            // Training continues if standard error is closed.
+            let _ = writeln!(io::stderr(), "Epoch {}/{}", epoch + 1, self.params.epochs);
+            self.bar = ProgressBar::new(self.params.steps as u64).with_style(style());
         }
         Ok(())
     }
@@ -103,10 +105,10 @@ impl Callback for Progress {
             return;
         }
         let done = log.step + 1;
-        // The terminal is written to at most 20 times a second, whatever is set here.
+        // indicatif draws at most 20 times per second.
         self.bar.set_position(done as u64);
         let elapsed = self.since.elapsed().as_secs_f64();
-        let left = elapsed / done as f64 * (self.plan.steps - done) as f64;
+        let left = elapsed / done as f64 * (self.params.steps - done) as f64;
         let metrics = metrics(&[
             ("accuracy", log.mean_accuracy),
             ("loss", Some(log.mean_loss)),
@@ -115,7 +117,7 @@ impl Callback for Progress {
         self.bar.set_message(format!("{} {} - {metrics}", seconds(left), per_step(elapsed / done as f64)));
     }
 
-    fn on_epoch_end(&mut self, log: &EpochLog, _: &mut TrainingContext<'_>) -> Result<Flow, CallbackError> {
+    fn on_epoch_end(&mut self, log: &EpochLog, _: &mut EpochEndContext<'_>) -> Result<Flow, CallbackError> {
         let (steps, per_step) = (log.steps, per_step(log.seconds / log.steps as f64));
         let metrics = metrics(&[
             ("accuracy", log.accuracy),
@@ -127,7 +129,7 @@ impl Callback for Progress {
         let seconds = seconds(log.seconds);
         if self.on_terminal {
             self.bar.set_position(steps as u64);
-            // Left standing with its last message.
+            // The bar stays on the terminal with its last message.
             self.bar.abandon_with_message(format!("{seconds} {per_step} - {metrics}"));
         } else {
             let epoch = format!("Epoch {}/{}", log.epoch + 1, log.epochs);
@@ -138,18 +140,18 @@ impl Callback for Progress {
 
     fn on_message(&mut self, message: &str) {
         let show = || drop(writeln!(io::stderr(), "{message}"));
-        // Above a bar that moves, below one that is left standing.
+        // Above a bar in progress, below a completed one.
         if self.bar.is_finished() { show() } else { self.bar.suspend(show) }
     }
 }
 
-/// Keras's form: `accuracy: 0.9123 - loss: 0.3012 - val_accuracy: 0.9601 - val_loss: 0.1301`, of what there is.
+/// The given metrics in Keras's format: `accuracy: 0.9123 - loss: 0.3012 - val_accuracy: 0.9601 - val_loss: 0.1301`.
 fn metrics(metrics: &[(&str, Option<f64>)]) -> String {
     let shown = metrics.iter().filter_map(|(name, value)| Some(format!("{name}: {}", number((*value)?))));
     shown.collect::<Vec<_>>().join(" - ")
 }
 
-/// Four decimals, or the exponent's form at 1e-3 and below, as Keras writes it: `1.2346e-04`.
+/// Four decimals, or scientific notation for 1e-3 and below, as in Keras: `1.2346e-04`.
 fn number(value: f64) -> String {
     if value.abs() > 1e-3 || !value.is_finite() {
         return format!("{value:.4}");
@@ -157,7 +159,7 @@ fn number(value: f64) -> String {
     python::exponent(value, 4)
 }
 
-/// `12s`, or `0.21s` where whole seconds would say nothing.
+/// `12s`, or `0.21s` below ten seconds.
 fn seconds(seconds: f64) -> String {
     if seconds < 10.0 { format!("{seconds:.2}s") } else { format!("{seconds:.0}s") }
 }
@@ -178,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_keras_s() {
+    fn numbers_are_formatted_as_in_keras() {
         // Python: "%.4f" and "%.4e".
         assert_eq!(number(0.301_24), "0.3012");
         assert_eq!(number(1.0), "1.0000");

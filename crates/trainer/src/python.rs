@@ -1,11 +1,11 @@
-//! Numbers as Python writes them.
+//! Numbers in Python's notation.
 
-/// The shortest text that is read as the same number: `0.25`, `1.0`, `1e-05`.
+/// The shortest text that parses to the same number, as Python's `repr`: `0.25`, `1.0`, `1e-05`.
 pub(crate) fn repr(value: f64) -> String {
     if value.is_nan() { "nan".to_owned() } else { python_exponent(format!("{value:?}")) }
 }
 
-/// The exponent's form with so many decimals: `1.2346e-04`.
+/// Scientific notation with this many decimals: `1.2346e-04`.
 pub(crate) fn exponent(value: f64, decimals: usize) -> String {
     python_exponent(format!("{value:.decimals$e}"))
 }
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_python_s() {
+    fn numbers_are_formatted_as_in_python() {
         for (value, text) in [
             (0.0, "0.0"),
             (1.0, "1.0"),

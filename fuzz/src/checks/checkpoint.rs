@@ -9,11 +9,11 @@ use ndarray::aview2;
 use safetensors::SafeTensors;
 use serde_json::Value;
 use ziffer_base::digest::Sha256;
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::training::State;
-use ziffer_nn::{Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy, Training, WithClasses};
+use ziffer_nn::{Activation, Adam, Model, Sequential, SparseCategoricalCrossentropy, Training, WithLabels};
 use ziffer_trainer::callback::{EarlyStopping, ModelCheckpoint, Monitor, ReduceLROnPlateau};
-use ziffer_trainer::{Checkpoints, Every, History, TrainError, Trainer};
+use ziffer_trainer::{CheckpointInterval, Checkpoints, History, TrainError, Trainer};
 
 use super::framed::framed;
 use super::{check_line, write};
@@ -70,7 +70,7 @@ fn check_state(state: &State<'_>, bytes: &[u8]) -> bool {
     assert_eq!(other.to_safetensors_with(&other_model, state.text(), &attachments), saved);
 
     // It goes on, unless the loss is no number.
-    static ALONE: LazyLock<Team> = LazyLock::new(|| Team::new(1).expect("a thread"));
+    static ALONE: LazyLock<ThreadTeam> = LazyLock::new(|| ThreadTeam::new(1).expect("a thread"));
     let loss = SparseCategoricalCrossentropy::default();
     let stretch = (&*ALONE).into();
     if training.run(&mut model, &loss, &samples(), &[0, 1], stretch).is_ok() {
@@ -80,7 +80,7 @@ fn check_state(state: &State<'_>, bytes: &[u8]) -> bool {
 }
 
 /// What the seeds of the corpus are made by, too: all but the epochs is part of a checkpoint.
-pub fn train(folder: &Path, epochs: usize, every: Every) -> Result<History, TrainError> {
+pub fn train(folder: &Path, epochs: usize, interval: CheckpointInterval) -> Result<History, TrainError> {
     let stopping = EarlyStopping::new(Monitor::ValLoss, 100);
     let best = ModelCheckpoint::new(folder.join("best.safetensors")).monitor(Monitor::Accuracy);
     let best = best.save_best_only(true);
@@ -91,7 +91,7 @@ pub fn train(folder: &Path, epochs: usize, every: Every) -> Result<History, Trai
         .callback(stopping)
         .callback(best)
         .callback(ReduceLROnPlateau::new(Monitor::Loss))
-        .checkpoints(Checkpoints::new(folder).every(every).resume(true))
+        .checkpoints(Checkpoints::new(folder).every(interval).resume(true))
         .validation_data(&samples())
         .fit(&mut fresh().0, &samples())
 }
@@ -101,7 +101,7 @@ fn resume(folder: &Path, bytes: &[u8]) {
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir(&folder).expect("a folder that can be written");
     write(&folder, "checkpoint-000001.safetensors", bytes);
-    match train(&folder, EPOCHS, Every::Epochs(NonZero::<usize>::MAX)) {
+    match train(&folder, EPOCHS, CheckpointInterval::Epochs(NonZero::<usize>::MAX)) {
         Ok(history) => {
             let History { loss, accuracy, val_loss, val_accuracy, seconds, learning_rate } = &history;
             assert!(history.epochs() <= EPOCHS);
@@ -121,8 +121,8 @@ fn fresh() -> (Model, Training<f32, Adam>) {
     (model, training)
 }
 
-fn samples() -> WithClasses<'static, f32> {
-    WithClasses::new(aview2(X), CLASSES)
+fn samples() -> WithLabels<'static, f32> {
+    WithLabels::new(aview2(X), CLASSES)
 }
 
 /// The bytes with the digest that their content has, if there is a place for one.

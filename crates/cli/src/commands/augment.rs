@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use ziffer_base::thousands;
 use ziffer_dataset::augment::{Augmentation, Distortion};
 use ziffer_dataset::{Name, TrainTest};
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_trainer::available_threads;
 
 use super::dataset_args::{self, DatasetArgs};
@@ -70,7 +70,7 @@ impl AugmentArgs {
         let _lock =
             output_folder::lock(&self.out, "wait for it to end, or choose another folder with --out")?;
         let threads = self.threads.unwrap_or_else(available_threads).min(available_threads());
-        let team = Team::new(threads).with_context(|| format!("cannot start {threads} threads"))?;
+        let team = ThreadTeam::new(threads).with_context(|| format!("cannot start {threads} threads"))?;
         // Draws nothing if standard error is not a terminal.
         let bar = ProgressBar::no_length().with_style(style());
         let mut progress = |done, all| {

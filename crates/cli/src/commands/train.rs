@@ -9,12 +9,14 @@ use anyhow::{Context, ensure};
 use ziffer_base::chain;
 use ziffer_dataset::TrainTest;
 use ziffer_nn::optimizer::{AnySchedule, LearningRateSchedule};
-use ziffer_nn::team::Team;
+use ziffer_nn::thread_team::ThreadTeam;
 use ziffer_nn::{AnyLoss, AnyOptimizer, Evaluation, Model};
 use ziffer_report::confusion_table;
 use ziffer_tensor::InstructionSet;
 use ziffer_trainer::callback::Monitor;
-use ziffer_trainer::{Checkpoints, Evaluate, Every, History, Progress, Shuffle, Trainer, available_threads};
+use ziffer_trainer::{
+    CheckpointInterval, Checkpoints, Evaluate, History, Progress, Shuffle, Trainer, available_threads,
+};
 
 use super::dataset_args::{self, DatasetArgs};
 use super::flag_values::{at_least_one, finite, positive, seed, validation_split, whole_numbers};
@@ -73,8 +75,8 @@ pub struct TrainArgs {
     #[arg(long)]
     force: bool,
     /// Checkpoint interval, e.g. 300steps or 2epochs (a final one is always written) [default: 1epoch]
-    #[arg(long, value_name = "INTERVAL", value_parser = Every::from_str)]
-    checkpoint_every: Option<Every>,
+    #[arg(long, value_name = "INTERVAL", value_parser = CheckpointInterval::from_str)]
+    checkpoint_every: Option<CheckpointInterval>,
     /// Continue from the newest checkpoint in the run folder, or start if there is none; the result is that of an uninterrupted
     /// run. Without --out: the folder of runs/NAME-SEED, -2, -3, ... with the newest checkpoint
     #[arg(long)]
@@ -236,7 +238,7 @@ impl TrainArgs {
         let folder = output.path().to_owned();
         let page =
             self.serve.then(|| TrainingPage::open(self.port, name, &data, &folder, &stop)).transpose()?;
-        let slots = ziffer_nn::Optimizer::<f32>::slots(&recipe.optimizer()).len();
+        let slots = ziffer_nn::Optimizer::<f32>::state_names(&recipe.optimizer()).len();
         output.check_space(model.parameters() * (1 + slots) * size_of::<f32>())?;
 
         let threads_used = self.threads_used();
@@ -259,8 +261,9 @@ impl TrainArgs {
             trainer = trainer.callback(callback.callback());
         }
         let history = trainer.fit(&mut model, &data.train)?;
-        let team = Team::new(threads_used).with_context(|| format!("cannot start {threads_used} threads"))?;
-        let test = team.install(|| model.evaluate_by(&recipe.loss, &data.test))?;
+        let team =
+            ThreadTeam::new(threads_used).with_context(|| format!("cannot start {threads_used} threads"))?;
+        let test = team.install(|| model.evaluate_with_loss(&recipe.loss, &data.test))?;
 
         let summary = self.summary(&recipe, &data, &model, history, &test, started)?;
         run_folder::write(&folder, &model, &summary, &recipe)?;

@@ -11,7 +11,7 @@ use ziffer_dataset::TrainTest;
 use ziffer_dataset::catalog::Name;
 use ziffer_nn::Model;
 use ziffer_serve::{EpochResult, ServeError, Site, TrainingProgress};
-use ziffer_trainer::callback::{BatchLog, Callback, CallbackError, Flow, Plan, TrainingContext};
+use ziffer_trainer::callback::{BatchLog, Callback, CallbackError, EpochEndContext, Flow, TrainingParams};
 use ziffer_trainer::{EpochLog, History, Resumed};
 
 use super::serve::{ListenArgs, examples, title};
@@ -75,8 +75,8 @@ impl Callback for PageCallback {
         "page"
     }
 
-    fn on_train_begin(&mut self, plan: &Plan, _: &mut Model) -> Result<(), CallbackError> {
-        self.0.begin(plan.epochs, plan.steps);
+    fn on_train_begin(&mut self, params: &TrainingParams, _: &mut Model) -> Result<(), CallbackError> {
+        self.0.begin(params.epochs, params.steps);
         Ok(())
     }
 
@@ -94,7 +94,7 @@ impl Callback for PageCallback {
         self.0.step(log.epoch, log.step, log.mean_loss, log.mean_accuracy.unwrap_or(f64::NAN));
     }
 
-    fn on_epoch_end(&mut self, log: &EpochLog, _: &mut TrainingContext<'_>) -> Result<Flow, CallbackError> {
+    fn on_epoch_end(&mut self, log: &EpochLog, _: &mut EpochEndContext<'_>) -> Result<Flow, CallbackError> {
         let &EpochLog { loss, accuracy, val_loss, val_accuracy, .. } = log;
         let accuracy = accuracy.unwrap_or(f64::NAN);
         self.0.epoch(EpochResult { loss, accuracy, val_loss, val_accuracy });

@@ -77,15 +77,17 @@ fn out_of_a_finished_run_needs_force_or_resume() {
     let read = |name: &str| fs::read(sandbox.path("run").join(name)).ok();
     assert_ne!(read("curves.png").as_deref(), Some(&b"of an older version"[..]));
     assert_eq!(read("notes.txt").as_deref(), Some(&b"mine"[..]));
-    let names: Vec<_> = fs::read_dir(sandbox.path("run"))
+    let mut names: Vec<_> = fs::read_dir(sandbox.path("run"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name.starts_with("checkpoint-"))
         .collect();
-    assert_eq!(names, ["checkpoint-000003.safetensors"], "the checkpoint of the new run");
+    names.sort();
+    let of_new_run = ["checkpoint-000003.safetensors", "checkpoint-000004.safetensors"];
+    assert_eq!(names, of_new_run, "from its start and its end");
     // Both flags together resume: `--resume` can be added to any command.
     let both = sandbox.succeed(&TRAIN_TINY.replace("--epochs 2", "--epochs 1 --seed 1 --force --resume"));
-    assert!(both.stderr.contains("Resuming from run/checkpoint-000003"), "{both:?}");
+    assert!(both.stderr.contains("Resuming from run/checkpoint-000004"), "{both:?}");
 }
 
 #[test]

@@ -122,7 +122,7 @@ fn double_precision_and_the_newest_hdf5_format() {
 #[test]
 fn batch_normalization_dropout_and_rescaling() {
     let twin = || {
-        Sequential::<f64>::with_input([28, 28])
+        Sequential::<f64>::with_input_shape([28, 28])
             .rescaling(1.0 / 127.5, -1.0)
             .flatten()
             .dense(16, Activation::Relu)
@@ -144,7 +144,7 @@ fn batch_normalization_dropout_and_rescaling() {
 #[test]
 fn activations_and_other_layers() {
     let twin = || {
-        Sequential::<f64>::with_input([28, 28])
+        Sequential::<f64>::with_input_shape([28, 28])
             .rescaling(1.0 / 127.5, -1.0)
             .reshape([-1])
             .gaussian_noise(0.1)
@@ -227,7 +227,7 @@ fn functions_of_known_libraries() {
 
 #[test]
 fn batch_normalization_of_pixels() {
-    let twin = Sequential::<f64>::with_input([28, 28])
+    let twin = Sequential::<f64>::with_input_shape([28, 28])
         .flatten()
         .add(BatchNormalization::new().scale(false))
         .dense(10, Activation::Softmax);
@@ -251,7 +251,7 @@ fn training_only_layers_are_left_out() {
 
 /// The initializers of a layer in the model's file.
 fn initializers(model: &Model, layer: usize) -> Vec<(String, Value)> {
-    let described = model.described_layers();
+    let described = model.layer_configs();
     let config = described[layer]["config"].as_object().unwrap();
     let of = config.iter().filter(|(setting, _)| setting.ends_with("_initializer"));
     of.map(|(setting, value)| (setting.clone(), value.clone())).collect()

@@ -3,7 +3,7 @@
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use serde_json::{Map, Value, json};
 use ziffer_formats::keras::{Options, import};
-use ziffer_nn::layer::{Input, Sharing};
+use ziffer_nn::layer::{Input, Parallelism};
 use ziffer_nn::{
     BatchNormalization, Context, GradientSink, Initializer, Layer, LayerError, WeightSpec, Weights,
     register_layer,
@@ -32,8 +32,8 @@ impl Layer<f32> for ChannelAffineNorm {
         Layer::<f32>::config(&self.0)
     }
 
-    fn sharing(&self) -> Sharing {
-        Layer::<f32>::sharing(&self.0)
+    fn parallelism(&self) -> Parallelism {
+        Layer::<f32>::parallelism(&self.0)
     }
 
     fn saved(&self) -> usize {
@@ -115,7 +115,7 @@ fn a_registered_class_is_imported_with_its_weights() {
     assert!(ours.weight("channel_affine_norm.moving_variance").is_some());
     // The seed in the file is left out.
     let initializer = json!({ "class_name": "RandomNormal", "config": { "mean": 1.0, "stddev": 0.5 } });
-    assert_eq!(ours.described_layers()[3]["config"]["gamma_initializer"], initializer);
+    assert_eq!(ours.layer_configs()[3]["config"]["gamma_initializer"], initializer);
     let images = Array2::from_shape_fn((3, 784), |(row, column)| (7 * row * column % 256) as u8);
     assert_eq!(ours.predict(images.view()), theirs.predict(images.view()));
 }

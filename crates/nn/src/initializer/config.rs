@@ -1,23 +1,16 @@
-//! Initialisers in the settings of layers.
+//! Initializers in the settings of layers.
 
 use serde_json::{Map, Value, json};
 
-use super::{Distribution, FanMode, Initializer};
+use super::{Distribution, FanMode, Initializer, known_names};
 use crate::OneLine;
 use crate::layer::LayerError;
 
-/// The names, for messages.
-pub(super) fn known() -> String {
-    let mut known = Initializer::ALL.map(Initializer::name);
-    known.sort_unstable();
-    known.join(", ")
-}
-
-/// The libraries whose classes are Keras's.
+/// The libraries that contain Keras's initializers.
 const LIBRARIES: [&str; 3] = ["keras", "tensorflow", "tf_keras"];
 
 impl Initializer {
-    /// How it stands in a layer's settings, in Keras's form: the name if all arguments are the defaults, else the class and the
+    /// The initializer as a layer's setting, in Keras's form: the name if all arguments are the defaults, else the class and the
     /// arguments.
     ///
     /// ```
@@ -48,11 +41,11 @@ impl Initializer {
         json!({ "class_name": self.class_name(), "config": arguments })
     }
 
-    /// The one that the setting `key` says.
+    /// The initializer of the setting `key`.
     pub(crate) fn from_config(key: &str, value: &Value) -> Result<Self, LayerError> {
         let expected = "the name of an initializer, or its class_name and config";
         let unknown = |key: &str, name: &Value| -> LayerError {
-            format!("{key} is {}, expected one of {}", OneLine(name), known()).into()
+            format!("{key} is {}, expected one of {}", OneLine(name), known_names()).into()
         };
         let object = match value {
             Value::String(name) => return Self::by_class_or_name(name).ok_or_else(|| unknown(key, value)),
@@ -71,7 +64,7 @@ impl Initializer {
             let library = || value.as_str().and_then(|module| module.split('.').next());
             match name.as_str() {
                 "class_name" | "config" | "registered_name" => {}
-                // A class of the program's own may have the name of one of Keras's.
+                // A custom class may have the name of one of Keras's.
                 "module" if library().is_some_and(|library| LIBRARIES.contains(&library)) => {}
                 "module" => {
                     return Err(
@@ -97,10 +90,10 @@ impl Initializer {
         default.with(given).map_err(|problem| format!("{key}.config.{problem}").into())
     }
 
-    /// The same with other arguments.
+    /// The initializer with other arguments.
     fn with(self, given: &Map<String, Value>) -> Result<Self, LayerError> {
         let mut initializer = self;
-        // What is null in Keras's form is not said.
+        // In Keras's form, null stands for the default.
         for (name, value) in given.iter().filter(|(_, value)| !value.is_null()) {
             initializer.set(name, value)?;
         }
@@ -131,7 +124,7 @@ impl Initializer {
                 *mode = one_of(name, value, FanMode::ALL, FanMode::name)?;
             }
             ("distribution", Self::VarianceScaling { distribution, .. }) => {
-                // So did Keras 2, and Keras 3 reads it.
+                // The name in Keras 2, which Keras 3 still reads.
                 let is_normal = value.as_str().is_some_and(|text| text.eq_ignore_ascii_case("normal"));
                 *distribution = if is_normal {
                     Distribution::TruncatedNormal
@@ -167,7 +160,7 @@ impl Initializer {
         }
     }
 
-    /// Checks that each argument is in its range.
+    /// Checks that each argument is in range.
     pub(super) fn check_arguments(self) -> Result<(), LayerError> {
         let is_finite = |number: f64| (number as f32).is_finite();
         let check = |name: &str, number: f64, is_right: bool, expected: &str| {
@@ -195,7 +188,7 @@ impl Initializer {
     }
 }
 
-/// The one of a name, in any case as in Keras.
+/// The value of this name. As in Keras, the case does not matter.
 fn one_of<T: Copy, const N: usize>(
     key: &str,
     value: &Value,

@@ -3,10 +3,10 @@
 use ziffer_tensor::random::Stream;
 use ziffer_tensor::{Buffer, NoMemory};
 
-/// A source of the elements, in C order, of Q \[rows, columns\].
+/// A generator of the elements of Q \[rows, columns\], in C order.
 ///
-/// A = Q R is the QR decomposition of a matrix of standard normals whose R has a positive diagonal. Its Q is the one that
-/// Keras gets by multiplying each column with the sign of R's diagonal. Of more columns than rows, Q is the transpose.
+/// A = Q R is the QR decomposition of a random normal matrix, with a positive diagonal of R. Keras gets the same Q by multiplying
+/// each column by the sign of R's diagonal. If there are more columns than rows, Q is the transpose.
 ///
 /// # Errors
 /// [`NoMemory`].
@@ -25,9 +25,10 @@ pub(super) fn elements(
     })
 }
 
-/// So many orthonormal vectors of length `len`, one after the other, made of normal ones by the modified Gram-Schmidt process.
+/// `count` orthonormal vectors of length `len`, one after the other, from random normal vectors by the modified Gram-Schmidt
+/// process.
 ///
-/// A pass subtracts from a vector its projections on those before it. Cancellation enlarges the rounding errors of the first
+/// A pass subtracts from a vector its projections on the vectors before it. Cancellation enlarges the rounding errors of the first
 /// pass relative to what remains; the second pass removes them.
 fn vectors(len: usize, count: usize, stream: &mut Stream) -> Result<Buffer<f64>, NoMemory> {
     const PASSES: usize = 2;
@@ -35,7 +36,7 @@ fn vectors(len: usize, count: usize, stream: &mut Stream) -> Result<Buffer<f64>,
     for place in 0..count {
         let (before, rest) = vectors.split_at_mut(place * len);
         let vector = &mut rest[..len];
-        // Again if nothing is left, which has a probability of nearly 0.
+        // Repeat if nothing remains, which is very unlikely.
         loop {
             vector.iter_mut().for_each(|element| *element = stream.normal());
             for other in (0..PASSES).flat_map(|_| before.chunks_exact(len)) {
@@ -52,7 +53,7 @@ fn vectors(len: usize, count: usize, stream: &mut Stream) -> Result<Buffer<f64>,
     Ok(vectors)
 }
 
-/// The inner product, as so many sums that the compiler may form side by side.
+/// The inner product, as several sums that the compiler can vectorize.
 fn dot(x: &[f64], y: &[f64]) -> f64 {
     const SUMS: usize = 8;
     let (x, x_rest) = x.as_chunks::<SUMS>();

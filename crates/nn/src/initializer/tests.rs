@@ -11,7 +11,7 @@ fn drawn(initializer: Initializer, shape: &[usize], seed: u64) -> Vec<f64> {
     (0..shape.iter().product()).map(|_| draw()).collect()
 }
 
-/// As they were before there were arguments.
+/// Saved models of earlier versions reproduce these weights.
 #[test]
 fn draws_of_matrices_keep_their_bits() {
     for (initializer, expected) in [
@@ -36,12 +36,12 @@ fn mean_variance_and_bounds() {
     use Distribution::{TruncatedNormal, Uniform, UntruncatedNormal};
     use FanMode::{FanAvg, FanIn, FanOut};
     let scaling = |scale, mode, distribution| Initializer::VarianceScaling { scale, mode, distribution };
-    // The variance of a standard normal that is cut off at two: 1 - 4 p(2) / (2 P(2) - 1), with the density p and P its integral.
+    // The variance of a standard normal distribution truncated at two: 1 - 4 p(2) / (2 P(2) - 1), with the density p and P its integral.
     const CUT: f64 = 0.773_741_303_550_052_3;
     let cut = |variance: f64| 2.0 * (variance / CUT).sqrt();
     let uniform = |variance: f64| (3.0 * variance).sqrt();
     let none = f64::INFINITY;
-    // Each with its mean, its variance, and how far from the mean it goes.
+    // The initializers with mean, variance, and largest distance from the mean.
     let cases = [
         // Glorot's limit by hand: sqrt(6 / 912).
         (Initializer::GlorotUniform, 0.0, 2.0 / 912.0, 0.081_110_710_565_381_27),
@@ -91,7 +91,7 @@ fn mean_variance_and_bounds() {
 
 /// `compute_fans` of `keras/src/initializers/random_initializers.py`, by hand.
 #[test]
-fn fans_are_keras_s() {
+fn fans_match_keras() {
     for (shape, expected) in [
         (&[][..], (1.0, 1.0)),
         (&[7], (7.0, 7.0)),
@@ -162,7 +162,7 @@ fn orthogonal_is_orthogonal() {
     }
 }
 
-/// R = Q^T A of the very numbers that A is drawn of is upper triangular with a positive diagonal.
+/// R = Q^T A is upper triangular with a positive diagonal, where A has the random numbers that Q is computed from.
 #[test]
 fn orthogonal_is_the_q_of_a_normal_matrix() {
     let (rows, columns) = (12, 7);
@@ -184,7 +184,7 @@ fn orthogonal_is_the_q_of_a_normal_matrix() {
     }
 }
 
-/// Of all orthogonal matrices each is as likely as any: an element of a 3 x 3 one is uniform on [-1, 1], by Archimedes.
+/// All orthogonal matrices are equally likely: an element of a 3 x 3 matrix is uniform on [-1, 1], by Archimedes.
 #[test]
 fn orthogonal_matrices_are_uniform() {
     let mut quarters = [0; 4];
@@ -193,8 +193,8 @@ fn orthogonal_matrices_are_uniform() {
             quarters[(((element + 1.0) * 2.0) as usize).min(3)] += 1;
         }
     }
-    // 9000 each. Of 36000 single elements the standard deviation is 82; the nine of a matrix depend on each other, by which it is
-    // at most three times that.
+    // 9000 each. For 36000 independent elements the standard deviation is 82. The nine elements of a matrix depend on each other,
+    // which makes it at most three times as large.
     assert!(quarters.iter().all(|count| (8700..9300).contains(count)), "{quarters:?}");
 }
 
@@ -206,7 +206,7 @@ fn identity_is_exact() {
 }
 
 #[test]
-fn a_seed_is_all_that_decides() {
+fn the_seed_determines_the_elements() {
     for initializer in Initializer::ALL {
         let bits = |seed| -> Vec<u64> {
             drawn(initializer, &[19, 23], seed).into_iter().map(f64::to_bits).collect()
@@ -223,7 +223,7 @@ fn a_seed_is_all_that_decides() {
     }
 }
 
-/// Each with arguments that are not the defaults, if it has any.
+/// The initializers, with arguments other than the defaults.
 fn with_arguments() -> [Initializer; 9] {
     let (mode, distribution) = (FanMode::FanAvg, Distribution::UntruncatedNormal);
     [
@@ -250,7 +250,7 @@ fn read(value: &Value) -> Result<Initializer, String> {
 }
 
 #[test]
-fn names_and_configs_lead_back() {
+fn names_and_configs_parse_to_the_same_initializer() {
     for initializer in Initializer::ALL {
         let (name, class) = (initializer.name(), initializer.class_name());
         assert_eq!(crate::snake_case(class), name);
@@ -275,7 +275,7 @@ fn names_and_configs_lead_back() {
 }
 
 #[test]
-fn what_keras_writes_is_read() {
+fn initializers_written_by_keras_are_read() {
     let keras = json!({
         "module": "keras.initializers", "class_name": "RandomNormal",
         "config": { "mean": 1, "stddev": 0.5, "seed": null }, "registered_name": null
@@ -293,7 +293,7 @@ fn what_keras_writes_is_read() {
 }
 
 #[test]
-fn mistakes_name_the_key_and_what_is_expected() {
+fn errors_contain_the_key_and_the_expected_values() {
     let with = |class: &str, name: &str, value: Value| json!({ "class_name": class, "config": { name.to_owned(): value } });
     for (value, expected) in [
         (
@@ -363,7 +363,7 @@ fn mistakes_name_the_key_and_what_is_expected() {
 }
 
 #[test]
-fn what_does_not_fit_is_told_at_build() {
+fn initializers_that_do_not_fit_are_rejected_by_build() {
     let error = |initializer| {
         let dense = Dense::new(3, Activation::Relu).bias_initializer(initializer);
         let (built, zeroed) = (Sequential::new([4]).add(dense.clone()), Sequential::new([4]).add(dense));
@@ -392,7 +392,7 @@ fn what_does_not_fit_is_told_at_build() {
 
 /// Every setting of every layer, with arguments, through a model's file.
 #[test]
-fn layers_start_so_and_keep_it_in_a_file() {
+fn layers_use_their_initializers_and_save_them() {
     let constant = |value| Initializer::Constant { value };
     let normalization = BatchNormalization::new()
         .beta_initializer(constant(1.0))
@@ -430,7 +430,7 @@ fn layers_start_so_and_keep_it_in_a_file() {
     let bytes = model.to_safetensors();
     let loaded = Model::from_safetensors(&bytes).unwrap();
     assert_eq!(loaded.to_safetensors(), bytes);
-    let described = loaded.described_layers();
+    let described = loaded.layer_configs();
     let object = json!({ "class_name": "Identity", "config": { "gain": 0.5 } });
     assert_eq!(described[0]["config"]["kernel_initializer"], object);
     assert_eq!(described[4]["config"]["bias_initializer"], "zeros");
@@ -439,9 +439,9 @@ fn layers_start_so_and_keep_it_in_a_file() {
     }
 }
 
-/// What a layer is made of says how all of its weights start, by the names of Keras's settings.
+/// A layer's settings have the initializers of all of its weights, by Keras's names.
 #[test]
-fn settings_of_layers_are_known() {
+fn settings_of_layers_list_all_initializers() {
     for (class, settings) in [
         ("Dense", &["kernel_initializer", "bias_initializer"][..]),
         ("PReLU", &["alpha_initializer"]),

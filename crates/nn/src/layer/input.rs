@@ -1,21 +1,21 @@
-//! What goes into a layer.
+//! The input of a layer.
 
 use ndarray::{ArrayView2, CowArray, Ix2, s};
 use ziffer_tensor::{Scalar, pixels};
 
 /// The input of a layer: B samples as rows.
 ///
-/// Rows lie in order, one after the other, but for a layer that shares out channels: it gets some columns of such rows.
+/// The rows are contiguous, except for a layer that is parallel over channels: it gets some columns of the rows.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a, T> {
     /// Numbers.
     Real(ArrayView2<'a, T>),
-    /// Pixel bytes, each of which stands for byte / 255. Only the first layer that computes gets these; a
-    /// [`Rescaling`](crate::Rescaling) takes the bytes as they are.
+    /// Pixel bytes. Each stands for byte / 255, except in a [`Rescaling`](crate::Rescaling), which takes the bytes themselves.
+    /// Only the first layer that computes gets pixels.
     Pixels(ArrayView2<'a, u8>),
 }
 
-/// What a network's samples consist of.
+/// The type of a model's samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InputType {
     /// Numbers.
@@ -25,7 +25,7 @@ pub enum InputType {
 }
 
 impl<'a, T: Scalar> Input<'a, T> {
-    /// \[B, I\].
+    /// The numbers of rows and columns: (B, I).
     pub fn dim(&self) -> (usize, usize) {
         match self {
             Self::Real(x) => x.dim(),
@@ -33,7 +33,7 @@ impl<'a, T: Scalar> Input<'a, T> {
         }
     }
 
-    /// The same samples for a shorter time.
+    /// The same samples with a shorter lifetime.
     pub fn reborrow(&self) -> Input<'_, T> {
         match self {
             Self::Real(x) => Input::Real(x.view()),
@@ -41,7 +41,7 @@ impl<'a, T: Scalar> Input<'a, T> {
         }
     }
 
-    /// As numbers; pixels are copied.
+    /// The samples as numbers. Pixels are converted to new memory.
     pub fn to_real(&self) -> CowArray<'a, T, Ix2> {
         match self {
             Self::Real(x) => CowArray::from(*x),
@@ -58,7 +58,7 @@ impl<'a, T: Scalar> Input<'a, T> {
         }
     }
 
-    /// The samples as rows of `width` numbers, a channel a column, and of these some columns.
+    /// Some columns of the samples, arranged as rows of `width` numbers with one column per channel.
     pub(crate) fn channels(self, width: usize, columns: std::ops::Range<usize>) -> Self {
         fn of<V>(x: ArrayView2<'_, V>, width: usize, columns: std::ops::Range<usize>) -> ArrayView2<'_, V> {
             let rows = x.len() / width;
@@ -72,12 +72,12 @@ impl<'a, T: Scalar> Input<'a, T> {
     }
 }
 
-/// A type that samples may consist of.
-pub trait Feature<T: Scalar>: Copy + Default + Send + Sync + 'static {
-    /// Rows of it as a layer's input.
+/// A type that the values of samples may have: `u8` for pixels, or the model's number type.
+pub trait SampleValue<T: Scalar>: Copy + Default + Send + Sync + 'static {
+    /// Rows of these values as a layer's input.
     fn input(rows: ArrayView2<'_, Self>) -> Input<'_, T>;
 
-    /// What samples of it are to a network.
+    /// The type of samples with these values.
     fn input_type() -> InputType {
         match Self::input(ArrayView2::from_shape((0, 1), &[]).expect("no rows")) {
             Input::Real(_) => InputType::Real,
@@ -86,19 +86,19 @@ pub trait Feature<T: Scalar>: Copy + Default + Send + Sync + 'static {
     }
 }
 
-impl<T: Scalar> Feature<T> for u8 {
+impl<T: Scalar> SampleValue<T> for u8 {
     fn input(rows: ArrayView2<'_, u8>) -> Input<'_, T> {
         Input::Pixels(rows)
     }
 }
 
-impl Feature<f32> for f32 {
+impl SampleValue<f32> for f32 {
     fn input(rows: ArrayView2<'_, f32>) -> Input<'_, f32> {
         Input::Real(rows)
     }
 }
 
-impl Feature<f64> for f64 {
+impl SampleValue<f64> for f64 {
     fn input(rows: ArrayView2<'_, f64>) -> Input<'_, f64> {
         Input::Real(rows)
     }
@@ -111,11 +111,13 @@ mod tests {
 
     #[test]
     fn channels_are_columns_of_the_last_axis() {
-        // Two pictures of two pixels of three channels.
+        // Two images of two pixels with three channels.
         let x = arr2(&[[1_u8, 2, 3, 4, 5, 6], [7, 8, 9, 10, 11, 255]]);
-        let Input::Pixels(part) = Input::<f32>::Pixels(x.view()).channels(3, 1..3) else { panic!("numbers") };
-        assert_eq!(part, arr2(&[[2, 3], [5, 6], [8, 9], [11, 255]]));
-        let real = Input::<f64>::Pixels(part).to_real();
+        let Input::Pixels(columns) = Input::<f32>::Pixels(x.view()).channels(3, 1..3) else {
+            panic!("numbers")
+        };
+        assert_eq!(columns, arr2(&[[2, 3], [5, 6], [8, 9], [11, 255]]));
+        let real = Input::<f64>::Pixels(columns).to_real();
         assert_eq!(real[[0, 0]], 2.0 / 255.0);
         assert_eq!(real[[3, 1]], 1.0);
     }

@@ -1,4 +1,4 @@
-//! Where a layer hands its gradients to.
+//! The sink that a layer pushes its gradients to.
 
 use std::ops::Range;
 
@@ -7,13 +7,13 @@ use ziffer_tensor::{Scalar, matmul, pixels, reduce, update};
 
 use super::{Input, WeightSpec};
 
-/// What becomes of the gradients that pass a [`GradientSink`]. `offset` counts the elements of the weight.
-pub(crate) trait GradientTarget<T: Scalar> {
-    /// Takes the gradient of some elements of a weight that the thread owns.
+/// Consumes the gradients that a layer pushes to a [`GradientSink`].
+pub(crate) trait GradientConsumer<T: Scalar> {
+    /// Takes the gradient of some elements of weight `index` that the thread owns, from element `offset` on.
     fn push(&mut self, index: usize, offset: usize, gradient: &[T]);
 
-    /// The elements of a weight, as rows of `columns` numbers, with Adam's state, if that is what the gradient is for: they
-    /// are updated at once then, instead of the gradient being pushed.
+    /// The elements `range` of a weight with Adam's state, as rows of `columns` numbers, if the gradient is used by Adam at once.
+    /// The caller then updates them, instead of pushing the gradient.
     fn adam(
         &mut self,
         index: usize,
@@ -28,40 +28,40 @@ pub(crate) trait GradientTarget<T: Scalar> {
     fn non_trainable(&mut self, index: usize, range: Range<usize>) -> &mut [T];
 }
 
-/// How far a layer's gradients have come.
+/// The position of a [`GradientSink`] in each weight.
 #[derive(Debug, Default)]
-pub(crate) struct Progress {
-    /// For each weight the next element.
+pub(crate) struct SinkCursor {
+    /// The next element of each weight.
     next: Vec<usize>,
 }
 
-/// Takes a layer's gradients as they are formed: for each trainable weight the elements that the calling thread owns, in
+/// Takes a layer's gradients as they are computed: for each trainable weight the elements that the calling thread owns, in
 /// ascending order, each once.
 ///
-/// It stores them, or updates the weights with them; a layer cannot tell which.
+/// The sink stores them or updates the weights with them. The layer does not see the difference.
 pub struct GradientSink<'a, T: Scalar> {
     specs: &'a [WeightSpec],
     /// The elements of each weight that the thread owns.
     owned: &'a [Range<usize>],
-    progress: &'a mut Progress,
-    target: &'a mut dyn GradientTarget<T>,
+    cursor: &'a mut SinkCursor,
+    consumer: &'a mut dyn GradientConsumer<T>,
 }
 
 impl<'a, T: Scalar> GradientSink<'a, T> {
     pub(crate) fn new(
         specs: &'a [WeightSpec],
         owned: &'a [Range<usize>],
-        progress: &'a mut Progress,
-        target: &'a mut dyn GradientTarget<T>,
+        cursor: &'a mut SinkCursor,
+        consumer: &'a mut dyn GradientConsumer<T>,
     ) -> Self {
-        progress.next.clear();
-        progress.next.extend(owned.iter().map(|range| range.start));
-        Self { specs, owned, progress, target }
+        cursor.next.clear();
+        cursor.next.extend(owned.iter().map(|range| range.start));
+        Self { specs, owned, cursor, consumer }
     }
 
     /// The elements of weight `index` that the calling thread owns, in C order: whole rows of its first axis. With
-    /// [`Sharing::RowsOrOutputs`](super::Sharing::RowsOrOutputs) a call may be for some outputs alone; the elements then
-    /// count within the columns of the call, and are all of these.
+    /// [`Parallelism::RowsOrOutputs`](super::Parallelism::RowsOrOutputs) a call may be for some outputs only. The elements are
+    /// then counted within the columns of the call, and the range is all of them.
     ///
     /// # Panics
     /// If there is no such weight.
@@ -72,17 +72,17 @@ impl<'a, T: Scalar> GradientSink<'a, T> {
     /// Takes the gradient of the next elements of weight `index`.
     ///
     /// # Panics
-    /// If there is no such trainable weight, or the thread does not own as many more elements.
+    /// If there is no such trainable weight, or the thread does not own that many more elements.
     pub fn push(&mut self, index: usize, gradient: &[T]) {
         let first = self.advance(index, gradient.len());
-        self.target.push(index, first, gradient);
+        self.consumer.push(index, first, gradient);
     }
 
     /// Takes xᵀ d as the gradient of weight `index`, a matrix \[I, O\]: x is \[B, I\] and d \[B, O\]. Only the rows that the
     /// thread owns are computed.
     ///
     /// # Panics
-    /// If the shapes do not fit together, or some of the weight was pushed before.
+    /// If the shapes do not fit together, or elements of the weight were pushed before.
     pub fn push_product(&mut self, index: usize, x: Input<'_, T>, d: ArrayView2<'_, T>) {
         let columns = d.ncols();
         let owned = self.range(index);
@@ -104,27 +104,27 @@ impl<'a, T: Scalar> GradientSink<'a, T> {
             "the first element of {} that a product is for",
             self.specs[index].name
         );
-        if let Some(parameters) = self.target.adam(index, columns, owned) {
+        if let Some(parameters) = self.consumer.adam(index, columns, owned) {
             match x {
                 Input::Real(x) => matmul::serial::matmul_tn_adam(x, d, rows, parameters),
                 Input::Pixels(x) => pixels::matmul_tn_adam(x, d, rows, parameters),
             }
             return;
         }
-        let to_target = &mut |row: usize, gradient: &[T]| self.target.push(index, row * columns, gradient);
+        let push = &mut |row: usize, gradient: &[T]| self.consumer.push(index, row * columns, gradient);
         match x {
-            Input::Real(x) => matmul::serial::matmul_tn(x, d, rows, to_target),
-            Input::Pixels(x) => pixels::matmul_tn(x, d, rows, to_target),
+            Input::Real(x) => matmul::serial::matmul_tn(x, d, rows, push),
+            Input::Pixels(x) => pixels::matmul_tn(x, d, rows, push),
         }
     }
 
     /// Takes the sum over the rows of d \[B, O\] as the gradient of weight `index`, a vector \[O\].
     ///
     /// # Panics
-    /// If the shapes do not fit together, or some of the weight was pushed before.
+    /// If the shapes do not fit together, or elements of the weight were pushed before.
     pub fn push_column_sums(&mut self, index: usize, d: ArrayView2<'_, T>) {
-        /// Columns at a time, in memory of the stack.
-        const PIECE: usize = 256;
+        /// The number of columns summed at a time, on the stack.
+        const CHUNK: usize = 256;
         let owned = self.range(index);
         assert!(
             owned.end <= d.ncols(),
@@ -132,64 +132,64 @@ impl<'a, T: Scalar> GradientSink<'a, T> {
             d.ncols(),
             self.specs[index].name
         );
-        let mut sums = [T::zero(); PIECE];
-        for start in owned.clone().step_by(PIECE) {
-            let end = owned.end.min(start + PIECE);
+        let mut sums = [T::zero(); CHUNK];
+        for start in owned.clone().step_by(CHUNK) {
+            let end = owned.end.min(start + CHUNK);
             let sums = &mut sums[..end - start];
             reduce::sum_rows_into(d.slice(ndarray::s![.., start..end]), sums);
             self.push(index, sums);
         }
     }
 
-    /// The elements of the non-trainable weight `index` that the thread owns, to be assigned new values.
+    /// The elements of the non-trainable weight `index` that the thread owns. The layer assigns their new values.
     ///
     /// # Panics
     /// If there is no such non-trainable weight.
     pub fn non_trainable(&mut self, index: usize) -> &mut [T] {
         let spec = &self.specs[index];
         assert!(!spec.trainable, "{} is trainable, and its values are not passed", spec.name);
-        self.target.non_trainable(index, self.owned[index].clone())
+        self.consumer.non_trainable(index, self.owned[index].clone())
     }
 
-    /// The sink of the weights from number `from` on, for a layer that holds another.
+    /// Calls `work` with a sink of the weights from index `from` on, for a layer that contains another.
     ///
     /// # Panics
-    /// If there are fewer.
+    /// If there are fewer weights.
     pub fn skip(&mut self, from: usize, work: impl FnOnce(&mut GradientSink<'_, T>)) {
-        let mut progress = Progress { next: self.progress.next.split_off(from) };
-        let mut target = Skipped { from, target: &mut *self.target };
+        let mut cursor = SinkCursor { next: self.cursor.next.split_off(from) };
+        let mut consumer = Skipped { from, consumer: &mut *self.consumer };
         work(&mut GradientSink {
             specs: &self.specs[from..],
             owned: &self.owned[from..],
-            progress: &mut progress,
-            target: &mut target,
+            cursor: &mut cursor,
+            consumer: &mut consumer,
         });
-        self.progress.next.append(&mut progress.next);
+        self.cursor.next.append(&mut cursor.next);
     }
 
-    /// Moves on by `count` elements of weight `index`, and returns the first.
+    /// Advances by `count` elements of weight `index`. Returns the first of them.
     fn advance(&mut self, index: usize, count: usize) -> usize {
         let spec = &self.specs[index];
         assert!(spec.trainable, "a gradient of {}, which is not trainable", spec.name);
-        let (first, end) = (self.progress.next[index], self.owned[index].end);
+        let (first, end) = (self.cursor.next[index], self.owned[index].end);
         assert!(
             count <= end - first,
             "{count} elements of the gradient of {} from {first} on, where the thread owns {:?}",
             spec.name,
             self.owned[index]
         );
-        self.progress.next[index] += count;
+        self.cursor.next[index] += count;
         first
     }
 
-    /// Checks that all elements were handed over.
+    /// Checks that all elements were pushed.
     ///
     /// # Panics
-    /// If not.
+    /// If elements are missing.
     pub(crate) fn finish(self) {
-        // Fewer are left where a layer has caught a panic of the layer that it holds.
-        assert_eq!(self.progress.next.len(), self.specs.len(), "weights whose gradient is accounted for");
-        for ((spec, owned), next) in self.specs.iter().zip(self.owned).zip(&self.progress.next) {
+        // There are fewer if a layer has caught a panic of a layer that it contains.
+        assert_eq!(self.cursor.next.len(), self.specs.len(), "weights whose gradient is accounted for");
+        for ((spec, owned), next) in self.specs.iter().zip(self.owned).zip(&self.cursor.next) {
             assert!(
                 !spec.trainable || *next == owned.end,
                 "elements {:?} of the gradient of {} are missing",
@@ -206,15 +206,15 @@ impl<T: Scalar> std::fmt::Debug for GradientSink<'_, T> {
     }
 }
 
-/// A target whose weights count from another one on.
+/// A consumer whose weights are counted from index `from` on.
 struct Skipped<'a, T> {
     from: usize,
-    target: &'a mut dyn GradientTarget<T>,
+    consumer: &'a mut dyn GradientConsumer<T>,
 }
 
-impl<T: Scalar> GradientTarget<T> for Skipped<'_, T> {
+impl<T: Scalar> GradientConsumer<T> for Skipped<'_, T> {
     fn push(&mut self, index: usize, offset: usize, gradient: &[T]) {
-        self.target.push(self.from + index, offset, gradient);
+        self.consumer.push(self.from + index, offset, gradient);
     }
 
     fn adam(
@@ -223,10 +223,10 @@ impl<T: Scalar> GradientTarget<T> for Skipped<'_, T> {
         columns: usize,
         range: Range<usize>,
     ) -> Option<update::Parameters<'_, T>> {
-        self.target.adam(self.from + index, columns, range)
+        self.consumer.adam(self.from + index, columns, range)
     }
 
     fn non_trainable(&mut self, index: usize, range: Range<usize>) -> &mut [T] {
-        self.target.non_trainable(self.from + index, range)
+        self.consumer.non_trainable(self.from + index, range)
     }
 }

@@ -1,4 +1,4 @@
-//! A layer's weights: what they are, and how a layer reads them.
+//! The weights of a layer: their descriptions, and views of their elements.
 
 use std::ops::Range;
 
@@ -7,16 +7,16 @@ use ziffer_tensor::Scalar;
 
 use crate::Initializer;
 
-/// One weight of a layer: its name within the layer, its shape, and how it starts.
+/// The description of one weight of a layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WeightSpec {
-    /// `"kernel"` or `"bias"`, say.
+    /// The name within the layer: `"kernel"`, `"bias"`.
     pub name: &'static str,
-    /// The shape; elements lie in C order.
+    /// The shape. The elements are in C order.
     pub shape: Vec<usize>,
-    /// How the elements are drawn at first.
+    /// The initializer of the elements.
     pub initializer: Initializer,
-    /// Whether the optimizer updates it. A moving average, which the layer itself assigns, is not trainable.
+    /// Whether the optimizer updates the weight. A moving average is not trainable: the layer itself assigns it.
     pub trainable: bool,
 }
 
@@ -26,7 +26,7 @@ impl WeightSpec {
         Self { name, shape: shape.into(), initializer, trainable: true }
     }
 
-    /// The weight, not trainable.
+    /// The same weight, not trainable.
     pub fn non_trainable(self) -> Self {
         Self { trainable: false, ..self }
     }
@@ -36,7 +36,7 @@ impl WeightSpec {
         self.shape.iter().product()
     }
 
-    /// Whether there are none.
+    /// Whether there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -50,7 +50,7 @@ pub struct Weights<'a, T> {
 }
 
 impl<'a, T: Scalar> Weights<'a, T> {
-    /// Weights that lie in `all` at `ranges`.
+    /// Weights at `ranges` of the block `all`.
     pub fn new(all: &'a [T], ranges: &'a [Range<usize>]) -> Self {
         Self { all, ranges }
     }
@@ -74,7 +74,7 @@ impl<'a, T: Scalar> Weights<'a, T> {
     /// Weight `index` as a matrix of `rows` rows.
     ///
     /// # Panics
-    /// If there is no such weight, or its length is no multiple of `rows`.
+    /// If there is no such weight, or its length is not a multiple of `rows`.
     pub fn matrix(&self, index: usize, rows: usize) -> ArrayView2<'a, T> {
         let slice = self.slice(index);
         let columns = slice.len() / rows.max(1);
@@ -82,10 +82,10 @@ impl<'a, T: Scalar> Weights<'a, T> {
         ArrayView2::from_shape((rows, columns), slice).expect("a weight of whole rows")
     }
 
-    /// The weights from number `from` on, for a layer that holds another.
+    /// The weights from index `from` on, for a layer that contains another.
     ///
     /// # Panics
-    /// If there are fewer.
+    /// If there are fewer weights.
     pub fn skip(&self, from: usize) -> Self {
         Self { all: self.all, ranges: &self.ranges[from..] }
     }
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "the elements of 4 rows and of weight 0")]
-    fn a_matrix_of_some_elements_is_refused() {
+    fn a_matrix_that_leaves_out_elements_is_rejected() {
         Weights::new(&[0.0_f32; 6], std::slice::from_ref(&(0..6))).matrix(0, 4);
     }
 }

@@ -1,4 +1,4 @@
-//! Cross-entropies, computed from the logits as TensorFlow's backend of Keras does. Nothing is clipped.
+//! Cross-entropies, computed from the logits without clipping, as Keras's TensorFlow backend does.
 
 use ziffer_tensor::{Activation, Scalar, reduce, softmax};
 
@@ -17,9 +17,9 @@ use crate::FitError;
 /// | label_smoothing | 0 | 0 to 1 |
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SparseCategoricalCrossentropy {
-    /// Whether the model's outputs are logits already, so that it need not end in a softmax.
+    /// Whether the model's outputs are logits, so that the model does not end in a softmax.
     pub from_logits: bool,
-    /// The share of the target that is spread over all classes.
+    /// The fraction of the target that is spread evenly over all classes.
     pub label_smoothing: f64,
 }
 
@@ -70,9 +70,9 @@ impl<T: Scalar> Loss<T> for SparseCategoricalCrossentropy {
 /// | label_smoothing | 0 | 0 to 1 |
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CategoricalCrossentropy {
-    /// Whether the model's outputs are logits already, so that it need not end in a softmax.
+    /// Whether the model's outputs are logits, so that the model does not end in a softmax.
     pub from_logits: bool,
-    /// The share of the target that is spread over all classes.
+    /// The fraction of the target that is spread evenly over all classes.
     pub label_smoothing: f64,
 }
 
@@ -108,7 +108,7 @@ impl<T: Scalar> Loss<T> for CategoricalCrossentropy {
         };
         assert_eq!(values.len(), output.len(), "targets and outputs");
         d.copy_from_slice(output);
-        // -log softmax(z) of the largest logit z_m, so that -log softmax(z)_o is that and z_m - z_o.
+        // -log softmax(z)_m of the largest logit z_m. -log softmax(z)_o is the sum of that and z_m - z_o.
         let largest = reduce::argmax(output);
         let of_largest = softmax::cross_entropy(d, largest, scale);
         d[largest] += scale;
@@ -117,7 +117,7 @@ impl<T: Scalar> Loss<T> for CategoricalCrossentropy {
         for (&t, &z) in values.iter().zip(output) {
             let t = kept * t.to_f64() + spread;
             sum += t;
-            // A class that is impossible and not asked for has no part, whatever its logit.
+            // A class with target 0 does not contribute, even if its logit is infinite.
             loss += if t == 0.0 { 0.0 } else { t * (of_largest.to_f64() + (output[largest] - z).to_f64()) };
         }
         let (kept, spread, sum) = (T::from_f64(kept), T::from_f64(spread), T::from_f64(sum));
@@ -185,8 +185,8 @@ impl<T: Scalar> Loss<T> for BinaryCrossentropy {
     }
 
     /// Of a single logit the threshold is 0, where the sigmoid is 1/2.
-    fn is_hit(&self, output: &[T], target: Target<'_, T>) -> bool {
-        target.is_hit_by(output, T::zero())
+    fn is_correct(&self, output: &[T], target: Target<'_, T>) -> bool {
+        target.is_correct_by(output, T::zero())
     }
 }
 
@@ -295,12 +295,14 @@ mod tests {
         let loss = BinaryCrossentropy::default();
         assert_eq!(loss.value(&[-200.0_f32], Target::Class(1)), 200.0);
         assert_eq!(loss.value(&[200.0_f32], Target::Class(1)), 0.0);
-        assert!(loss.is_hit(&[0.1_f32], Target::Class(1)) && loss.is_hit(&[-0.1_f32], Target::Class(0)));
-        assert!(!loss.is_hit(&[0.1_f32], Target::Class(0)));
+        assert!(
+            loss.is_correct(&[0.1_f32], Target::Class(1)) && loss.is_correct(&[-0.1_f32], Target::Class(0))
+        );
+        assert!(!loss.is_correct(&[0.1_f32], Target::Class(0)));
     }
 
     #[test]
-    fn settings_out_of_range_are_named() {
+    fn settings_out_of_range_are_rejected_by_name() {
         let loss = CategoricalCrossentropy { label_smoothing: 1.5, ..Default::default() };
         let error = Loss::<f32>::validate(&loss).unwrap_err().to_string();
         assert_eq!(error, "categorical_crossentropy: label_smoothing is 1.5, expected a number from 0 to 1");

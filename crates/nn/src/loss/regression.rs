@@ -1,4 +1,4 @@
-//! Losses of numbers.
+//! Losses for regression.
 
 use ziffer_tensor::Scalar;
 
@@ -6,7 +6,7 @@ use super::{Loss, Target};
 
 /// Mean squared error over the outputs of a sample: loss = 1/O sum_o (y_o - t_o)^2, d_y = 2/O (y - t).
 ///
-/// A class as target is taken for its one-hot vector, for a single output for 0 or 1.
+/// A class as target stands for its one-hot vector, or for 0 or 1 with a single output.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct MeanSquaredError;
 
@@ -28,10 +28,10 @@ impl<T: Scalar> Loss<T> for MeanSquaredError {
     }
 }
 
-/// Mean absolute error over the outputs of a sample: loss = 1/O sum_o |y_o - t_o|, d_y = 1/O sign(y - t), 0 where they are
-/// equal.
+/// Mean absolute error over the outputs of a sample: loss = 1/O sum_o |y_o - t_o|, d_y = 1/O sign(y - t), 0 where y and
+/// t are equal.
 ///
-/// A class as target is taken for its one-hot vector, for a single output for 0 or 1.
+/// A class as target stands for its one-hot vector, or for 0 or 1 with a single output.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct MeanAbsoluteError;
 
@@ -61,7 +61,7 @@ impl<T: Scalar> Loss<T> for MeanAbsoluteError {
     }
 }
 
-/// The mean over the outputs of a function of their errors.
+/// The mean of a function of the outputs' errors.
 fn mean<T: Scalar>(output: &[T], target: Target<'_, T>, of: impl Fn(T) -> T) -> T {
     let mut sum = T::zero();
     for (o, &y) in output.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use ziffer_tensor::{Scalar, update};
 
-use super::{Optimizer, SettingError, power, require_learning_rate, require_not_negative, require_share};
+use super::{Optimizer, SettingError, power, require_below_1, require_learning_rate, require_not_negative};
 
 /// Adam (Kingma and Ba 2015), as `keras/src/optimizers/adam.py`.
 ///
@@ -17,19 +17,19 @@ use super::{Optimizer, SettingError, power, require_learning_rate, require_not_n
 /// | epsilon | 1e-7 | at least 0 |
 /// | weight_decay | 0 | at least 0 |
 ///
-/// Weight decay is decoupled: before the update, w -= learning_rate weight_decay w, for every weight, biases included. With
-/// it this is [`AdamW`].
+/// Weight decay is decoupled: before the update, w -= learning_rate weight_decay w, for every weight, biases included. Adam with
+/// weight decay is [`AdamW`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Adam {
-    /// The step's size.
+    /// The learning rate.
     pub learning_rate: f64,
-    /// How much of the mean gradient is kept in a step.
+    /// The decay rate of the mean gradient.
     pub beta_1: f64,
-    /// How much of the mean square is kept in a step.
+    /// The decay rate of the mean squared gradient.
     pub beta_2: f64,
-    /// Added to the root of the mean square.
+    /// Added to the root of the mean squared gradient.
     pub epsilon: f64,
-    /// The share of a weight that is taken off, in units of the learning rate.
+    /// The fraction of a weight that is subtracted per step, in units of the learning rate.
     pub weight_decay: f64,
 }
 
@@ -40,7 +40,7 @@ impl Default for Adam {
 }
 
 impl Adam {
-    /// With this learning rate and the other settings' defaults.
+    /// The optimizer with this learning rate and the defaults of the other settings.
     pub fn new(learning_rate: f64) -> Self {
         Self { learning_rate, ..Self::default() }
     }
@@ -58,8 +58,8 @@ impl Adam {
 
     fn validate_as(&self, name: &'static str) -> Result<(), SettingError> {
         require_learning_rate(name, self.learning_rate)?;
-        require_share(name, "beta_1", self.beta_1)?;
-        require_share(name, "beta_2", self.beta_2)?;
+        require_below_1(name, "beta_1", self.beta_1)?;
+        require_below_1(name, "beta_2", self.beta_2)?;
         require_not_negative(name, "epsilon", self.epsilon)?;
         require_not_negative(name, "weight_decay", self.weight_decay)
     }
@@ -72,7 +72,7 @@ impl<T: Scalar> Optimizer<T> for Adam {
         "adam"
     }
 
-    fn slots(&self) -> &'static [&'static str] {
+    fn state_names(&self) -> &'static [&'static str] {
         &["momentum", "velocity"]
     }
 
@@ -88,8 +88,8 @@ impl<T: Scalar> Optimizer<T> for Adam {
         self.constants(iteration, learning_rate)
     }
 
-    fn update(step: &update::Adam<T>, w: &mut [T], slots: &mut [&mut [T]], g: &[T]) {
-        let [m, v] = slots else { unreachable!("adam has two slots") };
+    fn update(step: &update::Adam<T>, w: &mut [T], state: &mut [&mut [T]], g: &[T]) {
+        let [m, v] = state else { unreachable!("adam has two states") };
         update::adam(w, m, v, g, *step);
     }
 
@@ -103,15 +103,15 @@ impl<T: Scalar> Optimizer<T> for Adam {
 /// The settings are those of [`Adam`], and weight_decay is 0.004 by default.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamW {
-    /// The step's size.
+    /// The learning rate.
     pub learning_rate: f64,
-    /// How much of the mean gradient is kept in a step.
+    /// The decay rate of the mean gradient.
     pub beta_1: f64,
-    /// How much of the mean square is kept in a step.
+    /// The decay rate of the mean squared gradient.
     pub beta_2: f64,
-    /// Added to the root of the mean square.
+    /// Added to the root of the mean squared gradient.
     pub epsilon: f64,
-    /// The share of a weight that is taken off, in units of the learning rate.
+    /// The fraction of a weight that is subtracted per step, in units of the learning rate.
     pub weight_decay: f64,
 }
 
@@ -123,7 +123,7 @@ impl Default for AdamW {
 }
 
 impl AdamW {
-    /// With this learning rate and the other settings' defaults.
+    /// The optimizer with this learning rate and the defaults of the other settings.
     pub fn new(learning_rate: f64) -> Self {
         Self { learning_rate, ..Self::default() }
     }
@@ -141,8 +141,8 @@ impl<T: Scalar> Optimizer<T> for AdamW {
         "adamw"
     }
 
-    fn slots(&self) -> &'static [&'static str] {
-        Optimizer::<T>::slots(&self.adam())
+    fn state_names(&self) -> &'static [&'static str] {
+        Optimizer::<T>::state_names(&self.adam())
     }
 
     fn validate(&self) -> Result<(), SettingError> {
@@ -157,8 +157,8 @@ impl<T: Scalar> Optimizer<T> for AdamW {
         self.adam().constants(iteration, learning_rate)
     }
 
-    fn update(step: &update::Adam<T>, w: &mut [T], slots: &mut [&mut [T]], g: &[T]) {
-        <Adam as Optimizer<T>>::update(step, w, slots, g);
+    fn update(step: &update::Adam<T>, w: &mut [T], state: &mut [&mut [T]], g: &[T]) {
+        <Adam as Optimizer<T>>::update(step, w, state, g);
     }
 
     fn as_adam(step: &update::Adam<T>) -> Option<update::Adam<T>> {

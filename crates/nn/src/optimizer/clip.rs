@@ -1,16 +1,16 @@
-//! Bounds on gradients.
+//! Gradient clipping.
 
 use super::{SettingError, require};
 
-/// A bound on gradients before they reach the optimizer, as one of three arguments of Keras's optimizers
+/// Clipping of gradients before an update, as three arguments of Keras's optimizers
 /// (`keras/src/optimizers/base_optimizer.py`).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Clip {
-    /// `clipvalue`: each number to at most this size.
+    /// `clipvalue`: clips each number to at most this absolute value.
     Value(f64),
-    /// `clipnorm`: each weight's gradient g to g c / max(|g|, c), with |g| its Euclidean norm.
+    /// `clipnorm`: scales each weight's gradient g to g c / max(|g|, c), where |g| is its Euclidean norm.
     Norm(f64),
-    /// `global_clipnorm`: the same with the norm over all trainable weights together (Pascanu and others 2013).
+    /// `global_clipnorm`: the same with the norm of the gradients of all trainable weights together (Pascanu and others 2013).
     GlobalNorm(f64),
 }
 
@@ -34,13 +34,13 @@ impl Clip {
     /// Checks that the bound is a positive number.
     ///
     /// # Errors
-    /// If not.
+    /// If it is not.
     pub fn validate(self) -> Result<(), SettingError> {
         let bound = self.bound();
         require("clipping", self.name(), bound, "a positive number", bound > 0.0 && bound.is_finite())
     }
 
-    /// What a gradient of this norm is multiplied by.
+    /// The factor that a gradient of this norm is multiplied by.
     pub(crate) fn factor(self, norm: f64) -> f64 {
         match self {
             Self::Value(_) => 1.0,

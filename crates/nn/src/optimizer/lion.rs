@@ -2,13 +2,13 @@
 
 use ziffer_tensor::{Scalar, update};
 
-use super::{Optimizer, SettingError, require, require_learning_rate, require_not_negative, require_share};
+use super::{Optimizer, SettingError, require, require_below_1, require_learning_rate, require_not_negative};
 
 /// Lion (Chen and others 2023), as `keras/src/optimizers/lion.py`:
 /// w -= learning_rate sign(beta_1 m + (1 - beta_1) g); m = beta_2 m + (1 - beta_2) g. The sign of 0 is 0.
 ///
-/// Every weight moves by the learning rate, so a rate of a third to a tenth of Adam's is usual, and a weight decay that is
-/// larger by as much.
+/// Every weight moves by the learning rate. So the usual rate is a third to a tenth of Adam's, with a weight decay that is
+/// larger by the same factor.
 ///
 /// | setting | default | range |
 /// |---|---|---|
@@ -20,13 +20,13 @@ use super::{Optimizer, SettingError, require, require_learning_rate, require_not
 /// Weight decay is decoupled: before the update, w -= learning_rate weight_decay w, for every weight, biases included.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Lion {
-    /// The step's size.
+    /// The learning rate.
     pub learning_rate: f64,
-    /// How much of the mean gradient is in a step's direction.
+    /// The weight of the mean gradient in a step's direction.
     pub beta_1: f64,
-    /// How much of the mean gradient is kept in a step.
+    /// The decay rate of the mean gradient.
     pub beta_2: f64,
-    /// The share of a weight that is taken off, in units of the learning rate.
+    /// The fraction of a weight that is subtracted per step, in units of the learning rate.
     pub weight_decay: f64,
 }
 
@@ -37,7 +37,7 @@ impl Default for Lion {
 }
 
 impl Lion {
-    /// With this learning rate and the other settings' defaults.
+    /// The optimizer with this learning rate and the defaults of the other settings.
     pub fn new(learning_rate: f64) -> Self {
         Self { learning_rate, ..Self::default() }
     }
@@ -50,7 +50,7 @@ impl<T: Scalar> Optimizer<T> for Lion {
         "lion"
     }
 
-    fn slots(&self) -> &'static [&'static str] {
+    fn state_names(&self) -> &'static [&'static str] {
         &["momentum"]
     }
 
@@ -58,7 +58,7 @@ impl<T: Scalar> Optimizer<T> for Lion {
         require_learning_rate("lion", self.learning_rate)?;
         let holds = self.beta_1 > 0.0 && self.beta_1 <= 1.0;
         require("lion", "beta_1", self.beta_1, "a number above 0, at most 1", holds)?;
-        require_share("lion", "beta_2", self.beta_2)?;
+        require_below_1("lion", "beta_2", self.beta_2)?;
         require_not_negative("lion", "weight_decay", self.weight_decay)
     }
 
@@ -75,8 +75,8 @@ impl<T: Scalar> Optimizer<T> for Lion {
         }
     }
 
-    fn update(step: &update::Lion<T>, w: &mut [T], slots: &mut [&mut [T]], g: &[T]) {
-        let [m] = slots else { unreachable!("lion has one slot") };
+    fn update(step: &update::Lion<T>, w: &mut [T], state: &mut [&mut [T]], g: &[T]) {
+        let [m] = state else { unreachable!("lion has one state") };
         update::lion(w, m, g, *step);
     }
 }

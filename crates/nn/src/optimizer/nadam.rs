@@ -2,15 +2,15 @@
 
 use ziffer_tensor::{Scalar, update};
 
-use super::{Optimizer, SettingError, power, require_learning_rate, require_not_negative, require_share};
+use super::{Optimizer, SettingError, power, require_below_1, require_learning_rate, require_not_negative};
 
-/// Adam with Nesterov's look ahead (Dozat 2016), as `keras/src/optimizers/nadam.py`.
+/// Adam with Nesterov momentum (Dozat 2016), as `keras/src/optimizers/nadam.py`.
 ///
 /// With t = 1, 2, ..., u_t = beta_1 (1 - 0.96^t / 2) and U_t = u_1 u_2 ... u_t:
 /// m += (g - m)(1 - beta_1); v += (g^2 - v)(1 - beta_2);
 /// w -= learning_rate (u_(t+1) m / (1 - U_(t+1)) + (1 - u_t) g / (1 - U_t)) / (sqrt(v / (1 - beta_2^t)) + epsilon).
 ///
-/// Keras keeps U_t among its variables; here it follows from t, so that a checkpoint has m, v and t only.
+/// Keras stores U_t as a variable. Here it is computed from t, so that a checkpoint stores m, v and t only.
 ///
 /// | setting | default | range |
 /// |---|---|---|
@@ -23,15 +23,15 @@ use super::{Optimizer, SettingError, power, require_learning_rate, require_not_n
 /// Weight decay is decoupled: before the update, w -= learning_rate weight_decay w, for every weight, biases included.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Nadam {
-    /// The step's size.
+    /// The learning rate.
     pub learning_rate: f64,
-    /// How much of the mean gradient is kept in a step.
+    /// The decay rate of the mean gradient.
     pub beta_1: f64,
-    /// How much of the mean square is kept in a step.
+    /// The decay rate of the mean squared gradient.
     pub beta_2: f64,
-    /// Added to the root of the mean square.
+    /// Added to the root of the mean squared gradient.
     pub epsilon: f64,
-    /// The share of a weight that is taken off, in units of the learning rate.
+    /// The fraction of a weight that is subtracted per step, in units of the learning rate.
     pub weight_decay: f64,
 }
 
@@ -41,9 +41,9 @@ impl Default for Nadam {
     }
 }
 
-/// For t = 0, 1, ..., 1 - 0.96^t / 2 and the product of these numbers from t = 1 on. From the last t on, 0.96^t is below half
-/// of epsilon, so that the first is 1 and the second stays.
-const WARMING: [(f64, f64); 1024] = {
+/// 1 - 0.96^t / 2 for t = 0, 1, ..., and the products of these factors from t = 1 on. From the last t on, 0.96^t is below half
+/// of epsilon: the factor is 1, and the product no longer changes.
+const MOMENTUM_FACTORS: [(f64, f64); 1024] = {
     let mut table = [(0.5, 1.0); 1024];
     let (mut power, mut t) = (1.0, 1);
     while t < table.len() {
@@ -56,15 +56,15 @@ const WARMING: [(f64, f64); 1024] = {
 };
 
 impl Nadam {
-    /// With this learning rate and the other settings' defaults.
+    /// The optimizer with this learning rate and the defaults of the other settings.
     pub fn new(learning_rate: f64) -> Self {
         Self { learning_rate, ..Self::default() }
     }
 
     /// u_t and U_t.
     fn momentum(&self, t: u64) -> (f64, f64) {
-        let (factor, product) =
-            WARMING[usize::try_from(t).map_or(WARMING.len(), |t| t).min(WARMING.len() - 1)];
+        let (factor, product) = MOMENTUM_FACTORS
+            [usize::try_from(t).map_or(MOMENTUM_FACTORS.len(), |t| t).min(MOMENTUM_FACTORS.len() - 1)];
         (self.beta_1 * factor, power(self.beta_1, t) * product)
     }
 }
@@ -76,14 +76,14 @@ impl<T: Scalar> Optimizer<T> for Nadam {
         "nadam"
     }
 
-    fn slots(&self) -> &'static [&'static str] {
+    fn state_names(&self) -> &'static [&'static str] {
         &["momentum", "velocity"]
     }
 
     fn validate(&self) -> Result<(), SettingError> {
         require_learning_rate("nadam", self.learning_rate)?;
-        require_share("nadam", "beta_1", self.beta_1)?;
-        require_share("nadam", "beta_2", self.beta_2)?;
+        require_below_1("nadam", "beta_1", self.beta_1)?;
+        require_below_1("nadam", "beta_2", self.beta_2)?;
         require_not_negative("nadam", "epsilon", self.epsilon)?;
         require_not_negative("nadam", "weight_decay", self.weight_decay)
     }
@@ -95,7 +95,7 @@ impl<T: Scalar> Optimizer<T> for Nadam {
     fn step(&self, iteration: u64, learning_rate: f64) -> update::Nadam<T> {
         let (u, product) = self.momentum(iteration);
         let (next_u, next_product) = self.momentum(iteration + 1);
-        // Numerator and denominator of the step are multiplied by it, so that the root is of v itself.
+        // The step's numerator and denominator are both multiplied by the correction, so that the root is of v itself.
         let correction = (1.0 - power(self.beta_2, iteration)).sqrt();
         update::Nadam {
             of_momentum: T::from_f64(learning_rate * correction * next_u / (1.0 - next_product)),
@@ -107,8 +107,8 @@ impl<T: Scalar> Optimizer<T> for Nadam {
         }
     }
 
-    fn update(step: &update::Nadam<T>, w: &mut [T], slots: &mut [&mut [T]], g: &[T]) {
-        let [m, v] = slots else { unreachable!("nadam has two slots") };
+    fn update(step: &update::Nadam<T>, w: &mut [T], state: &mut [&mut [T]], g: &[T]) {
+        let [m, v] = state else { unreachable!("nadam has two states") };
         update::nadam(w, m, v, g, *step);
     }
 }
@@ -117,9 +117,9 @@ impl<T: Scalar> Optimizer<T> for Nadam {
 mod tests {
     use super::*;
 
-    /// Keras's way, which multiplies a variable by u_t in each step.
+    /// Keras multiplies a variable by u_t in each step.
     #[test]
-    fn the_product_is_the_one_that_keras_keeps() {
+    fn the_product_of_factors_equals_keras_s_variable() {
         for beta_1 in [0.0, 0.5, 0.9, 0.9999] {
             let nadam = Nadam { beta_1, ..Nadam::default() };
             let mut product = 1.0;
@@ -134,6 +134,6 @@ mod tests {
             }
         }
         assert_eq!(Nadam::default().momentum(1 << 62), (0.9, 0.0));
-        assert_eq!(WARMING[1023].0, 1.0);
+        assert_eq!(MOMENTUM_FACTORS[1023].0, 1.0);
     }
 }

@@ -2,12 +2,12 @@
 
 use ziffer_tensor::{Scalar, update};
 
-use super::{Optimizer, SettingError, require, require_learning_rate, require_not_negative, require_share};
+use super::{Optimizer, SettingError, require, require_below_1, require_learning_rate, require_not_negative};
 
 /// RMSprop (Tieleman and Hinton 2012), as `keras/src/optimizers/rmsprop.py`:
 /// v = rho v + (1 - rho) g^2; w -= s with s = learning_rate g / sqrt(v + epsilon).
 ///
-/// Centred, a = rho a + (1 - rho) g, and the root is of v - a^2 + epsilon (Graves 2013). With momentum, m = momentum m + s and
+/// If centered, a = rho a + (1 - rho) g, and the root is of v - a^2 + epsilon (Graves 2013). With momentum, m = momentum m + s and
 /// w -= m.
 ///
 /// | setting | default | range |
@@ -22,17 +22,17 @@ use super::{Optimizer, SettingError, require, require_learning_rate, require_not
 /// Weight decay is decoupled: before the update, w -= learning_rate weight_decay w, for every weight, biases included.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RmsProp {
-    /// The step's size.
+    /// The learning rate.
     pub learning_rate: f64,
-    /// How much of the mean square is kept in a step.
+    /// The decay rate of the mean squared gradient.
     pub rho: f64,
-    /// How much of the last step is kept.
+    /// The fraction of the previous step that is added.
     pub momentum: f64,
-    /// Added under the root.
+    /// Added to the mean squared gradient under the root.
     pub epsilon: f64,
-    /// Whether the gradient's variance is taken in the place of its mean square.
+    /// Whether to use the gradient's variance instead of its mean square.
     pub centered: bool,
-    /// The share of a weight that is taken off, in units of the learning rate.
+    /// The fraction of a weight that is subtracted per step, in units of the learning rate.
     pub weight_decay: f64,
 }
 
@@ -50,7 +50,7 @@ impl Default for RmsProp {
 }
 
 impl RmsProp {
-    /// With this learning rate and the other settings' defaults.
+    /// The optimizer with this learning rate and the defaults of the other settings.
     pub fn new(learning_rate: f64) -> Self {
         Self { learning_rate, ..Self::default() }
     }
@@ -63,7 +63,7 @@ impl<T: Scalar> Optimizer<T> for RmsProp {
         "rmsprop"
     }
 
-    fn slots(&self) -> &'static [&'static str] {
+    fn state_names(&self) -> &'static [&'static str] {
         match (self.momentum == 0.0, self.centered) {
             (true, false) => &["velocity"],
             (false, false) => &["velocity", "momentum"],
@@ -74,8 +74,8 @@ impl<T: Scalar> Optimizer<T> for RmsProp {
 
     fn validate(&self) -> Result<(), SettingError> {
         require_learning_rate("rmsprop", self.learning_rate)?;
-        require_share("rmsprop", "rho", self.rho)?;
-        require_share("rmsprop", "momentum", self.momentum)?;
+        require_below_1("rmsprop", "rho", self.rho)?;
+        require_below_1("rmsprop", "momentum", self.momentum)?;
         let holds = self.epsilon > 0.0 && self.epsilon.is_finite();
         require("rmsprop", "epsilon", self.epsilon, "a positive number", holds)?;
         require_not_negative("rmsprop", "weight_decay", self.weight_decay)
@@ -96,13 +96,13 @@ impl<T: Scalar> Optimizer<T> for RmsProp {
         }
     }
 
-    fn update(step: &update::RmsProp<T>, w: &mut [T], slots: &mut [&mut [T]], g: &[T]) {
-        let (velocity, momentum, average_gradient) = match slots {
+    fn update(step: &update::RmsProp<T>, w: &mut [T], state: &mut [&mut [T]], g: &[T]) {
+        let (velocity, momentum, average_gradient) = match state {
             [v] => (&mut **v, None, None),
             [v, a] if step.centered => (&mut **v, None, Some(&mut **a)),
             [v, m] => (&mut **v, Some(&mut **m), None),
             [v, m, a] => (&mut **v, Some(&mut **m), Some(&mut **a)),
-            _ => unreachable!("rmsprop has one to three slots"),
+            _ => unreachable!("rmsprop has one to three states"),
         };
         update::rmsprop(w, update::RmsPropState { velocity, momentum, average_gradient }, g, *step);
     }

@@ -1,7 +1,7 @@
 //! Learning rates that depend on the step, by Keras's names, formulas and defaults
 //! (`keras/src/optimizers/schedules/learning_rate_schedule.py`), and PyTorch's `OneCycleLR`.
 //!
-//! Rates are computed in `f64` without the system's mathematical library, so that they are the same bits on every machine.
+//! Learning rates are computed in `f64` without the system's math library, so that they are the same bits on every machine.
 
 mod cosine;
 mod decay;
@@ -16,18 +16,18 @@ use super::{SettingError, require, require_not_negative};
 
 /// The learning rate of each update, as Keras's `LearningRateSchedule`.
 ///
-/// Its `Debug` text stands among the settings that a checkpoint is held to.
+/// A checkpoint stores the `Debug` text among the settings that must not change when training resumes.
 pub trait LearningRateSchedule: Debug + Send + Sync {
-    /// The rate of the update after `step` others.
+    /// The learning rate of the update after `step` others.
     ///
-    /// It must depend on `step` alone. Sums, products, quotients and square roots have the same bits on every machine; the
-    /// system's powers, exponentials and cosines need not.
+    /// It must depend on `step` only. Sums, products, quotients and square roots have the same bits on every machine. Powers,
+    /// exponentials and cosines of the system's math library may differ.
     fn learning_rate(&self, step: u64) -> f64;
 
     /// Checks the settings. By default there are none.
     ///
     /// # Errors
-    /// The first that is out of range, with its value and the range.
+    /// The first setting that is out of range, with its value and the range.
     fn validate(&self) -> Result<(), SettingError> {
         Ok(())
     }
@@ -126,7 +126,7 @@ mod tests {
 
     use serde_json::Value;
 
-    /// What Keras and PyTorch computed in `f64`: `tests/keras/schedules.py` says how.
+    /// The learning rates of Keras and PyTorch in `f64`, recorded by `tests/keras/schedules.py`.
     const RECORDED: &str = include_str!("../../tests/keras/schedules.json");
 
     fn schedule(class: &str, config: &Value) -> AnySchedule {
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_those_of_keras_and_pytorch() {
+    fn rates_match_keras_and_pytorch() {
         let recorded: Value = serde_json::from_str(RECORDED).unwrap();
         let mut classes = Vec::new();
         for case in recorded["cases"].as_array().unwrap() {
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_out_of_range_are_refused() {
+    fn settings_out_of_range_are_rejected() {
         let exponential = ExponentialDecay::new(0.1, 10, 0.5);
         let piecewise = |boundaries: &[u64], values: &[f64]| PiecewiseConstantDecay::new(boundaries, values);
         let polynomial = PolynomialDecay::new(0.1, 10);

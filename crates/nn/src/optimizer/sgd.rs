@@ -2,10 +2,10 @@
 
 use ziffer_tensor::{Scalar, update};
 
-use super::{Optimizer, SettingError, require_learning_rate, require_not_negative, require_share};
+use super::{Optimizer, SettingError, require_below_1, require_learning_rate, require_not_negative};
 
 /// Gradient descent, as `keras/src/optimizers/sgd.py`: w -= learning_rate g; with momentum,
-/// m = momentum m - learning_rate g and w += m, or with Nesterov's look ahead w += momentum m - learning_rate g.
+/// m = momentum m - learning_rate g and w += m, or with Nesterov momentum w += momentum m - learning_rate g.
 ///
 /// | setting | default | range |
 /// |---|---|---|
@@ -17,13 +17,13 @@ use super::{Optimizer, SettingError, require_learning_rate, require_not_negative
 /// Weight decay is decoupled: before the update, w -= learning_rate weight_decay w, for every weight, biases included.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sgd {
-    /// The step's size.
+    /// The learning rate.
     pub learning_rate: f64,
-    /// How much of the last step is kept.
+    /// The fraction of the previous step that is added.
     pub momentum: f64,
-    /// Whether to look ahead. Without momentum it makes no difference.
+    /// Whether to use Nesterov momentum. Without momentum it has no effect.
     pub nesterov: bool,
-    /// The share of a weight that is taken off, in units of the learning rate.
+    /// The fraction of a weight that is subtracted per step, in units of the learning rate.
     pub weight_decay: f64,
 }
 
@@ -34,7 +34,7 @@ impl Default for Sgd {
 }
 
 impl Sgd {
-    /// With this learning rate and the other settings' defaults.
+    /// The optimizer with this learning rate and the defaults of the other settings.
     pub fn new(learning_rate: f64) -> Self {
         Self { learning_rate, ..Self::default() }
     }
@@ -47,13 +47,13 @@ impl<T: Scalar> Optimizer<T> for Sgd {
         "sgd"
     }
 
-    fn slots(&self) -> &'static [&'static str] {
+    fn state_names(&self) -> &'static [&'static str] {
         if self.momentum == 0.0 { &[] } else { &["momentum"] }
     }
 
     fn validate(&self) -> Result<(), SettingError> {
         require_learning_rate("sgd", self.learning_rate)?;
-        require_share("sgd", "momentum", self.momentum)?;
+        require_below_1("sgd", "momentum", self.momentum)?;
         require_not_negative("sgd", "weight_decay", self.weight_decay)
     }
 
@@ -70,8 +70,8 @@ impl<T: Scalar> Optimizer<T> for Sgd {
         }
     }
 
-    fn update(step: &update::Momentum<T>, w: &mut [T], slots: &mut [&mut [T]], g: &[T]) {
-        match slots {
+    fn update(step: &update::Momentum<T>, w: &mut [T], state: &mut [&mut [T]], g: &[T]) {
+        match state {
             [m] => update::momentum(w, m, g, *step),
             _ => update::sgd(w, g, step.learning_rate, step.decay),
         }

@@ -1,164 +1,169 @@
-//! The plan of a training step: what the threads do between two barriers, as data.
+//! The plan of a training step: the tasks of the threads between two barriers, as data.
 
 use std::fmt::{self, Write};
 
 use ziffer_tensor::Scalar;
 
-use crate::layer::{InputType, Mode, Sharing};
+use crate::layer::{InputType, Mode, Parallelism};
 use crate::model::LayerSlot;
 
 /// A training step as a list of stages, compiled from a model's layers.
 ///
-/// Its display is a table, a stage a line.
+/// `Display` prints a table with one stage per line.
 ///
 /// ```
 /// use ziffer_nn::layer::InputType;
-/// use ziffer_nn::training::{Plan, Share};
+/// use ziffer_nn::training::{Partition, Plan};
 /// use ziffer_nn::{Activation, Sequential};
 /// let model = Sequential::new([4]).dense(3, Activation::Relu).dense(2, Activation::Softmax).build(0)?;
 /// let plan = Plan::of(&model, InputType::Real);
-/// let shares: Vec<Share> = plan.stages().iter().map(|stage| stage.share).collect();
-/// assert_eq!(shares, [Share::Rows, Share::Weights]);
+/// let partitions: Vec<Partition> = plan.stages().iter().map(|stage| stage.partition).collect();
+/// assert_eq!(partitions, [Partition::Rows, Partition::Weights]);
 /// # Ok::<(), ziffer_nn::BuildError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     stages: Vec<Stage>,
-    /// The names of the layers that compute, by which tasks know them.
+    /// The names of the layers that compute. Tasks refer to them by index.
     layers: Vec<String>,
     threads: usize,
 }
 
-/// A part of a step in which no thread waits for another. All meet at a barrier after it.
+/// A part of a step in which no thread waits for another. A barrier ends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stage {
-    /// What is shared out among the threads.
-    pub share: Share,
-    /// What each thread does with its share, in order.
+    /// What the threads divide among themselves.
+    pub partition: Partition,
+    /// The tasks of each thread, in order.
     pub tasks: Vec<Task>,
-    /// Whether it takes place only in steps that update weights; gradients may be accumulated over several.
+    /// Whether the stage runs only in steps that update weights. With accumulated gradients not every step does.
     pub updates_only: bool,
 }
 
-/// What a stage shares out among the threads. Layers count from 0, those that compute nothing left out.
+/// What the threads divide among themselves in a stage. Layers are counted from 0, without those that compute nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Share {
+pub enum Partition {
     /// The rows of the batch.
     Rows,
-    /// The outputs of a layer, with the weights that belong to them.
+    /// The outputs of a layer, with the weights of these outputs.
     Outputs(usize),
     /// The channels of a layer.
     Channels(usize),
     /// The weights of all layers.
     Weights,
-    /// Pieces of all gradients, of a fixed size.
+    /// Chunks of all gradients, of a fixed size.
     Gradients,
 }
 
-/// What a thread does with its share.
+/// A task of a thread, on its part of the stage's [`Partition`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Task {
     /// A layer's forward pass.
     Forward(usize),
-    /// The losses and their gradient by the last layer's outputs.
+    /// The losses and their gradients with respect to the last layer's outputs.
     Loss,
     /// A layer's backward pass.
     Backward(usize),
-    /// The gradient by a layer's weights. The weights are updated with it at once.
+    /// The gradient with respect to a layer's weights, which updates the weights at once.
     GradientUpdate(usize),
-    /// The gradient by a layer's weights, which is stored.
+    /// The gradient with respect to a layer's weights, which is stored.
     Gradient(usize),
-    /// The squared norms of pieces of the gradients.
+    /// The squared norms of chunks of the gradients.
     SquaredNorms,
     /// The update of a layer's weights by the stored gradient.
     Update(usize),
-    /// Writing the next batch's samples side by side.
+    /// Copying the samples of the next batch into one block of memory.
     Fill,
 }
 
-/// What becomes of gradients.
+/// How a step uses gradients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Gradients {
-    /// They update the weights as they are formed.
+pub(super) enum GradientUse {
+    /// They update the weights as they are computed.
     Fused,
-    /// They are stored, and update the weights after that, clipped by norms perhaps.
+    /// They are stored, clipped by norms if `norms` is set, and then update the weights.
     Stored { norms: bool },
-    /// They are stored, and nothing else.
+    /// They are stored and returned to the caller.
     Returned,
 }
 
-/// The layers of a step, and how they share it out.
-pub(super) struct Design<'a, T: Scalar> {
+/// What a plan is compiled from.
+pub(super) struct PlanInputs<'a, T: Scalar> {
     pub(super) layers: &'a [&'a LayerSlot<T>],
     pub(super) threads: usize,
-    /// Whether the first layer shares out its outputs.
+    /// Whether the threads divide the first layer's outputs.
     pub(super) first_by_outputs: bool,
-    pub(super) gradients: Gradients,
+    pub(super) gradients: GradientUse,
 }
 
 impl Plan {
-    /// The plan of a step of this model on one thread, or on several where that makes no difference.
+    /// The plan of a step of this model on one thread. See [`for_threads`](Self::for_threads).
     pub fn of<T: Scalar>(model: &crate::Model<T>, input: InputType) -> Self {
         Self::for_threads(model, input, 1)
     }
 
-    /// The plan of a step of this model with Adam on this number of threads.
+    /// The plan of a step of this model with Adam on `threads` threads.
     pub fn for_threads<T: Scalar>(model: &crate::Model<T>, input: InputType, threads: usize) -> Self {
         let layers = model.computing(Mode::Training, input);
         let states = 2;
         let first_by_outputs = super::shard::is_worth_it(&layers, input, threads, states);
-        Self::compile(&Design { layers: &layers, threads, first_by_outputs, gradients: Gradients::Fused })
+        Self::compile(&PlanInputs {
+            layers: &layers,
+            threads,
+            first_by_outputs,
+            gradients: GradientUse::Fused,
+        })
     }
 
-    pub(super) fn compile<T: Scalar>(design: &Design<'_, T>) -> Self {
-        let Design { layers, threads, first_by_outputs, gradients } = *design;
+    pub(super) fn compile<T: Scalar>(inputs: &PlanInputs<'_, T>) -> Self {
+        let PlanInputs { layers, threads, first_by_outputs, gradients } = *inputs;
         let mut stages: Vec<Stage> = Vec::new();
-        let mut add = |share: Share, task: Task| match stages.last_mut() {
-            Some(stage) if stage.share == share => stage.tasks.push(task),
-            _ => stages.push(Stage { share, tasks: vec![task], updates_only: false }),
+        let mut add = |partition: Partition, task: Task| match stages.last_mut() {
+            Some(stage) if stage.partition == partition => stage.tasks.push(task),
+            _ => stages.push(Stage { partition, tasks: vec![task], updates_only: false }),
         };
-        let of_layer = |l: usize, slot: &LayerSlot<T>| match slot.sharing {
-            Sharing::Channels if slot.trainable => Share::Channels(l),
-            _ => Share::Rows,
+        let of_layer = |l: usize, slot: &LayerSlot<T>| match slot.parallelism {
+            Parallelism::Channels if slot.trainable => Partition::Channels(l),
+            _ => Partition::Rows,
         };
         for (l, slot) in layers.iter().enumerate() {
             let by_outputs = l == 0 && first_by_outputs;
-            add(if by_outputs { Share::Outputs(l) } else { of_layer(l, slot) }, Task::Forward(l));
+            add(if by_outputs { Partition::Outputs(l) } else { of_layer(l, slot) }, Task::Forward(l));
         }
-        add(Share::Rows, Task::Loss);
+        add(Partition::Rows, Task::Loss);
         let lowest = lowest_updated(layers);
         for (l, slot) in layers.iter().enumerate().skip(lowest).rev() {
             add(of_layer(l, slot), Task::Backward(l));
         }
         let updated = || layers.iter().enumerate().filter(|(_, slot)| slot.is_updated()).map(|(l, _)| l);
         match gradients {
-            Gradients::Fused => updated().for_each(|l| add(Share::Weights, Task::GradientUpdate(l))),
-            Gradients::Returned => updated().for_each(|l| add(Share::Weights, Task::Gradient(l))),
-            Gradients::Stored { norms } => {
-                updated().for_each(|l| add(Share::Weights, Task::Gradient(l)));
+            GradientUse::Fused => updated().for_each(|l| add(Partition::Weights, Task::GradientUpdate(l))),
+            GradientUse::Returned => updated().for_each(|l| add(Partition::Weights, Task::Gradient(l))),
+            GradientUse::Stored { norms } => {
+                updated().for_each(|l| add(Partition::Weights, Task::Gradient(l)));
                 if norms {
-                    add(Share::Gradients, Task::SquaredNorms);
-                    updated().for_each(|l| add(Share::Weights, Task::Update(l)));
+                    add(Partition::Gradients, Task::SquaredNorms);
+                    updated().for_each(|l| add(Partition::Weights, Task::Update(l)));
                 }
             }
         }
-        if gradients == (Gradients::Stored { norms: false }) {
-            // What a thread has stored itself it may read at once.
+        if gradients == (GradientUse::Stored { norms: false }) {
+            // A thread may read what it has stored itself without a barrier.
             let tasks = updated().map(Task::Update).collect();
-            stages.push(Stage { share: Share::Weights, tasks, updates_only: false });
+            stages.push(Stage { partition: Partition::Weights, tasks, updates_only: false });
         }
         let stored =
             stages.iter().position(|stage| stage.tasks.iter().any(|task| matches!(task, Task::Gradient(_))));
         for stage in stages.iter_mut().skip(stored.map_or(usize::MAX, |stored| stored + 1)) {
             stage.updates_only = true;
         }
-        if gradients != Gradients::Returned {
-            // While the weights are updated, the next samples come. This stage takes place in every step.
-            match stages.iter_mut().find(|stage| stage.share == Share::Weights) {
+        if gradients != GradientUse::Returned {
+            // The next samples are copied while the weights are updated. This stage runs in every step.
+            match stages.iter_mut().find(|stage| stage.partition == Partition::Weights) {
                 Some(stage) => stage.tasks.push(Task::Fill),
                 None => {
                     stages.push(Stage {
-                        share: Share::Weights,
+                        partition: Partition::Weights,
                         tasks: vec![Task::Fill],
                         updates_only: false,
                     });
@@ -174,18 +179,18 @@ impl Plan {
         &self.stages
     }
 
-    /// What a stage shares out, in words.
-    pub fn share_name(&self, share: Share) -> String {
-        match share {
-            Share::Rows => "rows".to_owned(),
-            Share::Outputs(l) => format!("outputs of {}", self.layers[l]),
-            Share::Channels(l) => format!("channels of {}", self.layers[l]),
-            Share::Weights => "weights".to_owned(),
-            Share::Gradients => "gradients".to_owned(),
+    /// A partition in words: `outputs of dense`.
+    pub fn partition_name(&self, partition: Partition) -> String {
+        match partition {
+            Partition::Rows => "rows".to_owned(),
+            Partition::Outputs(l) => format!("outputs of {}", self.layers[l]),
+            Partition::Channels(l) => format!("channels of {}", self.layers[l]),
+            Partition::Weights => "weights".to_owned(),
+            Partition::Gradients => "gradients".to_owned(),
         }
     }
 
-    /// A task, in words.
+    /// A task in words: `forward dense`.
     pub fn task_name(&self, task: Task) -> String {
         let (name, layer) = task.parts();
         layer.map_or_else(|| name.to_owned(), |l| format!("{name} {}", self.layers[l]))
@@ -207,10 +212,13 @@ impl Task {
     }
 }
 
-/// The lowest layer whose weights are updated: below it no gradients are needed.
+/// The lowest layer whose weights are updated. The layers below it need no gradients.
 pub(super) fn lowest_updated<T: Scalar>(layers: &[&LayerSlot<T>]) -> usize {
     layers.iter().position(|slot| slot.is_updated()).unwrap_or(layers.len())
 }
+
+/// The heading of the table's column of partitions.
+const HEADING: &str = "divided";
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -222,10 +230,11 @@ impl fmt::Display for Plan {
             plural(threads),
             plural(count)
         )?;
-        let shares: Vec<String> = self.stages.iter().map(|stage| self.share_name(stage.share)).collect();
-        let width = shares.iter().map(String::len).max().unwrap_or(0).max("shared out".len());
-        writeln!(f, "     {:width$}  tasks of each thread, in order", "shared out")?;
-        for (number, (stage, share)) in (1..).zip(self.stages.iter().zip(shares)) {
+        let partitions: Vec<String> =
+            self.stages.iter().map(|stage| self.partition_name(stage.partition)).collect();
+        let width = partitions.iter().map(String::len).max().unwrap_or(0).max(HEADING.len());
+        writeln!(f, "     {HEADING:width$}  tasks of each thread, in order")?;
+        for (number, (stage, partition)) in (1..).zip(self.stages.iter().zip(partitions)) {
             let mut tasks = String::new();
             let mut before = "";
             for &task in &stage.tasks {
@@ -240,8 +249,8 @@ impl fmt::Display for Plan {
                 }
                 before = name;
             }
-            let when = if stage.updates_only { " (if weights are updated)" } else { "" };
-            writeln!(f, "{number:3}  {share:width$}  {tasks}{when}")?;
+            let when = if stage.updates_only { " (in steps that update weights)" } else { "" };
+            writeln!(f, "{number:3}  {partition:width$}  {tasks}{when}")?;
         }
         Ok(())
     }

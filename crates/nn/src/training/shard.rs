@@ -1,19 +1,19 @@
-//! A thread's copy of the weights that belong to some outputs of the first layer.
+//! A thread's copy of its part of the first layer: the weights of some outputs.
 
 use std::ops::Range;
 
 use ziffer_tensor::shared::Shared;
 use ziffer_tensor::{Buffer, Scalar};
 
-use crate::layer::{InputType, Sharing, Weights};
+use crate::layer::{InputType, Parallelism, Weights};
 use crate::model::{ALIGNMENT, LayerSlot};
 
-/// Bytes of a shard that stay in its core's second-level cache. Copying more than that, there and back, would take longer
-/// than is won.
+/// The largest shard, in bytes, that stays in its core's second-level cache. Copying a larger one there and back takes longer
+/// than it saves.
 const SHARD_BYTES: usize = 1 << 20;
 
-/// Whether the first layer's outputs are to be shared out among `threads`, each with `states` more numbers a weight: if there
-/// are enough of them, few enough weights, and pixels, since for numbers the kernels want a layer's weights whole.
+/// Whether dividing the first layer's outputs among `threads` pays off, with `states` optimizer states per weight: it does with
+/// enough outputs, few enough weights, and pixels as input. For numbers the kernels need a layer's weights as a whole.
 pub(super) fn is_worth_it<T: Scalar>(
     layers: &[&LayerSlot<T>],
     input: InputType,
@@ -24,7 +24,7 @@ pub(super) fn is_worth_it<T: Scalar>(
     let lines = first.outputs().div_ceil(ALIGNMENT);
     let weights: usize = first.ranges.iter().map(Range::len).sum();
     let bytes = weights / threads.max(1) * (1 + states) * size_of::<T>();
-    first.sharing == Sharing::RowsOrOutputs
+    first.parallelism == Parallelism::RowsOrOutputs
         && input == InputType::Pixels
         && first.trainable
         && first.saved == 0
@@ -34,26 +34,26 @@ pub(super) fn is_worth_it<T: Scalar>(
         && bytes <= SHARD_BYTES
 }
 
-/// Copies of the weights that belong to some outputs of the first layer, and of their optimizer state.
+/// Copies of the weights of some outputs of the first layer, and of their optimizer state.
 ///
-/// In the model, rows of the kernel are shared out in pieces that lie side by side. Cores that write such pieces take each
-/// other's cache lines away, by fetching more than they were asked for. Here they lie apart.
+/// In the model, the parts of a kernel's row that belong to different threads are adjacent. Cores that write such parts
+/// invalidate each other's cache lines, because they prefetch neighboring lines. The copies are apart from each other.
 #[derive(Debug)]
 pub(super) struct Shard<T: Scalar> {
     pub(super) outputs: Range<usize>,
-    /// Where the weights lie in the copies.
+    /// The range of each weight in the copies.
     pub(super) ranges: Vec<Range<usize>>,
-    /// All elements of each weight, as a range of its own.
+    /// All elements of each weight, counted within the weight.
     pub(super) owned: Vec<Range<usize>>,
     pub(super) weights: Buffer<T>,
     pub(super) state: Vec<Buffer<T>>,
 }
 
 impl<T: Scalar> Shard<T> {
-    /// Copies of what belongs to `outputs`.
+    /// Copies the weights and the state of `outputs`.
     ///
     /// # Safety
-    /// Nobody may be writing the layer's weights or their state.
+    /// No thread may write the layer's weights or their state during the call.
     pub(super) unsafe fn copied(
         slot: &LayerSlot<T>,
         outputs: Range<usize>,
@@ -72,7 +72,7 @@ impl<T: Scalar> Shard<T> {
         let copy = |shared: &Shared<'_, T>| {
             let mut copy = Buffer::zeros(len);
             for (shard, range) in ranges.iter().zip(&slot.ranges) {
-                // SAFETY: nobody writes it, as the caller promises.
+                // SAFETY: no thread writes it, as the caller promises.
                 let whole = unsafe { shared.get(range.clone()) };
                 for (shard, row) in
                     copy[shard.clone()].chunks_exact_mut(outputs.len()).zip(whole.chunks_exact(width))
@@ -89,7 +89,7 @@ impl<T: Scalar> Shard<T> {
     /// Copies everything back.
     ///
     /// # Safety
-    /// Nobody may be reading the layer's weights or their state, or writing what belongs to these outputs.
+    /// During the call no thread may read the layer's weights or their state, or write those of these outputs.
     pub(super) unsafe fn copy_back(
         &self,
         slot: &LayerSlot<T>,
@@ -101,7 +101,7 @@ impl<T: Scalar> Shard<T> {
         for (copy, shared) in pairs {
             for (shard, range) in self.ranges.iter().zip(&slot.ranges) {
                 let rows = range.len() / width;
-                // SAFETY: nobody else touches these columns, as the caller promises.
+                // SAFETY: no other thread accesses these columns, as the caller promises.
                 let mut whole =
                     unsafe { shared.matrix_mut(range.clone(), width, 0..rows, self.outputs.clone()) };
                 let shard = copy[shard.clone()].chunks_exact(self.outputs.len());
@@ -112,6 +112,7 @@ impl<T: Scalar> Shard<T> {
         }
     }
 
+    /// The copied weights as a layer reads them.
     pub(super) fn weights(&self) -> Weights<'_, T> {
         Weights::new(&self.weights, &self.ranges)
     }

@@ -1,11 +1,10 @@
-//! A training as bytes: all that it takes to go on as if nothing had happened.
+//! The state of a training as bytes, from which the training resumes exactly.
 //!
-//! The file is safetensors. It has the model's weights by name, and for each weight that is updated by gradients the
-//! optimizer's slots as `adam.momentum/dense.kernel`, its average as `average/dense.kernel` if one is kept, and its
-//! accumulated gradient as `gradient/dense.kernel` between updates. Bytes of the caller's are `U8` tensors of one dimension
-//! under the caller's names. The metadata's one entry, `training`, is JSON: the counts
-//! of updates and batches, the learning rate, a text of the caller's, and a digest of all the rest, so that a damaged file
-//! is not taken for a good one.
+//! The format is safetensors. It has the model's weights by name. For each weight that gradients update it has the optimizer's
+//! states as `adam.momentum/dense.kernel`, the average of the weights as `average/dense.kernel` if one is kept, and the accumulated
+//! gradient as `gradient/dense.kernel` between updates. Attachments of the caller are `U8` tensors of one dimension with names of the
+//! caller's choice. The metadata's only entry, `training`, is JSON: the numbers of updates and batches, the learning rate, a text of
+//! the caller, and a SHA-256 digest of everything else, which detects damage.
 
 use std::collections::HashMap;
 
@@ -13,7 +12,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use ziffer_base::digest::Sha256;
 
-use super::Training;
+use super::{AVERAGE, Training};
 use crate::OneLine;
 use crate::model::Model;
 use crate::optimizer::Optimizer;
@@ -21,62 +20,60 @@ use crate::optimizer::Optimizer;
 /// The metadata's key.
 const TRAINING: &str = "training";
 
-/// The name of the average of the weights.
-pub(super) const AVERAGE: &str = "average";
-/// The name of accumulated gradients.
+/// The prefix of accumulated gradients.
 const GRADIENT: &str = "gradient";
 
-/// No training makes as many steps, and a count from there on cannot overflow.
+/// Counts of steps must be below this number, so that they cannot overflow.
 const ITERATIONS_END: u64 = 1 << 63;
 
-/// What the metadata say.
+/// The metadata's entry.
 #[derive(Debug, Serialize, Deserialize)]
 struct Metadata {
     iteration: u64,
-    /// What files of older versions do not say: as many batches as updates, at the optimizer's rate.
+    /// Files of older versions lack it: they have as many batches as updates, at the optimizer's rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     more: Option<More>,
-    /// The caller's.
+    /// The text of the caller.
     text: String,
     sha256: String,
 }
 
-/// What newer files say besides.
+/// The entries of newer files.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct More {
     batches: u64,
-    /// Batches whose gradients are accumulated since the last update.
+    /// The number of batches whose gradients are accumulated since the last update.
     accumulated: u64,
     learning_rate: f64,
 }
 
-/// Bytes that a training cannot go on from.
+/// A training cannot resume from these bytes.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
-    /// Not a safetensors file, or not a whole one.
+    /// The bytes are not a safetensors file, or not a complete one.
     #[error("not a whole safetensors file")]
     Damaged(#[source] OneLine<safetensors::SafeTensorError>),
-    /// A safetensors file of another kind.
-    #[error("no \"{TRAINING}\" in its metadata: it is not a training's state")]
+    /// The file has no state of a training.
+    #[error("no \"{TRAINING}\" in its metadata: it is not the state of a training")]
     NotAState,
-    /// The metadata cannot be understood.
+    /// The metadata cannot be parsed.
     #[error("the \"{TRAINING}\" in its metadata is wrong")]
     Metadata(#[source] OneLine<serde_json::Error>),
-    /// The digest is not that of the content.
-    #[error("it is damaged: its content has another digest than it says")]
+    /// The digest differs from that of the content.
+    #[error("it is damaged: the digest of its content is not the recorded one")]
     Digest,
-    /// No count of steps.
+    /// The number of steps is out of range.
     #[error("it has made {0} steps, expected fewer than {ITERATIONS_END}")]
     Iteration(u64),
-    /// Another model or another optimizer.
+    /// The state belongs to another model or another optimizer.
     #[error("{}", OneLine(.0))]
     Mismatch(String),
 }
 
 ziffer_base::debug_as_message!(StateError);
 
-/// A training's state, read and found whole.
+/// The state of a training, parsed and checked.
 #[derive(Debug)]
 pub struct State<'a> {
     tensors: SafeTensors<'a>,
@@ -84,10 +81,10 @@ pub struct State<'a> {
 }
 
 impl<'a> State<'a> {
-    /// Reads what [`Training::to_safetensors`] wrote.
+    /// Parses the bytes of [`Training::to_safetensors`].
     ///
     /// # Errors
-    /// If it is anything else, or damaged in any byte that counts.
+    /// If the bytes are not such a state, or are damaged.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, StateError> {
         let damaged = |error| StateError::Damaged(OneLine(error));
         let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
@@ -108,22 +105,22 @@ impl<'a> State<'a> {
         Ok(Self { tensors, metadata })
     }
 
-    /// The text that was given to [`Training::to_safetensors`].
+    /// The text passed to [`Training::to_safetensors`].
     pub fn text(&self) -> &str {
         &self.metadata.text
     }
 
-    /// The number of updates that had been made.
+    /// The number of updates.
     pub fn iteration(&self) -> u64 {
         self.metadata.iteration
     }
 
-    /// The number of batches that had been seen.
+    /// The number of batches.
     pub fn batches(&self) -> u64 {
         self.metadata.more.map_or(self.metadata.iteration, |more| more.batches)
     }
 
-    /// The caller's bytes by their names, as they were given to [`Training::to_safetensors_with`], in the names' order.
+    /// The attachments passed to [`Training::to_safetensors_with`], in order of their names.
     pub fn attachments(&self) -> Vec<(String, &'a [u8])> {
         let mut attachments: Vec<_> = (self.tensors.tensors().into_iter())
             .filter(|(_, tensor)| is_attachment(tensor))
@@ -133,7 +130,7 @@ impl<'a> State<'a> {
         attachments
     }
 
-    /// The numbers of a tensor of this name and shape.
+    /// The bytes of the tensor with this name and shape.
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<&[u8], StateError> {
         let tensor = self.tensors.tensor(name).map_err(|_| {
             StateError::Mismatch(format!("it has no tensor {name}, expected one of shape {shape:?}"))
@@ -153,7 +150,7 @@ fn is_attachment(tensor: &TensorView<'_>) -> bool {
     tensor.dtype() == Dtype::U8 && tensor.shape().len() == 1
 }
 
-/// SHA-256, in hex, of a state; the tensors in the order of their names.
+/// The SHA-256 digest of a state, in hex. The tensors are in order of their names.
 fn digest<'a>(
     iteration: u64,
     more: Option<More>,
@@ -181,43 +178,44 @@ fn digest<'a>(
 }
 
 impl<O: Optimizer<f32>> Training<f32, O> {
-    /// What is kept for each weight that is updated by gradients: the names before the weight's, and the blocks.
-    fn kept(&self) -> Vec<(String, &[f32])> {
-        let names = self.optimizer.slots().iter().map(|slot| format!("{}.{slot}", self.optimizer.name()));
+    /// The blocks that are stored for each weight that gradients update, with the prefixes of their names.
+    fn state_blocks(&self) -> Vec<(String, &[f32])> {
+        let names =
+            self.optimizer.state_names().iter().map(|slot| format!("{}.{slot}", self.optimizer.name()));
         let names = names.chain(self.ema_momentum.map(|_| AVERAGE.to_owned()));
-        let mut kept: Vec<(String, &[f32])> =
+        let mut blocks: Vec<(String, &[f32])> =
             names.zip(&self.state).map(|(name, block)| (name, &**block)).collect();
         if let Some(gradient) = self.gradient.as_ref().filter(|_| self.accumulated > 0) {
-            kept.push((GRADIENT.to_owned(), gradient));
+            blocks.push((GRADIENT.to_owned(), gradient));
         }
-        kept
+        blocks
     }
 
-    /// The model and the state of its training as the bytes of a safetensors file, with a text of the caller's.
+    /// The model and the state of its training as the bytes of a safetensors file, with a text of the caller.
     ///
     /// # Panics
-    /// If it is not this training's model.
+    /// If the training was made for another model.
     pub fn to_safetensors(&self, model: &Model, text: &str) -> Vec<u8> {
         self.to_safetensors_with(model, text, &[])
     }
 
-    /// As [`to_safetensors`](Self::to_safetensors), with bytes of the caller's by name. A `/` keeps a name apart from those
+    /// Like [`to_safetensors`](Self::to_safetensors), with named attachments of the caller. Names with a `/` cannot collide with those
     /// of weights.
     ///
     /// # Panics
-    /// If it is not this training's model, or two tensors have the same name.
+    /// If the training was made for another model, or two tensors have the same name.
     pub fn to_safetensors_with(
         &self,
         model: &Model,
         text: &str,
         attachments: &[(String, Vec<u8>)],
     ) -> Vec<u8> {
-        assert!(self.check_model(model).is_ok(), "another model than the training's");
+        assert!(self.check_model(model).is_ok(), "the training was made for another model");
         let bytes = |numbers: &[f32]| numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
         let mut tensors = Vec::new();
         for ((name, shape, range), has_state) in model.layout().iter().zip(model.have_state()) {
-            for (kept, numbers) in self.kept().into_iter().filter(|_| has_state) {
-                tensors.push((format!("{kept}/{name}"), shape, bytes(&numbers[range.clone()])));
+            for (prefix, numbers) in self.state_blocks().into_iter().filter(|_| has_state) {
+                tensors.push((format!("{prefix}/{name}"), shape, bytes(&numbers[range.clone()])));
             }
             tensors.push((name.clone(), shape, bytes(&model.block()[range.clone()])));
         }
@@ -242,10 +240,10 @@ impl<O: Optimizer<f32>> Training<f32, O> {
             .expect("names and shapes that fit into a header")
     }
 
-    /// Sets the model and its training to a state. A schedule of the learning rate stays.
+    /// Sets the model and its training to a state. A schedule of the learning rate does not change.
     ///
     /// # Errors
-    /// If it is one of another model or another optimizer, or there is no memory for it. Nothing is changed then.
+    /// If the state belongs to another model or another optimizer, or there is not enough memory. Nothing is changed then.
     pub fn restore(&mut self, model: &mut Model, state: &State<'_>) -> Result<(), StateError> {
         self.check_model(model).map_err(|error| StateError::Mismatch(error.to_string()))?;
         let accumulated = state.metadata.more.map_or(0, |more| more.accumulated);
@@ -259,18 +257,18 @@ impl<O: Optimizer<f32>> Training<f32, O> {
         if accumulates {
             self.ensure_gradient().map_err(|error| StateError::Mismatch(error.to_string()))?;
         }
-        let mut names: Vec<String> = self.kept().into_iter().map(|(name, _)| name).collect();
-        names.retain(|name| name != GRADIENT);
-        names.extend(accumulates.then(|| GRADIENT.to_owned()));
+        let mut prefixes: Vec<String> = self.state_blocks().into_iter().map(|(name, _)| name).collect();
+        prefixes.retain(|name| name != GRADIENT);
+        prefixes.extend(accumulates.then(|| GRADIENT.to_owned()));
         let read_all = || {
             let mut expected = 0;
             let mut contents = Vec::new();
             for ((name, shape, range), has_state) in self.layout.iter().zip(model.have_state()) {
-                let kept = names.iter().filter(|_| has_state);
-                let kept = kept.map(|kept| state.tensor(&format!("{kept}/{name}"), shape));
-                let kept = kept.collect::<Result<Vec<_>, _>>()?;
-                expected += 1 + kept.len();
-                contents.push((state.tensor(name, shape)?, kept, range.clone()));
+                let blocks = prefixes.iter().filter(|_| has_state);
+                let blocks = blocks.map(|prefix| state.tensor(&format!("{prefix}/{name}"), shape));
+                let blocks = blocks.collect::<Result<Vec<_>, _>>()?;
+                expected += 1 + blocks.len();
+                contents.push((state.tensor(name, shape)?, blocks, range.clone()));
             }
             let found = state.tensors.len() - state.attachments().len();
             if found != expected {
@@ -279,10 +277,10 @@ impl<O: Optimizer<f32>> Training<f32, O> {
             Ok(contents)
         };
         let contents = read_all()?;
-        for (weight, kept, range) in contents {
+        for (weight, saved, range) in contents {
             read(weight, &mut model.block_mut()[range.clone()]);
             let blocks = self.state.iter_mut().chain(self.gradient.as_mut().filter(|_| accumulates));
-            for (content, block) in kept.into_iter().zip(blocks) {
+            for (content, block) in saved.into_iter().zip(blocks) {
                 read(content, &mut block[range.clone()]);
             }
         }
@@ -305,15 +303,15 @@ fn read(bytes: &[u8], numbers: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Activation, Adam, Sequential, Sgd, SparseCategoricalCrossentropy, WithClasses};
+    use crate::{Activation, Adam, Sequential, Sgd, SparseCategoricalCrossentropy, WithLabels};
     use ndarray::Array2;
-    use ziffer_tensor::team::Team;
+    use ziffer_tensor::thread_team::ThreadTeam;
 
     fn model() -> Model {
         Sequential::new([6]).dense(5, Activation::Relu).dense(3, Activation::Softmax).build(4).unwrap()
     }
 
-    /// Trains on samples `range` of a small set, a batch of 4 a step.
+    /// Trains on the samples `range` of a small set, in batches of 4.
     fn train<O: Optimizer<f32>>(
         training: &mut Training<f32, O>,
         model: &mut Model,
@@ -321,15 +319,15 @@ mod tests {
     ) {
         let x = Array2::from_shape_fn((40, 6), |(n, i)| ((n * 7 + i * 3) % 11) as f32 / 11.0);
         let classes: Vec<usize> = (0..40).map(|n| n % 3).collect();
-        let samples = WithClasses::new(x.view(), &classes);
+        let samples = WithLabels::new(x.view(), &classes);
         let order: Vec<u32> = range.collect();
-        let team = Team::new(1).unwrap();
+        let team = ThreadTeam::new(1).unwrap();
         let loss = SparseCategoricalCrossentropy::default();
         training.run(model, &loss, &samples, &order, (&team).into()).unwrap();
     }
 
     #[test]
-    fn goes_on_as_if_nothing_had_happened() {
+    fn a_restored_training_equals_an_uninterrupted_one() {
         let mut model_a = model();
         let mut a = Training::new(&model_a, Adam::default(), 4).unwrap();
         train(&mut a, &mut model_a, 0..20);
@@ -350,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_of_the_callers_come_back_by_their_names() {
+    fn attachments_are_returned_by_name() {
         let mut model = model();
         let mut training = Training::new(&model, Adam::default(), 4).unwrap();
         let attachments =
@@ -364,17 +362,17 @@ mod tests {
         assert_eq!(training.to_safetensors_with(&model, "", &attachments), bytes);
     }
 
-    /// Gradients that are asked for between two updates are no part of the accumulated ones, whatever they count as.
+    /// Gradients that are requested between two updates do not change the accumulated gradients.
     #[test]
-    fn gradients_on_the_side_leave_accumulated_ones_alone() {
-        let run = |asks: bool| {
+    fn requested_gradients_do_not_change_accumulated_ones() {
+        let run = |requests: bool| {
             let mut model = model();
             let mut training = Training::new(&model, Adam::default(), 4).unwrap().accumulation(3);
             train(&mut training, &mut model, 0..8);
-            if asks {
+            if requests {
                 let x = Array2::from_elem((1, 6), 0.5_f32);
-                let samples = WithClasses::new(x.view(), &[1]);
-                let team = Team::new(1).unwrap();
+                let samples = WithLabels::new(x.view(), &[1]);
+                let team = ThreadTeam::new(1).unwrap();
                 let loss = SparseCategoricalCrossentropy::default();
                 training.gradients(&mut model, &loss, &samples, &[0], (&team).into()).unwrap();
             }
@@ -389,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn every_damage_is_seen() {
+    fn any_damage_is_detected() {
         let mut model = model();
         let mut training = Training::new(&model, Adam::default(), 4).unwrap();
         train(&mut training, &mut model, 0..8);
@@ -400,7 +398,7 @@ mod tests {
             for flip in [1, 0x80] {
                 let mut damaged = bytes.clone();
                 damaged[at] ^= flip;
-                // Only what carries no meaning may pass, a name of an unused key say; then the state is the same.
+                // Damage without an effect is accepted, such as another name of an unused key. The state is then the same.
                 if let Ok(state) = State::parse(&damaged) {
                     let mut other = self::model();
                     let mut restored = Training::new(&other, Adam::default(), 4).unwrap();
@@ -419,31 +417,32 @@ mod tests {
     }
 
     #[test]
-    fn more_steps_than_can_be_counted_are_refused() {
+    fn too_large_numbers_of_steps_are_rejected() {
         let model = model();
         let mut training = Training::new(&model, Adam::default(), 4).unwrap();
-        for (iteration, is_good) in [(ITERATIONS_END - 1, true), (ITERATIONS_END, false), (u64::MAX, false)] {
+        for (iteration, is_valid) in [(ITERATIONS_END - 1, true), (ITERATIONS_END, false), (u64::MAX, false)]
+        {
             training.iteration = iteration;
             training.batches = iteration;
             let bytes = training.to_safetensors(&model, "");
-            assert_eq!(State::parse(&bytes).is_ok(), is_good, "{iteration}");
+            assert_eq!(State::parse(&bytes).is_ok(), is_valid, "{iteration}");
         }
     }
 
     #[test]
-    fn another_model_or_optimizer_is_refused_and_nothing_changed() {
+    fn another_model_or_optimizer_is_rejected_and_nothing_changes() {
         let model_a = model();
         let bytes = Training::new(&model_a, Adam::default(), 4).unwrap().to_safetensors(&model_a, "");
         let state = State::parse(&bytes).unwrap();
-        let refuse = |mut model: Model, problem: &str| {
+        let reject = |mut model: Model, problem: &str| {
             let before = model.weights_sha256();
             let mut training = Training::new(&model, Adam::default(), 4).unwrap();
             let error = training.restore(&mut model, &state).unwrap_err().to_string();
             assert!(error.contains(problem), "{error}");
             assert_eq!(model.weights_sha256(), before);
         };
-        refuse(Sequential::new([6]).dense(5, Activation::Relu).build(0).unwrap(), "expected 6");
-        refuse(
+        reject(Sequential::new([6]).dense(5, Activation::Relu).build(0).unwrap(), "expected 6");
+        reject(
             Sequential::new([6]).dense(4, Activation::Relu).dense(3, Activation::Softmax).build(0).unwrap(),
             "expected F32 of shape [6, 4]",
         );

@@ -1,6 +1,8 @@
-"""Records what Keras's layers compute of a few numbers, and what it prints of a network, to hold the layers to it.
+"""Records the results of Keras's layers for a few numbers, and Keras's summary of a network.
 
-Run it from this folder. It takes half a minute; its output is committed, so only a new Keras asks for another run.
+A test compares the layers and the summary with them.
+
+Run it from this folder. It takes half a minute. The output is committed; it is run again only for a new version of Keras.
 
     python3 -m venv ~/keras-env && ~/keras-env/bin/pip install -r requirements.txt
     ~/keras-env/bin/python layers.py
@@ -8,7 +10,7 @@ Run it from this folder. It takes half a minute; its output is committed, so onl
 It writes, beside itself:
 
 layers.json
-    Numbers are float32, each with as many digits as tell it from its neighbours. Arrays are lists in row-major order;
+    Numbers are float32, each with as many digits as tell it from its neighbors. Arrays are lists in row-major order;
     the case's "shape" is that of "x", "c", "y" and "d_x", all others are one number a channel. Channels come last.
 
     "batch_normalization": the cases. From the inputs "x", the weights "gamma", "beta", "moving_mean", "moving_variance"
@@ -27,7 +29,7 @@ layers.json
     "rescaling": y = x * scale + offset, scale and offset rounded to float32, then the product, then the sum.
 
 summary.txt, summary_frozen.txt
-    What summary() prints of a network before it is compiled, without colours, 80 columns wide; and of the same network
+    What summary() prints of a network before it is compiled, without colors, 80 columns wide; and of the same network
     whose first Dense is frozen.
 """
 
@@ -120,7 +122,7 @@ def gradients(layer, x, c, training):
 
 
 def batch_normalization(rng, name, shape, settings):
-    """One case: its inputs, and what the layer makes of them in both modes."""
+    """One case: its inputs, and the layer's outputs in both modes."""
     channels = shape[-1]
     # Channels of their own mean and size.
     x = rng.normal(rng.normal(0, 2, channels), rng.uniform(0.2, 3, channels), shape).astype(np.float32)
@@ -150,7 +152,7 @@ def batch_normalization(rng, name, shape, settings):
 
 
 def activation(rng, name):
-    """One activation, of numbers that are no kinks of any: 16 rows of 8."""
+    """One activation, for 16 rows of 8 numbers away from all kinks."""
     shape = [16, 8]
     x = (rng.normal(0, 1, shape) * rng.choice([0.1, 1, 3, 8], shape)).astype(np.float32)
     c = rng.normal(0, 1, shape).astype(np.float32)

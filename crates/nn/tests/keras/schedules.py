@@ -1,6 +1,6 @@
-"""Records the learning rates of Keras's schedules and of PyTorch's OneCycleLR, so that a test can hold ours to them.
+"""Records the learning rates of Keras's schedules and of PyTorch's OneCycleLR. A test compares the schedules with them.
 
-Run it from this folder. It takes seconds; its output is committed, so only a new Keras asks for another run.
+Run it from this folder. It takes seconds. The output is committed; it is run again only for a new version of Keras.
 
     python3 -m venv ~/keras-env && ~/keras-env/bin/pip install -r requirements.txt torch==2.15.0
     ~/keras-env/bin/python schedules.py
@@ -22,7 +22,7 @@ os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA
 
 HERE = Path(__file__).resolve().parent
 
-# Class and settings, all of them spelt out, and the steps: dense ones around each place where the formula changes.
+# Class and settings, all of them spelled out, and the steps: dense ones around each place where the formula changes.
 EXPONENTIAL = {"initial_learning_rate": 0.1, "decay_steps": 300, "decay_rate": 0.96, "staircase": False}
 INVERSE = {"initial_learning_rate": 0.05, "decay_steps": 40, "decay_rate": 0.5, "staircase": False}
 POLYNOMIAL = {"initial_learning_rate": 0.1, "decay_steps": 90, "end_learning_rate": 0.0001, "power": 1.0, "cycle": False}

@@ -1,4 +1,4 @@
-//! Epochs as a table in a file.
+//! Writes the metrics of each epoch to a CSV file.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -6,42 +6,42 @@ use std::path::{Path, PathBuf};
 
 use ziffer_nn::Model;
 
-use super::{Callback, CallbackError, EpochContext, Flow, Plan, TrainingContext, states};
+use super::{Callback, CallbackError, EpochBeginContext, EpochEndContext, Flow, TrainingParams, state_bytes};
 use crate::{EpochLog, History, Resumed, python};
 
-/// Writes a line of comma-separated values for each epoch, as Keras's `CSVLogger`.
+/// Writes a line of comma-separated values per epoch, as Keras's `CSVLogger`.
 ///
 /// | setting | meaning | default (Keras's) |
 /// |---|---|---|
 /// | filename | the file | |
-/// | separator | what stands between values | `,` |
-/// | append | whether lines are added to a file that is there | false |
+/// | separator | the character between values | `,` |
+/// | append | whether to append to an existing file | false |
 ///
-/// The columns are `epoch`, counted from 0, and the names of the epoch's numbers in alphabetical order: `accuracy`,
-/// `learning_rate`, `loss`, `val_accuracy` and `val_loss`. Without a validation part those that begin with `val_` have `NA`.
-/// The learning rate, as it is before callbacks set it at the epoch's end, has a column where a schedule or a callback such
-/// as [`ReduceLROnPlateau`](super::ReduceLROnPlateau) [sets it](Callback::sets_learning_rate). Numbers are written so that they are read as the same ones. Each
-/// line is in the file when its epoch ends; lines end as Keras's do, with a carriage return and a line feed.
+/// The columns are `epoch`, counted from 0, and the metrics in alphabetical order: `accuracy`,
+/// `learning_rate`, `loss`, `val_accuracy` and `val_loss`. Without a validation set, the columns that begin with `val_` have `NA`.
+/// The learning rate, before callbacks set it at the epoch's end, has a column if a schedule or a callback such as
+/// [`ReduceLROnPlateau`](super::ReduceLROnPlateau) [sets it](Callback::sets_learning_rate). Numbers are written so that they parse to
+/// the same value. Each line is written when its epoch ends. As in Keras, lines end with a carriage return and a line feed.
 ///
-/// A training that goes on from a [checkpoint](crate::Checkpoints) goes on with the file as well: lines of epochs after the
-/// checkpoint are dropped, those of the epochs before it written anew. One that was killed before its first checkpoint
-/// starts anew; where `append` is set, its lines stay.
+/// A training that resumes from a [checkpoint](crate::Checkpoints) continues the file: the lines of epochs after the checkpoint are
+/// removed, and those of the epochs before it are rewritten. A training that was killed before its first checkpoint starts from the
+/// beginning. If `append` is set, its lines stay in the file.
 #[derive(Debug)]
 pub struct CSVLogger {
     filename: PathBuf,
     separator: char,
     append: bool,
-    /// Where this training's lines begin in the file.
+    /// The offset of this training's lines in the file.
     start: u64,
     file: Option<File>,
-    /// Whether there is a column of the learning rate.
+    /// Whether there is a column for the learning rate.
     has_rate: bool,
-    /// Whether the names are still to be written.
+    /// Whether the header line is not written yet.
     needs_header: bool,
 }
 
 impl CSVLogger {
-    /// Writes to this file, over one that is there.
+    /// Writes to this file, and replaces an existing one.
     pub fn new(filename: impl Into<PathBuf>) -> Self {
         let filename = filename.into();
         Self {
@@ -55,13 +55,13 @@ impl CSVLogger {
         }
     }
 
-    /// Sets what stands between values.
+    /// Sets the character between values.
     pub fn separator(mut self, separator: char) -> Self {
         self.separator = separator;
         self
     }
 
-    /// Sets whether lines are added to a file that is there.
+    /// Sets whether to append to an existing file.
     pub fn append(mut self, append: bool) -> Self {
         self.append = append;
         self
@@ -72,7 +72,7 @@ impl CSVLogger {
         &self.filename
     }
 
-    /// Opens the file with nothing of this training in it.
+    /// Opens the file and removes this training's lines.
     fn open(&mut self) -> Result<(), CallbackError> {
         self.file = Some(self.opened().map_err(|error| self.failed(&error))?);
         self.needs_header = self.start == 0;
@@ -95,7 +95,7 @@ impl CSVLogger {
         format!("{}: cannot write: {error}", self.filename.display()).into()
     }
 
-    /// Adds an epoch's line, the first time after the names.
+    /// Writes an epoch's line, and the header before the first line.
     fn write(&mut self, epoch: usize, values: Values) -> Result<(), CallbackError> {
         if self.file.is_none() {
             self.open()?;
@@ -120,19 +120,19 @@ impl CSVLogger {
         line + "\r\n"
     }
 
-    /// A name's letter or a number's point may be the separator.
+    /// A value in quotes, if it contains the separator: a letter or the decimal point may be the separator.
     fn quoted(&self, value: String) -> String {
         if value.contains(self.separator) { format!("\"{value}\"") } else { value }
     }
 }
 
-/// The column that may not be there.
+/// The optional column.
 const RATE: &str = "learning_rate";
 
-/// The columns after the epoch's, in alphabetical order.
+/// The columns after the epoch, in alphabetical order.
 const NAMES: [&str; 5] = ["accuracy", RATE, "loss", "val_accuracy", "val_loss"];
 
-/// What stands in them.
+/// The values of the columns.
 type Values = [Option<f64>; NAMES.len()];
 
 fn of_log(log: &EpochLog) -> Values {
@@ -149,26 +149,26 @@ impl Callback for CSVLogger {
         "csv logger"
     }
 
-    fn on_train_begin(&mut self, plan: &Plan, _: &mut Model) -> Result<(), CallbackError> {
+    fn on_train_begin(&mut self, params: &TrainingParams, _: &mut Model) -> Result<(), CallbackError> {
         if matches!(self.separator, '"' | '\r' | '\n') {
             let separator = self.separator;
             return Err(format!(
-                "separator is {separator:?}, expected another character than a quote or a line's end"
+                "separator is {separator:?}, expected a character other than a quote or a line break"
             )
             .into());
         }
         self.file = None;
-        self.has_rate = plan.sets_learning_rate;
-        // What is in the file is looked at when the first epoch begins: a training that goes on needs less of it gone.
+        self.has_rate = params.sets_learning_rate;
+        // The file is opened when the first epoch begins: on_resume, which is called before, sets another start.
         self.start = if self.append { fs::metadata(&self.filename).map_or(0, |file| file.len()) } else { 0 };
         Ok(())
     }
 
-    fn on_epoch_begin(&mut self, _: usize, _: &mut EpochContext) -> Result<(), CallbackError> {
+    fn on_epoch_begin(&mut self, _: usize, _: &mut EpochBeginContext) -> Result<(), CallbackError> {
         if self.file.is_none() { self.open() } else { Ok(()) }
     }
 
-    fn on_epoch_end(&mut self, log: &EpochLog, _: &mut TrainingContext<'_>) -> Result<Flow, CallbackError> {
+    fn on_epoch_end(&mut self, log: &EpochLog, _: &mut EpochEndContext<'_>) -> Result<Flow, CallbackError> {
         self.write(log.epoch, of_log(log))?;
         Ok(Flow::Continue)
     }
@@ -178,14 +178,14 @@ impl Callback for CSVLogger {
         Ok(())
     }
 
-    /// Where this training's lines begin. The lines follow from the history.
+    /// The offset of this training's lines. The lines follow from the history.
     fn state(&self) -> Option<Vec<u8>> {
-        Some(states::to_bytes(&[self.start]))
+        Some(state_bytes::to_bytes(&[self.start]))
     }
 
     fn on_resume(&mut self, resumed: &Resumed) -> Result<(), CallbackError> {
         if let Some(state) = &resumed.state {
-            let [start] = states::from_bytes(state)?;
+            let [start] = state_bytes::from_bytes(state)?;
             self.start = if self.append { start } else { 0 };
         }
         self.open()?;

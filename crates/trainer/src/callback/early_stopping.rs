@@ -2,28 +2,28 @@
 
 use ziffer_nn::Model;
 
-use super::monitor::Watch;
-use super::{Callback, CallbackError, Flow, Mode, Monitor, Plan, TrainingContext, states};
+use super::monitor::Criterion;
+use super::{Callback, CallbackError, EpochEndContext, Flow, Mode, Monitor, TrainingParams, state_bytes};
 use crate::{EpochLog, Resumed};
 
-/// Stops when a number has not become better for some epochs, as Keras's `EarlyStopping`.
+/// Stops training when a metric has not improved for some epochs, as Keras's `EarlyStopping`.
 ///
 /// | setting | meaning | default (Keras's) |
 /// |---|---|---|
-/// | monitor | the number | `val_loss` |
-/// | min_delta | by how much it must become better to count, as an absolute value | 0 |
-/// | patience | after how many epochs without a better one to stop; 0 stops at the first | 0 |
-/// | verbose | whether a message says where training stopped and which weights came back | false |
+/// | monitor | the metric | `val_loss` |
+/// | min_delta | the least change, in absolute value, that counts as an improvement | 0 |
+/// | patience | the number of epochs without an improvement after which to stop; 0 stops at the first | 0 |
+/// | verbose | whether messages report the stop and the restored weights | false |
 /// | mode | which values are better | auto |
-/// | baseline | a value that must be beaten as well for patience to begin anew | none |
+/// | baseline | a value that the metric must also beat to reset the patience | none |
 /// | restore_best_weights | whether the model ends with the best epoch's weights | false |
-/// | start_from_epoch | epochs at the beginning that do not count | 0 |
+/// | start_from_epoch | the number of epochs at the start that are ignored | 0 |
 ///
-/// The best weights come back however training ends, by patience or by its last epoch. They are in
-/// [checkpoints](crate::Checkpoints), so that a training that goes on from one comes back to them too.
+/// The best weights are restored whether training stops early or after its last epoch. [Checkpoints](crate::Checkpoints) store them,
+/// so that a resumed training restores them too.
 #[derive(Clone, Debug, Default)]
 pub struct EarlyStopping {
-    watch: Watch,
+    criterion: Criterion,
     patience: usize,
     verbose: bool,
     baseline: Option<f64>,
@@ -32,7 +32,7 @@ pub struct EarlyStopping {
     best: Option<Best>,
     wait: usize,
     stopped_epoch: Option<usize>,
-    /// Of the model.
+    /// The number of the model's parameters.
     parameters: usize,
     messages: Vec<String>,
 }
@@ -45,18 +45,18 @@ struct Best {
 }
 
 impl EarlyStopping {
-    /// Watches `monitor` with this much patience.
+    /// Monitors `monitor` with this patience.
     pub fn new(monitor: Monitor, patience: usize) -> Self {
-        Self { watch: Watch { monitor, ..Watch::default() }, patience, ..Self::default() }
+        Self { criterion: Criterion { monitor, ..Criterion::default() }, patience, ..Self::default() }
     }
 
-    /// Sets by how much the number must become better to count.
+    /// Sets the least change that counts as an improvement.
     pub fn min_delta(mut self, min_delta: f64) -> Self {
-        self.watch.min_delta = min_delta;
+        self.criterion.min_delta = min_delta;
         self
     }
 
-    /// Sets whether a message says where training stopped and which weights came back.
+    /// Sets whether messages report the stop and the restored weights.
     pub fn verbose(mut self, verbose: bool) -> Self {
         self.verbose = verbose;
         self
@@ -64,11 +64,11 @@ impl EarlyStopping {
 
     /// Sets which values are better.
     pub fn mode(mut self, mode: Mode) -> Self {
-        self.watch.mode = mode;
+        self.criterion.mode = mode;
         self
     }
 
-    /// Sets a value that must be beaten for patience to begin anew.
+    /// Sets a value that the metric must also beat to reset the patience.
     pub fn baseline(mut self, baseline: f64) -> Self {
         self.baseline = Some(baseline);
         self
@@ -80,7 +80,7 @@ impl EarlyStopping {
         self
     }
 
-    /// Sets how many epochs at the beginning do not count.
+    /// Sets the number of epochs at the start that are ignored.
     pub fn start_from_epoch(mut self, epochs: usize) -> Self {
         self.start_from_epoch = epochs;
         self
@@ -91,22 +91,22 @@ impl EarlyStopping {
         self.best.as_ref().map(|best| best.epoch)
     }
 
-    /// The epoch, from 0, after which patience was at its end.
+    /// The epoch, from 0, after which training stopped.
     pub fn stopped_epoch(&self) -> Option<usize> {
         self.stopped_epoch
     }
 
-    /// Takes note of an epoch's number.
-    fn see(&mut self, value: f64, epoch: usize) -> Flow {
+    /// Records the metric of an epoch.
+    fn record(&mut self, value: f64, epoch: usize) -> Flow {
         self.stopped_epoch = None;
         if epoch < self.start_from_epoch {
             return Flow::Continue;
         }
         self.wait += 1;
-        if self.watch.is_improvement(value, self.best.as_ref().map(|best| best.value)) {
+        if self.criterion.is_improvement(value, self.best.as_ref().map(|best| best.value)) {
             self.best = Some(Best { value, epoch, weights: None });
-            // One that is better than before, but not than the baseline, neither stops nor begins anew.
-            if self.baseline.is_none() || self.watch.is_improvement(value, self.baseline) {
+            // An improvement that does not beat the baseline neither stops training nor resets the patience.
+            if self.baseline.is_none() || self.criterion.is_improvement(value, self.baseline) {
                 self.wait = 0;
             }
             return Flow::Continue;
@@ -124,23 +124,23 @@ impl Callback for EarlyStopping {
         "early stopping"
     }
 
-    fn on_train_begin(&mut self, plan: &Plan, model: &mut Model) -> Result<(), CallbackError> {
+    fn on_train_begin(&mut self, params: &TrainingParams, model: &mut Model) -> Result<(), CallbackError> {
         (self.best, self.wait, self.stopped_epoch) = (None, 0, None);
         self.parameters = model.parameters();
         self.messages.clear();
         if let Some(baseline) = self.baseline.filter(|baseline| baseline.is_nan()) {
             return Err(format!("baseline is {baseline}, expected a number").into());
         }
-        self.watch.check(plan)
+        self.criterion.check(params)
     }
 
     fn on_epoch_end(
         &mut self,
         log: &EpochLog,
-        context: &mut TrainingContext<'_>,
+        context: &mut EpochEndContext<'_>,
     ) -> Result<Flow, CallbackError> {
-        let Some(value) = self.watch.monitor.of(log) else { return Ok(Flow::Continue) };
-        let flow = self.see(value, log.epoch);
+        let Some(value) = self.criterion.monitor.in_log(log) else { return Ok(Flow::Continue) };
+        let flow = self.record(value, log.epoch);
         if let Some(best) = self.best.as_mut().filter(|best| best.epoch == log.epoch) {
             best.weights = self.restore_best_weights.then(|| weights(context.model));
         }
@@ -166,7 +166,7 @@ impl Callback for EarlyStopping {
         Ok(())
     }
 
-    /// The best epoch and its weights. All else follows from the history.
+    /// The best epoch and its weights. The rest follows from the history.
     fn state(&self) -> Option<Vec<u8>> {
         let Best { epoch, weights, .. } = self.best.as_ref()?;
         let weights = weights.as_ref()?;
@@ -177,25 +177,25 @@ impl Callback for EarlyStopping {
     }
 
     fn on_resume(&mut self, resumed: &Resumed) -> Result<(), CallbackError> {
-        let values = self.watch.monitor.over(&resumed.history);
+        let values = self.criterion.monitor.in_history(&resumed.history);
         for (epoch, &value) in values.iter().enumerate() {
-            self.see(value, epoch);
+            self.record(value, epoch);
         }
         let Some(best) = self.best.as_mut().filter(|_| self.restore_best_weights) else { return Ok(()) };
         let Some(state) = &resumed.state else {
             return Err(
-                "the best epoch's weights are not in the checkpoint; set restore_best_weights to false"
+                "the checkpoint does not have the best epoch's weights; set restore_best_weights to false"
                     .into(),
             );
         };
-        states::check_len(state, self.parameters.saturating_mul(4).saturating_add(8))?;
+        state_bytes::check_len(state, self.parameters.saturating_mul(4).saturating_add(8))?;
         let (epoch, weights) = state.split_first_chunk().ok_or("its state in the checkpoint is empty")?;
         let epoch = u64::from_le_bytes(*epoch);
         if epoch != best.epoch as u64 {
             let (found, expected) = (epoch.saturating_add(1), best.epoch + 1);
             let problem =
                 format!("the weights in the checkpoint are of epoch {found}, the best one is {expected}");
-            return Err(format!("{problem}; give the settings that they were kept with").into());
+            return Err(format!("{problem}; use the settings of the checkpoint").into());
         }
         best.weights = Some(weights.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect());
         Ok(())

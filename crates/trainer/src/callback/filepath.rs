@@ -1,34 +1,34 @@
-//! Paths with an epoch's numbers in them.
+//! File paths with the metrics of an epoch.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::{CallbackError, Monitor, Plan};
+use super::{CallbackError, Monitor, TrainingParams};
 use crate::python;
 
-/// More digits than any number has.
-const MOST_DIGITS: usize = 99;
+/// The largest width and number of decimals of a field.
+const MAX_DIGITS: usize = 99;
 
-/// A path that may have fields of Python's form: `{epoch:02d}`, `{val_loss:.4f}`; `{{` and `}}` are braces.
+/// A path with fields in Python's format syntax: `{epoch:02d}`, `{val_loss:.4f}`. `{{` and `}}` are braces.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Filepath(Vec<Piece>);
+pub(super) struct Filepath(Vec<Segment>);
 
 #[derive(Clone, Debug, PartialEq)]
-enum Piece {
+enum Segment {
     Text(OsString),
-    Field(Field, Form),
+    Field(Field, Format),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Field {
     Epoch,
     Batch,
-    Number(Monitor),
+    Metric(Monitor),
 }
 
-/// How a field is written.
+/// The format of a field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Form {
+struct Format {
     has_zeros: bool,
     width: usize,
     kind: Kind,
@@ -36,7 +36,7 @@ struct Form {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Kind {
-    /// As Python's `str` writes it.
+    /// Python's `str`.
     #[default]
     Str,
     Integer,
@@ -44,45 +44,50 @@ enum Kind {
     Exponent(usize),
 }
 
-/// What the fields stand for.
+/// The values of the fields.
 pub(super) struct Values<'a> {
-    /// From 1.
+    /// The epoch, from 1.
     pub(super) epoch: usize,
-    /// Of the epoch, from 1; `None` after an epoch.
+    /// The batch in the epoch, from 1. `None` after an epoch.
     pub(super) batch: Option<usize>,
-    pub(super) number: &'a dyn Fn(Monitor) -> Option<f64>,
+    /// The value of a metric.
+    pub(super) metric: &'a dyn Fn(Monitor) -> Option<f64>,
 }
 
 impl Filepath {
-    /// Parses the fields; a path that is no Unicode has none.
+    /// Parses the fields. A path that is not Unicode has no fields.
     pub(super) fn parse(path: &Path) -> Result<Self, String> {
         let Some(text) = path.to_str() else {
-            return Ok(Self(vec![Piece::Text(path.into())]));
+            return Ok(Self(vec![Segment::Text(path.into())]));
         };
-        let pieces = pieces(text).map_err(|problem| format!("invalid filepath {text:?}: {problem}"))?;
-        Ok(Self(pieces))
+        let segments = segments(text).map_err(|problem| format!("invalid filepath {text:?}: {problem}"))?;
+        Ok(Self(segments))
     }
 
-    /// Fails if a field has no value in this plan.
-    pub(super) fn check(&self, plan: &Plan, is_by_batch: bool) -> Result<(), CallbackError> {
-        for piece in &self.0 {
-            let problem = match piece {
-                Piece::Field(Field::Batch, _) if !is_by_batch => {
+    /// Fails if a field has no value in a training with these parameters.
+    pub(super) fn check(&self, params: &TrainingParams, is_by_batch: bool) -> Result<(), CallbackError> {
+        for segment in &self.0 {
+            let problem = match segment {
+                Segment::Field(Field::Batch, _) if !is_by_batch => {
                     "the filepath has {batch}, which is known only where save_freq is a number of batches"
                         .to_owned()
                 }
-                Piece::Field(Field::Number(number), _) if number.is_of_validation() && is_by_batch => {
-                    format!("the filepath has {{{number}}}, which is not known between batches")
+                Segment::Field(Field::Metric(monitor), _)
+                    if monitor.is_validation_metric() && is_by_batch =>
+                {
+                    format!("the filepath has {{{monitor}}}, which is not known between batches")
                 }
-                Piece::Field(Field::Number(number), _) if number.is_of_validation() && !plan.validates => {
+                Segment::Field(Field::Metric(monitor), _)
+                    if monitor.is_validation_metric() && !params.has_validation =>
+                {
                     format!(
-                        "the filepath has {{{number}}} but there is no validation part; set a validation split above 0"
+                        "the filepath has {{{monitor}}} but there is no validation set; set a validation split above 0"
                     )
                 }
-                Piece::Field(Field::Number(Monitor::Accuracy | Monitor::ValAccuracy), _)
-                    if !plan.has_accuracy =>
+                Segment::Field(Field::Metric(Monitor::Accuracy | Monitor::ValAccuracy), _)
+                    if !params.has_accuracy =>
                 {
-                    "the filepath has an accuracy but the targets name no classes".to_owned()
+                    "the filepath has an accuracy but the targets are not classes".to_owned()
                 }
                 _ => continue,
             };
@@ -91,15 +96,16 @@ impl Filepath {
         Ok(())
     }
 
+    /// The path with the values of the fields.
     pub(super) fn fill(&self, values: &Values<'_>) -> PathBuf {
         let mut path = OsString::new();
-        for piece in &self.0 {
-            match piece {
-                Piece::Text(text) => path.push(text),
-                Piece::Field(field, form) => path.push(match field {
-                    Field::Epoch => form.of_integer(values.epoch),
-                    Field::Batch => form.of_integer(values.batch.unwrap_or(0)),
-                    Field::Number(number) => form.of_number((values.number)(*number).unwrap_or(f64::NAN)),
+        for segment in &self.0 {
+            match segment {
+                Segment::Text(text) => path.push(text),
+                Segment::Field(field, format) => path.push(match field {
+                    Field::Epoch => format.integer(values.epoch),
+                    Field::Batch => format.integer(values.batch.unwrap_or(0)),
+                    Field::Metric(monitor) => format.number((values.metric)(*monitor).unwrap_or(f64::NAN)),
                 }),
             }
         }
@@ -107,15 +113,15 @@ impl Filepath {
     }
 }
 
-impl Form {
-    fn of_integer(self, value: usize) -> String {
+impl Format {
+    fn integer(self, value: usize) -> String {
         match self.kind {
             Kind::Str | Kind::Integer => self.padded(value.to_string()),
-            Kind::Fixed(_) | Kind::Exponent(_) => self.of_number(value as f64),
+            Kind::Fixed(_) | Kind::Exponent(_) => self.number(value as f64),
         }
     }
 
-    fn of_number(self, value: f64) -> String {
+    fn number(self, value: f64) -> String {
         match self.kind {
             Kind::Str | Kind::Integer => python::repr(value),
             Kind::Fixed(decimals) => self.padded(format!("{value:.decimals$}")),
@@ -135,8 +141,9 @@ impl Form {
     }
 }
 
-fn pieces(text: &str) -> Result<Vec<Piece>, String> {
-    let mut pieces = Vec::new();
+/// Splits a text into segments.
+fn segments(text: &str) -> Result<Vec<Segment>, String> {
+    let mut segments = Vec::new();
     let mut literal = String::new();
     let mut rest = text;
     while let Some(at) = rest.find(['{', '}']) {
@@ -152,41 +159,41 @@ fn pieces(text: &str) -> Result<Vec<Piece>, String> {
             return Err(format!("a single {brace:?}; a brace that is part of the name is written twice"));
         };
         if !literal.is_empty() {
-            pieces.push(Piece::Text(std::mem::take(&mut literal).into()));
+            segments.push(Segment::Text(std::mem::take(&mut literal).into()));
         }
-        pieces.push(piece(field)?);
+        segments.push(parse_field(field)?);
         rest = after;
     }
     literal += rest;
     if !literal.is_empty() {
-        pieces.push(Piece::Text(literal.into()));
+        segments.push(Segment::Text(literal.into()));
     }
-    Ok(pieces)
+    Ok(segments)
 }
 
-/// What stands between the braces.
-fn piece(text: &str) -> Result<Piece, String> {
-    let (name, form) = text.split_once(':').unwrap_or((text, ""));
+/// Parses the text between the braces.
+fn parse_field(text: &str) -> Result<Segment, String> {
+    let (name, format) = text.split_once(':').unwrap_or((text, ""));
     let field = match name {
         "epoch" => Field::Epoch,
         "batch" => Field::Batch,
-        _ => Field::Number(name.parse().map_err(|_| {
+        _ => Field::Metric(name.parse().map_err(|_| {
             let shown = format!("{{{text}}}");
             format!(
                 "unknown field {shown:?}, expected epoch, batch, loss, accuracy, val_loss or val_accuracy"
             )
         })?),
     };
-    let is_integer = !matches!(field, Field::Number(_));
-    let form = parse_form(form, is_integer).ok_or_else(|| {
+    let is_integer = !matches!(field, Field::Metric(_));
+    let format = parse_format(format, is_integer).ok_or_else(|| {
         let shown = format!("{{{text}}}");
-        format!("{shown:?} has an unknown form, expected one like {{epoch:02d}} or {{val_loss:.4f}}")
+        format!("{shown:?} has an unknown format, expected one like {{epoch:02d}} or {{val_loss:.4f}}")
     })?;
-    Ok(Piece::Field(field, form))
+    Ok(Segment::Field(field, format))
 }
 
 /// `[0][width][.decimals][d|f|e]`.
-fn parse_form(text: &str, is_integer: bool) -> Option<Form> {
+fn parse_format(text: &str, is_integer: bool) -> Option<Format> {
     let (has_zeros, text) = text.strip_prefix('0').map_or((false, text), |rest| (true, rest));
     let (width, text) = leading_number(text)?;
     let (decimals, text) = match text.strip_prefix('.') {
@@ -204,17 +211,17 @@ fn parse_form(text: &str, is_integer: bool) -> Option<Form> {
         "e" => Kind::Exponent(decimals.unwrap_or(6)),
         _ => return None,
     };
-    Some(Form { has_zeros, width: width.unwrap_or(0), kind })
+    Some(Format { has_zeros, width: width.unwrap_or(0), kind })
 }
 
-/// The digits at the beginning, if there are any; `None` if they are too many.
+/// The number at the beginning, if there is one. `None` if it is too large.
 fn leading_number(text: &str) -> Option<(Option<usize>, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, rest) = text.split_at(end);
     if digits.is_empty() {
         return Some((None, rest));
     }
-    let number = digits.parse().ok().filter(|&number| number <= MOST_DIGITS)?;
+    let number = digits.parse().ok().filter(|&number| number <= MAX_DIGITS)?;
     Some((Some(number), rest))
 }
 
@@ -223,7 +230,7 @@ mod tests {
     use super::*;
 
     fn fill(text: &str) -> String {
-        let number = |monitor| {
+        let metric = |monitor| {
             Some(match monitor {
                 Monitor::Loss => 0.25,
                 Monitor::Accuracy => 1.0,
@@ -231,12 +238,12 @@ mod tests {
                 Monitor::ValAccuracy => 0.9876,
             })
         };
-        let values = Values { epoch: 7, batch: Some(30), number: &number };
+        let values = Values { epoch: 7, batch: Some(30), metric: &metric };
         Filepath::parse(Path::new(text)).unwrap().fill(&values).to_str().unwrap().to_owned()
     }
 
     #[test]
-    fn fields_are_filled_as_python_does() {
+    fn fields_are_formatted_as_in_python() {
         // Python: text.format(epoch=7, batch=30, loss=0.25, accuracy=1.0, val_loss=0.000123456, val_accuracy=0.9876).
         for (text, expected) in [
             ("model.safetensors", "model.safetensors"),
@@ -255,14 +262,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_field_is_told_in_a_line() {
+    fn invalid_fields_have_messages_of_one_line() {
         let unknown = |field: &str| {
             format!(
                 "unknown field {field:?}, expected epoch, batch, loss, accuracy, val_loss or val_accuracy"
             )
         };
         let form = |field: &str| {
-            format!("{field:?} has an unknown form, expected one like {{epoch:02d}} or {{val_loss:.4f}}")
+            format!("{field:?} has an unknown format, expected one like {{epoch:02d}} or {{val_loss:.4f}}")
         };
         let single =
             |brace: &str| format!("a single {brace:?}; a brace that is part of the name is written twice");
@@ -292,20 +299,21 @@ mod tests {
     }
 
     #[test]
-    fn fields_without_a_value_are_refused() {
-        let plan = Plan {
+    fn fields_without_a_value_are_rejected() {
+        let params = TrainingParams {
             epochs: 1,
             steps: 1,
-            validates: false,
+            has_validation: false,
             samples: 1,
             bytes: 1,
-            shuffling: crate::Shuffling::None,
+            shuffle: crate::ShuffleMethod::None,
             has_accuracy: true,
             sets_learning_rate: false,
         };
-        let check = |text: &str, validates, is_by_batch| {
+        let check = |text: &str, has_validation, is_by_batch| {
             let path = Filepath::parse(Path::new(text)).unwrap();
-            path.check(&Plan { validates, ..plan }, is_by_batch).map_err(|error| error.to_string())
+            path.check(&TrainingParams { has_validation, ..params }, is_by_batch)
+                .map_err(|error| error.to_string())
         };
         assert_eq!(check("{epoch}{loss}{accuracy}", false, false), Ok(()));
         assert_eq!(check("{epoch}{val_loss}{val_accuracy}", true, false), Ok(()));

@@ -1,21 +1,21 @@
-//! A learning rate for each epoch.
+//! Sets the learning rate of each epoch by a function.
 
 use std::fmt;
 
-use super::{Callback, CallbackError, EpochContext};
+use super::{Callback, CallbackError, EpochBeginContext};
 
-/// Sets the learning rate at the beginning of each epoch to what a function says, as Keras's `LearningRateScheduler`.
+/// Sets the learning rate at the beginning of each epoch by a function, as Keras's `LearningRateScheduler`.
 ///
 /// ```
 /// use ziffer_trainer::callback::LearningRateScheduler;
 ///
-/// // A tenth less in each epoch from the sixth on.
+/// // Reduces the learning rate by a tenth in each epoch from the sixth on.
 /// let scheduler = LearningRateScheduler::new(|epoch, rate| if epoch < 5 { rate } else { 0.9 * rate });
 /// # let _ = scheduler;
 /// ```
 ///
-/// The function is given the epoch, counted from 0, and the rate so far. What it says replaces a schedule of the trainer's.
-/// A training that goes on from the middle of an epoch goes on at the epoch's rate; the function is asked again for the next.
+/// The function takes the epoch, counted from 0, and the current rate. Its result replaces a schedule of the trainer. A training that
+/// resumes in the middle of an epoch uses the epoch's rate, and calls the function for the next epoch.
 pub struct LearningRateScheduler<F> {
     schedule: F,
     verbose: bool,
@@ -23,12 +23,12 @@ pub struct LearningRateScheduler<F> {
 }
 
 impl<F: FnMut(usize, f64) -> f64> LearningRateScheduler<F> {
-    /// Asks `schedule`, with an epoch and the rate so far.
+    /// Calls `schedule` with the epoch and the current rate.
     pub fn new(schedule: F) -> Self {
         Self { schedule, verbose: false, messages: Vec::new() }
     }
 
-    /// Sets whether a message tells each epoch's rate.
+    /// Sets whether a message reports each epoch's rate.
     pub fn verbose(mut self, verbose: bool) -> Self {
         self.verbose = verbose;
         self
@@ -44,7 +44,7 @@ impl<F: FnMut(usize, f64) -> f64> Callback for LearningRateScheduler<F> {
         true
     }
 
-    fn on_epoch_begin(&mut self, epoch: usize, context: &mut EpochContext) -> Result<(), CallbackError> {
+    fn on_epoch_begin(&mut self, epoch: usize, context: &mut EpochBeginContext) -> Result<(), CallbackError> {
         if context.step() > 0 {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! Saving models on the way.
+//! Saves the model during training.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,53 +6,55 @@ use std::path::{Path, PathBuf};
 use ziffer_nn::Model;
 
 use super::filepath::{Filepath, Values};
-use super::monitor::Watch;
-use super::{BatchLog, Callback, CallbackError, Flow, Mode, Monitor, Plan, TrainingContext, states};
+use super::monitor::Criterion;
+use super::{
+    BatchLog, Callback, CallbackError, EpochEndContext, Flow, Mode, Monitor, TrainingParams, state_bytes,
+};
 use crate::{EpochLog, Resumed};
 
-/// When a model is saved.
+/// When the model is saved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SaveFreq {
     /// After each epoch.
     #[default]
     Epoch,
-    /// After so many batches, over epochs; at least 1.
+    /// After this many batches, counted across epochs. At least 1.
     Batches(usize),
 }
 
-/// Saves the model after each epoch or each so many batches, or only where a number has become better than ever before, as
-/// Keras's `ModelCheckpoint`.
+/// Saves the model after each epoch or after a number of batches, always or only after an improvement of a metric, as Keras's
+/// `ModelCheckpoint`.
 ///
 /// | setting | meaning | default (Keras's) |
 /// |---|---|---|
-/// | filepath | the file, which may have fields, see below; its folder is made if it is not there | |
-/// | monitor | the number | `val_loss` |
-/// | verbose | whether messages tell what is saved | false |
-/// | save_best_only | whether it is saved only where the number is better than ever before | false |
-/// | save_weights_only | whether the file has the weights alone, for [`Model::load_weights`] | false |
+/// | filepath | the file, with fields as below; its folder is created if needed | |
+/// | monitor | the metric | `val_loss` |
+/// | verbose | whether messages report the saved files | false |
+/// | save_best_only | whether to save only after an improvement | false |
+/// | save_weights_only | whether to save the weights only, for [`Model::load_weights`] | false |
 /// | mode | which values are better | auto |
-/// | save_freq | after each epoch, or after so many batches | epoch |
-/// | initial_value_threshold | what the first value must be better than | none |
+/// | save_freq | after each epoch, or after a number of batches | epoch |
+/// | initial_value_threshold | the value that the first one must improve on | none |
 ///
 /// The fields are those of Python's `format`: `{epoch:02d}`, counted from 1, and `{loss}`, `{accuracy}`, `{val_loss}` and
-/// `{val_accuracy}`, such as `{val_loss:.4f}`. Between batches there is `{batch}`, counted from 1, and `loss` and `accuracy`
-/// are means over the epoch so far; there is nothing of the validation part, as field or as number to watch. A brace that
-/// is part of the name is written twice.
+/// `{val_accuracy}`, such as `{val_loss:.4f}`. Between batches there is also `{batch}`, counted from 1. `loss` and `accuracy` are
+/// then means over the epoch so far, and the metrics of validation are not available. A brace that is part of the name is
+/// doubled.
 ///
-/// After an epoch the model has the average of the weights, where one is kept; between batches it has the weights that are
-/// trained. A file appears whole or not at all; a failure, a full disk say, ends training and leaves the last good one. The
-/// best value is kept from one training to the next, as Keras keeps it.
+/// After an epoch the saved model has the average of the weights, if one is kept; between batches it has the current weights. A file
+/// appears completely or not at all. An error, such as a full disk, ends training and leaves the previous file. As in Keras, the best
+/// value persists from one training to the next.
 #[derive(Clone, Debug)]
 pub struct ModelCheckpoint {
-    given: PathBuf,
+    path: PathBuf,
     filepath: Result<Filepath, String>,
-    watch: Watch,
+    criterion: Criterion,
     verbose: bool,
     save_best_only: bool,
     save_weights_only: bool,
     save_freq: SaveFreq,
     best: Option<f64>,
-    /// Batches since a model was saved, or might have been.
+    /// The number of batches since the model was last saved or checked.
     batches: usize,
     messages: Vec<String>,
 }
@@ -60,11 +62,11 @@ pub struct ModelCheckpoint {
 impl ModelCheckpoint {
     /// Saves to a safetensors file at `filepath` after each epoch.
     pub fn new(filepath: impl Into<PathBuf>) -> Self {
-        let given = filepath.into();
+        let path = filepath.into();
         Self {
-            filepath: Filepath::parse(&given),
-            given,
-            watch: Watch::default(),
+            filepath: Filepath::parse(&path),
+            path,
+            criterion: Criterion::default(),
             verbose: false,
             save_best_only: false,
             save_weights_only: false,
@@ -75,25 +77,25 @@ impl ModelCheckpoint {
         }
     }
 
-    /// Sets the number that is watched.
+    /// Sets the metric.
     pub fn monitor(mut self, monitor: Monitor) -> Self {
-        self.watch.monitor = monitor;
+        self.criterion.monitor = monitor;
         self
     }
 
-    /// Sets whether messages tell what is saved.
+    /// Sets whether messages report the saved files.
     pub fn verbose(mut self, verbose: bool) -> Self {
         self.verbose = verbose;
         self
     }
 
-    /// Sets whether the model is saved only where the number is better than ever before.
+    /// Sets whether to save only after an improvement.
     pub fn save_best_only(mut self, best_only: bool) -> Self {
         self.save_best_only = best_only;
         self
     }
 
-    /// Sets whether the file has the weights alone.
+    /// Sets whether to save the weights only.
     pub fn save_weights_only(mut self, weights_only: bool) -> Self {
         self.save_weights_only = weights_only;
         self
@@ -101,7 +103,7 @@ impl ModelCheckpoint {
 
     /// Sets which values are better.
     pub fn mode(mut self, mode: Mode) -> Self {
-        self.watch.mode = mode;
+        self.criterion.mode = mode;
         self
     }
 
@@ -111,15 +113,15 @@ impl ModelCheckpoint {
         self
     }
 
-    /// Sets what the first value must be better than.
+    /// Sets the value that the first one must improve on.
     pub fn initial_value_threshold(mut self, value: f64) -> Self {
         self.best = Some(value);
         self
     }
 
-    /// The file as it was given, with its fields.
+    /// The file path with its fields.
     pub fn filepath(&self) -> &Path {
-        &self.given
+        &self.path
     }
 
     /// The best value so far.
@@ -132,31 +134,32 @@ impl ModelCheckpoint {
         let epoch = values.epoch;
         let mut reason = String::new();
         if self.save_best_only {
-            let monitor = self.watch.monitor;
-            let Some(value) = (values.number)(monitor) else { return Ok(()) };
-            let was = self.best.map_or("None".to_owned(), |best| format!("{best:.5}"));
-            if !self.watch.is_improvement(value, self.best) {
-                self.tell(|| format!("Epoch {epoch}: {monitor} did not improve from {was}"));
+            let monitor = self.criterion.monitor;
+            let Some(value) = (values.metric)(monitor) else { return Ok(()) };
+            let best = self.best.map_or("None".to_owned(), |best| format!("{best:.5}"));
+            if !self.criterion.is_improvement(value, self.best) {
+                self.message(|| format!("Epoch {epoch}: {monitor} did not improve from {best}"));
                 return Ok(());
             }
             self.best = Some(value);
-            reason = format!("{monitor} improved from {was} to {value:.5}, ");
+            reason = format!("{monitor} improved from {best} to {value:.5}, ");
         }
-        self.tell(|| format!("Epoch {epoch}: {reason}saving model to {}", path.display()));
+        self.message(|| format!("Epoch {epoch}: {reason}saving model to {}", path.display()));
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             fs::create_dir_all(folder)
-                .map_err(|error| format!("{}: cannot make the folder: {error}", folder.display()))?;
+                .map_err(|error| format!("{}: cannot create the folder: {error}", folder.display()))?;
         }
         if self.save_weights_only {
             model.save_weights(&path)?;
         } else {
             model.save(&path)?;
         }
-        self.tell(|| format!("Epoch {epoch}: finished saving model to {}", path.display()));
+        self.message(|| format!("Epoch {epoch}: finished saving model to {}", path.display()));
         Ok(())
     }
 
-    fn tell(&mut self, message: impl FnOnce() -> String) {
+    /// Adds a message, if verbose.
+    fn message(&mut self, message: impl FnOnce() -> String) {
         if self.verbose {
             self.messages.push(message());
         }
@@ -168,25 +171,25 @@ impl Callback for ModelCheckpoint {
         "model checkpoint"
     }
 
-    fn on_train_begin(&mut self, plan: &Plan, _: &mut Model) -> Result<(), CallbackError> {
+    fn on_train_begin(&mut self, params: &TrainingParams, _: &mut Model) -> Result<(), CallbackError> {
         self.messages.clear();
         let is_by_batch = match self.save_freq {
             SaveFreq::Batches(0) => return Err("save_freq is 0, expected at least 1".into()),
             SaveFreq::Batches(_) => true,
             SaveFreq::Epoch => false,
         };
-        self.filepath.as_ref().map_err(Clone::clone)?.check(plan, is_by_batch)?;
+        self.filepath.as_ref().map_err(Clone::clone)?.check(params, is_by_batch)?;
         if !self.save_best_only {
             return Ok(());
         }
-        let monitor = self.watch.monitor;
-        if is_by_batch && monitor.is_of_validation() {
+        let monitor = self.criterion.monitor;
+        if is_by_batch && monitor.is_validation_metric() {
             return Err(format!(
-                "{monitor} is watched, which is not known between batches; watch loss or accuracy"
+                "{monitor} is monitored, which is not known between batches; monitor loss or accuracy"
             )
             .into());
         }
-        self.watch.check(plan)
+        self.criterion.check(params)
     }
 
     fn on_batch_end(&mut self, _: &BatchLog) {
@@ -200,42 +203,42 @@ impl Callback for ModelCheckpoint {
         }
     }
 
-    fn on_model(&mut self, log: &BatchLog, model: &Model) -> Result<(), CallbackError> {
+    fn on_batch_end_with_model(&mut self, log: &BatchLog, model: &Model) -> Result<(), CallbackError> {
         self.batches = 0;
-        let number = |monitor| match monitor {
+        let metric = |monitor| match monitor {
             Monitor::Loss => Some(log.mean_loss),
             Monitor::Accuracy => log.mean_accuracy,
             Monitor::ValLoss | Monitor::ValAccuracy => None,
         };
-        self.save(model, &Values { epoch: log.epoch + 1, batch: Some(log.step + 1), number: &number })
+        self.save(model, &Values { epoch: log.epoch + 1, batch: Some(log.step + 1), metric: &metric })
     }
 
     fn on_epoch_end(
         &mut self,
         log: &EpochLog,
-        context: &mut TrainingContext<'_>,
+        context: &mut EpochEndContext<'_>,
     ) -> Result<Flow, CallbackError> {
         if self.save_freq == SaveFreq::Epoch {
-            let number = |monitor: Monitor| monitor.of(log);
-            self.save(context.model, &Values { epoch: log.epoch + 1, batch: None, number: &number })?;
+            let metric = |monitor: Monitor| monitor.in_log(log);
+            self.save(context.model, &Values { epoch: log.epoch + 1, batch: None, metric: &metric })?;
         }
         Ok(Flow::Continue)
     }
 
     fn state(&self) -> Option<Vec<u8>> {
-        let [is_some, best] = states::optional_to_numbers(self.best);
-        Some(states::to_bytes(&[self.batches as u64, is_some, best]))
+        let [is_some, best] = state_bytes::optional_to_numbers(self.best);
+        Some(state_bytes::to_bytes(&[self.batches as u64, is_some, best]))
     }
 
     fn on_resume(&mut self, resumed: &Resumed) -> Result<(), CallbackError> {
         if let Some(state) = &resumed.state {
-            let [batches, is_some, best] = states::from_bytes(state)?;
+            let [batches, is_some, best] = state_bytes::from_bytes(state)?;
             self.batches = usize::try_from(batches).unwrap_or(usize::MAX);
-            self.best = states::optional_from_numbers([is_some, best]);
+            self.best = state_bytes::optional_from_numbers([is_some, best]);
             return Ok(());
         }
-        for &value in self.watch.monitor.over(&resumed.history) {
-            if self.save_best_only && self.watch.is_improvement(value, self.best) {
+        for &value in self.criterion.monitor.in_history(&resumed.history) {
+            if self.save_best_only && self.criterion.is_improvement(value, self.best) {
                 self.best = Some(value);
             }
         }

@@ -1,12 +1,12 @@
-//! What callbacks watch, and what is better.
+//! The metrics that callbacks monitor, and the criteria for improvements.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::{CallbackError, Plan};
+use super::{CallbackError, TrainingParams};
 use crate::{EpochLog, History};
 
-/// A number that callbacks watch, by Keras's name.
+/// A metric that callbacks monitor, by Keras's name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Monitor {
     /// `loss`: lower is better.
@@ -20,19 +20,19 @@ pub enum Monitor {
     ValAccuracy,
 }
 
-/// Which values of a number are better.
+/// Which values of a metric are better.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// `auto`: lower ones of a loss, higher ones of an accuracy.
+    /// `auto`: lower values of a loss, higher values of an accuracy.
     #[default]
     Auto,
-    /// `min`: lower ones.
+    /// `min`: lower values.
     Min,
-    /// `max`: higher ones.
+    /// `max`: higher values.
     Max,
 }
 
-/// A text that is no name of a number to watch.
+/// A text is not the name of a metric.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown monitor {text:?}: expected loss, accuracy, val_loss or val_accuracy")]
 pub struct ParseMonitorError {
@@ -41,7 +41,7 @@ pub struct ParseMonitorError {
 
 ziffer_base::debug_as_message!(ParseMonitorError);
 
-/// A text that is no mode.
+/// A text is not a mode.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown mode {text:?}: expected auto, min or max")]
 pub struct ParseModeError {
@@ -51,7 +51,7 @@ pub struct ParseModeError {
 ziffer_base::debug_as_message!(ParseModeError);
 
 impl Monitor {
-    /// All of them.
+    /// All metrics.
     pub const ALL: [Self; 4] = [Self::Loss, Self::Accuracy, Self::ValLoss, Self::ValAccuracy];
 
     /// Keras's name.
@@ -64,27 +64,27 @@ impl Monitor {
         }
     }
 
-    /// Whether it is measured on the validation part, after an epoch.
-    pub fn is_of_validation(self) -> bool {
+    /// Whether the metric is measured on the validation set, after an epoch.
+    pub fn is_validation_metric(self) -> bool {
         matches!(self, Self::ValLoss | Self::ValAccuracy)
     }
 
-    /// Fails if the plan does not have it.
-    pub(super) fn check(self, plan: &Plan) -> Result<(), CallbackError> {
+    /// Fails if a training with these parameters does not have the metric.
+    pub(super) fn check(self, params: &TrainingParams) -> Result<(), CallbackError> {
         let problem = match self {
-            Self::ValLoss | Self::ValAccuracy if !plan.validates => {
-                "there is no validation part; set a validation split above 0"
+            Self::ValLoss | Self::ValAccuracy if !params.has_validation => {
+                "there is no validation set; set a validation split above 0"
             }
-            Self::Accuracy | Self::ValAccuracy if !plan.has_accuracy => {
-                "the targets name no classes; watch a loss"
+            Self::Accuracy | Self::ValAccuracy if !params.has_accuracy => {
+                "the targets are not classes; monitor a loss"
             }
             _ => return Ok(()),
         };
-        Err(format!("{self} is watched but {problem}").into())
+        Err(format!("{self} is monitored but {problem}").into())
     }
 
-    /// What it was in each epoch of a history.
-    pub(super) fn over(self, history: &History) -> &[f64] {
+    /// The values of the metric in a history.
+    pub(super) fn in_history(self, history: &History) -> &[f64] {
         match self {
             Self::Loss => &history.loss,
             Self::Accuracy => &history.accuracy,
@@ -93,7 +93,8 @@ impl Monitor {
         }
     }
 
-    pub(super) fn of(self, log: &EpochLog) -> Option<f64> {
+    /// The value of the metric in a log.
+    pub(super) fn in_log(self, log: &EpochLog) -> Option<f64> {
         match self {
             Self::Loss => Some(log.loss),
             Self::Accuracy => log.accuracy,
@@ -103,25 +104,25 @@ impl Monitor {
     }
 }
 
-/// A number, which of its values are better, and by how much they must be.
+/// The criterion for an improvement: a metric, which of its values are better, and by how much.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Watch {
+pub(super) struct Criterion {
     pub(super) monitor: Monitor,
     pub(super) mode: Mode,
     pub(super) min_delta: f64,
 }
 
-impl Watch {
-    /// Fails if the plan does not have the number, or the least difference is none.
-    pub(super) fn check(&self, plan: &Plan) -> Result<(), CallbackError> {
+impl Criterion {
+    /// Fails if the training does not have the metric, or min_delta is not finite.
+    pub(super) fn check(&self, params: &TrainingParams) -> Result<(), CallbackError> {
         if !self.min_delta.is_finite() {
             return Err(format!("min_delta is {}, expected a finite number", self.min_delta).into());
         }
-        self.monitor.check(plan)
+        self.monitor.check(params)
     }
 
-    /// Whether `value` is better than `reference` by more than the least difference, of which Keras takes the absolute
-    /// value. Without a reference it always is; NaN never is, and nothing is better than NaN.
+    /// Whether `value` is better than `reference` by more than the absolute value of min_delta, as in Keras. Without a reference it
+    /// always is. NaN is never better, and nothing is better than NaN.
     pub(super) fn is_improvement(&self, value: f64, reference: Option<f64>) -> bool {
         let Some(reference) = reference else { return true };
         let is_lower_better = match self.mode {
@@ -185,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_keras_s() {
+    fn names_are_those_of_keras() {
         for monitor in Monitor::ALL {
             assert_eq!(monitor.to_string().parse(), Ok(monitor));
         }
@@ -201,9 +202,9 @@ mod tests {
     }
 
     #[test]
-    fn better_is_lower_or_higher_by_the_mode() {
+    fn the_mode_decides_whether_lower_or_higher_is_better() {
         let is_better = |monitor, mode, min_delta, value, reference| {
-            Watch { monitor, mode, min_delta }.is_improvement(value, Some(reference))
+            Criterion { monitor, mode, min_delta }.is_improvement(value, Some(reference))
         };
         use {Mode::*, Monitor::*};
         for (monitor, mode, lower) in [
@@ -217,7 +218,7 @@ mod tests {
             assert_eq!(is_better(monitor, mode, 0.0, 1.0, 2.0), lower);
             assert_eq!(is_better(monitor, mode, 0.0, 2.0, 1.0), !lower);
             assert!(!is_better(monitor, mode, 0.0, 1.0, 1.0));
-            // Not by more than a half.
+            // The difference must exceed 1/2.
             for by in [0.5, -0.5] {
                 assert!(!is_better(monitor, mode, by, 1.0, 1.5) && !is_better(monitor, mode, by, 1.5, 1.0));
                 assert_eq!(is_better(monitor, mode, by, 1.0, 1.75), lower);
@@ -226,6 +227,6 @@ mod tests {
             assert!(!is_better(monitor, mode, 0.0, f64::NAN, 1.0));
             assert!(!is_better(monitor, mode, 0.0, 1.0, f64::NAN));
         }
-        assert!(Watch::default().is_improvement(f64::NAN, None));
+        assert!(Criterion::default().is_improvement(f64::NAN, None));
     }
 }

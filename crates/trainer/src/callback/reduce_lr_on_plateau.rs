@@ -1,29 +1,28 @@
-//! A learning rate that falls where nothing gets better.
+//! Reduces the learning rate when a metric stops improving.
 
 use ziffer_nn::Model;
 
-use super::monitor::Watch;
-use super::{Callback, CallbackError, Flow, Mode, Monitor, Plan, TrainingContext, states};
+use super::monitor::Criterion;
+use super::{Callback, CallbackError, EpochEndContext, Flow, Mode, Monitor, TrainingParams, state_bytes};
 use crate::{EpochLog, Resumed};
 
-/// Multiplies the learning rate by a factor when a number has not become better for some epochs, as Keras's
-/// `ReduceLROnPlateau`.
+/// Multiplies the learning rate by a factor when a metric has not improved for some epochs, as Keras's `ReduceLROnPlateau`.
 ///
 /// | setting | meaning | default (Keras's) |
 /// |---|---|---|
-/// | monitor | the number | `val_loss` |
-/// | factor | what the rate is multiplied by, above 0 and below 1 | 0.1 |
-/// | patience | after how many epochs without a better one | 10 |
-/// | verbose | whether a message tells each new rate | false |
+/// | monitor | the metric | `val_loss` |
+/// | factor | the factor, above 0 and below 1 | 0.1 |
+/// | patience | the number of epochs without an improvement after which to reduce the rate | 10 |
+/// | verbose | whether a message reports each new rate | false |
 /// | mode | which values are better | auto |
-/// | min_delta | by how much the number must become better to count, as an absolute value | 0.0001 |
-/// | cooldown | for how many epochs nothing is counted after the rate was reduced | 0 |
+/// | min_delta | the least change, in absolute value, that counts as an improvement | 0.0001 |
+/// | cooldown | the number of epochs after a reduction that are not counted | 0 |
 /// | min_lr | the lowest rate | 0 |
 ///
 /// The first reduction replaces a schedule. Rates are `f64`; Keras's are `f32`.
 #[derive(Clone, Debug)]
 pub struct ReduceLROnPlateau {
-    watch: Watch,
+    criterion: Criterion,
     factor: f64,
     patience: usize,
     verbose: bool,
@@ -38,7 +37,7 @@ pub struct ReduceLROnPlateau {
 impl Default for ReduceLROnPlateau {
     fn default() -> Self {
         Self {
-            watch: Watch { min_delta: 1e-4, ..Watch::default() },
+            criterion: Criterion { min_delta: 1e-4, ..Criterion::default() },
             factor: 0.1,
             patience: 10,
             verbose: false,
@@ -53,25 +52,25 @@ impl Default for ReduceLROnPlateau {
 }
 
 impl ReduceLROnPlateau {
-    /// Watches `monitor` with Keras's defaults.
+    /// Monitors `monitor` with Keras's defaults.
     pub fn new(monitor: Monitor) -> Self {
         let this = Self::default();
-        Self { watch: Watch { monitor, ..this.watch }, ..this }
+        Self { criterion: Criterion { monitor, ..this.criterion }, ..this }
     }
 
-    /// Sets what the rate is multiplied by.
+    /// Sets the factor.
     pub fn factor(mut self, factor: f64) -> Self {
         self.factor = factor;
         self
     }
 
-    /// Sets after how many epochs without a better one the rate falls.
+    /// Sets the number of epochs without an improvement after which to reduce the rate.
     pub fn patience(mut self, patience: usize) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Sets whether a message tells each new rate.
+    /// Sets whether a message reports each new rate.
     pub fn verbose(mut self, verbose: bool) -> Self {
         self.verbose = verbose;
         self
@@ -79,17 +78,17 @@ impl ReduceLROnPlateau {
 
     /// Sets which values are better.
     pub fn mode(mut self, mode: Mode) -> Self {
-        self.watch.mode = mode;
+        self.criterion.mode = mode;
         self
     }
 
-    /// Sets by how much the number must become better to count.
+    /// Sets the least change that counts as an improvement.
     pub fn min_delta(mut self, min_delta: f64) -> Self {
-        self.watch.min_delta = min_delta;
+        self.criterion.min_delta = min_delta;
         self
     }
 
-    /// Sets for how many epochs nothing is counted after the rate was reduced.
+    /// Sets the number of epochs after a reduction that are not counted.
     pub fn cooldown(mut self, epochs: usize) -> Self {
         self.cooldown = epochs;
         self
@@ -101,13 +100,13 @@ impl ReduceLROnPlateau {
         self
     }
 
-    /// The rate after an epoch with this number at its end, if it is another one.
+    /// Records the metric of an epoch. Returns the new rate, if it changes.
     fn see(&mut self, value: f64, rate: f64) -> Option<f64> {
         if self.cooldown_counter > 0 {
             self.cooldown_counter -= 1;
             self.wait = 0;
         }
-        if self.watch.is_improvement(value, self.best) {
+        if self.criterion.is_improvement(value, self.best) {
             self.best = Some(value);
             self.wait = 0;
             return None;
@@ -122,7 +121,7 @@ impl ReduceLROnPlateau {
         let reduced = (rate * self.factor).max(self.min_lr);
         self.cooldown_counter = self.cooldown;
         self.wait = 0;
-        // A product that is no number any more leaves the rate; training does not go on at 0.
+        // The rate does not change if the product is not a positive number: training never continues at 0.
         (reduced > 0.0).then_some(reduced)
     }
 }
@@ -136,7 +135,7 @@ impl Callback for ReduceLROnPlateau {
         true
     }
 
-    fn on_train_begin(&mut self, plan: &Plan, _: &mut Model) -> Result<(), CallbackError> {
+    fn on_train_begin(&mut self, params: &TrainingParams, _: &mut Model) -> Result<(), CallbackError> {
         (self.best, self.wait, self.cooldown_counter) = (None, 0, 0);
         self.messages.clear();
         if !(self.factor > 0.0 && self.factor < 1.0) {
@@ -145,15 +144,15 @@ impl Callback for ReduceLROnPlateau {
         if !(self.min_lr >= 0.0 && self.min_lr.is_finite()) {
             return Err(format!("min_lr is {}, expected a number of at least 0", self.min_lr).into());
         }
-        self.watch.check(plan)
+        self.criterion.check(params)
     }
 
     fn on_epoch_end(
         &mut self,
         log: &EpochLog,
-        context: &mut TrainingContext<'_>,
+        context: &mut EpochEndContext<'_>,
     ) -> Result<Flow, CallbackError> {
-        let Some(value) = self.watch.monitor.of(log) else { return Ok(Flow::Continue) };
+        let Some(value) = self.criterion.monitor.in_log(log) else { return Ok(Flow::Continue) };
         if let Some(rate) = self.see(value, context.learning_rate) {
             context.learning_rate = rate;
             if self.verbose {
@@ -166,25 +165,25 @@ impl Callback for ReduceLROnPlateau {
     }
 
     fn state(&self) -> Option<Vec<u8>> {
-        let [is_some, best] = states::optional_to_numbers(self.best);
-        Some(states::to_bytes(&[self.wait as u64, self.cooldown_counter as u64, is_some, best]))
+        let [is_some, best] = state_bytes::optional_to_numbers(self.best);
+        Some(state_bytes::to_bytes(&[self.wait as u64, self.cooldown_counter as u64, is_some, best]))
     }
 
     fn on_resume(&mut self, resumed: &Resumed) -> Result<(), CallbackError> {
         let Some(state) = &resumed.state else {
-            // It was not there before. Nothing is waited for yet, but only what was never reached is better.
-            for &value in self.watch.monitor.over(&resumed.history) {
-                if self.watch.is_improvement(value, self.best) {
+            // The callback is new in this training. It starts to wait now, and the best value is that of the history.
+            for &value in self.criterion.monitor.in_history(&resumed.history) {
+                if self.criterion.is_improvement(value, self.best) {
                     self.best = Some(value);
                 }
             }
             return Ok(());
         };
-        let [wait, cooldown, is_some, best] = states::from_bytes(state)?;
-        self.wait = states::count("wait", wait, resumed.epoch)?;
-        // Another cooldown may be asked for than before.
+        let [wait, cooldown, is_some, best] = state_bytes::from_bytes(state)?;
+        self.wait = state_bytes::count("wait", wait, resumed.epoch)?;
+        // The cooldown may differ from that of the checkpoint.
         self.cooldown_counter = usize::try_from(cooldown).unwrap_or(usize::MAX).min(self.cooldown);
-        self.best = states::optional_from_numbers([is_some, best]);
+        self.best = state_bytes::optional_from_numbers([is_some, best]);
         Ok(())
     }
 

@@ -1,18 +1,18 @@
-//! A loss that is no number.
+//! Stops training when a loss is NaN or infinite.
 
 use ziffer_nn::Model;
 
-use super::{Callback, CallbackError, Plan};
+use super::{Callback, CallbackError, TrainingParams};
 
-/// Ends training without an error when a loss is NaN or infinite, as Keras's `TerminateOnNaN`.
+/// Stops training without an error when a loss is NaN or infinite, as Keras's `TerminateOnNaN`.
 ///
 /// | setting | meaning | default (Keras's) |
 /// |---|---|---|
-/// | raise_error | whether it is an error all the same | false |
+/// | raise_error | whether training ends with an error | false |
 ///
-/// `fit` then returns the history of the epochs that were finished before. The weights are those before the step whose loss
-/// it was, or those after the epoch whose validation loss it was. In Keras the step changes the weights, the epoch is in the
-/// history, and a validation loss ends nothing.
+/// `fit` then returns the history of the completed epochs. The weights are those before the step with this loss, or those after the
+/// epoch with this validation loss. In Keras the step changes the weights, the epoch is in the history, and a validation loss does
+/// not stop training.
 #[derive(Clone, Debug, Default)]
 pub struct TerminateOnNaN {
     raise_error: bool,
@@ -20,12 +20,12 @@ pub struct TerminateOnNaN {
 }
 
 impl TerminateOnNaN {
-    /// Ends training without an error.
+    /// Stops training without an error.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets whether it is an error all the same.
+    /// Sets whether training ends with an error.
     pub fn raise_error(mut self, raise_error: bool) -> Self {
         self.raise_error = raise_error;
         self
@@ -37,12 +37,12 @@ impl Callback for TerminateOnNaN {
         "terminate on nan"
     }
 
-    fn on_train_begin(&mut self, _: &Plan, _: &mut Model) -> Result<(), CallbackError> {
+    fn on_train_begin(&mut self, _: &TrainingParams, _: &mut Model) -> Result<(), CallbackError> {
         self.messages.clear();
         Ok(())
     }
 
-    fn ends_on_not_finite(&mut self, epoch: usize, step: Option<usize>, loss: f64) -> bool {
+    fn stops_on_non_finite(&mut self, epoch: usize, step: Option<usize>, loss: f64) -> bool {
         if self.raise_error {
             return false;
         }

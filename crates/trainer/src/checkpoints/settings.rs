@@ -1,17 +1,17 @@
-//! What must be the same when a training goes on.
+//! The settings that must not change when a training resumes.
 
 use std::collections::BTreeMap;
 
 use ziffer_base::OneLine;
 use ziffer_nn::Model;
 
-/// Everything that must be the same when a training goes on, as `name: value`.
+/// The settings that must not change when a training resumes, by name.
 pub(crate) type Settings = BTreeMap<String, String>;
 
-/// More than a recipe has settings; a file that was not written by ziffer may say more.
-const MOST_DIFFERENCES: usize = 20;
+/// The largest number of differences in a message. A file that ziffer did not write may have any number.
+const MAX_DIFFERENCES: usize = 20;
 
-/// What differs, in words; `None` if nothing does.
+/// The differences as a message: `batch_size was 32, is 64`. `None` if there are none.
 pub(super) fn differences(was: &Settings, is: &Settings) -> Option<String> {
     let mut names: Vec<&String> = was.keys().chain(is.keys()).collect();
     names.sort();
@@ -22,45 +22,45 @@ pub(super) fn differences(was: &Settings, is: &Settings) -> Option<String> {
         .map(|name| (name, value(was, name), value(is, name)))
         .filter(|(_, was, is)| was != is)
         .collect();
-    // They follow from the seed or the layers, which then say more.
+    // The initial weights follow from the seed or the layers, which are more informative.
     if different.len() > 1 {
         different.retain(|(name, ..)| *name != INITIAL_WEIGHTS);
     }
-    // So do the layers from the settings of a recipe.
+    // The layers follow from the settings of a recipe.
     if different.iter().any(|(name, ..)| !is_layer(name)) {
         different.retain(|(name, ..)| !is_layer(name));
     }
-    // A setting's own parts are not parts of the message.
+    // `: ` separates the parts of an error message.
     let shown = |value: &str| OneLine(value.replace(": ", " ")).to_string();
-    let mut texts: Vec<_> = (different.iter().take(MOST_DIFFERENCES))
+    let mut texts: Vec<_> = (different.iter().take(MAX_DIFFERENCES))
         .map(|(name, was, is)| format!("{} was {}, is {}", OneLine(name), shown(was), shown(is)))
         .collect();
-    if different.len() > MOST_DIFFERENCES {
-        texts.push(format!("and {} more", different.len() - MOST_DIFFERENCES));
+    if different.len() > MAX_DIFFERENCES {
+        texts.push(format!("and {} more", different.len() - MAX_DIFFERENCES));
     }
     (!texts.is_empty()).then(|| texts.join("; "))
 }
 
-/// The setting that has the digest of the weights that training started from.
+/// The name of the setting with the SHA-256 digest of the initial weights.
 pub(crate) const INITIAL_WEIGHTS: &str = "initial weights";
 
-/// How the settings begin that have the layers, by their places from 0.
+/// The prefix of the settings with the layers; the layer's index, from 0, follows.
 const LAYER: &str = "layer ";
 
-/// Sets a model's layers as they are before training: weights do not tell a relu from a tanh.
+/// Adds the model's layers as they are before training: the weights alone do not distinguish a relu from a tanh.
 pub(super) fn set_layers(settings: &mut Settings, model: &Model) {
-    for (place, layer) in model.described_layers().into_iter().enumerate() {
-        settings.insert(format!("{LAYER}{place}"), layer.to_string());
+    for (index, layer) in model.layer_configs().into_iter().enumerate() {
+        settings.insert(format!("{LAYER}{index}"), layer.to_string());
     }
 }
 
-/// Leaves out the layers, for checkpoints that say nothing of them.
+/// The settings without the layers, for older checkpoints.
 pub(super) fn without_layers(settings: &Settings) -> Settings {
     settings.iter().filter(|(name, _)| !is_layer(name)).map(|(name, is)| (name.clone(), is.clone())).collect()
 }
 
 pub(super) fn is_layer(name: &str) -> bool {
-    name.strip_prefix(LAYER).is_some_and(|place| place.bytes().all(|byte| byte.is_ascii_digit()))
+    name.strip_prefix(LAYER).is_some_and(|index| index.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_differs_is_shown() {
+    fn differences_are_listed() {
         let settings = |entries: &[(&str, &str)]| -> Settings {
             entries.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
         };
@@ -88,7 +88,7 @@ mod tests {
         let seed = settings(&[("batch_size", "32"), ("seed", "1"), (INITIAL_WEIGHTS, "cd")]);
         assert_eq!(differences(&with(&was, "relu"), &with(&seed, "tanh")).unwrap(), "seed was 0, is 1");
         assert_eq!(without_layers(&with(&was, "relu")), was);
-        let is = (0..MOST_DIFFERENCES + 1).map(|i| (format!("{i:02}\n"), "9".repeat(1000))).collect();
+        let is = (0..MAX_DIFFERENCES + 1).map(|i| (format!("{i:02}\n"), "9".repeat(1000))).collect();
         let shown = differences(&Settings::new(), &is).unwrap();
         assert!(shown.ends_with("9...; and 1 more") && !shown.contains('\n'), "{shown}");
     }

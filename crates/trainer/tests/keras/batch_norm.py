@@ -1,7 +1,7 @@
-"""Records what Keras computes of a network with batch normalisation, so that a test can hold the trainer to it.
+"""Records Keras's results for a network with batch normalization. A test compares the trainer with them.
 
 Run it from this folder, in the environment that parity.py describes. It takes some minutes, most of them for the
-epochs; its output is committed, so only a new Keras asks for another run.
+epochs. The output is committed; it is run again only for a new version of Keras.
 
     ~/keras-env/bin/python batch_norm.py
 
@@ -59,7 +59,7 @@ Keras's BatchNormalization on JAX computes in float32 whatever its inputs are. O
 to float32 even in float64; hence these two runs use betas that float32 holds exactly, 7/8 and 1 - 2^-10.
 
 The seed matters, as parity.py explains: no pre-activation of the 50 steps may fall within rounding of relu's kink.
-Batch normalisation adds a second such point. If a unit is active for all images of a batch, its bias moves the batch's
+Batch normalization adds a second such point. If a unit is active for all images of a batch, its bias moves the batch's
 mean and nothing else, and the bias has gradient zero: exactly so on paper, and by 1e-9 or so in float32. Adam's first
 steps make of it a step a tenth as long as the others. The losses do not see it, but the moving mean does. With this
 seed, chosen from 1 to 40, the first two batches have no such unit; the script fails if a moving average should ever be
@@ -129,7 +129,7 @@ def load_split(folder, split):
 
 
 def normalize(x, gamma, beta):
-    """Batch normalisation in training mode: outputs, and what its gradients need."""
+    """Batch normalization in training mode: outputs, and what its gradients need."""
     mean = x.mean(axis=0)
     variance = ((x - mean) ** 2).mean(axis=0)
     deviation = np.sqrt(variance + EPSILON)

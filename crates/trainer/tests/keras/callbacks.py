@@ -1,11 +1,11 @@
-"""Records what Keras's callbacks do with numbers that are given to them, so that a test can hold the trainer's to it.
+"""Records what Keras's callbacks do with given metrics. A test compares the trainer's callbacks with them.
 
 Run it from this folder, in the environment that parity.py describes; TensorFlow is not needed:
 
     KERAS_BACKEND=jax ~/keras-env/bin/python callbacks.py
 
-It takes a few seconds and writes callbacks.json beside itself. Its output is committed, so only a new Keras asks for
-another run.
+It takes a few seconds and writes callbacks.json beside itself. Its output is committed, so it is run again only for a new
+version of Keras.
 
 No network is trained. Each callback is called as `fit` calls it, with the numbers of epochs that are drawn here from a
 fixed seed, all of them multiples of 1/4 where they are compared: Keras compares in float32, the trainer in float64, and

@@ -1,6 +1,6 @@
-"""Records what Keras computes with each layer, activation, loss and schedule, so that a test can hold the trainer to it.
+"""Records Keras's results with each layer, activation, loss and schedule. A test compares the trainer with them.
 
-Run it from this folder. It takes some minutes; its output is committed, so only a new Keras asks for another run.
+Run it from this folder. It takes some minutes. The output is committed; it is run again only for a new version of Keras.
 
     python3 -m venv ~/keras-env && ~/keras-env/bin/pip install -r requirements.txt
     ~/keras-env/bin/python networks.py
@@ -18,7 +18,7 @@ networks.json
 
     "target" says what the network is to give: "class" the digit, "one_hot" ten numbers, "is_odd" whether the digit is odd.
 
-    "epochs": a network of gelu, silu, layer normalisation and leaky relu under Nadam, four epochs of the first nine tenths
+    "epochs": a network of gelu, silu, layer normalization and leaky relu under Nadam, four epochs of the first nine tenths
     of the training set in the file's order, with the last tenth for validation: Keras's losses of each epoch.
 """
 

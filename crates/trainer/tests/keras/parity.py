@@ -1,6 +1,6 @@
-"""Records what Keras computes, step by step, so that a test can hold the trainer to it.
+"""Records Keras's losses of each step. A test compares the trainer with them.
 
-Run it from this folder. It takes half a minute; its output is committed, so only a new Keras asks for another run.
+Run it from this folder. It takes half a minute. The output is committed; it is run again only for a new version of Keras.
 
     python3 -m venv ~/keras-env && ~/keras-env/bin/pip install -r requirements.txt
     ~/keras-env/bin/python parity.py
@@ -57,7 +57,7 @@ BATCH = 32
 LAYERS = ["dense", "dense_1", "dense_2"]
 BACKENDS = ["tensorflow", "jax"]
 
-# Name, Keras class, hyper-parameters (all that count are spelt out; a learning rate may be a schedule), steps.
+# Name, Keras class, hyper-parameters (all that count are spelled out; a learning rate may be a schedule), steps.
 ADAM = {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "amsgrad": False}
 SGD = {"learning_rate": 0.01, "momentum": 0.9, "nesterov": False}
 RMSPROP = {"learning_rate": 0.001, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False}

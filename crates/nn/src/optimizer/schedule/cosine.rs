@@ -1,6 +1,6 @@
-//! Rates that fall along half a cosine.
+//! Learning rates along half a cosine.
 
-use super::functions::cosine_share;
+use super::functions::half_cosine;
 use super::{
     LearningRateSchedule, SettingError, require, require_from_0_to_1, require_not_negative, require_positive,
     require_steps,
@@ -9,8 +9,8 @@ use super::{
 /// initial_learning_rate ((1 - alpha) (1 + cos(pi step / decay_steps)) / 2 + alpha), and initial_learning_rate alpha from step
 /// decay_steps on (Loshchilov and Hutter 2017), as Keras's `CosineDecay`.
 ///
-/// With a warmup_target the rate first goes from initial_learning_rate to it in a straight line of warmup_steps steps, and the
-/// cosine starts after them and from it.
+/// With a warmup_target the rate first goes linearly from initial_learning_rate to warmup_target in warmup_steps steps. The
+/// cosine follows and starts from warmup_target.
 ///
 /// | setting | default | range |
 /// |---|---|---|
@@ -21,20 +21,20 @@ use super::{
 /// | warmup_steps | 0 | 0 without a warmup_target |
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CosineDecay {
-    /// The first step's rate.
+    /// The learning rate of the first step.
     pub initial_learning_rate: f64,
-    /// Steps of the cosine.
+    /// The number of steps of the cosine.
     pub decay_steps: u64,
-    /// The last rate, as a share of the cosine's first.
+    /// The final learning rate, as a fraction of the cosine's first.
     pub alpha: f64,
-    /// The rate after the warmup, if there is one.
+    /// The learning rate after the warmup, if there is a warmup.
     pub warmup_target: Option<f64>,
-    /// Steps of the warmup.
+    /// The number of steps of the warmup.
     pub warmup_steps: u64,
 }
 
 impl CosineDecay {
-    /// With Keras's defaults for the other settings.
+    /// The schedule with Keras's defaults for the other settings.
     pub fn new(initial_learning_rate: f64, decay_steps: u64) -> Self {
         Self { initial_learning_rate, decay_steps, alpha: 0.0, warmup_target: None, warmup_steps: 0 }
     }
@@ -50,7 +50,7 @@ impl LearningRateSchedule for CosineDecay {
             Some(target) => (target, step - self.warmup_steps),
             None => (self.initial_learning_rate, step),
         };
-        let share = cosine_share(step.min(self.decay_steps) as f64 / self.decay_steps as f64);
+        let share = half_cosine(step.min(self.decay_steps) as f64 / self.decay_steps as f64);
         from * ((1.0 - self.alpha) * share + self.alpha)
     }
 
@@ -73,11 +73,11 @@ impl LearningRateSchedule for CosineDecay {
 }
 
 /// Cosines one after another (SGDR, Loshchilov and Hutter 2017), as Keras's `CosineDecayRestarts`: the i-th, from 0, has
-/// first_decay_steps t_mul^i steps, and with x the share of them that is done the rate is
+/// first_decay_steps t_mul^i steps, and where x is the completed fraction of them, the rate is
 /// initial_learning_rate ((1 - alpha) m_mul^i (1 + cos(pi x)) / 2 + alpha).
 ///
-/// Where a cosine begins is found by adding up, not by a logarithm, whose rounding in Keras can put the first step of a cosine at
-/// the end of the one before.
+/// The start of a cosine is computed by a sum. Keras uses a logarithm, whose rounding can assign the first step of a cosine to the
+/// end of the previous one.
 ///
 /// | setting | default | range |
 /// |---|---|---|
@@ -88,20 +88,20 @@ impl LearningRateSchedule for CosineDecay {
 /// | alpha | 0 | 0 to 1 |
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CosineDecayRestarts {
-    /// The first step's rate.
+    /// The learning rate of the first step.
     pub initial_learning_rate: f64,
-    /// Steps of the first cosine.
+    /// The number of steps of the first cosine.
     pub first_decay_steps: u64,
-    /// What the steps of each cosine are multiplied by for the next.
+    /// The factor from the number of steps of a cosine to that of the next.
     pub t_mul: f64,
-    /// What the first rate of each cosine is multiplied by for the next, as far as it is above alpha.
+    /// The factor from the height of a cosine above alpha to that of the next.
     pub m_mul: f64,
-    /// The last rate of a cosine, as a share of the first step's.
+    /// The final learning rate of a cosine, as a fraction of the first step's.
     pub alpha: f64,
 }
 
 impl CosineDecayRestarts {
-    /// With Keras's defaults for the other settings.
+    /// The schedule with Keras's defaults for the other settings.
     pub fn new(initial_learning_rate: f64, first_decay_steps: u64) -> Self {
         Self { initial_learning_rate, first_decay_steps, t_mul: 2.0, m_mul: 1.0, alpha: 0.0 }
     }
@@ -123,7 +123,7 @@ impl LearningRateSchedule for CosineDecayRestarts {
             }
             rest -= start;
         }
-        let share = height * cosine_share(rest / length);
+        let share = height * half_cosine(rest / length);
         self.initial_learning_rate * ((1.0 - self.alpha) * share + self.alpha)
     }
 
@@ -141,8 +141,8 @@ impl LearningRateSchedule for CosineDecayRestarts {
 /// One rise and one fall (Smith and Topin 2019), as PyTorch's `OneCycleLR` with cosines (`torch/optim/lr_scheduler.py`).
 ///
 /// The rate goes from max_learning_rate / div_factor to max_learning_rate at step pct_start total_steps - 1, and from there to
-/// max_learning_rate / div_factor / final_div_factor at step total_steps - 1, where it stays; from a to b, with the share x of
-/// the steps done, it is b + (a - b) (1 + cos(pi x)) / 2. PyTorch's scheduler also moves the optimizer's momentum unless
+/// max_learning_rate / div_factor / final_div_factor at step total_steps - 1, where it stays. From a to b it is
+/// b + (a - b) (1 + cos(pi x)) / 2, where x is the completed fraction of the steps. PyTorch's scheduler also moves the optimizer's momentum unless
 /// `cycle_momentum=False`; this one does not.
 ///
 /// | setting | default | range |
@@ -154,20 +154,20 @@ impl LearningRateSchedule for CosineDecayRestarts {
 /// | final_div_factor | 10000 | above 0 |
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OneCycle {
-    /// The highest rate.
+    /// The highest learning rate.
     pub max_learning_rate: f64,
-    /// Steps of the cycle.
+    /// The number of steps of the cycle.
     pub total_steps: u64,
-    /// The share of the steps in which the rate rises.
+    /// The fraction of the steps in which the rate rises.
     pub pct_start: f64,
-    /// What the highest rate is of the first.
+    /// The ratio of the highest learning rate to the first.
     pub div_factor: f64,
-    /// What the first rate is of the last.
+    /// The ratio of the first learning rate to the last.
     pub final_div_factor: f64,
 }
 
 impl OneCycle {
-    /// With PyTorch's defaults for the other settings.
+    /// The schedule with PyTorch's defaults for the other settings.
     pub fn new(max_learning_rate: f64, total_steps: u64) -> Self {
         Self { max_learning_rate, total_steps, pct_start: 0.3, div_factor: 25.0, final_div_factor: 1e4 }
     }
@@ -185,8 +185,8 @@ impl LearningRateSchedule for OneCycle {
         } else {
             (self.max_learning_rate, last_rate, step - top, last - top)
         };
-        // A rise of no steps is at its end.
-        let share = if steps > 0.0 { cosine_share(done / steps) } else { 0.0 };
+        // A rise of no steps ends at once.
+        let share = if steps > 0.0 { half_cosine(done / steps) } else { 0.0 };
         to + (from - to) * share
     }
 

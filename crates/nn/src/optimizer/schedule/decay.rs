@@ -1,4 +1,4 @@
-//! Rates that fall by a power, a polynomial, the inverse of time, or in steps.
+//! Learning rates that decay exponentially, polynomially, with inverse time, or piecewise.
 
 use super::functions::pow;
 use super::{
@@ -15,18 +15,18 @@ use super::{
 /// | staircase | false | |
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ExponentialDecay {
-    /// The first step's rate.
+    /// The learning rate of the first step.
     pub initial_learning_rate: f64,
-    /// Steps in which the rate is multiplied by `decay_rate`.
+    /// The number of steps after which the rate is multiplied by `decay_rate`.
     pub decay_steps: u64,
-    /// What it is multiplied by.
+    /// The factor.
     pub decay_rate: f64,
-    /// Whether the exponent is rounded down, so that the rate falls once in `decay_steps` steps.
+    /// Whether the exponent is rounded down, so that the rate changes once per `decay_steps` steps.
     pub staircase: bool,
 }
 
 impl ExponentialDecay {
-    /// With Keras's defaults for the other settings.
+    /// The schedule with Keras's defaults for the other settings.
     pub fn new(initial_learning_rate: f64, decay_steps: u64, decay_rate: f64) -> Self {
         Self { initial_learning_rate, decay_steps, decay_rate, staircase: false }
     }
@@ -55,18 +55,18 @@ impl LearningRateSchedule for ExponentialDecay {
 /// | staircase | false | |
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InverseTimeDecay {
-    /// The first step's rate.
+    /// The learning rate of the first step.
     pub initial_learning_rate: f64,
-    /// Steps in which the denominator grows by `decay_rate`.
+    /// The number of steps after which the denominator has grown by `decay_rate`.
     pub decay_steps: u64,
-    /// What it grows by.
+    /// The growth of the denominator.
     pub decay_rate: f64,
-    /// Whether step / decay_steps is rounded down, so that the rate falls once in `decay_steps` steps.
+    /// Whether step / decay_steps is rounded down, so that the rate changes once per `decay_steps` steps.
     pub staircase: bool,
 }
 
 impl InverseTimeDecay {
-    /// With Keras's defaults for the other settings.
+    /// The schedule with Keras's defaults for the other settings.
     pub fn new(initial_learning_rate: f64, decay_steps: u64, decay_rate: f64) -> Self {
         Self { initial_learning_rate, decay_steps, decay_rate, staircase: false }
     }
@@ -91,8 +91,8 @@ fn periods(step: u64, decay_steps: u64, staircase: bool) -> f64 {
     if staircase { (step / decay_steps) as f64 } else { step as f64 / decay_steps as f64 }
 }
 
-/// A rate for each stretch of steps, as Keras's `PiecewiseConstantDecay`: the first of `values` while
-/// step <= the first of `boundaries`, the last after the last of them.
+/// A constant learning rate between boundaries, as Keras's `PiecewiseConstantDecay`: the first of `values` while step <= the
+/// first of `boundaries`, ..., the last of `values` after the last boundary.
 ///
 /// | setting | default | range |
 /// |---|---|---|
@@ -100,14 +100,14 @@ fn periods(step: u64, decay_steps: u64, staircase: bool) -> f64 {
 /// | values | | one more than boundaries, each at least 0 |
 #[derive(Clone, Debug, PartialEq)]
 pub struct PiecewiseConstantDecay {
-    /// The last step of each stretch but the last, counted from 0.
+    /// The last step of each interval except the last, counted from 0.
     pub boundaries: Vec<u64>,
-    /// The stretches' rates.
+    /// The learning rate of each interval.
     pub values: Vec<f64>,
 }
 
 impl PiecewiseConstantDecay {
-    /// Of these stretches.
+    /// The schedule with these boundaries and learning rates.
     pub fn new(boundaries: impl Into<Vec<u64>>, values: impl Into<Vec<f64>>) -> Self {
         Self { boundaries: boundaries.into(), values: values.into() }
     }
@@ -115,7 +115,7 @@ impl PiecewiseConstantDecay {
 
 impl LearningRateSchedule for PiecewiseConstantDecay {
     /// # Panics
-    /// If there are not as many values as [`validate`](Self::validate) asks for.
+    /// If [`validate`](Self::validate) fails because of the number of values.
     fn learning_rate(&self, step: u64) -> f64 {
         self.values[self.boundaries.partition_point(|&boundary| boundary < step)]
     }
@@ -145,21 +145,21 @@ impl LearningRateSchedule for PiecewiseConstantDecay {
 /// | cycle | false | |
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PolynomialDecay {
-    /// The first step's rate.
+    /// The learning rate of the first step.
     pub initial_learning_rate: f64,
-    /// Steps until the end's rate.
+    /// The number of steps until the final learning rate.
     pub decay_steps: u64,
-    /// The end's rate.
+    /// The final learning rate.
     pub end_learning_rate: f64,
-    /// The polynomial's power; 1 is a straight line.
+    /// The power of the polynomial; 1 is linear.
     pub power: f64,
-    /// Whether, after it, decay_steps is multiplied by the least whole number that makes it reach the step, so that the rate
-    /// rises and falls again.
+    /// Whether the rate rises and decays again after decay_steps. decay_steps is then multiplied by the smallest whole number
+    /// that reaches the step.
     pub cycle: bool,
 }
 
 impl PolynomialDecay {
-    /// With Keras's defaults for the other settings.
+    /// The schedule with Keras's defaults for the other settings.
     pub fn new(initial_learning_rate: f64, decay_steps: u64) -> Self {
         Self { initial_learning_rate, decay_steps, end_learning_rate: 0.0001, power: 1.0, cycle: false }
     }

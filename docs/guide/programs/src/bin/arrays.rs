@@ -27,9 +27,9 @@ fn two_moons(points: usize, seed: u64) -> (Array2<f32>, Vec<usize>) {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (x, classes) = two_moons(1000, 0);
-    let train = WithClasses::new(x.view(), &classes);
+    let train = WithLabels::new(x.view(), &classes);
     let (x, classes) = two_moons(200, 1);
-    let validation = WithClasses::new(x.view(), &classes);
+    let validation = WithLabels::new(x.view(), &classes);
 
     let mut model = Sequential::new([2])
         .dense(16, Activation::Relu)

@@ -104,8 +104,8 @@ fn points(count: usize, seed: u64) -> (Array2<f32>, Vec<usize>) {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let ((x, classes), (test_x, test_classes)) = (points(1000, 0), points(1000, 1));
-    let train = WithClasses::new(x.view(), &classes);
-    let test = WithClasses::new(test_x.view(), &test_classes);
+    let train = WithLabels::new(x.view(), &classes);
+    let test = WithLabels::new(test_x.view(), &test_classes);
     let dense = |network: Sequential| network.dense(16, Activation::Relu).dense(2, Activation::Softmax);
     let mut with = dense(Sequential::new([2]).add(RmsNorm::default())).build(0)?;
     let mut without = dense(Sequential::new([2])).build(0)?;
