@@ -1,6 +1,7 @@
 //! The trait [`Layer`], and the types of its arguments.
 
 mod context;
+mod error;
 mod input;
 mod sink;
 mod weights;
@@ -12,6 +13,7 @@ use serde_json::{Map, Value};
 use ziffer_tensor::{Activation, Scalar};
 
 pub use context::{Context, Mode, OutputKind};
+pub use error::LayerError;
 pub use input::{Input, InputType, SampleValue};
 pub use sink::GradientSink;
 pub(crate) use sink::{GradientConsumer, SinkCursor};
@@ -191,23 +193,4 @@ pub enum Parallelism {
     /// batch statistics. The output has the shape of the input, and every weight has one element per channel. In both modes x,
     /// y, d and d_x are \[B * O / C, C\]. In training a call has some columns of them, and the weights of these channels.
     Channels,
-}
-
-/// A layer's settings or the shape of its input are wrong. The message is one line.
-#[derive(Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct LayerError(String);
-
-ziffer_base::debug_as_message!(LayerError);
-
-impl From<String> for LayerError {
-    fn from(problem: String) -> Self {
-        Self(problem)
-    }
-}
-
-impl From<&str> for LayerError {
-    fn from(problem: &str) -> Self {
-        Self(problem.to_owned())
-    }
 }

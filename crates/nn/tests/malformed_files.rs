@@ -141,7 +141,7 @@ fn malformed_files_are_rejected_without_a_panic_or_much_memory() {
         "recursion limit",
     );
 
-    // A name given twice counts once, and what is behind it is no part of the file then.
+    // A name that appears twice counts once. The rest of the values then belongs to no tensor.
     let twice = tensor("dense.kernel", "[1,1]", 0, 4)
         + &tensor("dense.bias", "[1]", 4, 8)
         + &tensor("dense.bias", "[1]", 8, 12);
@@ -149,7 +149,7 @@ fn malformed_files_are_rejected_without_a_panic_or_much_memory() {
     let doubled = good.replacen(r#""__metadata__""#, r#""__metadata__":{},"__metadata__""#, 1);
     reject(&file(&doubled, &[0; 8]), "not a whole safetensors file");
 
-    // Words that would move the cursor, or fill the screen, of whoever reads the refusal.
+    // An error message leaves out words that move the cursor or fill the screen of a terminal.
     for word in ["\\u001b[2J\\n", &"x".repeat(1 << 20)] {
         let kernel = tensor("dense.kernel", "[1,1]", 0, 4).replace("F32", word);
         reject(&file(&dense(1, 1, &kernel), &[0; 4]), "unknown variant");

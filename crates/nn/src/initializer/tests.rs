@@ -1,3 +1,5 @@
+//! Draws, arguments and checks of the initializers.
+
 use serde_json::{Value, json};
 use ziffer_base::digest::Sha256;
 use ziffer_tensor::random::{Purpose, Stream};

@@ -6,32 +6,14 @@
 mod cosine;
 mod decay;
 mod functions;
-
-use std::fmt::Debug;
+mod learning_rate_schedule;
+mod settings;
 
 pub use cosine::{CosineDecay, CosineDecayRestarts, OneCycle};
 pub use decay::{ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay};
+pub use learning_rate_schedule::LearningRateSchedule;
 
-use super::{SettingError, require, require_not_negative};
-
-/// The learning rate of each update, as Keras's `LearningRateSchedule`.
-///
-/// A checkpoint stores the `Debug` text among the settings that must not change when training resumes.
-pub trait LearningRateSchedule: Debug + Send + Sync {
-    /// The learning rate of the update after `step` others.
-    ///
-    /// It must depend on `step` only. Sums, products, quotients and square roots have the same bits on every machine. Powers,
-    /// exponentials and cosines of the system's math library may differ.
-    fn learning_rate(&self, step: u64) -> f64;
-
-    /// Checks the settings. By default there are none.
-    ///
-    /// # Errors
-    /// The first setting that is out of range, with its value and the range.
-    fn validate(&self) -> Result<(), SettingError> {
-        Ok(())
-    }
-}
+use super::SettingError;
 
 /// One of the schedules of this crate.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,28 +79,6 @@ from!(
     CosineDecayRestarts,
     OneCycle
 );
-
-fn require_positive(schedule: &'static str, setting: &'static str, value: f64) -> Result<(), SettingError> {
-    require(schedule, setting, value, "a positive number", value > 0.0 && value.is_finite())
-}
-
-fn require_from_0_to_1(
-    schedule: &'static str,
-    setting: &'static str,
-    value: f64,
-) -> Result<(), SettingError> {
-    require(schedule, setting, value, "a number from 0 to 1", (0.0..=1.0).contains(&value))
-}
-
-fn require_steps(
-    schedule: &'static str,
-    setting: &'static str,
-    value: u64,
-    least: u64,
-) -> Result<(), SettingError> {
-    let expected = if least == 1 { "at least 1" } else { "at least 2" };
-    require(schedule, setting, value as f64, expected, value >= least)
-}
 
 #[cfg(test)]
 mod tests {

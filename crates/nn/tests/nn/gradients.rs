@@ -193,10 +193,10 @@ proptest! {
     }
 
     #[test]
-    fn pixels(inputs in 1_usize..70, units in 1_usize..20, batch in 1_usize..40, lit in 0.0_f64..1.0, seed: u64) {
+    fn pixels(inputs in 1_usize..70, units in 1_usize..20, batch in 1_usize..40, density in 0.0_f64..1.0, seed: u64) {
         let mut stream = Stream::new(seed, Purpose::Other(0), 0);
         let x = Array2::from_shape_simple_fn((batch, inputs), || {
-            if stream.uniform() < lit { stream.below(256) as u8 } else { 0 }
+            if stream.uniform() < density { stream.below(256) as u8 } else { 0 }
         });
         let labels: Vec<usize> = (0..batch).map(|i| i % 3).collect();
         let mut model = Sequential::<f64>::with_input_shape([inputs])

@@ -1,10 +1,9 @@
 //! Learning rates along half a cosine.
 
 use super::functions::half_cosine;
-use super::{
-    LearningRateSchedule, SettingError, require, require_from_0_to_1, require_not_negative, require_positive,
-    require_steps,
-};
+use super::learning_rate_schedule::LearningRateSchedule;
+use super::settings::{require_from_0_to_1, require_positive, require_steps};
+use crate::optimizer::{SettingError, require, require_not_negative};
 
 /// initial_learning_rate ((1 - alpha) (1 + cos(pi step / decay_steps)) / 2 + alpha), and initial_learning_rate alpha from step
 /// decay_steps on (Loshchilov and Hutter 2017), as Keras's `CosineDecay`.

@@ -1,9 +1,9 @@
 //! Learning rates that decay exponentially, polynomially, with inverse time, or piecewise.
 
 use super::functions::pow;
-use super::{
-    LearningRateSchedule, SettingError, require, require_not_negative, require_positive, require_steps,
-};
+use super::learning_rate_schedule::LearningRateSchedule;
+use super::settings::{require_positive, require_steps};
+use crate::optimizer::{SettingError, require, require_not_negative};
 
 /// initial_learning_rate decay_rate^(step / decay_steps), as Keras's `ExponentialDecay`.
 ///
