@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::file::{MAX_BYTES, MAX_FILE_BYTES, MAX_SIDE};
+use crate::limits::{MAX_BYTES, MAX_FILE_BYTES, MAX_SIDE};
 
 /// An error of [`prepare`](crate::prepare) or [`prepare_file`](crate::prepare_file). The message does not repeat the cause, which
 /// [`source`](std::error::Error::source) gives.

@@ -7,13 +7,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use crate::PictureError;
-
-/// The largest number of pixels of a row or column.
-pub(crate) const MAX_SIDE: u32 = 16_384;
-/// The largest number of bytes for decoding: 89 million pixels in 8-bit color, a third of that for a progressive JPEG.
-pub(crate) const MAX_BYTES: u64 = 256 << 20;
-/// The largest size of a file.
-pub(crate) const MAX_FILE_BYTES: u64 = 64 << 20;
+use crate::limits::{MAX_BYTES, MAX_FILE_BYTES, MAX_SIDE};
 
 /// Reads a file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, PictureError> {

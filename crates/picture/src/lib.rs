@@ -27,6 +27,7 @@ mod error;
 mod file;
 mod fit;
 mod gray;
+mod limits;
 
 use std::path::Path;
 
