@@ -100,12 +100,12 @@ impl ReportInput {
     pub(crate) fn write_report(&self, folder: &Path) -> anyhow::Result<()> {
         let report = RunReport::new(&self.run()?)?;
         // All files are on the disk before the first gets its name.
-        let mut staged = Vec::new();
+        let mut files = Vec::new();
         for (name, bytes) in report.files() {
             let path = folder.join(name);
-            staged.push((AtomicFile::stage(&path, bytes).with_context(|| cannot_write(&path))?, path));
+            files.push((AtomicFile::stage(&path, bytes).with_context(|| cannot_write(&path))?, path));
         }
-        staged.into_iter().try_for_each(|(file, path)| file.commit().with_context(|| cannot_write(&path)))
+        files.into_iter().try_for_each(|(file, path)| file.commit().with_context(|| cannot_write(&path)))
     }
 }
 

@@ -25,17 +25,17 @@ pub(crate) fn write(
 ) -> anyhow::Result<()> {
     let mut text = serde_json::to_string_pretty(summary).context("the summary as JSON")?;
     text.push('\n');
-    let files = [
+    let contents = [
         (RECIPE_FILE, recipe.to_toml().into_bytes()),
         (MODEL_FILE, model.to_safetensors()),
         (SUMMARY_FILE, text.into_bytes()),
     ];
-    let mut staged = Vec::new();
-    for (name, bytes) in files {
+    let mut files = Vec::new();
+    for (name, bytes) in contents {
         let path = folder.join(name);
-        staged.push((AtomicFile::stage(&path, &bytes).with_context(|| cannot_write(&path))?, path));
+        files.push((AtomicFile::stage(&path, &bytes).with_context(|| cannot_write(&path))?, path));
     }
-    staged.into_iter().try_for_each(|(file, path)| file.commit().with_context(|| cannot_write(&path)))
+    files.into_iter().try_for_each(|(file, path)| file.commit().with_context(|| cannot_write(&path)))
 }
 
 /// The message for a file that cannot be written, without the cause.

@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 pub struct ConfusionMatrix {
     classes: usize,
     counts: BTreeMap<(usize, usize), usize>,
-    /// Samples of each class, by label and by prediction.
-    labelled: Vec<usize>,
-    predicted: Vec<usize>,
+    /// The number of samples with each label.
+    by_label: Vec<usize>,
+    /// The number of samples with each prediction.
+    by_prediction: Vec<usize>,
 }
 
 /// The metrics of a class. Each is 0 to 1, or `None` where it is 0 divided by 0.
@@ -30,7 +31,7 @@ pub struct ClassMetrics {
 impl ConfusionMatrix {
     /// An empty matrix.
     pub fn new(classes: usize) -> Self {
-        Self { classes, counts: BTreeMap::new(), labelled: vec![0; classes], predicted: vec![0; classes] }
+        Self { classes, counts: BTreeMap::new(), by_label: vec![0; classes], by_prediction: vec![0; classes] }
     }
 
     /// Counts a sample.
@@ -38,8 +39,8 @@ impl ConfusionMatrix {
     /// # Panics
     /// If the label or the prediction is not below the number of classes.
     pub fn add(&mut self, label: usize, prediction: usize) {
-        self.labelled[label] += 1;
-        self.predicted[prediction] += 1;
+        self.by_label[label] += 1;
+        self.by_prediction[prediction] += 1;
         *self.counts.entry((label, prediction)).or_default() += 1;
     }
 
@@ -55,7 +56,7 @@ impl ConfusionMatrix {
 
     /// The number of samples.
     pub fn samples(&self) -> usize {
-        self.labelled.iter().sum()
+        self.by_label.iter().sum()
     }
 
     /// The number of correct predictions.
@@ -74,7 +75,7 @@ impl ConfusionMatrix {
     /// If `class` is not below the number of classes.
     pub fn metrics(&self, class: usize) -> ClassMetrics {
         let (correct, samples, predicted) =
-            (self.count(class, class), self.labelled[class], self.predicted[class]);
+            (self.count(class, class), self.by_label[class], self.by_prediction[class]);
         let fraction = |part: usize, of: usize| (of > 0).then(|| part as f64 / of as f64);
         ClassMetrics {
             samples,
@@ -105,7 +106,7 @@ impl ConfusionMatrix {
     /// The cells above 0: label, prediction, count, and the count's fraction of the label's samples, 0 to 1.
     pub(crate) fn cells(&self) -> impl Iterator<Item = (usize, usize, usize, f64)> {
         self.counts.iter().map(|(&(label, prediction), &count)| {
-            (label, prediction, count, count as f64 / self.labelled[label] as f64)
+            (label, prediction, count, count as f64 / self.by_label[label] as f64)
         })
     }
 }

@@ -450,8 +450,8 @@ fn models_without_an_image_or_weights_are_refused() {
         assert!(line.contains(&format!("{shape:?}")) && line.contains("7x7"), "{line}");
     }
     let examples = [28 * 28, 27].map(|len| Example { label: 1, pixels: vec![0; len] });
-    let labelled = site().labels((0..10).map(|class| format!("class {class}"))).examples(examples);
-    let server = Running::start(labelled.title("mine").labels(["too", "few"]), Limits::default());
+    let site = site().labels((0..10).map(|class| format!("class {class}"))).examples(examples);
+    let server = Running::start(site.title("mine").labels(["too", "few"]), Limits::default());
     let about = Connection::open(server.address).request("GET /api/model", &[], b"").json();
     assert_eq!((&about["title"], &about["labels"][9]), (&json!("mine"), &json!("class 9")));
     assert_eq!(about["examples"].as_array().unwrap().len(), 1, "one example fits");

@@ -85,9 +85,9 @@ fn pictures_and_keras_files() {
     );
     let outcome = sandbox.run("predict run text.png nowhere.png");
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
-    let told: Vec<_> = outcome.stderr.lines().collect();
-    assert_eq!(told[0], picture("text.png", found));
-    assert!(told[1].starts_with(&picture("nowhere.png", "cannot read: ")) && told.len() == 2, "{told:?}");
+    let lines: Vec<_> = outcome.stderr.lines().collect();
+    assert_eq!(lines[0], picture("text.png", found));
+    assert!(lines[1].starts_with(&picture("nowhere.png", "cannot read: ")) && lines.len() == 2, "{lines:?}");
 }
 
 #[test]

@@ -151,8 +151,8 @@ fn an_address_beyond_this_machine_gives_a_warning() {
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let warning = lines.next().unwrap().unwrap();
     assert!(warning.starts_with("Warning: ") && warning.contains("0.0.0.0"), "{warning}");
-    let told = lines.next().unwrap().unwrap();
-    assert!(told.starts_with("Serving run at http://localhost:") && told.contains("--allow-host"), "{told}");
+    let line = lines.next().unwrap().unwrap();
+    assert!(line.starts_with("Serving run at http://localhost:") && line.contains("--allow-host"), "{line}");
     signal(&child, "INT");
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
@@ -167,12 +167,12 @@ fn a_training_shows_its_page() {
     let mut serving =
         Serving::start(sandbox.command().args(arguments.split_whitespace()), "Serving the training at ");
     serving.wait_for("Still serving at http://");
-    let (status, told) = serving.get("GET /api/training", "");
+    let (status, state) = serving.get("GET /api/training", "");
     assert_eq!(
-        (status, &told["phase"], told["finished"].as_array().unwrap().len()),
+        (status, &state["phase"], state["finished"].as_array().unwrap().len()),
         (200, &"ended".into(), 2)
     );
-    assert!(told["points"].as_array().unwrap().len() > 2, "{told}");
+    assert!(state["points"].as_array().unwrap().len() > 2, "{state}");
     assert_eq!(serving.get("POST /api/predict", &pixels(196)).0, 200);
     let (code, stdout) = serving.end("INT");
     assert_eq!(code, Some(0));

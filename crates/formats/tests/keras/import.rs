@@ -315,10 +315,10 @@ fn unsupported_initializers_are_left_out() {
             json!({ "class_name": "RandomNormal", "config": { "stddev": -1.0, "seed": 1 } });
     });
     let Imported { model, assumptions } = import(&bytes, &Options::default()).unwrap();
-    let told: Vec<String> = assumptions.iter().map(ToString::to_string).collect();
+    let messages: Vec<String> = assumptions.iter().map(ToString::to_string).collect();
     let end = "which is not supported; assuming the default";
     assert_eq!(
-        told,
+        messages,
         [
             format!(
                 "layer {} (Dense): kernel_initializer is {}, {end}",

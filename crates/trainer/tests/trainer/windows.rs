@@ -17,7 +17,7 @@ const FEATURES: usize = 1 << 20;
 const WINDOW: usize = 64;
 
 /// Samples that overlap in one buffer, which is nearly all zeros. They record the calls.
-struct Told {
+struct RecordedSamples {
     buffer: Vec<u8>,
     classes: Vec<usize>,
     /// The samples in memory, by the recorded calls, and the largest number of them.
@@ -27,7 +27,7 @@ struct Told {
     wrong_after: usize,
 }
 
-impl Told {
+impl RecordedSamples {
     fn new(count: usize, wrong_after: usize) -> Self {
         let mut stream = Stream::new(8, Purpose::Other(0), 0);
         let mut buffer = vec![0; count + FEATURES];
@@ -46,7 +46,7 @@ impl Told {
     }
 }
 
-impl Samples<f32> for Told {
+impl Samples<f32> for RecordedSamples {
     type Value = u8;
     fn len(&self) -> usize {
         self.classes.len()
@@ -92,7 +92,7 @@ fn trainer<'a>(shuffle: Shuffle) -> Trainer<'a, Sgd, SparseCategoricalCrossentro
 
 #[test]
 fn windows_are_read_ahead_and_at_most_two_are_in_memory() {
-    let samples = Told::new(3 * WINDOW + 21, usize::MAX);
+    let samples = RecordedSamples::new(3 * WINDOW + 21, usize::MAX);
     trainer(Shuffle::Blocks).fit(&mut network(), &samples).unwrap();
     assert_eq!(samples.not_ahead.load(Ordering::Relaxed), 0);
     let (left, most) = samples.in_memory.into_inner().unwrap();
@@ -103,7 +103,7 @@ fn windows_are_read_ahead_and_at_most_two_are_in_memory() {
 #[test]
 fn a_single_window_stays_in_memory() {
     for shuffle in [Shuffle::Blocks, Shuffle::Full, Shuffle::None, Shuffle::Auto] {
-        let samples = Told::new(WINDOW - 5, usize::MAX);
+        let samples = RecordedSamples::new(WINDOW - 5, usize::MAX);
         trainer(shuffle).fit(&mut network(), &samples).unwrap();
         assert_eq!(samples.in_memory.into_inner().unwrap().1, 0, "no call is made");
     }
@@ -125,7 +125,7 @@ impl Callback for StopAt<'_> {
 
 #[test]
 fn threads_and_interruptions_do_not_change_the_result() {
-    let samples = Told::new(2 * WINDOW + 21, usize::MAX);
+    let samples = RecordedSamples::new(2 * WINDOW + 21, usize::MAX);
     let mut whole = network();
     let history = trainer(Shuffle::Blocks).fit(&mut whole, &samples).unwrap();
     let mut on_two = network();
@@ -157,7 +157,7 @@ fn threads_and_interruptions_do_not_change_the_result() {
 
 #[test]
 fn invalid_samples_end_training_before_anything_is_saved() {
-    let samples = Told::new(40, 44);
+    let samples = RecordedSamples::new(40, 44);
     let folder = tempfile::tempdir().unwrap();
     let error = trainer(Shuffle::Auto)
         .checkpoints(Checkpoints::new(folder.path()).every("1step".parse().unwrap()))

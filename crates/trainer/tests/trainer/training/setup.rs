@@ -13,8 +13,8 @@ pub(crate) fn images_and_labels() -> (tempfile::TempDir, Dataset) {
     let mut stream = Stream::new(11, Purpose::Other(0), 0);
     let classes: Vec<u8> = (0..100).map(|_| stream.below(4) as u8).collect();
     let pixels = Array3::from_shape_fn((100, 3, 5), |(n, row, column)| {
-        let lit = (row + column + usize::from(classes[n])).is_multiple_of(4);
-        if lit { 100 + stream.below(156) as u8 } else { stream.below(2) as u8 * stream.below(90) as u8 }
+        let nonzero = (row + column + usize::from(classes[n])).is_multiple_of(4);
+        if nonzero { 100 + stream.below(156) as u8 } else { stream.below(2) as u8 * stream.below(90) as u8 }
     });
     write_idx(&images, &pixels).unwrap();
     write_idx(&labels, &ndarray::Array1::from(classes)).unwrap();
