@@ -1,11 +1,10 @@
-//! A mapped file that another process cuts short: an error instead of the end of this process.
+//! Turns the truncation of a memory-mapped file by another process into an error.
 //!
-//! An access behind a file's new end raises `SIGBUS`. The handler here maps zeros over the rest of the mapping that the
-//! address lies in and notes that it did, so that reading goes on and [`Guard::is_cut`] tells of it after. The program
-//! decides whether it is [installed](install), since handlers belong to the process; without it a guard is a note of
-//! addresses that nobody reads. An address in no guarded mapping is not ours: the handler that was there before comes
-//! back and deals with it.
-#![allow(unsafe_code, reason = "a signal handler, and pages put under an address")]
+//! Reading a page beyond a file's new end raises `SIGBUS`, which ends the process by default. The handler here maps zeros over
+//! the rest of the mapping and sets a flag: reading continues, and [`Guard::is_cut`] returns true. Signal handlers belong to the
+//! process, so the program decides whether to [install] this one. Without it, a guard has no effect. For an address outside of
+//! all guarded mappings, the handler restores the previous one, which then handles the signal.
+#![allow(unsafe_code, reason = "a signal handler, which maps pages at an address")]
 
 use std::ffi::c_int;
 use std::ops::Range;
@@ -13,14 +12,14 @@ use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::SeqCst};
 
-/// What stood where the handler stands now, and the size of a page.
+/// The previous handler, and the size of a page.
 static BEFORE: OnceLock<(libc::sigaction, usize)> = OnceLock::new();
 
-/// All slots there are, the newest first. They live for ever and are used again, so there are as many as there were
-/// mappings at one time.
+/// The list of all slots, the newest first. Slots are never freed but reused, so their number is the largest number of guards
+/// that existed at the same time.
 static SLOTS: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
 
-/// The place of one mapping.
+/// The addresses of one mapping.
 #[derive(Debug)]
 struct Slot {
     taken: AtomicBool,
@@ -29,17 +28,17 @@ struct Slot {
     start: AtomicUsize,
     end: AtomicUsize,
     is_cut: AtomicBool,
-    /// The slot before it in [`SLOTS`], or null. Set before the slot is published and never after.
+    /// The next slot in the list [`SLOTS`], or null. It does not change after the slot is published.
     next: AtomicPtr<Slot>,
 }
 
 impl Slot {
-    /// A slot that is this caller's until it puts it back.
+    /// Takes an unused slot, or creates one. The caller owns it until [`put_back`](Self::put_back).
     fn take() -> &'static Slot {
         if let Some(slot) = all().find(|slot| !slot.taken.swap(true, SeqCst)) {
             return slot;
         }
-        // Shared from its first moment: a pointer that others follow must not come from a `&mut` that is used again.
+        // A shared reference from the start: a pointer that other threads follow must not derive from a `&mut` that is used again.
         let slot: &'static Slot = Box::leak(Box::new(Slot {
             taken: AtomicBool::new(true),
             version: AtomicUsize::new(0),
@@ -58,7 +57,7 @@ impl Slot {
         }
     }
 
-    /// Gives it to the next who takes one.
+    /// Returns the slot for reuse.
     fn put_back(&self) {
         self.set(0..0);
         self.taken.store(false, SeqCst);
@@ -71,7 +70,7 @@ impl Slot {
         self.version.fetch_add(1, SeqCst);
     }
 
-    /// The addresses, unless they are being changed.
+    /// The addresses, or `None` while another thread changes them.
     fn addresses(&self) -> Option<Range<usize>> {
         let version = self.version.load(SeqCst);
         let addresses = self.start.load(SeqCst)..self.end.load(SeqCst);
@@ -81,23 +80,23 @@ impl Slot {
 
 fn all() -> impl Iterator<Item = &'static Slot> {
     let follow = |link: &AtomicPtr<Slot>| {
-        // SAFETY: SLOTS and `next` are null or point to a slot that was leaked, so the reference is good for ever. There
-        // never is a `&mut` to a slot: it is leaked as `&Slot`, and all of its fields are atomics.
+        // SAFETY: SLOTS and `next` are null or point to a leaked slot, so the reference is valid for the rest of the process. No
+        // `&mut` to a slot exists: it is leaked as `&Slot`, and all of its fields are atomics.
         unsafe { link.load(SeqCst).cast_const().as_ref() }
     };
     std::iter::successors(follow(&SLOTS), move |slot| follow(&slot.next))
 }
 
-/// Guards a mapping while it lives, which must not be longer than the mapping. It takes effect with [`install`], called
-/// before or after.
+/// Guards a mapping until it is dropped, which must be before the mapping ends. It has an effect once [`install`] is called,
+/// before or after the guard is created.
 #[derive(Debug)]
 pub(super) struct Guard(&'static Slot);
 
 impl Guard {
-    /// Guards the mapping whose bytes these are.
+    /// Guards the mapping that consists of `bytes`.
     ///
     /// # Safety
-    /// `bytes` is the whole of a read-only mapping of a file, and the guard is dropped before that is unmapped.
+    /// `bytes` must be a whole read-only mapping of a file, and the guard must be dropped before the file is unmapped.
     pub(super) unsafe fn new(bytes: &[u8]) -> Guard {
         let slot = Slot::take();
         slot.is_cut.store(false, SeqCst);
@@ -105,7 +104,7 @@ impl Guard {
         Guard(slot)
     }
 
-    /// Whether something behind the file's end was read.
+    /// Whether a page beyond the file's end was read.
     pub(super) fn is_cut(&self) -> bool {
         self.0.is_cut.load(SeqCst)
     }
@@ -117,11 +116,11 @@ impl Drop for Guard {
     }
 }
 
-/// Installs the handler, once. Should the system refuse, which it has no reason for, all is as without it.
+/// Installs the handler, once. If the system refuses, which it has no reason for, guards have no effect.
 pub(super) fn install() {
     BEFORE.get_or_init(|| {
-        // SAFETY: sysconf has no preconditions; sigaction reads and writes structures that live here; all zeros are a
-        // valid sigaction of default action; the handler does what a handler may, see there.
+        // SAFETY: sysconf has no preconditions. sigaction writes to a structure that outlives the call and installs nothing. All
+        // zeros are a valid sigaction.
         unsafe {
             let page = usize::try_from(libc::sysconf(libc::_SC_PAGESIZE)).unwrap_or(4096);
             let mut before: libc::sigaction = std::mem::zeroed();
@@ -130,13 +129,14 @@ pub(super) fn install() {
         }
     });
     static INSTALLED: OnceLock<()> = OnceLock::new();
-    // After BEFORE is filled, so that the handler always finds it.
+    // BEFORE is set first, so that the handler always finds it.
     INSTALLED.get_or_init(|| {
-        // SAFETY: as above.
+        // SAFETY: all zeros are a valid sigaction with the default action. sigemptyset and sigaction access a structure that
+        // outlives the calls. The handler has the signature for SA_SIGINFO, and calls only what a handler may call, see there.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             action.sa_sigaction = on_bus_error as *const () as usize;
-            // On the thread's alternative stack, where there is one: the address may have been on the usual one.
+            // The handler runs on the thread's alternative stack, if it has one: the fault may be on the usual stack.
             action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
             libc::sigemptyset(&raw mut action.sa_mask);
             libc::sigaction(libc::SIGBUS, &raw const action, ptr::null_mut());
@@ -144,12 +144,12 @@ pub(super) fn install() {
     });
 }
 
-/// Called by the kernel, at any instruction that reads memory. It allocates nothing and takes no lock: it reads atomics,
-/// and calls mmap and sigaction, which are plain system calls, and leaves `errno` as it was.
+/// The handler. The kernel calls it at any instruction that reads memory, so it must be async-signal-safe: it does not allocate
+/// and takes no lock. It reads atomics, calls mmap, sigaction and raise, which are plain system calls, and preserves `errno`.
 extern "C" fn on_bus_error(signal: c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
     let Some((before, page)) = BEFORE.get() else { return };
-    // SAFETY: the kernel hands a valid siginfo to a handler installed with SA_SIGINFO. A positive code is a fault's, and a
-    // fault has an address; what somebody sent has none.
+    // SAFETY: the kernel passes a valid siginfo to a handler that is installed with SA_SIGINFO. The code of a fault is positive,
+    // and a fault has an address. A signal that a process sent has neither: what is read as its address is not used.
     let (is_fault, address) = unsafe { ((*info).si_code > 0, (*info).si_addr().addr()) };
     let found = all().find_map(|slot| {
         let addresses = slot.addresses().filter(|addresses| addresses.contains(&address))?;
@@ -157,13 +157,13 @@ extern "C" fn on_bus_error(signal: c_int, info: *mut libc::siginfo_t, _: *mut li
     });
     if let Some((slot, addresses)) = found.filter(|_| is_fault) {
         let start = address & !(page - 1);
-        // Before anybody can read a zero.
+        // Set before any thread can read a zero.
         slot.is_cut.store(true, SeqCst);
-        // SAFETY: the address is being read, by a thread that was interrupted here, and lies in a guarded mapping, which
-        // is therefore borrowed and stays mapped; so its slot does not change, and the addresses are its own. A mapping
-        // ends with its last page. So the pages from `start` on are that mapping's and nobody else's, and fresh ones take
-        // their place in one move: zeros are as good bytes as any, and their readers must be ready for other bytes in
-        // any case, see `map`.
+        // SAFETY: the interrupted thread reads the address, which lies in a guarded mapping. So the mapping is borrowed and stays
+        // mapped, its slot does not change, and `addresses` are its addresses. A mapping consists of whole pages. So all pages from
+        // `start` to the end belong to this mapping only, and MAP_FIXED replaces them atomically. Zeros are valid bytes, and
+        // readers of a mapped file expect that its bytes may change, see `map`. `__errno_location` returns a valid pointer to the
+        // thread's own `errno`.
         let mapped = unsafe {
             let errno = *libc::__errno_location();
             let mapped = libc::mmap(
@@ -181,8 +181,8 @@ extern "C" fn on_bus_error(signal: c_int, info: *mut libc::siginfo_t, _: *mut li
             return;
         }
     }
-    // SAFETY: as in `install`. A fault happens again as soon as this returns, and a signal that was sent is sent again,
-    // to what was there before.
+    // SAFETY: `before` is an action that sigaction returned, and sigaction reads it only. raise has no preconditions. The previous
+    // handler is active again afterwards: a fault is raised again once this function returns, and a sent signal is sent again.
     unsafe {
         libc::sigaction(libc::SIGBUS, before, ptr::null_mut());
         if !is_fault {
@@ -193,7 +193,11 @@ extern "C" fn on_bus_error(signal: c_int, info: *mut libc::siginfo_t, _: *mut li
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, and bytes that must be read")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::print_stdout,
+        reason = "tests, which must use the bytes that they read"
+    )]
 
     use std::fs::File;
     use std::os::unix::process::ExitStatusExt;
@@ -208,15 +212,15 @@ mod tests {
     fn slots_are_used_again() {
         let pages = [0; 8192];
         for _ in 0..if cfg!(miri) { 100 } else { 10_000 } {
-            // SAFETY: the bytes outlive the guard; they are no mapping, but no access to them ever faults.
+            // SAFETY: the bytes outlive the guard. They are not a mapping, but no access to them faults.
             drop(unsafe { Guard::new(&pages) });
         }
-        // Other tests have mappings at the same time.
+        // Other tests have guards at the same time.
         assert!(all().count() < 1000, "{} slots", all().count());
     }
 
-    /// Threads take slots and return them: no two hold one at a time, and every reader sees whole ranges. It needs neither
-    /// a handler nor a mapping, so that Miri can run it.
+    /// Threads take and return slots. No slot has two owners at a time, and every reader sees whole ranges. The test needs
+    /// neither a handler nor a mapping, so that Miri can run it.
     #[test]
     fn threads_take_and_return_slots() {
         const THREADS: usize = 4;
@@ -227,7 +231,7 @@ mod tests {
             for thread in 0..THREADS {
                 let holders = &holders;
                 scope.spawn(move || {
-                    // Below any mapping's addresses, and different in each thread.
+                    // Below the addresses of any mapping, and different in each thread.
                     let start = 1 + thread * LEN;
                     for _ in 0..rounds {
                         let slot = Slot::take();
@@ -250,9 +254,9 @@ mod tests {
         });
     }
 
-    /// What the process does at a `SIGBUS`.
+    /// The process's handler of `SIGBUS`, and its flags.
     fn action() -> (usize, c_int) {
-        // SAFETY: sigaction with no new action only writes the old one into the structure, of which all zeros are a value.
+        // SAFETY: without a new action, sigaction only writes the old one to the structure. All zeros are a valid sigaction.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             assert_eq!(libc::sigaction(libc::SIGBUS, ptr::null(), &raw mut action), 0);
@@ -260,40 +264,40 @@ mod tests {
         }
     }
 
-    const WAY: &str = "ZIFFER_TEST_BUS_ERROR";
+    const CASE: &str = "ZIFFER_TEST_BUS_ERROR";
 
-    /// How a process of this test's own ends, which goes by `way`: the signal that killed it, if one did.
-    fn end_of(way: &str) -> Option<c_int> {
+    /// Runs one case in a process of its own and returns the signal that ended it, if any.
+    fn signal_in(case: &str) -> Option<c_int> {
         let name = "idx::guard::tests::bus_errors_by_process";
         let child = Command::new(std::env::current_exe().unwrap())
             .args([name, "--exact", "--test-threads=1"])
-            .env(WAY, way)
+            .env(CASE, case)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status()
             .unwrap();
-        assert!(child.success() || child.signal().is_some(), "{way}: {child}");
+        assert!(child.success() || child.signal().is_some(), "{case}: {child}");
         child.signal()
     }
 
-    /// Each way in a process of its own, for there is one handler in a process.
+    /// Each case runs in a process of its own, since a process has one handler.
     #[test]
     fn bus_errors_by_process() {
-        let Ok(way) = std::env::var(WAY) else {
-            assert_eq!(end_of("a file, and nobody asked for the handler"), Some(libc::SIGBUS));
-            assert_eq!(end_of("a file, and the handler"), None);
-            assert_eq!(end_of("a file that is older than the handler"), None);
-            assert_eq!(end_of("a guarded mapping"), None);
-            assert_eq!(end_of("a mapping that nobody guards"), Some(libc::SIGBUS));
-            assert_eq!(end_of("a mapping that was guarded once"), Some(libc::SIGBUS));
-            assert_eq!(end_of("a signal from somebody"), Some(libc::SIGBUS));
+        let Ok(case) = std::env::var(CASE) else {
+            assert_eq!(signal_in("a file without the handler"), Some(libc::SIGBUS));
+            assert_eq!(signal_in("a file opened after the handler is installed"), None);
+            assert_eq!(signal_in("a file opened before the handler is installed"), None);
+            assert_eq!(signal_in("a guarded mapping"), None);
+            assert_eq!(signal_in("a mapping without a guard"), Some(libc::SIGBUS));
+            assert_eq!(signal_in("a mapping whose guard is dropped"), Some(libc::SIGBUS));
+            assert_eq!(signal_in("a signal that is sent"), Some(libc::SIGBUS));
             return;
         };
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         write_idx(&path, &Array1::<u8>::ones(100_000)).unwrap();
         let file = File::options().read(true).write(true).open(&path).unwrap();
-        // SAFETY: the bytes are a mapping of a file, read-only, and guards are dropped first.
+        // SAFETY: the mapping is read-only. The file changes under it on purpose: the test reads bytes of any value.
         let map = unsafe { memmap2::Mmap::map(&file) }.unwrap();
         let reads_zeros = |idx: IdxFile| {
             idx.check_unchanged().unwrap();
@@ -302,21 +306,21 @@ mod tests {
             let error = idx.check_unchanged().unwrap_err();
             assert!(matches!(error, IdxError::Changed { expected: 100_008, found: 0, .. }), "{error}");
         };
-        match &*way {
-            "a file, and nobody asked for the handler" => {
+        match &*case {
+            "a file without the handler" => {
                 let before = action();
                 let idx = IdxFile::open(&path).unwrap();
-                assert_eq!(action(), before, "the library has installed something");
+                assert_eq!(action(), before, "the library installed a handler");
                 file.set_len(0).unwrap();
                 println!("{}", idx.payload()[50_000]);
             }
-            "a file, and the handler" => {
+            "a file opened after the handler is installed" => {
                 let before = action();
                 install();
                 assert_ne!(action(), before);
                 reads_zeros(IdxFile::open(&path).unwrap());
             }
-            "a file that is older than the handler" => {
+            "a file opened before the handler is installed" => {
                 let idx = IdxFile::open(&path).unwrap();
                 install();
                 let installed = action();
@@ -326,27 +330,28 @@ mod tests {
             }
             "a guarded mapping" => {
                 install();
-                // SAFETY: as above.
+                // SAFETY: `map` is a whole read-only mapping, and is unmapped after the guard is dropped.
                 let guard = unsafe { Guard::new(&map) };
                 file.set_len(0).unwrap();
                 assert_eq!((map[50_000], map[99_999], map[0]), (0, 0, 0));
                 assert!(guard.is_cut());
             }
-            "a mapping that nobody guards" => {
+            "a mapping without a guard" => {
                 install();
                 file.set_len(0).unwrap();
                 println!("{}", map[50_000]);
             }
-            "a mapping that was guarded once" => {
+            "a mapping whose guard is dropped" => {
                 install();
-                // SAFETY: as above.
+                // SAFETY: `map` is a whole read-only mapping, and is unmapped after the guard is dropped.
                 drop(unsafe { Guard::new(&map) });
                 file.set_len(0).unwrap();
                 println!("{}", map[50_000]);
             }
-            "a signal from somebody" => {
+            "a signal that is sent" => {
                 install();
-                // The standard library's own handler, which was there before, lets the first one pass.
+                // The previous handler is the standard library's. It only restores the default action at the first
+                // signal.
                 for _ in 0..2 {
                     // SAFETY: raise has no preconditions.
                     unsafe { libc::raise(libc::SIGBUS) };
