@@ -1,4 +1,4 @@
-//! The benchmarks' figures, as a table.
+//! `cargo xtask bench`: a table of the benchmarks' results.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -10,18 +10,18 @@ use ziffer::Host;
 
 use crate::host;
 
-/// Run the criterion benches and write a table of their medians, each beside the peak of the core
+/// Run the criterion benchmarks and write a table of their medians and of the fraction of the core's peak
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Bench {
-    /// The table's file
+    /// File to write the table to
     #[arg(long, value_name = "FILE", default_value = "docs/benchmarks.md")]
     table: PathBuf,
-    /// Only benches whose name contains this
+    /// Run only benchmarks whose name contains this text
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
 }
 
-/// What criterion says of a bench.
+/// Criterion's description of a benchmark: `benchmark.json`.
 #[derive(Debug, Deserialize)]
 struct Description {
     full_id: String,
@@ -34,7 +34,7 @@ struct Throughput {
     elements: Option<f64>,
 }
 
-/// What criterion has measured, in nanoseconds.
+/// Criterion's results for a benchmark, in nanoseconds: `estimates.json`.
 #[derive(Debug, Deserialize)]
 struct Estimates {
     median: Estimate,
@@ -45,7 +45,7 @@ struct Estimate {
     point_estimate: f64,
 }
 
-/// Groups whose elements are floating-point operations.
+/// The groups of benchmarks whose throughput is in floating-point operations.
 const PRODUCTS: [&str; 6] =
     ["peak/", "affine/", "matmul_nt/", "matmul_tn/", "pixels_affine/", "pixels_matmul_tn/"];
 
@@ -61,19 +61,19 @@ impl Bench {
         let mut measured = Vec::new();
         collect(&root.join("target/criterion"), &mut measured)?;
         measured.sort_by(|a, b| a.0.full_id.cmp(&b.0.full_id));
-        let nanoseconds = |name: &str| measured.iter().find(|(description, _)| description.full_id == name);
+        let result = |name: &str| measured.iter().find(|(description, _)| description.full_id == name);
         let Some((Description { throughput: Some(Throughput { elements: Some(flop) }), .. }, time)) =
-            nanoseconds("peak/fma")
+            result("peak/fma")
         else {
-            bail!("no figure of the core's peak in target/criterion; run without --filter first");
+            bail!("target/criterion has no result for the core's peak; run without --filter first");
         };
         let peak = flop / time;
         let mut text = format!(
             "# Benchmarks\n\n\
-             Made by `cargo xtask bench` on {} with {} kernels, {}. One thread, where a name does not say otherwise. Medians.\n\n\
-             Peak of a core, measured in the same run: **{peak:.1} GFLOP/s**. The rate of a product is that of the dense\n\
-             one; kernels that skip zero pixels can be above the peak.\n\n\
-             | bench | microseconds | GFLOP/s | of the peak |\n|---|---|---|---|\n",
+             Written by `cargo xtask bench` on {} with {} kernels, {}. Medians, on one thread unless the name says otherwise.\n\n\
+             Peak of a core, measured in the same run: **{peak:.1} GFLOP/s**. Rates of products count the operations of\n\
+             the dense product, so kernels that skip zero pixels can exceed the peak.\n\n\
+             | benchmark | microseconds | GFLOP/s | of the peak |\n|---|---|---|---|\n",
             Host::current().processor,
             ziffer::tensor::InstructionSet::current().name(),
             host::compiler()
@@ -83,7 +83,7 @@ impl Bench {
             write!(text, "| {name} | {:.2} ", time / 1e3)?;
             let flop = description.throughput.as_ref().and_then(|throughput| throughput.elements);
             match flop.filter(|_| PRODUCTS.iter().any(|group| name.starts_with(group))) {
-                Some(flop) => writeln!(text, "| {:.1} | {:.0} % |", flop / time, 100.0 * flop / time / peak)?,
+                Some(flop) => writeln!(text, "| {:.1} | {:.0}% |", flop / time, 100.0 * flop / time / peak)?,
                 None => writeln!(text, "| | |")?,
             }
         }
@@ -91,7 +91,7 @@ impl Bench {
     }
 }
 
-/// Finds the newest figures of all benches below a folder.
+/// Collects the newest results of all benchmarks below a folder.
 fn collect(folder: &Path, found: &mut Vec<(Description, f64)>) -> anyhow::Result<()> {
     let entries = std::fs::read_dir(folder).with_context(|| format!("{}: cannot read", folder.display()))?;
     for entry in entries {

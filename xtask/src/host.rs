@@ -1,4 +1,4 @@
-//! What a table says of the machine that made it, beside what a run's summary does.
+//! The compiler and the memory of this machine, for the tables. `ziffer::Host` has the rest.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ pub(crate) fn compiler() -> String {
     first_line(text).unwrap_or_else(|| "an unknown compiler".to_owned())
 }
 
-/// The memory's size in GiB, where the system tells.
+/// The size of the memory in GiB, or `None` if the system has no `/proc/meminfo`.
 pub(crate) fn memory() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;

@@ -7,16 +7,16 @@ use anyhow::{Context, ensure};
 use clap::Parser;
 use ziffer::commands::{FinishedRun, TrainArgs};
 
-/// Test accuracy that the mean over many seeds must reach. Keras 3.15 on TensorFlow: 97.42 % over 12 seeds.
+/// The lowest accepted mean test accuracy over many seeds. Keras 3.15 on TensorFlow reaches 97.42% over 12 seeds.
 const MEAN_FLOOR: f64 = 0.974;
 
-/// Train the tutorial with seeds 0, 1, 2, ... and write a table of what they reach
+/// Train the tutorial with seeds 0, 1, 2, ... and write a table of the results
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Seeds {
-    /// How many seeds
+    /// Number of seeds
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(2..))]
     count: u64,
-    /// The table's file
+    /// File to write the table to
     #[arg(long, value_name = "FILE", default_value = "docs/seeds.md")]
     table: PathBuf,
 }
@@ -31,9 +31,9 @@ impl Seeds {
 
         let mut text = format!(
             "# The tutorial over {} seeds\n\n\
-             Made by `cargo xtask seeds`. Any machine gives the same table, digests included.\n\n\
-             Mean test accuracy **{:.2} %**, standard deviation {:.2} points. Keras 3.15 on TensorFlow 2.21, over 12 seeds:\n\
-             97.42 %, 0.15 points.\n\n\
+             Written by `cargo xtask seeds`. Any machine gives the same table, digests included.\n\n\
+             Mean test accuracy **{:.2}%**, standard deviation {:.2} points. Keras 3.15 on TensorFlow 2.21, over 12 seeds:\n\
+             97.42%, 0.15 points.\n\n\
              | seed | test accuracy | test loss | validation accuracy | weights (SHA-256, first 16 digits) |\n\
              |---|---|---|---|---|\n",
             self.count,
@@ -43,7 +43,7 @@ impl Seeds {
         for FinishedRun { summary, .. } in &runs {
             writeln!(
                 text,
-                "| {} | {:.2} % | {:.4} | {:.2} % | `{}` |",
+                "| {} | {:.2}% | {:.4} | {:.2}% | `{}` |",
                 summary.seed,
                 100.0 * summary.test_accuracy,
                 summary.test_loss,
@@ -62,14 +62,14 @@ impl Seeds {
     }
 }
 
-/// `train` with its flags.
+/// The command line of `train`.
 #[derive(Debug, Parser)]
 struct Train {
     #[command(flatten)]
     args: TrainArgs,
 }
 
-/// Trains the tutorial with one seed. The run is written to `runs/seeds/SEED`, in place of an earlier one of this command.
+/// Trains the tutorial with one seed. The run folder `runs/seeds/SEED` replaces that of an earlier call.
 fn train(seed: u64) -> anyhow::Result<FinishedRun> {
     let out = format!("runs/seeds/{seed}");
     Train::try_parse_from(["train", "--seed", &seed.to_string(), "--out", &out, "--force"])?.args.run()

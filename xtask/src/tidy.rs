@@ -1,4 +1,5 @@
-//! The house rules, which a package of its own checks, so that `cargo xtask train` does not build a parser of Rust.
+//! `cargo xtask tidy`: runs `ziffer-tidy`. That is a package of its own, so that `cargo xtask train` does not build its parser
+//! of Rust.
 
 use std::process::Command;
 
@@ -7,7 +8,7 @@ use anyhow::{Context, bail};
 /// Check the house rules: module circles, crate edges, file sizes, unsafe code, words
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Tidy {
-    /// Print the lines of ARCHITECTURE.md that draw the crates' dependencies as they are
+    /// Print the drawing of the crates' dependencies for ARCHITECTURE.md
     #[arg(long)]
     draw: bool,
 }
@@ -22,7 +23,7 @@ impl Tidy {
         }
         let status = command.status().context("cannot start cargo")?;
         if !status.success() {
-            bail!("the tree is not tidy");
+            bail!("the house rules are violated");
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! One run: a process from its start to its end.
+//! One run of a system, as a process: its times and its memory.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,10 +13,10 @@ use wait4::Wait4;
 use ziffer::{RunSummary, SUMMARY_FILE};
 
 use super::peer::{self, Kind, Peer};
-use super::process::last_words;
+use super::process::last_line;
 
-/// What the environment may say to libraries that some peers use and others do not. All start without it.
-const CHOICES: [&str; 12] = [
+/// Environment variables that configure libraries of some systems. No run inherits them.
+const REMOVED_VARIABLES: [&str; 12] = [
     "CANDLE_NUM_THREADS",
     "KERAS_BACKEND",
     "KMP_AFFINITY",
@@ -31,66 +31,66 @@ const CHOICES: [&str; 12] = [
     "XLA_FLAGS",
 ];
 
-/// What was measured. Times in seconds.
+/// The measurements of a run. Times are in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Run {
-    /// All epochs with their validation.
+    /// The time of all epochs with their validation.
     pub(crate) fit: f64,
-    /// What was compiled before, where that is done apart.
+    /// The time of the compilation before training, if the system has one.
     pub(crate) compile: Option<f64>,
-    /// From the process's start to its end.
-    pub(crate) whole: f64,
-    /// On the test part, 0 to 1.
+    /// The time from the process's start to its end.
+    pub(crate) process: f64,
+    /// The accuracy on the test set, 0 to 1.
     pub(crate) accuracy: f64,
-    /// The most that was resident, in bytes.
+    /// The largest resident memory, in bytes.
     pub(crate) memory: u64,
 }
 
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (accuracy, memory) = (100.0 * self.accuracy, self.memory / 1_000_000);
-        write!(f, "fit {:.2} s, whole {:.2} s, {accuracy:.2} %, {memory} MB", self.fit, self.whole)
+        write!(f, "fit {:.2} s, process {:.2} s, {accuracy:.2}%, {memory} MB", self.fit, self.process)
     }
 }
 
-/// A peer's last line.
+/// The result that a peer prints as its last line.
 #[derive(Debug, Deserialize)]
-struct Told {
+struct PeerResult {
     fit_seconds: f64,
     compile_seconds: Option<f64>,
     test_accuracy: f64,
     versions: BTreeMap<String, String>,
 }
 
-/// Where runs are made.
+/// Runs systems in folders below `target/peers`.
 #[derive(Debug)]
-pub(crate) struct Workplace {
+pub(crate) struct Runner {
     root: PathBuf,
-    /// MNIST's four files.
+    /// The folder of MNIST's four files.
     pub(crate) data: PathBuf,
-    /// What the last run left.
-    leavings: PathBuf,
+    /// The output of the last run.
+    output: PathBuf,
 }
 
-impl Workplace {
+impl Runner {
     pub(crate) fn new(root: &Path) -> Self {
         let target = peer::target(root);
-        Self { root: root.to_owned(), data: target.join("mnist"), leavings: target.join("run") }
+        Self { root: root.to_owned(), data: target.join("mnist"), output: target.join("run") }
     }
 
-    /// The program.
+    /// The program `ziffer`.
     pub(crate) fn ziffer(&self) -> Command {
         Command::new(self.root.join("target/release/ziffer"))
     }
 
     pub(crate) fn run_ziffer(&self, threads: usize, seed: u64) -> anyhow::Result<Run> {
         let mut command = self.ziffer();
-        command.arg("train").arg("--data-dir").arg(&self.data).arg("--out").arg(&self.leavings);
-        let (whole, memory) = self.run(command, threads, seed).context("ziffer train")?;
-        let summary = self.leavings.join(SUMMARY_FILE);
+        command.arg("train").arg("--data-dir").arg(&self.data).arg("--out").arg(&self.output);
+        let (process, memory) = self.run(command, threads, seed).context("ziffer train")?;
+        let summary = self.output.join(SUMMARY_FILE);
         let text = std::fs::read_to_string(&summary).with_context(|| summary.display().to_string())?;
         let summary: RunSummary = serde_json::from_str(&text).context("ziffer's summary")?;
-        Ok(Run { fit: summary.fit_seconds, compile: None, whole, accuracy: summary.test_accuracy, memory })
+        Ok(Run { fit: summary.fit_seconds, compile: None, process, accuracy: summary.test_accuracy, memory })
     }
 
     pub(crate) fn run_peer(
@@ -110,46 +110,47 @@ impl Workplace {
             Kind::Cargo => Command::new(home.join("release").join(format!("peer-{}", peer.name))),
         };
         command.arg("--data").arg(&self.data);
-        let (whole, memory) = self.run(command, threads, seed)?;
-        let output = std::fs::read_to_string(self.stdout()).context("its output")?;
-        let last = output.lines().next_back().ok_or_else(|| anyhow!("it wrote no result"))?;
-        let told: Told = serde_json::from_str(last).with_context(|| format!("its last line {last:?}"))?;
-        versions.extend(told.versions);
+        let (process, memory) = self.run(command, threads, seed)?;
+        let stdout = std::fs::read_to_string(self.stdout()).context("cannot read its output")?;
+        let last = stdout.lines().next_back().ok_or_else(|| anyhow!("it printed no result"))?;
+        let result: PeerResult =
+            serde_json::from_str(last).with_context(|| format!("invalid result {last:?}"))?;
+        versions.extend(result.versions);
         Ok(Run {
-            fit: told.fit_seconds,
-            compile: told.compile_seconds,
-            whole,
-            accuracy: told.test_accuracy,
+            fit: result.fit_seconds,
+            compile: result.compile_seconds,
+            process,
+            accuracy: result.test_accuracy,
             memory,
         })
     }
 
     fn stdout(&self) -> PathBuf {
-        self.leavings.join("stdout")
+        self.output.join("stdout")
     }
 
-    /// Runs a process to its end: its seconds, and the most memory that was resident.
+    /// Runs a process to its end. Returns its time in seconds and its largest resident memory in bytes.
     fn run(&self, mut command: Command, threads: usize, seed: u64) -> anyhow::Result<(f64, u64)> {
-        if self.leavings.exists() {
-            std::fs::remove_dir_all(&self.leavings)
-                .with_context(|| format!("{}: cannot be emptied", self.leavings.display()))?;
+        if self.output.exists() {
+            std::fs::remove_dir_all(&self.output)
+                .with_context(|| format!("{}: cannot remove", self.output.display()))?;
         }
-        std::fs::create_dir_all(&self.leavings)
-            .with_context(|| format!("{}: cannot be made", self.leavings.display()))?;
-        let stderr = self.leavings.join("stderr");
+        std::fs::create_dir_all(&self.output)
+            .with_context(|| format!("{}: cannot create", self.output.display()))?;
+        let stderr = self.output.join("stderr");
         let create =
-            |path: &Path| File::create(path).with_context(|| format!("{}: cannot be made", path.display()));
+            |path: &Path| File::create(path).with_context(|| format!("{}: cannot create", path.display()));
         command.arg("--threads").arg(threads.to_string()).arg("--seed").arg(seed.to_string());
         command.stdin(Stdio::null()).stdout(create(&self.stdout())?).stderr(create(&stderr)?);
-        for choice in CHOICES {
-            command.env_remove(choice);
+        for variable in REMOVED_VARIABLES {
+            command.env_remove(variable);
         }
         let start = Instant::now();
-        let process = command.spawn().context("it cannot be started")?;
-        let end = process.wait4().context("its end is not known")?;
-        let whole = start.elapsed().as_secs_f64();
-        let words = || last_words(&std::fs::read(&stderr).unwrap_or_default());
-        ensure!(end.status.success(), "it ended with {}{}", end.status, words());
-        Ok((whole, end.rusage.maxrss))
+        let child = command.spawn().context("cannot start it")?;
+        let end = child.wait4().context("cannot wait for its end")?;
+        let process = start.elapsed().as_secs_f64();
+        let message = || last_line(&std::fs::read(&stderr).unwrap_or_default());
+        ensure!(end.status.success(), "it ended with {}{}", end.status, message());
+        Ok((process, end.rusage.maxrss))
     }
 }

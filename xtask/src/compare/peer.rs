@@ -1,24 +1,24 @@
-//! Who ziffer is compared with.
+//! The systems that ziffer is compared with.
 
 use std::path::{Path, PathBuf};
 
 /// A system that trains the same network.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer {
-    /// On the command line, and of its folder in `target/peers`.
+    /// The name on the command line and of its folder in `target/peers`.
     pub(crate) name: &'static str,
-    /// In tables.
+    /// The name in tables.
     pub(crate) system: &'static str,
     pub(crate) kind: Kind,
-    /// Whether it is run with one thread too.
+    /// Whether it also runs with one thread.
     pub(crate) single: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
-    /// A script, run in an environment of what is in the peer's requirements file.
+    /// A script, run in a virtual environment with the packages of the peer's requirements file.
     Python { script: &'static str },
-    /// A package of the peer's name.
+    /// A Cargo package with the peer's name.
     Cargo,
 }
 
@@ -46,12 +46,12 @@ pub(crate) const PEERS: [Peer; 6] = [
     Peer { name: "candle", system: "candle", kind: Kind::Cargo, single: true },
 ];
 
-/// Where the peers' files are.
+/// The folder of the peers' sources.
 pub(crate) fn folder(root: &Path) -> PathBuf {
     root.join("benches/peers")
 }
 
-/// Where everything made for the comparison is.
+/// The folder of everything that is built or written for the comparison.
 pub(crate) fn target(root: &Path) -> PathBuf {
     root.join("target/peers")
 }

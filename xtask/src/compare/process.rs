@@ -1,4 +1,4 @@
-//! Starting cargo, the output of processes, and messages about progress.
+//! Starting cargo, reading the output of processes, and printing progress.
 
 use std::io::{self, Write};
 use std::process::Command;
@@ -6,11 +6,11 @@ use std::process::Command;
 use anyhow::Context;
 
 /// Prints a line of progress to standard error.
-pub(super) fn say(text: &str) -> anyhow::Result<()> {
+pub(super) fn print_progress(text: &str) -> anyhow::Result<()> {
     writeln!(io::stderr(), "{text}").context("cannot write to standard error")
 }
 
-/// The cargo that runs this program, without its variables about xtask's package, which some build scripts take for a change.
+/// The cargo that runs this program, without the variables about xtask's package: a change of them reruns some build scripts.
 pub(super) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in std::env::vars_os() {
@@ -22,8 +22,8 @@ pub(super) fn cargo() -> Command {
     command
 }
 
-/// The last line of an output that is not empty, as the end of an error message.
-pub(super) fn last_words(text: &[u8]) -> String {
+/// The last line of an output that is not empty, formatted as the end of an error message.
+pub(super) fn last_line(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     text.lines()
         .map(str::trim)

@@ -1,13 +1,13 @@
-//! What the comparison needs before the first run. Nothing is made twice.
+//! Preparation of the comparison: builds, environments and data. It reuses those of earlier comparisons.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 
-use super::measure::Workplace;
+use super::measure::Runner;
 use super::peer::{self, Kind, Peer};
-use super::process::{cargo, last_words, say};
+use super::process::{cargo, last_line, print_progress};
 
 /// Builds the program `ziffer`.
 pub(crate) fn ziffer(root: &Path) -> anyhow::Result<()> {
@@ -19,11 +19,11 @@ pub(crate) fn ziffer(root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Unpacks the repository's own copy of MNIST. Not in this process: its peak of memory would count as that of every process
-/// that it starts.
-pub(crate) fn mnist(root: &Path, workplace: &Workplace) -> anyhow::Result<()> {
-    let mut command = workplace.ziffer();
-    command.args(["download", "mnist", "--offline", "--data-dir"]).arg(&workplace.data);
+/// Unpacks the repository's copy of MNIST, in another process. A process that this one starts inherits its peak memory, which
+/// unpacking would raise.
+pub(crate) fn mnist(root: &Path, runner: &Runner) -> anyhow::Result<()> {
+    let mut command = runner.ziffer();
+    command.args(["download", "mnist", "--offline", "--data-dir"]).arg(&runner.data);
     command.arg("--mirror").arg(root.join("data/mnist"));
     quietly(&mut command).context("MNIST")
 }
@@ -36,7 +36,8 @@ pub(crate) fn peer(root: &Path, peer: &Peer) -> anyhow::Result<()> {
     }
 }
 
-/// An environment of its own with what the requirements file says, which is put into it at the end as a stamp.
+/// Creates a virtual environment with the packages of the requirements file. A copy of that file in the environment marks it
+/// as complete.
 fn python(root: &Path, peer: &Peer) -> anyhow::Result<()> {
     let requirements = peer::folder(root).join(format!("{}.txt", peer.name));
     let wanted =
@@ -46,7 +47,7 @@ fn python(root: &Path, peer: &Peer) -> anyhow::Result<()> {
     if std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
         return Ok(());
     }
-    say(&format!("{}: installing", peer.system))?;
+    print_progress(&format!("{}: installing", peer.system))?;
     quietly(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
     let mut pip = Command::new(environment.join("bin/python"));
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
@@ -54,9 +55,9 @@ fn python(root: &Path, peer: &Peer) -> anyhow::Result<()> {
     std::fs::write(&stamp, wanted).with_context(|| format!("{}: cannot write", stamp.display()))
 }
 
-/// Built from within its folder, where cargo finds the peers' settings.
+/// Builds a Cargo package. cargo runs in the package's folder, where it finds the peers' `.cargo/config.toml`.
 fn package(root: &Path, peer: &Peer) -> anyhow::Result<()> {
-    say(&format!("{}: building", peer.system))?;
+    print_progress(&format!("{}: building", peer.system))?;
     let mut command = cargo();
     command.current_dir(peer::folder(root).join(peer.name)).args([
         "build",
@@ -67,13 +68,12 @@ fn package(root: &Path, peer: &Peer) -> anyhow::Result<()> {
     quietly(command.arg("--target-dir").arg(peer::target(root).join(peer.name)))
 }
 
-/// Runs a command without its output. If it fails, the error is the command and the last that it wrote.
+/// Runs a command without printing its output. The error of a command that fails has the last line that it wrote.
 fn quietly(command: &mut Command) -> anyhow::Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let output =
-        command.stdin(Stdio::null()).output().with_context(|| format!("{program}: cannot be run"))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("{program}: cannot start"))?;
     if !output.status.success() {
-        bail!("{program} ended with {}{}", output.status, last_words(&output.stderr));
+        bail!("{program} ended with {}{}", output.status, last_line(&output.stderr));
     }
     Ok(())
 }

@@ -1,12 +1,12 @@
-//! What was measured, as text.
+//! The table of the measurements, as Markdown.
 
 use super::measure::Run;
 
-/// A system with a number of threads.
+/// A system with a number of threads, and its runs.
 #[derive(Clone, Debug)]
-pub(crate) struct Contestant {
-    pub(crate) system: String,
-    /// Whether it is ziffer, which the others are compared with.
+pub(crate) struct System {
+    pub(crate) name: String,
+    /// Whether it is ziffer, with which the others are compared.
     pub(crate) ours: bool,
     pub(crate) threads: usize,
     pub(crate) outcome: Outcome,
@@ -15,45 +15,45 @@ pub(crate) struct Contestant {
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
     Runs(Vec<Run>),
-    /// Why there are no figures.
+    /// The reason why the system cannot run.
     Missing(String),
 }
 
-/// A contestant's figures over its runs.
+/// A system's statistics over its runs.
 struct Row<'a> {
-    contestant: &'a Contestant,
+    system: &'a System,
     fit: f64,
     fit_minimum: f64,
     compile: Option<f64>,
-    whole: f64,
+    process: f64,
     accuracy: f64,
     memory: u64,
 }
 
 impl<'a> Row<'a> {
-    fn new(contestant: &'a Contestant) -> Option<Self> {
-        let Outcome::Runs(runs) = &contestant.outcome else { return None };
+    fn new(system: &'a System) -> Option<Self> {
+        let Outcome::Runs(runs) = &system.outcome else { return None };
         let compiles: Vec<f64> = runs.iter().filter_map(|run| run.compile).collect();
         Some(Self {
-            contestant,
+            system,
             fit: median(runs.iter().map(|run| run.fit))?,
             fit_minimum: runs.iter().map(|run| run.fit).fold(f64::INFINITY, f64::min),
             compile: median(compiles),
-            whole: median(runs.iter().map(|run| run.whole))?,
+            process: median(runs.iter().map(|run| run.process))?,
             accuracy: runs.iter().map(|run| run.accuracy).sum::<f64>() / runs.len() as f64,
             memory: runs.iter().map(|run| run.memory).max()?,
         })
     }
 }
 
-/// The table, fastest first, with the missing at its end and their reasons below.
-pub(crate) fn table(contestants: &[Contestant]) -> String {
-    let mut rows: Vec<Row<'_>> = contestants.iter().filter_map(Row::new).collect();
+/// The table, fastest system first. Systems that cannot run are at its end, with the reasons below it.
+pub(crate) fn table(systems: &[System]) -> String {
+    let mut rows: Vec<Row<'_>> = systems.iter().filter_map(Row::new).collect();
     rows.sort_by(|a, b| a.fit.total_cmp(&b.fit));
-    let best = |figure: fn(&Row<'_>) -> f64| {
-        rows.iter().filter(|row| row.contestant.ours).map(figure).fold(f64::INFINITY, f64::min)
+    let best = |time: fn(&Row<'_>) -> f64| {
+        rows.iter().filter(|row| row.system.ours).map(time).fold(f64::INFINITY, f64::min)
     };
-    let (best_fit, best_whole) = (best(|row| row.fit), best(|row| row.whole));
+    let (best_fit, best_process) = (best(|row| row.fit), best(|row| row.process));
     let mut text =
         "| system | threads | fit, median | fit, minimum | to ziffer's best | compile | process, median \
                     | to ziffer's best | test accuracy, mean | peak memory |\n\
@@ -61,76 +61,81 @@ pub(crate) fn table(contestants: &[Contestant]) -> String {
             .to_owned();
     for row in &rows {
         text += &format!(
-            "| {} | {} | {:.2} s | {:.2} s | {:.2} | {} | {:.2} s | {:.2} | {:.2} % | {} MB |\n",
-            row.contestant.system,
-            row.contestant.threads,
+            "| {} | {} | {:.2} s | {:.2} s | {:.2} | {} | {:.2} s | {:.2} | {:.2}% | {} MB |\n",
+            row.system.name,
+            row.system.threads,
             row.fit,
             row.fit_minimum,
             row.fit / best_fit,
             row.compile.map(|compile| format!("{compile:.2} s")).unwrap_or_default(),
-            row.whole,
-            row.whole / best_whole,
+            row.process,
+            row.process / best_process,
             100.0 * row.accuracy,
             row.memory / 1_000_000
         );
     }
-    let missing: Vec<(&Contestant, &String)> = contestants
+    let missing: Vec<(&System, &String)> = systems
         .iter()
-        .filter_map(|contestant| match &contestant.outcome {
-            Outcome::Missing(reason) => Some((contestant, reason)),
+        .filter_map(|system| match &system.outcome {
+            Outcome::Missing(reason) => Some((system, reason)),
             Outcome::Runs(_) => None,
         })
         .collect();
-    for (contestant, _) in &missing {
-        text += &format!("| {} | {} | missing | | | | | | | |\n", contestant.system, contestant.threads);
+    for (system, _) in &missing {
+        text += &format!("| {} | {} | missing | | | | | | | |\n", system.name, system.threads);
     }
     if !missing.is_empty() {
         text += "\nMissing:\n\n";
     }
-    for (contestant, reason) in &missing {
-        text += &format!("* {}, threads: {}: {reason}\n", contestant.system, contestant.threads);
+    for (system, reason) in &missing {
+        text += &format!("* {}, threads: {}: {reason}\n", system.name, system.threads);
     }
     text
 }
 
-/// The middle one, or the mean of the two in the middle.
-fn median(figures: impl IntoIterator<Item = f64>) -> Option<f64> {
-    let mut figures: Vec<f64> = figures.into_iter().collect();
-    figures.sort_by(f64::total_cmp);
-    let upper = *figures.get(figures.len() / 2)?;
-    Some(if figures.len() % 2 == 1 { upper } else { f64::midpoint(figures[figures.len() / 2 - 1], upper) })
+/// The median; of an even number of values, the mean of the middle two.
+fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    let upper = *values.get(values.len() / 2)?;
+    Some(if values.len() % 2 == 1 { upper } else { f64::midpoint(values[values.len() / 2 - 1], upper) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn ran(system: &str, threads: usize, compile: Option<f64>, fits: &[f64]) -> Contestant {
-        let run =
-            |&fit| Run { fit, compile, whole: fit + 1.0, accuracy: 0.97 + fit / 1000.0, memory: 50_400_000 };
+    fn system(name: &str, threads: usize, compile: Option<f64>, fits: &[f64]) -> System {
+        let run = |&fit| Run {
+            fit,
+            compile,
+            process: fit + 1.0,
+            accuracy: 0.97 + fit / 1000.0,
+            memory: 50_400_000,
+        };
         let outcome = Outcome::Runs(fits.iter().map(run).collect());
-        Contestant { system: system.to_owned(), ours: system == "ziffer", threads, outcome }
+        System { name: name.to_owned(), ours: name == "ziffer", threads, outcome }
     }
 
     #[test]
     fn a_row_has_medians_the_minimum_and_ratios_to_the_best_of_ziffer() {
-        let missing = Contestant {
+        let missing = System {
             outcome: Outcome::Missing("it ended with exit status: 1".to_owned()),
-            ..ran("lost", 2, None, &[])
+            ..system("lost", 2, None, &[])
         };
-        let contestants = [
+        let systems = [
             missing,
-            ran("slow", 2, Some(0.5), &[9.0, 6.0, 7.0, 1.0]),
-            ran("ziffer", 1, None, &[2.0, 4.0, 3.0]),
-            ran("ziffer", 2, None, &[1.0, 1.0, 7.0]),
+            system("slow", 2, Some(0.5), &[9.0, 6.0, 7.0, 1.0]),
+            system("ziffer", 1, None, &[2.0, 4.0, 3.0]),
+            system("ziffer", 2, None, &[1.0, 1.0, 7.0]),
         ];
-        let lines: Vec<String> = table(&contestants).lines().skip(2).map(str::to_owned).collect();
+        let lines: Vec<String> = table(&systems).lines().skip(2).map(str::to_owned).collect();
         assert_eq!(
             lines,
             [
-                "| ziffer | 2 | 1.00 s | 1.00 s | 1.00 |  | 2.00 s | 1.00 | 97.30 % | 50 MB |",
-                "| ziffer | 1 | 3.00 s | 2.00 s | 3.00 |  | 4.00 s | 2.00 | 97.30 % | 50 MB |",
-                "| slow | 2 | 6.50 s | 1.00 s | 6.50 | 0.50 s | 7.50 s | 3.75 | 97.58 % | 50 MB |",
+                "| ziffer | 2 | 1.00 s | 1.00 s | 1.00 |  | 2.00 s | 1.00 | 97.30% | 50 MB |",
+                "| ziffer | 1 | 3.00 s | 2.00 s | 3.00 |  | 4.00 s | 2.00 | 97.30% | 50 MB |",
+                "| slow | 2 | 6.50 s | 1.00 s | 6.50 | 0.50 s | 7.50 s | 3.75 | 97.58% | 50 MB |",
                 "| lost | 2 | missing | | | | | | | |",
                 "",
                 "Missing:",

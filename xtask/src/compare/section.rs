@@ -1,4 +1,4 @@
-//! The report's file, which has more in it than what is made here.
+//! The section of a Markdown file between two marks, which holds the tables.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 const BEGIN: &str = "<!-- compare: begin -->";
 const END: &str = "<!-- compare: end -->";
 
-/// The file's text, if there is one.
+/// The file's text, or `None` if the file does not exist.
 pub(crate) fn read(file: &Path) -> anyhow::Result<Option<String>> {
     match std::fs::read_to_string(file) {
         Ok(text) => Ok(Some(text)),
@@ -17,8 +17,8 @@ pub(crate) fn read(file: &Path) -> anyhow::Result<Option<String>> {
     }
 }
 
-/// The text with the section between its marks.
-pub(crate) fn with_section(text: Option<&str>, section: &str) -> anyhow::Result<String> {
+/// Replaces the section between the marks of a text. Without a text, it creates a heading and the marks.
+pub(crate) fn insert(text: Option<&str>, section: &str) -> anyhow::Result<String> {
     let (before, after) = match text {
         None => ("# Performance\n\n", "\n"),
         Some(text) => match text
@@ -26,7 +26,7 @@ pub(crate) fn with_section(text: Option<&str>, section: &str) -> anyhow::Result<
             .and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)))
         {
             Some(around) => around,
-            None => bail!("the marks `{BEGIN}` and `{END}`, between which the tables go, are not both there"),
+            None => bail!("expected the marks `{BEGIN}` and `{END}`, between which the tables are written"),
         },
     };
     Ok(format!("{before}{BEGIN}\n\n{}\n\n{END}{after}", section.trim()))
@@ -37,23 +37,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_report_has_a_heading_and_the_marks() {
-        let text = with_section(None, "table\n").unwrap();
+    fn a_new_file_has_a_heading_and_the_marks() {
+        let text = insert(None, "table\n").unwrap();
         assert_eq!(text, format!("# Performance\n\n{BEGIN}\n\ntable\n\n{END}\n"));
     }
 
     #[test]
-    fn what_stands_around_the_marks_is_kept() {
+    fn the_text_around_the_marks_is_kept() {
         let old = format!("before\n{BEGIN}\nold\n{END}\nafter\n");
-        let text = with_section(Some(&old), "new").unwrap();
+        let text = insert(Some(&old), "new").unwrap();
         assert_eq!(text, format!("before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"));
-        assert_eq!(with_section(Some(&text), "new").unwrap(), text);
+        assert_eq!(insert(Some(&text), "new").unwrap(), text);
     }
 
     #[test]
-    fn without_both_marks_in_order_nothing_is_made() {
+    fn missing_or_swapped_marks_are_an_error() {
         for old in ["", BEGIN, END, &format!("{END}{BEGIN}")] {
-            with_section(Some(old), "new").unwrap_err();
+            insert(Some(old), "new").unwrap_err();
         }
     }
 }
