@@ -1,4 +1,4 @@
-//! Changed copies of MNIST's pictures, one at a time on one thread; and the random numbers that they take.
+//! Distortion of MNIST's images, one at a time on one thread, and its random numbers.
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -35,7 +35,7 @@ fn distort(criterion: &mut Criterion) {
 
 fn random(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("stream");
-    // A new stream alone, and the draws of a change of a 28x28 picture at the default settings.
+    // A new stream without draws, with one, and with as many as a distortion of a 28x28 image with default settings takes.
     for draws in [0, 1, 28] {
         let mut position = 0;
         group.bench_function(BenchmarkId::from_parameter(draws), |bench| {

@@ -1,6 +1,7 @@
-//! Every kernel, at the shapes that training uses: times, and operations a second beside the peak of the core.
+//! Every kernel, on one thread, at the shapes that training uses.
 //!
-//! One thread. The throughput is in floating-point operations; for kernels that skip zeros, in those of the dense product.
+//! The throughput is in floating-point operations per second, to compare with the core's peak. Kernels that skip zeros count
+//! the operations of the dense product.
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 
 use std::hint::black_box;
@@ -11,7 +12,7 @@ use ziffer_benches::{flop_of_chains, fma_chains, mnist};
 use ziffer_tensor::random::{Purpose, Stream};
 use ziffer_tensor::{Activation, Buffer, matmul::serial, pixels, softmax, update};
 
-/// Batch, inputs, outputs: the tutorial's layers at a whole batch and at half of one, odd ones, large ones.
+/// Batch, inputs, outputs: the tutorial's layers with a batch and with half a batch, odd sizes, and large layers.
 const SHAPES: [(usize, usize, usize); 8] = [
     (32, 784, 128),
     (16, 784, 128),
@@ -23,7 +24,7 @@ const SHAPES: [(usize, usize, usize); 8] = [
     (64, 2048, 2048),
 ];
 
-/// A matrix that begins at a cache line, as those of training do.
+/// A matrix that starts at a cache line, as in training.
 struct Matrix {
     numbers: Buffer<f32>,
     rows: usize,
@@ -54,7 +55,7 @@ impl Matrix {
     }
 }
 
-/// A sink that only takes.
+/// A sink that drops the rows.
 fn discard(_: usize, rows: &[f32]) {
     black_box(rows);
 }
@@ -97,11 +98,11 @@ fn products(criterion: &mut Criterion) {
     }
 }
 
-/// The first layer from MNIST's pixels, four fifths of which are zero: another batch at each turn.
+/// The first layer on MNIST's pixels, four fifths of which are zero. Each iteration uses another batch.
 fn first_layer(criterion: &mut Criterion) {
     let set = mnist().expect("the repository's copy of MNIST");
     let all = set.train.view();
-    let rows = ArrayView2::from_shape((all.len(), 784), all.pixels()).expect("whole pictures");
+    let rows = ArrayView2::from_shape((all.len(), 784), all.pixels()).expect("whole images");
     let mut stream = Stream::new(1, Purpose::Other(0), 0);
     let (kernel, bias) = (Matrix::normal(&mut stream, 784, 128), Matrix::normal(&mut stream, 1, 128));
     for batch in [16, 32] {

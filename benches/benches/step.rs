@@ -1,5 +1,6 @@
-//! The whole training step of the tutorial, a hundred at a time, on one thread and on two, also with pictures that are distorted
-//! on the way; and inference.
+//! Training steps on one thread and on two, and inference.
+//!
+//! An iteration is a hundred steps of the tutorial, without and with augmentation, or one step of a large network.
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -18,7 +19,7 @@ fn network(hidden: [usize; 2]) -> Model {
         .dense(hidden[1], Activation::Relu)
         .dense(10, Activation::Softmax)
         .build(0)
-        .expect("a network that fits together")
+        .expect("a network whose layers fit")
 }
 
 fn training(criterion: &mut Criterion) {
@@ -27,7 +28,7 @@ fn training(criterion: &mut Criterion) {
     for (name, hidden, batch, steps) in [("tutorial", [128, 64], 32, 100), ("large", [2048, 2048], 128, 1)] {
         train_on(criterion, name, &samples, hidden, batch, steps);
     }
-    let augmented = Augmented::new(&samples, [28, 28], Distortion::default()).expect("pictures of 28 x 28");
+    let augmented = Augmented::new(&samples, [28, 28], Distortion::default()).expect("images of 28 x 28");
     train_on(criterion, "augmented", &augmented, [128, 64], 32, 100);
 }
 
@@ -48,11 +49,11 @@ fn train_on(
         let team = ThreadTeam::new(threads).expect("threads");
         let mut model = network(hidden);
         let mut training = Training::new(&model, Adam::default(), batch).expect("memory");
-        let mut stretches = order.chunks_exact(batch * steps as usize).cycle();
+        let mut runs = order.chunks_exact(batch * steps as usize).cycle();
         group.bench_function(BenchmarkId::new("threads", threads), |bench| {
             bench.iter(|| {
-                let stretch = stretches.next().expect("endless");
-                training.run(&mut model, &loss, samples, stretch, (&team).into()).expect("a finite loss")
+                let run = runs.next().expect("an endless iterator");
+                training.run(&mut model, &loss, samples, run, (&team).into()).expect("a finite loss")
             });
         });
     }
@@ -63,7 +64,7 @@ fn inference(criterion: &mut Criterion) {
     let set = mnist().expect("the repository's copy of MNIST");
     let model = network([128, 64]);
     let mut group = criterion.benchmark_group("inference");
-    let one = ArrayView2::from_shape((1, 784), set.test.view().image(0)).expect("a picture");
+    let one = ArrayView2::from_shape((1, 784), set.test.view().image(0)).expect("an image");
     group.throughput(Throughput::Elements(1));
     group.bench_function("1", |bench| bench.iter(|| model.predict(one)));
     group.throughput(Throughput::Elements(10_000));

@@ -1,9 +1,8 @@
-"""The tutorial in JAX: an epoch is one compiled scan over its batches, given the order.
+"""The tutorial in JAX. An epoch is one compiled scan over its batches, in a given order.
 
-Fair: the data are two arrays in memory, pixels scaled beforehand; parameters and moments are handed over, not
-copied; everything is compiled ahead of time, and that is reported apart; training keeps no metrics. The CPUs
-are bounded by the process's affinity, set before JAX starts its threads, since XLA has no other bound for
-them.
+For a fair comparison, the data are two arrays in memory with scaled pixels. Parameters and moments are donated, not copied.
+Everything is compiled ahead of time, and the compilation is reported separately. Training computes no metrics. The
+process's affinity limits the CPUs, since XLA has no other setting. It is set before JAX starts its threads.
 """
 
 import os
@@ -25,7 +24,7 @@ RATE, BETA_1, BETA_2, EPSILON = 1e-3, 0.9, 0.999, 1e-7
 
 
 def logits_of(layers, x):
-    """The network without its softmax, which is in the loss."""
+    """The network without the softmax, which the loss computes."""
     for kernel, bias in layers[:-1]:
         x = jax.nn.relu(x @ kernel + bias)
     kernel, bias = layers[-1]
@@ -52,7 +51,7 @@ def step(state, x, y):
 
 @partial(jax.jit, donate_argnums=0)
 def train_epoch(state, x, y, order):
-    """One pass over the training samples in the order given, the last batch being a smaller one."""
+    """One pass over the training samples in the given order. The last batch is smaller."""
     whole = mnist.TRAIN // mnist.BATCH * mnist.BATCH
     batches = order[:whole].reshape(-1, mnist.BATCH)
     state, _ = jax.lax.scan(lambda state, rows: (step(state, x[rows], y[rows]), None), state, batches)
@@ -68,7 +67,7 @@ def evaluate(layers, x, y):
 def main():
     (x, y), test = [
         (jnp.asarray(x), jnp.asarray(y, jnp.int32))
-        for x, y in (mnist.part(arguments.data, name) for name in ("train", "t10k"))
+        for x, y in (mnist.split(arguments.data, name) for name in ("train", "t10k"))
     ]
     validation = x[mnist.TRAIN :], y[mnist.TRAIN :]
     rng = np.random.default_rng(arguments.seed)

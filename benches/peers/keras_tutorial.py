@@ -1,8 +1,7 @@
-"""The tutorial in Keras on TensorFlow, as its user writes it.
+"""The tutorial in Keras on TensorFlow, as Keras's users write it.
 
-Fair: the pictures are scaled before the clock starts, as float32, so that `fit` need not convert them, and
-progress is one line per epoch. What Keras compiles for itself in the first steps is a part of `fit`, since a
-user waits for it too.
+For a fair comparison, the images are scaled to float32 before the time of `fit` starts, and progress is one line per epoch.
+The time of `fit` includes Keras's compilation in the first steps, since users wait for it too.
 """
 
 import os
@@ -24,8 +23,8 @@ def main():
     tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
     tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
     keras.utils.set_random_seed(arguments.seed)
-    x_train, y_train = mnist.part(arguments.data, "train")
-    x_test, y_test = mnist.part(arguments.data, "t10k")
+    x_train, y_train = mnist.split(arguments.data, "train")
+    x_test, y_test = mnist.split(arguments.data, "t10k")
     x_train, x_test = x_train.reshape(-1, 28, 28), x_test.reshape(-1, 28, 28)
 
     model = keras.Sequential(

@@ -1,4 +1,4 @@
-"""What the Python peers share: the command line, MNIST's IDX files, and the line with the result."""
+"""Shared by the Python peers: the command line, MNIST's IDX files, and the line with the result."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 TRAIN = 54_000
-"""Samples that are trained on; the rest of the training part, its last tenth, is for validation."""
+"""Samples to train on. The last tenth of the training set is the validation set."""
 BATCH = 32
 EPOCHS = 5
 LAYERS = [(784, 128), (128, 64), (64, 10)]
@@ -24,15 +24,15 @@ def arguments():
     return parser.parse_args()
 
 
-def part(folder, name):
-    """The pictures of a part ("train" or "t10k") as float32 rows from 0 to 1, and its labels."""
-    pictures = np.fromfile(folder / f"{name}-images-idx3-ubyte", np.uint8, offset=16)
+def split(folder, name):
+    """The images of a split ("train" or "t10k") as float32 rows from 0 to 1, and their labels."""
+    images = np.fromfile(folder / f"{name}-images-idx3-ubyte", np.uint8, offset=16)
     labels = np.fromfile(folder / f"{name}-labels-idx1-ubyte", np.uint8, offset=8)
-    return pictures.reshape(-1, 784).astype(np.float32) / np.float32(255), labels
+    return images.reshape(-1, 784).astype(np.float32) / np.float32(255), labels
 
 
 def glorot(rng):
-    """Keras's first weights: (kernel, bias) of each layer, kernels uniform, biases zero."""
+    """Keras's initial weights: (kernel, bias) of each layer, uniform kernels and zero biases."""
     layers = []
     for inputs, units in LAYERS:
         limit = (6 / (inputs + units)) ** 0.5
@@ -42,7 +42,7 @@ def glorot(rng):
 
 
 def report(fit_seconds, test_accuracy, versions, compile_seconds=None):
-    """Prints the result as the last line."""
+    """Prints the result, which must be the last line of the output."""
     versions = versions | {"python": platform.python_version()}
     result = {"fit_seconds": fit_seconds, "test_accuracy": float(test_accuracy), "versions": versions}
     if compile_seconds is not None:

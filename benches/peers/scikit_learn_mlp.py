@@ -1,9 +1,9 @@
 """The tutorial in scikit-learn's MLPClassifier, without weight decay.
 
-Fair: float32 pixels scaled beforehand, as the others have. It has no validation after each epoch that would
-not also stop early or lose samples, so it validates once, at the end of the timed part: less work than the
-others do. Unfair: NumPy has no switch to flush denormal numbers, which Adam's moments of rare pixels decay to
-and which are slow.
+The pixels are scaled float32 numbers, as for the other peers. MLPClassifier validates after each epoch only with early stopping
+and fewer training samples, so this program validates once, at the end of the measured time. That is less work than the
+others do. On the other hand, NumPy cannot flush denormal numbers to zero, which are slow: Adam's moments of rare pixels
+decay to them.
 """
 
 import time
@@ -21,7 +21,7 @@ import mnist
 def main():
     arguments = mnist.arguments()
     warnings.simplefilter("ignore", ConvergenceWarning)
-    x, y = mnist.part(arguments.data, "train")
+    x, y = mnist.split(arguments.data, "train")
     model = MLPClassifier(
         hidden_layer_sizes=(128, 64),
         alpha=0,
@@ -38,7 +38,7 @@ def main():
         accuracy = model.score(x[mnist.TRAIN :], y[mnist.TRAIN :])
         fit_seconds = time.perf_counter() - start
         print(f"Epoch {model.n_iter_} - val_accuracy: {accuracy:.4f}")
-        test_accuracy = model.score(*mnist.part(arguments.data, "t10k"))
+        test_accuracy = model.score(*mnist.split(arguments.data, "t10k"))
     mnist.report(fit_seconds, test_accuracy, {"scikit-learn": sklearn.__version__, "numpy": np.__version__})
 
 

@@ -1,9 +1,10 @@
-//! What the benchmarks share: the peak of a core, and MNIST.
+//! Shared by the benchmarks: the peak of a core, and MNIST.
 //!
-//! `cargo xtask bench` runs them and sets each kernel's rate beside the peak that was measured in the same run.
+//! `cargo xtask bench` runs the benchmarks and writes a table. It compares the rate of each kernel with the peak, which is
+//! measured in the same run.
 #![deny(unsafe_code)]
 
-#[allow(unsafe_code, reason = "a function is compiled for an instruction set and called after a check")]
+#[allow(unsafe_code, reason = "calls of functions that need an instruction set, after a check")]
 mod peak;
 
 use std::path::Path;
@@ -12,10 +13,10 @@ use ziffer_dataset::{DatasetError, Mirror, Mnist, Source, TrainTest};
 
 pub use peak::{flop_of_chains, fma_chains};
 
-/// MNIST from the repository's own copy, unpacked into the build folder.
+/// MNIST from the repository's copy, unpacked into the folder `target`.
 ///
 /// # Errors
-/// If the copy is not there or the build folder cannot be written.
+/// If the copy is missing or the folder cannot be written.
 pub fn mnist() -> Result<TrainTest, DatasetError> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let source = Source::default()

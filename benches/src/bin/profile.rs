@@ -1,8 +1,8 @@
-//! Where the microseconds of a training step go: per section of the plan and thread, medians over runs of a hundred steps.
+//! Prints the time of each section of a training step on each thread: medians over runs of a hundred steps.
 //!
-//! `profile [UNITS,UNITS BATCH]`: the tutorial's network, or another.
+//! `profile [UNITS,... BATCH]` profiles the tutorial's network, or one with these hidden layers and this batch size.
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, reason = "it is a program")]
+#![allow(clippy::print_stdout, reason = "the output of a program")]
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -51,10 +51,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Of each thread its sections, in the order of a step, in microseconds a step.
+/// The sections of a thread in the order of a step, with their times in microseconds per step.
 type Times = Vec<(Section, f64)>;
 
-/// The plan, and for each thread the median time of its sections.
+/// The plan, and the median times of each thread's sections.
 fn profiles(
     hidden: &[usize],
     batch: usize,

@@ -1,8 +1,8 @@
-//! The tutorial in burn, on its own CPU backend `flex`.
+//! The tutorial in burn, on its CPU backend `flex`.
 //!
-//! Fair: the data are two tensors in memory, pixels scaled beforehand and outside of autodiff; a batch is one gather
-//! of rows; Adam is burn's, with Keras's epsilon; training keeps no metrics; denormal numbers are flushed; AVX-512 is
-//! switched on, and the rest compiled for the processor at hand.
+//! For a fair comparison, the data are two tensors in memory with scaled pixels, outside of autodiff. A batch is one gather of
+//! rows. Adam is burn's, with Keras's epsilon. Training computes no metrics. Denormal numbers are flushed to zero. AVX-512 is
+//! enabled, and the code is compiled for the processor of this machine.
 
 #[path = "../../mnist.rs"]
 mod mnist;
@@ -34,7 +34,7 @@ impl Network {
         Self { layers: layers.collect() }
     }
 
-    /// The network without its softmax, which is in the loss.
+    /// The network without the softmax, which the loss computes.
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let last = self.layers.len() - 1;
         let x = self.layers[..last].iter().fold(x, |x, layer| relu(layer.forward(x)));
@@ -49,10 +49,10 @@ struct Samples {
 
 impl Samples {
     fn read(arguments: &Arguments, name: &str, device: &Device) -> mnist::Result<Self> {
-        let (pictures, labels) = mnist::part(&arguments.data, name)?;
+        let (images, labels) = mnist::split(&arguments.data, name)?;
         let labels: Vec<i32> = labels.into_iter().map(i32::from).collect();
         Ok(Self {
-            x: Tensor::from_data(TensorData::new(pictures, [labels.len(), PIXELS]), device),
+            x: Tensor::from_data(TensorData::new(images, [labels.len(), PIXELS]), device),
             y: Tensor::from_ints(labels.as_slice(), device),
         })
     }
@@ -63,8 +63,8 @@ impl Samples {
         let logits = network.forward(self.x);
         let loss =
             CrossEntropyLossConfig::new().init(&logits.device()).forward(logits.clone(), self.y.clone());
-        let right = logits.argmax(1).flatten::<1>(0, 1).equal(self.y).int().sum();
-        (loss.into_scalar(), f64::from(right.into_scalar::<i32>()) / samples)
+        let correct = logits.argmax(1).flatten::<1>(0, 1).equal(self.y).int().sum();
+        (loss.into_scalar(), f64::from(correct.into_scalar::<i32>()) / samples)
     }
 }
 

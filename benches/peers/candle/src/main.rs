@@ -1,8 +1,8 @@
 //! The tutorial in candle.
 //!
-//! Fair: the data are two tensors in memory, pixels scaled beforehand; a batch is one gather of rows; Adam is candle's
-//! AdamW without decay, with Keras's epsilon; training keeps no metrics; denormal numbers are flushed; AVX-512 is
-//! switched on, and the rest compiled for the processor at hand.
+//! For a fair comparison, the data are two tensors in memory with scaled pixels. A batch is one gather of rows. Adam is candle's
+//! AdamW without decay, with Keras's epsilon. Training computes no metrics. Denormal numbers are flushed to zero. AVX-512 is
+//! enabled, and the code is compiled for the processor of this machine.
 
 #[path = "../../mnist.rs"]
 mod mnist;
@@ -13,7 +13,7 @@ use candle_core::{D, DType, Device, Tensor, Var};
 use candle_nn::{AdamW, Linear, Module, Optimizer, ParamsAdamW, loss};
 use mnist::{Arguments, BATCH, EPOCHS, LAYERS, PIXELS, Random, TRAIN};
 
-/// The layers, and their weights as the optimizer wants them.
+/// The layers, and their weights for the optimizer.
 fn network(random: &mut Random) -> candle_core::Result<(Vec<Linear>, Vec<Var>)> {
     let (mut layers, mut weights) = (Vec::new(), Vec::new());
     for (inputs, units) in LAYERS {
@@ -25,7 +25,7 @@ fn network(random: &mut Random) -> candle_core::Result<(Vec<Linear>, Vec<Var>)> 
     Ok((layers, weights))
 }
 
-/// The network without its softmax, which is in the loss.
+/// The network without the softmax, which the loss computes.
 fn forward(layers: &[Linear], x: &Tensor) -> candle_core::Result<Tensor> {
     let mut x = layers[0].forward(x)?;
     for layer in &layers[1..] {
@@ -35,16 +35,16 @@ fn forward(layers: &[Linear], x: &Tensor) -> candle_core::Result<Tensor> {
 }
 
 fn read(arguments: &Arguments, name: &str) -> mnist::Result<(Tensor, Tensor)> {
-    let (pictures, labels) = mnist::part(&arguments.data, name)?;
+    let (images, labels) = mnist::split(&arguments.data, name)?;
     let samples = labels.len();
     let labels: Vec<u32> = labels.into_iter().map(u32::from).collect();
     Ok((
-        Tensor::from_vec(pictures, (samples, PIXELS), &Device::Cpu)?,
+        Tensor::from_vec(images, (samples, PIXELS), &Device::Cpu)?,
         Tensor::from_vec(labels, samples, &Device::Cpu)?,
     ))
 }
 
-/// Mean loss and accuracy. The layers are detached, so that nothing is kept for gradients.
+/// Mean loss and accuracy. The layers are detached, so that no values are saved for gradients.
 fn evaluate(layers: &[Linear], x: &Tensor, y: &Tensor) -> candle_core::Result<(f32, f64)> {
     let detached: Vec<Linear> = layers
         .iter()
@@ -52,14 +52,14 @@ fn evaluate(layers: &[Linear], x: &Tensor, y: &Tensor) -> candle_core::Result<(f
         .collect();
     let logits = forward(&detached, x)?;
     let loss = loss::cross_entropy(&logits, y)?.to_scalar()?;
-    let right = logits.argmax(D::Minus1)?.eq(y)?.to_dtype(DType::F32)?.sum_all()?.to_scalar::<f32>()?;
-    Ok((loss, f64::from(right) / y.elem_count() as f64))
+    let correct = logits.argmax(D::Minus1)?.eq(y)?.to_dtype(DType::F32)?.sum_all()?.to_scalar::<f32>()?;
+    Ok((loss, f64::from(correct) / y.elem_count() as f64))
 }
 
 fn main() -> mnist::Result<()> {
     let arguments = Arguments::parse()?;
     mnist::flush_denormals();
-    // SAFETY: no other thread has been started.
+    // SAFETY: this is the process's only thread.
     unsafe { std::env::set_var("RAYON_NUM_THREADS", arguments.threads.to_string()) };
     let (x, y) = read(&arguments, "train")?;
     let (x_test, y_test) = read(&arguments, "t10k")?;
