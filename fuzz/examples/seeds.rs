@@ -1,5 +1,5 @@
-//! Writes the seeds of the corpus that are ziffer's own files: models, and states of the training that the checks go on
-//! with. To be run again when their format changes: `cargo run --example seeds`.
+//! Writes the seeds of the corpus: models, training states, `.gz` archives and a recipe. Run it again when a format changes:
+//! `cargo run --example seeds`.
 
 use std::fs;
 use std::io::Write;
@@ -29,7 +29,7 @@ fn main() -> Outcome {
     let other = Sequential::new([2]).dense(2, Activation::Relu).dense(1, Activation::Softmax);
     write("model", "weights", &other.build(2)?.to_safetensors())?;
 
-    // A checkpoint within the first epoch, and one after each.
+    // A checkpoint within the first epoch, and one after each epoch.
     for epochs in 1..=3 {
         let folder = tempfile::tempdir()?;
         train(folder.path(), epochs, CheckpointInterval::Steps(NonZero::new(2).ok_or("zero")?))?;

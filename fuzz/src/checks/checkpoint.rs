@@ -1,4 +1,4 @@
-//! A training's states, and going on from them.
+//! Training states, and runs that resume from them.
 
 use std::fs;
 use std::num::NonZero;
@@ -18,15 +18,15 @@ use ziffer_trainer::{CheckpointInterval, Checkpoints, History, TrainError, Train
 use super::framed::framed;
 use super::{check_line, write};
 
-/// Epochs of three steps each.
+/// The epochs of a run, with three steps each.
 const EPOCHS: usize = 3;
 const BATCH_SIZE: usize = 2;
 const X: &[[f32; 2]] = &[[0.0, 1.0], [0.5, 0.0], [1.0, 1.0], [0.0, 0.2], [0.7, 0.3]];
 const CLASSES: &[usize] = &[0, 1, 0, 1, 1];
 
-/// A state that a training takes is there tensor by tensor, and saved again it is the same state. One that it does not
-/// take changes nothing. A run that resumes ends, with an error or well. The same once more with the lengths and the
-/// digest put right.
+/// Checks a training state. Restoring an accepted state restores every tensor, and saving it gives the same state. A rejected
+/// state changes nothing. A run that resumes from it ends, with or without an error. The check is repeated with the lengths and
+/// the digest corrected.
 pub fn checkpoint(folder: &Path, bytes: &[u8]) -> bool {
     let accepted = check(folder, bytes);
     let repaired = framed(bytes).map(with_digest);
@@ -63,23 +63,23 @@ fn check_state(state: &State<'_>, bytes: &[u8]) -> bool {
     for (name, tensor) in ours.tensors() {
         assert_eq!(theirs.tensor(&name).expect("a tensor of each name"), tensor, "{name}");
     }
-    let saved_state = State::parse(&saved).expect("what was saved");
+    let saved_state = State::parse(&saved).expect("a saved state");
     assert_eq!((saved_state.iteration(), saved_state.text()), (state.iteration(), state.text()));
     let (mut other_model, mut other) = fresh();
-    other.restore(&mut other_model, &saved_state).expect("what was saved");
+    other.restore(&mut other_model, &saved_state).expect("a saved state");
     assert_eq!(other.to_safetensors_with(&other_model, state.text(), &attachments), saved);
 
-    // It goes on, unless the loss is no number.
-    static ALONE: LazyLock<ThreadTeam> = LazyLock::new(|| ThreadTeam::new(1).expect("a thread"));
+    // Training continues unless the loss is not finite.
+    static TEAM: LazyLock<ThreadTeam> = LazyLock::new(|| ThreadTeam::new(1).expect("a thread"));
     let loss = SparseCategoricalCrossentropy::default();
-    let stretch = (&*ALONE).into();
-    if training.run(&mut model, &loss, &samples(), &[0, 1], stretch).is_ok() {
+    let threads = (&*TEAM).into();
+    if training.run(&mut model, &loss, &samples(), &[0, 1], threads).is_ok() {
         assert_eq!(training.iteration(), state.iteration() + 1);
     }
     true
 }
 
-/// What the seeds of the corpus are made by, too: all but the epochs is part of a checkpoint.
+/// Trains the network of the checks, also to create the corpus's seeds. A checkpoint stores all settings except the epochs.
 pub fn train(folder: &Path, epochs: usize, interval: CheckpointInterval) -> Result<History, TrainError> {
     let stopping = EarlyStopping::new(Monitor::ValLoss, 100);
     let best = ModelCheckpoint::new(folder.join("best.safetensors")).monitor(Monitor::Accuracy);
@@ -108,7 +108,7 @@ fn resume(folder: &Path, bytes: &[u8]) {
             for list in [loss, accuracy, val_loss, val_accuracy, seconds, learning_rate] {
                 assert_eq!(list.len(), history.epochs());
             }
-            assert!(accuracy.iter().chain(val_accuracy).all(|share| (0.0..=1.0).contains(share)));
+            assert!(accuracy.iter().chain(val_accuracy).all(|value| (0.0..=1.0).contains(value)));
         }
         Err(error) => drop(check_line(&error)),
     }
@@ -125,36 +125,36 @@ fn samples() -> WithLabels<'static, f32> {
     WithLabels::new(aview2(X), CLASSES)
 }
 
-/// The bytes with the digest that their content has, if there is a place for one.
+/// The bytes with the digest of their content in place of the stored one, if they have one.
 fn with_digest(mut bytes: Vec<u8>) -> Vec<u8> {
-    if let Some((was, is)) = digests(&bytes)
-        && let Some(at) = bytes.windows(was.len()).position(|window| window == was.as_bytes())
+    if let Some((stored, computed)) = digests(&bytes)
+        && let Some(at) = bytes.windows(stored.len()).position(|window| window == stored.as_bytes())
     {
-        bytes[at..at + is.len()].copy_from_slice(is.as_bytes());
+        bytes[at..at + computed.len()].copy_from_slice(computed.as_bytes());
     }
     bytes
 }
 
-/// The digest that a state says it has, if it is as long as one, and that of its content.
+/// The stored digest of a state, if it has the length of one, and the digest of its content.
 fn digests(bytes: &[u8]) -> Option<(String, String)> {
     let tensors = SafeTensors::deserialize(bytes).ok()?;
     let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
     let training: Value = serde_json::from_str(header.metadata().as_ref()?.get("training")?).ok()?;
-    let was = training["sha256"].as_str().filter(|text| text.len() == 64)?;
+    let stored = training["sha256"].as_str().filter(|text| text.len() == 64)?;
 
     let mut sha256 = Sha256::default();
-    let mut part = |bytes: &[u8]| {
+    let mut update = |bytes: &[u8]| {
         sha256.update((bytes.len() as u64).to_le_bytes());
         sha256.update(bytes);
     };
-    part(&training["iteration"].as_u64()?.to_le_bytes());
-    part(training["text"].as_str()?.as_bytes());
+    update(&training["iteration"].as_u64()?.to_le_bytes());
+    update(training["text"].as_str()?.as_bytes());
     let mut named = tensors.tensors();
     named.sort_by(|a, b| a.0.cmp(&b.0));
     for (name, tensor) in named {
-        part(name.as_bytes());
-        part(format!("{:?} {:?}", tensor.dtype(), tensor.shape()).as_bytes());
-        part(tensor.data());
+        update(name.as_bytes());
+        update(format!("{:?} {:?}", tensor.dtype(), tensor.shape()).as_bytes());
+        update(tensor.data());
     }
-    Some((was.to_owned(), sha256.finish().to_string()))
+    Some((stored.to_owned(), sha256.finish().to_string()))
 }

@@ -1,4 +1,4 @@
-//! IDX files as `.gz`.
+//! IDX files in `.gz` archives.
 
 use std::fs;
 use std::io::Read;
@@ -11,7 +11,7 @@ use ziffer_dataset::{Name, Source, TrainTest};
 
 use super::{check_message, write};
 
-/// The files of the custom set: the one that comes as an archive, and those that lie beside it.
+/// The files of a data set: the one in the archive, and those that lie next to it.
 const IMAGES: &str = "train-images-idx3-ubyte";
 const OTHERS: [(&str, &[u8]); 3] = [
     ("train-labels-idx1-ubyte", &[0, 0, 0x08, 1, 0, 0, 0, 2, 1, 0]),
@@ -19,8 +19,8 @@ const OTHERS: [(&str, &[u8]); 3] = [
     ("t10k-labels-idx1-ubyte", &[0, 0, 0x08, 1, 0, 0, 0, 1, 1]),
 ];
 
-/// An archive is unpacked exactly if all of it is gzip data and its content is an IDX file, and what then stands under
-/// the file's name is that content. Nothing else is left in the folder. The same once more with the checksum put right.
+/// Checks an archive. It is unpacked if and only if all of it is gzip data and its content is an IDX file. The unpacked file then
+/// has that content. The folder contains no other files. The check is repeated with the checksum corrected.
 pub fn gz(folder: &Path, bytes: &[u8]) -> bool {
     let accepted = check(folder, bytes);
     with_checksum(bytes).is_some_and(|repaired| repaired != bytes && check(folder, &repaired)) || accepted
@@ -40,16 +40,16 @@ fn check(folder: &Path, bytes: &[u8]) -> bool {
     assert_eq!(unpacked, content(bytes), "{outcome:?}");
     let _ = fs::remove_file(&raw);
     let entries = fs::read_dir(&folder).expect("a folder").count();
-    assert_eq!(entries, OTHERS.len() + 1, "something is left in the folder");
+    assert_eq!(entries, OTHERS.len() + 1, "the folder contains another file");
     match outcome {
         Ok(set) => assert_eq!((set.train.len(), set.test.len()), (2, 1)),
-        // What was unpacked may still be no half of a data set.
+        // The unpacked file may not fit the rest of the data set.
         Err(error) => check_message(&error, if unpacked.is_some() { &folder } else { &archive }),
     }
     unpacked.is_some()
 }
 
-/// The IDX file that is packed in `bytes`, if that is what they are.
+/// The IDX file in the archive `bytes`, or `None` if there is none.
 fn content(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut decoder = MultiGzDecoder::new(bytes);
     let mut content = Vec::new();
@@ -60,11 +60,11 @@ fn content(bytes: &[u8]) -> Option<Vec<u8>> {
     (content.len() as u64 == expected).then_some(content)
 }
 
-/// The first member of an archive with the checksum and the length that its content has (RFC 1952, 2.3.1).
+/// The first member of an archive with the checksum and the length of its content (RFC 1952, 2.3.1).
 fn with_checksum(bytes: &[u8]) -> Option<Vec<u8>> {
-    const LARGEST: usize = 1 << 16;
+    const MAX_CONTENT_BYTES: usize = 1 << 16;
     let deflated = bytes.strip_prefix(&[0x1f, 0x8b, 8, 0])?.get(6..)?;
-    let mut content = Vec::with_capacity(LARGEST);
+    let mut content = Vec::with_capacity(MAX_CONTENT_BYTES);
     let mut decoder = Decompress::new(false);
     let status = decoder.decompress_vec(deflated, &mut content, FlushDecompress::Finish).ok()?;
     (status == Status::StreamEnd).then(|| {

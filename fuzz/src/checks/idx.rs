@@ -9,12 +9,12 @@ use ziffer_dataset::idx::{BigEndian, Element, Header, IdxFile, IdxView, write_id
 
 use super::{check_line, check_message, write};
 
-/// Four labels, and four pictures of one pixel, for bytes that are the other half of a data set.
+/// Four labels, and four images of one pixel: the files of a data set next to the checked one.
 const LABELS: &[u8] = &[0, 0, 0x08, 1, 0, 0, 0, 4, 0, 1, 2, 1];
 const IMAGES: &[u8] = &[0, 0, 0x08, 2, 0, 0, 0, 4, 0, 0, 0, 1, 9, 8, 7, 6];
 
-/// A file is accepted exactly if it is as long as its header says, and what is read of it makes the same file again.
-/// A data set made of it has as many labels as pictures, each below the number of classes.
+/// Checks an IDX file. It is accepted if and only if it has the length that its header gives. Writing its values gives the same
+/// file. A data set of it has as many labels as images, each below the number of classes.
 pub fn idx(folder: &Path, bytes: &[u8]) -> bool {
     let path = write(folder, "idx", bytes);
     let header = Header::parse(bytes);
@@ -22,42 +22,42 @@ pub fn idx(folder: &Path, bytes: &[u8]) -> bool {
     let file = match IdxFile::open(&path) {
         Ok(file) => file,
         Err(error) => {
-            assert!(!should_open, "refused: {error}");
+            assert!(!should_open, "rejected: {error}");
             check_message(&error, &path);
             return false;
         }
     };
     assert!(should_open, "accepted with header {header:?} and {} bytes", bytes.len());
     assert_eq!(file.header().to_bytes(), bytes[..file.header().header_len()]);
-    assert_eq!(written_again(&file), bytes);
+    assert_eq!(rewritten(&file), bytes);
 
-    let side = |name: &str, content| {
+    let other = |name: &str, content| {
         let path = folder.join(name);
         if !path.exists() {
             fs::write(&path, content).expect("a folder that can be written");
         }
         path
     };
-    let (images, labels) = (side("images", IMAGES), side("labels", LABELS));
+    let (images, labels) = (other("images", IMAGES), other("labels", LABELS));
     check_dataset(&path, &labels);
     check_dataset(&images, &path);
     true
 }
 
-fn written_again(file: &IdxFile) -> Vec<u8> {
-    fn of<T: Element>(values: &ArrayViewD<'_, BigEndian<T>>) -> Vec<u8> {
+fn rewritten(file: &IdxFile) -> Vec<u8> {
+    fn numbers<T: Element>(values: &ArrayViewD<'_, BigEndian<T>>) -> Vec<u8> {
         let mut bytes = Vec::new();
-        write_idx_to(&mut bytes, &values.map(|value| value.get())).expect("a shape that was read");
+        write_idx_to(&mut bytes, &values.map(|value| value.get())).expect("the shape of a file");
         bytes
     }
     let mut bytes = Vec::new();
     match file.view() {
-        IdxView::U8(values) => write_idx_to(&mut bytes, &values).expect("a shape that was read"),
-        IdxView::I8(values) => write_idx_to(&mut bytes, &values).expect("a shape that was read"),
-        IdxView::I16(values) => return of(&values),
-        IdxView::I32(values) => return of(&values),
-        IdxView::F32(values) => return of(&values),
-        IdxView::F64(values) => return of(&values),
+        IdxView::U8(values) => write_idx_to(&mut bytes, &values).expect("the shape of a file"),
+        IdxView::I8(values) => write_idx_to(&mut bytes, &values).expect("the shape of a file"),
+        IdxView::I16(values) => return numbers(&values),
+        IdxView::I32(values) => return numbers(&values),
+        IdxView::F32(values) => return numbers(&values),
+        IdxView::F64(values) => return numbers(&values),
     }
     bytes
 }

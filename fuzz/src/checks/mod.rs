@@ -1,5 +1,5 @@
-//! What must hold of any bytes, a function for each format. They take a folder to work in, return whether the bytes
-//! were accepted, and panic where a promise is broken.
+//! The properties that hold for arbitrary bytes, with a function for each format. A function takes a folder to write to and returns
+//! whether the bytes were accepted. It panics if a property does not hold.
 
 use std::fmt::Display;
 use std::fs;
@@ -29,16 +29,16 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     path
 }
 
-/// Holds an error to the house's rule: a message in one line, which does nothing to a terminal and can be read. The longest
-/// is that of a shape of 255 sizes.
+/// Checks that an error's message is one line without control characters and not too long. The longest is that of a shape of 255
+/// sizes.
 fn check_line(error: &impl Display) -> String {
     let message = error.to_string();
-    assert!(!message.contains(char::is_control) && message.len() < 4096, "no line: {message:?}");
+    assert!(!message.contains(char::is_control) && message.len() < 4096, "not one line: {message:?}");
     message
 }
 
-/// The same, and the line names the file.
+/// Checks the error's message, which must contain the file's path.
 fn check_message(error: &impl Display, path: &Path) {
     let message = check_line(error);
-    assert!(message.contains(&path.display().to_string()), "names no file: {message:?}");
+    assert!(message.contains(&path.display().to_string()), "no path in {message:?}");
 }

@@ -1,4 +1,4 @@
-//! Models' files.
+//! Model files.
 
 use std::fs;
 use std::path::Path;
@@ -10,11 +10,11 @@ use ziffer_nn::{Activation, Model, Sequential};
 use super::framed::framed;
 use super::{check_message, write};
 
-/// Samples of more numbers are not predicted.
+/// Models with more inputs do not predict, to save time.
 const MAX_INPUTS: usize = 4096;
 
-/// A model that loads saves and loads to the same weights and the same bytes, and predicts. Weights that are set are
-/// those of the file; ones that are refused change nothing. The same once more with the lengths put right.
+/// Checks a model file. A loaded model predicts, and has the same weights and the same bytes when it is saved and loaded. Accepted
+/// weights are those of the file, and rejected weights change nothing. The check is repeated with the lengths corrected.
 pub fn model(folder: &Path, bytes: &[u8]) -> bool {
     let accepted = check(folder, bytes);
     framed(bytes).is_some_and(|framed| framed != bytes && check(folder, &framed)) || accepted
@@ -33,7 +33,7 @@ fn check(folder: &Path, bytes: &[u8]) -> bool {
     check_content(&model, bytes);
     let saved = model.to_safetensors();
     fs::write(&path, &saved).expect("a folder that can be written");
-    let again = Model::load(&path).expect("what was saved");
+    let again = Model::load(&path).expect("a saved model");
     assert_eq!(again.weights_sha256(), model.weights_sha256());
     assert_eq!(again.summary(), model.summary());
     assert_eq!(again.to_safetensors(), saved);
@@ -44,7 +44,7 @@ fn check(folder: &Path, bytes: &[u8]) -> bool {
     true
 }
 
-/// The weights set in a model of another making.
+/// Loads the file's weights into another model.
 fn check_weights(path: &Path, bytes: &[u8]) {
     let stack = Sequential::new([2]).dense(2, Activation::Relu).dense(1, Activation::Softmax);
     let mut model = stack.build_zeroed().expect("layers that fit");
@@ -58,9 +58,9 @@ fn check_weights(path: &Path, bytes: &[u8]) {
     }
 }
 
-/// Holds each weight to the file's tensor of its name.
+/// Checks that each weight equals the file's tensor of that name.
 fn check_content(model: &Model, bytes: &[u8]) {
-    let file = SafeTensors::deserialize(bytes).expect("a file that was accepted");
+    let file = SafeTensors::deserialize(bytes).expect("an accepted file");
     assert_eq!(file.len(), model.weight_names().count());
     for (name, weight) in model.weights() {
         let tensor = file.tensor(&name).expect("a tensor for each weight");

@@ -6,10 +6,10 @@ use ziffer_picture::{prepare_file, sides};
 
 use super::{check_line, check_message, write};
 
-/// Pixels beyond which nothing is decoded here: the sides of large pictures are judged by their headers alone.
-const PIXELS: u64 = 1 << 18;
+/// Pictures with more pixels are not decoded, to save time. Only their headers are checked.
+const MAX_PIXELS: u64 = 1 << 18;
 
-/// A picture that is accepted has ink and paper, and had sides that its header said.
+/// Checks a picture file. An accepted picture has foreground and background pixels, and its header gives its sides.
 pub fn picture(folder: &Path, bytes: &[u8]) -> bool {
     let [rows, columns] = match sides(bytes) {
         Ok(sides) => sides,
@@ -19,7 +19,7 @@ pub fn picture(folder: &Path, bytes: &[u8]) -> bool {
         }
     };
     assert!(rows > 0 && columns > 0, "{rows} rows and {columns} columns");
-    if u64::from(rows) * u64::from(columns) > PIXELS {
+    if u64::from(rows) * u64::from(columns) > MAX_PIXELS {
         return false;
     }
     let path = write(folder, "picture", bytes);

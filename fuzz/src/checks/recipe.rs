@@ -1,4 +1,4 @@
-//! Recipes.
+//! Recipe files.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use ziffer::Recipe;
 
 use super::{check_message, write};
 
-/// A recipe that is accepted is within its ranges, and written as TOML it is the same recipe again.
+/// Checks a recipe. The settings of an accepted recipe are in range, and writing it as TOML gives the same recipe.
 pub fn recipe(folder: &Path, bytes: &[u8]) -> bool {
     let path = write(folder, "recipe.toml", bytes);
     let recipe = match Recipe::open(&path) {
@@ -17,8 +17,8 @@ pub fn recipe(folder: &Path, bytes: &[u8]) -> bool {
             return false;
         }
     };
-    recipe.validate().expect("checked when it was read");
-    recipe.dataset_name().expect("checked when it was read");
+    recipe.validate().expect("open checks it");
+    recipe.dataset_name().expect("open checks it");
     assert!(recipe.learning_rate() > 0.0 && recipe.learning_rate().is_finite());
     assert!(recipe.epochs > 0 && recipe.batch_size > 0 && recipe.validation_split < 1.0);
     let text = recipe.to_toml();
@@ -30,7 +30,7 @@ pub fn recipe(folder: &Path, bytes: &[u8]) -> bool {
         (recipe.optimizer(), recipe.loss, recipe.augment)
     );
     assert_eq!(again.network_settings(), recipe.network_settings());
-    // What does not fit is told by the layer; nothing is allocated before.
+    // Layers that do not fit are an error before anything is allocated.
     assert_eq!(again.network(&[28, 28], 10).is_ok(), recipe.network(&[28, 28], 10).is_ok());
     true
 }
