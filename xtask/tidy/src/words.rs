@@ -5,15 +5,16 @@
 //! * `[identifiers]`: `word: better word`. A word of a Rust identifier, in any case and with or without a plural `s`:
 //!   `blob` is in `BlobSize` and in `two_blobs`.
 //! * `[text]`: `words: better words`. Words that follow each other in any text, comment, message or identifier, across
-//!   line breaks. A word that ends in `*` stands for every word that begins so.
+//!   line breaks. Punctuation and brackets between two words separate them: `of, the` is not `of the`. A word that ends in `*`
+//!   stands for every word that begins so.
 //! * `[except]`: `path: words`. A file, or a folder if the path ends in `/`, where an entry may be used; `*` stands for
 //!   all entries.
 //!
-//! An exception that nothing needs is a finding too.
+//! An exception that allows nothing is a finding too. An entry that cannot match is an error.
 
 use std::str::FromStr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use proc_macro2::{TokenStream, TokenTree};
 
 use crate::Finding;
@@ -42,7 +43,7 @@ struct Exception {
     used: bool,
 }
 
-/// A word of a text in lower case. An empty word is the end of a sentence.
+/// A word of a text in lower case. An empty word separates the words before and after it.
 struct Word {
     word: String,
     line: usize,
@@ -52,12 +53,12 @@ struct Word {
 ///
 /// # Errors
 ///
-/// Returns an error if the list is missing or one of its lines is no entry.
+/// Returns an error if the list is missing, or if one of its lines is not an entry or cannot match.
 pub fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
     let mut rules = Rules::parse(workspace.file(LIST)?)?;
     let mut findings = Vec::new();
     for (path, text) in &workspace.files {
-        if path == LIST || rules.excepts(path, "*") {
+        if path == LIST {
             continue;
         }
         let mut found = Vec::new();
@@ -71,7 +72,7 @@ pub fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
             find(&rules.identifiers, &identifiers, &mut found);
         }
         for (name, better, line) in found {
-            if !rules.excepts(path, &name) {
+            if !rules.allow(path, &name) {
                 let what = format!("`{name}`: write {better}");
                 findings.push(Finding::new(path, line, what));
             }
@@ -110,31 +111,36 @@ impl Rules {
                 });
                 continue;
             }
-            let entry = Entry {
-                name: left.to_owned(),
-                words: left.split_whitespace().map(str::to_lowercase).collect(),
-                better: right.to_owned(),
+            // A hyphen separates words of a text, and so it does in an entry.
+            let words: Vec<String> = left.split([' ', '-']).map(str::to_lowercase).collect();
+            let is_identifier = section == "[identifiers]";
+            let can_match = match &words[..] {
+                [word] if is_identifier => is_word(word) && !word.ends_with('s'),
+                words => !is_identifier && words.iter().all(|word| is_word(word.trim_end_matches('*'))),
             };
-            match section {
-                "[identifiers]" => rules.identifiers.push(entry),
-                _ => rules.text.push(entry),
+            ensure!(can_match, "{LIST}:{}: `{left}` cannot match", index + 1);
+            let entry = Entry { name: left.to_owned(), words, better: right.to_owned() };
+            if is_identifier {
+                rules.identifiers.push(entry);
+            } else {
+                rules.text.push(entry);
             }
         }
         Ok(rules)
     }
 
-    /// Whether an exception allows an entry in a file.
-    fn excepts(&mut self, path: &str, name: &str) -> bool {
-        let mut excepted = false;
+    /// Whether an exception allows an entry in a file. The exception is used then.
+    fn allow(&mut self, path: &str, name: &str) -> bool {
+        let mut allowed = false;
         for exception in &mut self.exceptions {
             let here = exception.path == path
                 || (exception.path.ends_with('/') && path.starts_with(&exception.path));
-            if here && exception.name == name {
+            if here && (exception.name == name || exception.name == "*") {
                 exception.used = true;
-                excepted = true;
+                allowed = true;
             }
         }
-        excepted
+        allowed
     }
 }
 
@@ -153,6 +159,11 @@ fn find(entries: &[Entry], words: &[Word], found: &mut Vec<(String, String, usiz
     }
 }
 
+/// Whether an entry's word is one that a text may have, in lower case.
+fn is_word(word: &str) -> bool {
+    !word.is_empty() && word.chars().all(char::is_alphabetic)
+}
+
 fn matches(banned: &str, word: &str) -> bool {
     match banned.strip_suffix('*') {
         Some(start) => word.starts_with(start),
@@ -166,7 +177,7 @@ fn words(text: &str) -> Vec<Word> {
     for (index, line) in text.lines().enumerate() {
         let mut rest = line;
         while let Some(start) = rest.find(char::is_alphanumeric) {
-            if rest[..start].contains(". ") || rest[..start].contains(['?', ';', '|']) {
+            if separates(&rest[..start]) {
                 words.push(Word { word: String::new(), line: index + 1 });
             }
             rest = &rest[start..];
@@ -176,12 +187,16 @@ fn words(text: &str) -> Vec<Word> {
             split(&rest[..end], index + 1, &mut words);
             rest = &rest[end..];
         }
-        // The end of a sentence, or an empty line.
-        if rest.starts_with(['.', '?', ';', '!']) || line.trim().is_empty() {
+        if separates(rest) || rest.contains(['.', '!']) || line.trim().is_empty() {
             words.push(Word { word: String::new(), line: index + 1 });
         }
     }
     words
+}
+
+/// Whether the characters between two words of a line separate them. `!` does not, since `//!` opens a line of a comment.
+fn separates(between: &str) -> bool {
+    between.contains(". ") || between.contains(['?', ';', '|', ',', ':', '=', '(', ')', '[', ']', '{', '}'])
 }
 
 /// Splits `camelCase` into words.

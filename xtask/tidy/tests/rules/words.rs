@@ -36,10 +36,24 @@ fn words_in_texts() {
 }
 
 #[test]
-fn words_do_not_go_on_in_the_next_sentence() {
+fn words_of_different_sentences_are_separate() {
     listed("[text]\nat hand of: near\n")
-        .with("README.md", "This is at. Hand of.\n\nWhat it is at\n\nhand of\n")
+        .with("README.md", "This is at. Hand of.\n\nThis is at\n\nhand of\n")
         .passes();
+}
+
+#[test]
+fn words_between_punctuation_or_brackets_are_separate() {
+    listed("[text]\nbright tint: color\n")
+        .with("model/src/lib.rs", "//! Bright, tint: bright (tint)\npub fn bright(tint: usize) {}\n")
+        .passes();
+}
+
+#[test]
+fn a_hyphen_separates_words() {
+    listed("[text]\nbright-tint*: color\n")
+        .with("README.md", "A bright-tinted page.\nThe bright tint.\n")
+        .fails(&["README.md:1: `bright-tint*`: write color", "README.md:2: `bright-tint*`: write color"]);
 }
 
 #[test]
@@ -50,6 +64,22 @@ fn a_file_or_a_folder_may_be_excepted() {
         "app/README.md:1: `tint`: write color",
         "xtask/tidy/rules/words.txt:4: `README.md` does not need this exception",
     ]);
+}
+
+#[test]
+fn an_exception_of_all_entries_must_allow_one() {
+    let list = "[text]\ntint: color\n[except]\nREADME.md: *\n";
+    listed(list).with("README.md", "A tint.\n").passes();
+    listed(list)
+        .with("README.md", "A color.\n")
+        .fails(&["xtask/tidy/rules/words.txt:4: `README.md` does not need this exception"]);
+}
+
+#[test]
+fn an_entry_that_cannot_match_is_an_error() {
+    for entry in ["[identifiers]\ntints", "[identifiers]\nbright tint", "[text]\nbright_tint", "[text]\n*"] {
+        assert!(listed(&format!("{entry}: color\n")).error().contains("cannot match"), "{entry}");
+    }
 }
 
 #[test]
