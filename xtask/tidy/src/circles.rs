@@ -1,4 +1,4 @@
-//! The rule for modules: no files of a crate use each other in a circle.
+//! The rule for modules: the files of a crate do not use each other in a circle.
 //!
 //! A file uses another if a path in its code leads to an item that the other defines, where re-exports are followed to
 //! the definition. `mod name;` and re-exports alone use nothing. The test modules of a file count as a file of their own, since
@@ -13,10 +13,10 @@ use crate::modules::{Modules, TESTS};
 use crate::resolve::Target;
 use crate::workspace::Workspace;
 
-/// What each file uses of others: by file and used file, the first line and what it names.
+/// The files that each file uses: by file and used file, the first line and the path there.
 type Graph = BTreeMap<String, BTreeMap<String, (usize, String)>>;
 
-/// Finds circles of files, one finding for each set of files that all reach each other.
+/// Finds circles of files. Each set of files that all reach each other is one finding.
 ///
 /// # Errors
 ///
@@ -56,7 +56,7 @@ fn graph(modules: &Modules) -> Graph {
             for target in modules.resolve(index, &used.path) {
                 match target {
                     Target::Item(file) => add(file, used.line, &used.path),
-                    // What a glob imports counts where it is named. One without a named item is there for its traits.
+                    // An item of a glob import counts where it is named. A glob import without a named item imports traits.
                     Target::Module(from) if used.is_glob && !names_any(modules, index, from) => {
                         add(modules.all[from].file, used.line, &used.path);
                     }
@@ -68,7 +68,7 @@ fn graph(modules: &Modules) -> Graph {
     graph
 }
 
-/// Whether `tests` is the test modules of `file`, from which the file may take a helper that it has in tests alone.
+/// Whether `tests` is the test modules of `file`. The file may use helpers that its test modules define.
 fn is_tests_of(tests: &str, file: &str) -> bool {
     tests.strip_suffix(TESTS) == Some(file)
 }
@@ -110,7 +110,7 @@ fn reachable<'a>(graph: &'a Graph, from: &str) -> BTreeSet<&'a str> {
     found
 }
 
-/// Describes a circle by a shortest way around in it.
+/// Describes a circle by a shortest way around.
 fn describe(graph: &Graph, files: &BTreeSet<&str>) -> Finding {
     let way = files
         .iter()
@@ -120,7 +120,7 @@ fn describe(graph: &Graph, files: &BTreeSet<&str>) -> Finding {
     let start = way.first().copied().unwrap_or_default();
     let mut what = match files.len() {
         count if count == way.len() => "circle of modules:".to_owned(),
-        count => format!("circle of {count} modules, a part of it:"),
+        count => format!("circle of {count} modules, the shortest way around:"),
     };
     let mut place = 1;
     for (index, file) in way.iter().enumerate() {

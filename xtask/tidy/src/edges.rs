@@ -1,6 +1,6 @@
 //! The rule for crates: each depends on those that `ARCHITECTURE.md` draws, and on no others of the workspace.
 //!
-//! The drawing is every code block of the language `text` that has an arrow:
+//! The drawing consists of all code blocks of the language `text` that have an arrow:
 //!
 //! ```text
 //! app ──┬──► model ──► tensor
@@ -9,7 +9,7 @@
 //! ```
 //!
 //! `a ──► b, c` draws the dependencies of `a`. `a ╌╌► b` draws a dev-dependency, which the package has in its tests,
-//! examples and benches alone. Text in parentheses after a name is a remark.
+//! examples and benches only. Text in parentheses after a name is a remark.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -22,7 +22,7 @@ use crate::workspace::{Package, Workspace};
 /// The file with the drawing.
 pub const FILE: &str = "ARCHITECTURE.md";
 
-/// A dependency: who depends on whom, and whether it is a dev-dependency.
+/// A dependency: the package, the package that it depends on, and whether it is a dev-dependency.
 type Edge = (String, String, bool);
 
 /// Finds dependencies that are not drawn, and arrows without a dependency.
@@ -55,13 +55,13 @@ pub fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// The lines that draw the dependencies as they are, each package above those that it depends on.
+/// The lines of the drawing for the dependencies as they are. Each package is above those that it depends on.
 pub fn draw(workspace: &Workspace) -> String {
     let actual = edges(workspace);
     let names: BTreeSet<&str> =
         actual.keys().flat_map(|(from, to, _)| [from.as_str(), to.as_str()]).collect();
     let mut ranks: BTreeMap<&str, usize> = names.iter().map(|name| (*name, 0)).collect();
-    // As many rounds as there are names settle the longest way down.
+    // The longest chain of dependencies has at most as many packages as there are, so as many rounds are enough.
     for _ in 0..names.len() {
         for ((from, to, _), _) in actual.iter().filter(|((_, _, dev), _)| !dev) {
             let below = ranks[to.as_str()] + 1;
@@ -93,7 +93,7 @@ fn arrow(dev: bool) -> &'static str {
     if dev { "╌╌►" } else { "──►" }
 }
 
-/// The dependencies between packages of the workspace. A dependency that is a dev-dependency too counts as the former.
+/// The dependencies between packages of the workspace. A dependency that is also a dev-dependency counts as a dependency.
 fn edges(workspace: &Workspace) -> BTreeMap<Edge, &Package> {
     let mut edges = BTreeMap::new();
     for package in &workspace.packages {
@@ -118,7 +118,7 @@ fn line_of(workspace: &Workspace, package: &Package, dependency: &str) -> usize 
 fn parse(text: &str) -> Result<BTreeMap<Edge, usize>> {
     let mut edges = BTreeMap::new();
     let mut in_text = false;
-    // The names that a vertical line comes from, by its column.
+    // The names on the left of each vertical line, by its column.
     let mut branches: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     for (index, line) in text.lines().enumerate() {
         if line.trim_start().starts_with("```") {
@@ -149,7 +149,7 @@ fn parse_line(
                 continue;
             }
             '├' | '└' => {
-                let from = branches.get(&at).context("a branch starts from nothing")?;
+                let from = branches.get(&at).context("expected a line above the branch")?;
                 at += 1;
                 from.clone()
             }
@@ -184,14 +184,14 @@ fn parse_line(
         }
         if at > start {
             if chars.get(at) != Some(&'►') || left.is_some() || from.is_empty() {
-                bail!("a line that is no arrow from a name");
+                bail!("expected an arrow from a name");
             }
             at += 1;
             left = Some((from, dev));
         }
     }
     if left.is_some() {
-        bail!("an arrow to nothing");
+        bail!("expected a name after the arrow");
     }
     Ok(())
 }

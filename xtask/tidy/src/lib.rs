@@ -4,7 +4,7 @@
 //!
 //! | module | rule |
 //! |---|---|
-//! | [`circles`] | no files of a crate use each other in a circle |
+//! | [`circles`] | the files of a crate do not use each other in a circle |
 //! | [`edges`] | crates depend on each other as `ARCHITECTURE.md` draws it |
 //! | [`files`] | a Rust file opens with `//!` and has at most 500 lines |
 //! | [`unsafe_code`] | `unsafe` is in the listed files only |

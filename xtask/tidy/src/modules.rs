@@ -1,4 +1,4 @@
-//! The modules of a target: which file each lies in, the names in it, and the paths that its code uses.
+//! The modules of a target, with their files, their names and the paths that their code uses.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use syn::{Attribute, Expr, ExprLit, Item, Lit, Meta};
 use crate::uses::{self, Use};
 use crate::workspace::Workspace;
 
-/// The end of the name of a file's test modules.
+/// The suffix of the name of a file's test modules.
 pub(crate) const TESTS: &str = " (tests)";
 
 /// The modules of a library, a program, a test, an example or a bench.
@@ -16,8 +16,8 @@ pub(crate) const TESTS: &str = " (tests)";
 pub(crate) struct Modules {
     /// The modules. The first is the root.
     pub(crate) all: Vec<Module>,
-    /// The files, which modules name by their index. The test modules of a file count as a file of their own, whose
-    /// name ends in [`TESTS`].
+    /// The files. Modules refer to them by index. The test modules of a file count as a file of their own, whose name ends in
+    /// [`TESTS`].
     pub(crate) files: Vec<String>,
 }
 
@@ -28,17 +28,17 @@ pub(crate) struct Module {
     pub(crate) file: usize,
     /// The module around it, `None` for the root.
     pub(crate) parent: Option<usize>,
-    /// What each name stands for. A name may stand for a module, a function and a macro at once.
+    /// The items of each name. A name may stand for a module, a function and a macro at the same time.
     pub(crate) names: BTreeMap<String, Vec<Name>>,
     /// The modules of `use module::*`.
     pub(crate) globs: Vec<Vec<String>>,
-    /// The macros that are defined in the module, which modules below it see without a path.
+    /// The macros that the module defines. Modules below it use them without a path.
     pub(crate) macros: Vec<String>,
     /// The paths in the module's code.
     pub(crate) uses: Vec<Use>,
 }
 
-/// What a name in a module stands for.
+/// An item that a name in a module stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Name {
     /// A module.
@@ -49,7 +49,7 @@ pub(crate) enum Name {
     Import(Vec<String>),
 }
 
-/// Where the files of a module's children lie.
+/// The place of a module: its file, and the folders of its children's files.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     file: usize,
@@ -113,7 +113,7 @@ impl Modules {
                         Some((file, folder)) => {
                             Some(self.read_file(workspace, &file, Some(module), &folder)?)
                         }
-                        // A module of another platform may have no file.
+                        // A module for another platform may not have a file.
                         None => None,
                     },
                 };

@@ -1,28 +1,28 @@
-//! From a path to the file that defines what it names, through re-exports.
+//! Resolves a path to the file that defines its item, through re-exports.
 
 use std::collections::BTreeSet;
 
 use crate::modules::{Modules, Name};
 
-/// What a path leads to.
+/// The target of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Target {
-    /// A module as such.
+    /// A module.
     Module(usize),
-    /// An item that this file defines, or names for another crate.
+    /// An item that this file defines or imports from another crate.
     Item(usize),
 }
 
-/// Modules and names that are being looked up, against imports that lead to themselves.
+/// The modules and names of the look-ups in progress. They end the recursion of imports that lead to themselves.
 type Pending = BTreeSet<(usize, String)>;
 
 impl Modules {
-    /// What a path in a module leads to. It is empty for paths to other crates and for local names.
+    /// The targets of a path in a module. There are none for paths to other crates and for local names.
     pub(crate) fn resolve(&self, module: usize, path: &[String]) -> BTreeSet<Target> {
         self.resolve_path(module, path, &mut Pending::new())
     }
 
-    /// The file that defines a macro which is called without a path: in the module itself or in one around it.
+    /// The file that defines a macro which is called without a path: that of the module or of a module around it.
     pub(crate) fn macro_file(&self, module: usize, name: &str) -> Option<usize> {
         let mut next = Some(module);
         while let Some(module) = next {
@@ -76,12 +76,12 @@ impl Modules {
     /// Follows the rest of a path from a target.
     fn follow(&self, target: Target, rest: &[String], pending: &mut Pending) -> BTreeSet<Target> {
         let (Target::Module(module), Some((name, after))) = (target, rest.split_first()) else {
-            // What follows an item is a variant or an associated item.
+            // The rest of the path names a variant or an associated item.
             return BTreeSet::from([target]);
         };
         let found = self.look_up(module, name, pending);
         if found.is_empty() {
-            // A macro defines the name, or it is another crate's: the module's file gives it.
+            // A macro defines the name, or another crate: it counts as an item of the module's file.
             return BTreeSet::from([Target::Item(self.all[module].file)]);
         }
         let mut targets = BTreeSet::new();
@@ -91,7 +91,7 @@ impl Modules {
         targets
     }
 
-    /// What a name in a module stands for.
+    /// The targets of a name in a module.
     fn look_up(&self, module: usize, name: &str, pending: &mut Pending) -> BTreeSet<Target> {
         if !pending.insert((module, name.to_owned())) {
             return BTreeSet::new();

@@ -1,7 +1,7 @@
 //! The rule for `unsafe`: it is in the listed files only.
 //!
 //! `xtask/tidy/rules/unsafe.txt` has a line for each file, `path: reason`. A path that ends in `/` stands for the Rust
-//! files of a folder. Lines that start with `#` are comments. An entry without `unsafe` behind it is a finding too.
+//! files of a folder. Lines that start with `#` are comments. An entry that no file with `unsafe` matches is a finding too.
 
 use std::str::FromStr;
 

@@ -11,13 +11,13 @@ pub(crate) struct Use {
     pub(crate) path: Vec<String>,
     /// The line of its first part.
     pub(crate) line: usize,
-    /// It is `use path::*`.
+    /// Whether it is `use path::*`.
     pub(crate) is_glob: bool,
-    /// It is what a macro's call begins with.
+    /// Whether it is the path of a macro's call.
     pub(crate) is_macro: bool,
 }
 
-/// What an item imports and uses, functions inside it included.
+/// Collects the imports and the used paths of an item, including those of functions inside it.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     pub(crate) imports: Vec<(String, Vec<String>)>,
@@ -25,7 +25,7 @@ pub(crate) struct Found {
     pub(crate) uses: Vec<Use>,
 }
 
-/// What an item imports and uses.
+/// The imports and the used paths of an item.
 pub(crate) fn of(item: &Item) -> Found {
     let mut found = Found::default();
     found.visit_item(item);
@@ -41,7 +41,7 @@ impl Found {
     fn tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<String> = Vec::new();
         let mut line = 0;
-        // How many of the two colons of `::` came since the last name.
+        // The number of colons since the last name.
         let mut colons = 0;
         for token in tokens {
             match token {
@@ -84,7 +84,7 @@ impl Found {
 
 impl<'ast> Visit<'ast> for Found {
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
-        // `::name` is a crate, whatever the module has under that name.
+        // `::name` is a crate, even if the module has that name.
         if item.leading_colon.is_some() {
             return;
         }
@@ -111,7 +111,7 @@ impl<'ast> Visit<'ast> for Found {
             let names = path.segments.iter();
             self.add(names.map(|part| part.ident.to_string()).collect(), first.ident.span().start().line);
         }
-        // Types between angle brackets are paths of their own.
+        // Types between angle brackets are separate paths.
         visit::visit_path(self, path);
     }
 
@@ -124,12 +124,12 @@ impl<'ast> Visit<'ast> for Found {
         self.tokens(call.tokens.clone());
     }
 
-    // `pub(in path)` names who may see an item and uses nothing.
+    // `pub(in path)` restricts visibility and uses nothing.
     fn visit_visibility(&mut self, _: &'ast Visibility) {}
 
     fn visit_attribute(&mut self, _: &'ast Attribute) {}
 
-    // A module inside a function is rare and not followed.
+    // A module inside a function is rare, and is ignored.
     fn visit_item_mod(&mut self, _: &'ast ItemMod) {}
 }
 

@@ -1,4 +1,4 @@
-//! What is checked: the packages of a workspace, their targets, and the text files of the tree.
+//! Reads what the rules check: the packages of a workspace, their targets, and the text files of the tree.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -30,13 +30,13 @@ pub struct Package {
     pub roots: Vec<String>,
 }
 
-/// File names' endings that count as text.
+/// The endings of the names of text files.
 const TEXT: [&str; 11] =
     [".css", ".html", ".js", ".md", ".py", ".rs", ".sh", ".svg", ".toml", ".txt", ".yml"];
 
 impl Workspace {
-    /// Reads the workspace in the folder `root`. Folders named `target` and hidden folders other than `.ci` and
-    /// `.github` are left out.
+    /// Reads the workspace in the folder `root`. It skips folders named `target` and hidden folders other
+    /// than `.ci` and `.github`.
     ///
     /// # Errors
     ///
@@ -65,13 +65,13 @@ impl Workspace {
     ///
     /// # Errors
     ///
-    /// Returns an error if there is no such file.
+    /// Returns an error if the file does not exist.
     pub fn file(&self, path: &str) -> Result<&str> {
         self.files.get(path).map(String::as_str).with_context(|| format!("{path}: no such file"))
     }
 }
 
-/// The manifests that open a workspace: the root's, and those of packages that the root's workspace excludes.
+/// The manifests with a workspace: the root's, and those of packages outside of the root's workspace.
 fn own_workspaces(files: &BTreeMap<String, String>) -> Vec<String> {
     files
         .iter()
@@ -100,7 +100,7 @@ fn read_folder(root: &Path, folder: &Path, files: &mut BTreeMap<String, String>)
             let script = relative.starts_with(".ci/") || matches!(name.as_str(), "build" | "run");
             if script || TEXT.iter().any(|ending| name.ends_with(ending)) {
                 let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
-                // A fixture may be named like a text and hold none.
+                // A fixture with the name of a text file may not be text.
                 if let Ok(text) = String::from_utf8(bytes) {
                     files.insert(relative, text);
                 }
@@ -113,7 +113,7 @@ fn read_folder(root: &Path, folder: &Path, files: &mut BTreeMap<String, String>)
 fn relative(root: &Path, path: &Path) -> Result<String> {
     let path = path
         .strip_prefix(root)
-        .with_context(|| format!("{} lies outside of {}", path.display(), root.display()))?;
+        .with_context(|| format!("{} is outside of {}", path.display(), root.display()))?;
     let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
     Ok(parts.join("/"))
 }

@@ -59,9 +59,9 @@ fn a_drawing_may_be_a_tree() {
 fn a_drawing_that_is_none_is_an_error() {
     let cases = [
         ("app", "ARCHITECTURE.md: no code block of the language `text` draws dependencies with `──►`"),
-        ("app ──►", "ARCHITECTURE.md:4: an arrow to nothing"),
-        ("──► app", "ARCHITECTURE.md:4: a line that is no arrow from a name"),
-        ("└──► app", "ARCHITECTURE.md:4: a branch starts from nothing"),
+        ("app ──►", "ARCHITECTURE.md:4: expected a name after the arrow"),
+        ("──► app", "ARCHITECTURE.md:4: expected an arrow from a name"),
+        ("└──► app", "ARCHITECTURE.md:4: expected a line above the branch"),
     ];
     for (drawing, error) in cases {
         assert_eq!(drawn(drawing).error(), error);

@@ -60,10 +60,14 @@ fn a_hyphen_separates_words() {
 fn a_file_or_a_folder_may_be_excepted() {
     let list = "[text]\ntint: color\n[except]\nREADME.md: tint\nmodel/: *\n";
     listed(list).with("README.md", "A tint.\n").with("model/src/lib.rs", "//! A tint.\n").passes();
-    listed(list).with("README.md", "A color.\n").with("app/README.md", "A tint.\n").fails(&[
-        "app/README.md:1: `tint`: write color",
-        "xtask/tidy/rules/words.txt:4: `README.md` does not need this exception",
-    ]);
+    listed(list)
+        .with("README.md", "A color.\n")
+        .with("model/src/lib.rs", "//! A tint.\n")
+        .with("app/README.md", "A tint.\n")
+        .fails(&[
+            "app/README.md:1: `tint`: write color",
+            "xtask/tidy/rules/words.txt:4: `README.md` does not need this exception",
+        ]);
 }
 
 #[test]
