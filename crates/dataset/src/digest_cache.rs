@@ -1,7 +1,7 @@
 //! A cache of digests, so that a start does not hash the same 55 MB again.
 //!
 //! A small file in the data folder records, per name, the digest of a file and the file's metadata at that time: length, times,
-//! inode. If any of them differs, the file is hashed again. The cache saves time and protects from nothing: whoever can write the
+//! inode. If any of them differs, the file is hashed again. The cache saves time and protects from nothing: any program that can write the
 //! folder can forge it. Nor does it notice a change of the same length within the resolution of the file system's clock, some
 //! milliseconds after hashing.
 //!

@@ -34,6 +34,7 @@
 //! opening. Programs that replace files should write beside them and rename, as [`write_idx`] does.
 
 mod big_endian;
+mod element_type;
 mod error;
 mod file;
 #[cfg(target_os = "linux")]
@@ -43,11 +44,12 @@ mod map;
 mod write;
 
 pub use big_endian::{BigEndian, Element};
+pub use element_type::ElementType;
 pub(crate) use error::magic_hint;
 pub use error::{IdxError, IdxFormatError};
 pub(crate) use file::check_regular;
 pub use file::{IdxFile, IdxView};
-pub use header::{ElementType, Header};
+pub use header::Header;
 pub use write::{IdxWriter, write_idx, write_idx_to};
 
 /// Installs a handler for `SIGBUS`, so that the process survives the truncation of a mapped file. It works on Linux, and does

@@ -125,10 +125,12 @@ fn invalid_settings_and_sets() {
     assert!(refusal(split, folder.path()).starts_with("validation_split is NaN"));
     let many = refusal(Augmentation::new(1 << 40), folder.path());
     assert!(many.contains("impossible sizes"), "{many}");
-    let absent = refusal(Augmentation::new(2), &folder.path().join("absent"));
-    assert!(
-        absent.contains("cannot write") && absent.to_lowercase().contains("no such file or directory"),
-        "{absent}"
+    let absent = folder.path().join("absent");
+    let expected = format!(
+        "cannot write {}: the folder {} does not exist",
+        absent.join(IMAGES).display(),
+        absent.display()
     );
+    assert_eq!(refusal(Augmentation::new(2), &absent), expected);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

@@ -34,10 +34,10 @@ fn moments(picture: &[u8]) -> (f64, [f64; 2], [f64; 2]) {
     };
     let mass: f64 = places().map(|(p, _)| p).sum();
     let mean = |axis: usize| places().map(|(p, place)| p * place[axis]).sum::<f64>() / mass;
-    let centre = [mean(0), mean(1)];
+    let center = [mean(0), mean(1)];
     let variance =
-        |axis: usize| places().map(|(p, place)| p * (place[axis] - centre[axis]).powi(2)).sum::<f64>() / mass;
-    (mass, centre, [variance(0), variance(1)])
+        |axis: usize| places().map(|(p, place)| p * (place[axis] - center[axis]).powi(2)).sum::<f64>() / mass;
+    (mass, center, [variance(0), variance(1)])
 }
 
 /// The moments of 300 distorted copies.
@@ -76,8 +76,8 @@ fn zero_settings_keep_the_image() {
 #[test]
 fn shifts() {
     let all = changed(Distortion { shift_pixels: 4.0, ..NONE }, &spot(2.0, -6.0));
-    assert_uniform(all.iter().map(|(_, centre, _)| centre[0]), 2.0, 4.0, 0.05);
-    assert_uniform(all.iter().map(|(_, centre, _)| centre[1]), -6.0, 4.0, 0.05);
+    assert_uniform(all.iter().map(|(_, center, _)| center[0]), 2.0, 4.0, 0.05);
+    assert_uniform(all.iter().map(|(_, center, _)| center[1]), -6.0, 4.0, 0.05);
 }
 
 #[test]
@@ -100,8 +100,8 @@ fn scales_each_axis_independently() {
 #[test]
 fn shears_columns_by_rows() {
     let all = changed(Distortion { shear: 0.4, ..NONE }, &spot(15.0, 0.0));
-    assert!(all.iter().all(|(_, centre, _)| (centre[0] - 15.0).abs() < 0.05));
-    assert_uniform(all.iter().map(|(_, centre, _)| centre[1]), 0.0, 6.0, 0.1);
+    assert!(all.iter().all(|(_, center, _)| (center[0] - 15.0).abs() < 0.05));
+    assert_uniform(all.iter().map(|(_, center, _)| center[1]), 0.0, 6.0, 0.1);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn elastic_displacements_have_their_root_mean_square() {
     let all =
         changed(Distortion { elastic_pixels: 2.0, elastic_spacing_pixels: 40.0, ..NONE }, &spot(0.0, 0.0));
     let mean =
-        |axis: usize| (all.iter().map(|(_, centre, _)| centre[axis].powi(2)).sum::<f64>() / 300.0).sqrt();
+        |axis: usize| (all.iter().map(|(_, center, _)| center[axis].powi(2)).sum::<f64>() / 300.0).sqrt();
     // Nearly constant over the spot. 300 draws have an error of some 4%.
     assert!((mean(0) - 2.0).abs() < 0.3 && (mean(1) - 2.0).abs() < 0.3, "{} {}", mean(0), mean(1));
 }
@@ -164,12 +164,12 @@ fn defined(
         let is_inside = row >= 0.0 && column >= 0.0 && row < rows as f64 && column < columns as f64;
         if is_inside { f64::from(picture[row as usize * columns + column as usize]) } else { 0.0 }
     };
-    let centre = [(rows as f64 - 1.0) / 2.0, (columns as f64 - 1.0) / 2.0];
+    let center = [(rows as f64 - 1.0) / 2.0, (columns as f64 - 1.0) / 2.0];
     let pixel = |row: usize, column: usize| {
-        let y = (row as f64 - centre[0] - shift[0]) / scale[0];
-        let x = (column as f64 - centre[1] - shift[1]) / scale[1];
+        let y = (row as f64 - center[0] - shift[0]) / scale[0];
+        let x = (column as f64 - center[1] - shift[1]) / scale[1];
         let mut place =
-            [centre[0] + cos * y - sin * x, centre[1] + (sin + shear * cos) * y + (cos - shear * sin) * x];
+            [center[0] + cos * y - sin * x, center[1] + (sin + shear * cos) * y + (cos - shear * sin) * x];
         if reach > 0.0 {
             let ((i, b), (j, c)) = (weights(row), weights(column));
             for (axis, place) in place.iter_mut().enumerate() {

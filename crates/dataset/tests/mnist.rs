@@ -60,7 +60,7 @@ fn pixel_statistics() {
 #[test]
 fn unpacked_from_the_mirror() {
     let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path().join("made/on/the/way");
+    let folder = folder.path().join("created/with/parents");
     let source = source().data_dir(&folder);
     let data = Mnist::open(&source).unwrap();
     assert_eq!(data.folder(), folder);

@@ -34,7 +34,7 @@ fn a_custom_set_has_its_own_shape_and_classes() {
     let data = TrainTest::open(&custom(folder.path())).unwrap();
     assert_eq!((data.train.len(), data.test.len()), (3, 2));
     assert_eq!(data.train.image_shape(), [2, 3]);
-    assert_eq!((data.train.classes(), data.test.classes()), (4, 4), "those of the training part");
+    assert_eq!((data.train.classes(), data.test.classes()), (4, 4), "those of the training set");
     assert_eq!(listing(folder.path()).len(), 4);
     // Mirrors and force have no effect: no other source has this set.
     let forced = custom(folder.path()).mirror(Mirror::Folder(mnist_mirror())).force(true);

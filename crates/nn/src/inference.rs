@@ -81,7 +81,7 @@ impl<T: Scalar> Model<T> {
             .0
     }
 
-    /// The class of each row of samples: [`predicted_class`] of its outputs.
+    /// The predicted class of each row of x: [`predicted_class`] of the row's outputs.
     ///
     /// ```
     /// use ndarray::arr2;

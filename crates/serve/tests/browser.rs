@@ -233,8 +233,8 @@ impl Browser {
                 continue;
             }
             let url = message["message"]["params"]["request"]["url"].as_str().unwrap();
-            // The browser's first page.
-            if !url.starts_with("chrome://") {
+            // The browser's own first page.
+            if !["chrome://", "chrome-untrusted://"].iter().any(|own_page| url.starts_with(own_page)) {
                 assert!(url.starts_with(&own) || url.starts_with("data:"), "{url}");
                 requests += 1;
             }

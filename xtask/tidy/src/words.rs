@@ -3,7 +3,7 @@
 //! `xtask/tidy/rules/words.txt` has three sections, with one entry a line. Lines that start with `#` are comments.
 //!
 //! * `[identifiers]`: `word: better word`. A word of a Rust identifier, in any case and with or without a plural `s`:
-//!   `crew` is in `CrewSize` and in `new_crews`.
+//!   `blob` is in `BlobSize` and in `two_blobs`.
 //! * `[text]`: `words: better words`. Words that follow each other in any text, comment, message or identifier, across
 //!   line breaks. A word that ends in `*` stands for every word that begins so.
 //! * `[except]`: `path: words`. A file, or a folder if the path ends in `/`, where an entry may be used; `*` stands for

@@ -172,11 +172,11 @@ mod tests {
     }
 
     #[test]
-    fn a_staged_file_is_not_stale() {
+    fn an_uncommitted_file_is_not_stale() {
         let folder = tempfile::tempdir().unwrap();
-        let staged = ["a", "b"].map(|name| AtomicFile::stage(folder.path().join(name), b"whole").unwrap());
+        let files = ["a", "b"].map(|name| AtomicFile::stage(folder.path().join(name), b"whole").unwrap());
         remove_stale_files(folder.path());
-        staged.into_iter().for_each(|file| file.commit().unwrap());
+        files.into_iter().for_each(|file| file.commit().unwrap());
         for name in ["a", "b"] {
             assert_eq!(fs::read(folder.path().join(name)).unwrap(), b"whole");
         }

@@ -238,8 +238,8 @@ impl TrainArgs {
         let folder = output.path().to_owned();
         let page =
             self.serve.then(|| TrainingPage::open(self.port, name, &data, &folder, &stop)).transpose()?;
-        let slots = ziffer_nn::Optimizer::<f32>::state_names(&recipe.optimizer()).len();
-        output.check_space(model.parameters() * (1 + slots) * size_of::<f32>())?;
+        let states = ziffer_nn::Optimizer::<f32>::state_names(&recipe.optimizer()).len();
+        output.check_space(model.parameters() * (1 + states) * size_of::<f32>())?;
 
         let threads_used = self.threads_used();
         let (network, settings) = recipe.network_settings();

@@ -87,7 +87,7 @@ pub(super) fn from_bytes<T: Element>(bytes: &[u8]) -> &[BigEndian<T>] {
     let count = bytes.len() / size_of::<BigEndian<T>>();
     // SAFETY: `BigEndian<T>` is `repr(transparent)` over `T::Bytes`. `Element` is sealed, and its only
     // implementations, by the macro above, have `Bytes = [u8; N]` with N >= 1: alignment 1, no padding, every bit
-    // pattern valid. So the pointer is aligned for it, `count * N <= bytes.len()` bytes from it are initialised
+    // pattern valid. So the pointer is aligned for it, `count * N <= bytes.len()` bytes from it are initialized
     // and inside the borrow `bytes`, whose lifetime the result has.
     unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), count) }
 }

@@ -71,7 +71,7 @@ impl Slot {
         self.version.fetch_add(1, SeqCst);
     }
 
-    /// The addresses, unless they are changing just now.
+    /// The addresses, unless they are being changed.
     fn addresses(&self) -> Option<Range<usize>> {
         let version = self.version.load(SeqCst);
         let addresses = self.start.load(SeqCst)..self.end.load(SeqCst);
@@ -215,7 +215,7 @@ mod tests {
         assert!(all().count() < 1000, "{} slots", all().count());
     }
 
-    /// Threads take slots and return them: no two hold one at a time, and whoever looks sees whole ranges. It needs neither
+    /// Threads take slots and return them: no two hold one at a time, and every reader sees whole ranges. It needs neither
     /// a handler nor a mapping, so that Miri can run it.
     #[test]
     fn threads_take_and_return_slots() {

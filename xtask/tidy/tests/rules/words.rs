@@ -25,36 +25,36 @@ fn a_part_of_a_word_is_not_the_word() {
 
 #[test]
 fn words_in_texts() {
-    listed("[text]\nto be had: available\ncolour*: color\n")
-        .with("README.md", "It is to\nbe had. Colours, `bar_colour` and barColour.\n")
-        .with("model/src/lib.rs", "//! It is not to\n//! be had.\n")
+    listed("[text]\nat hand of: near\ntint*: color\n")
+        .with("README.md", "It is at\nhand of. Tints, `bar_tint` and barTint.\n")
+        .with("model/src/lib.rs", "//! It is not at\n//! hand of.\n")
         .fails(&[
-            "README.md:1: `to be had`: write available",
-            "README.md:2: `colour*`: write color",
-            "model/src/lib.rs:1: `to be had`: write available",
+            "README.md:1: `at hand of`: write near",
+            "README.md:2: `tint*`: write color",
+            "model/src/lib.rs:1: `at hand of`: write near",
         ]);
 }
 
 #[test]
 fn words_do_not_go_on_in_the_next_sentence() {
-    listed("[text]\nto be had: available\n")
-        .with("README.md", "This is to. Be had.\n\nWhat it is to\n\nbe had\n")
+    listed("[text]\nat hand of: near\n")
+        .with("README.md", "This is at. Hand of.\n\nWhat it is at\n\nhand of\n")
         .passes();
 }
 
 #[test]
 fn a_file_or_a_folder_may_be_excepted() {
-    let list = "[text]\ncolour: color\n[except]\nREADME.md: colour\nmodel/: *\n";
-    listed(list).with("README.md", "A colour.\n").with("model/src/lib.rs", "//! A colour.\n").passes();
-    listed(list).with("README.md", "A color.\n").with("app/README.md", "A colour.\n").fails(&[
-        "app/README.md:1: `colour`: write color",
+    let list = "[text]\ntint: color\n[except]\nREADME.md: tint\nmodel/: *\n";
+    listed(list).with("README.md", "A tint.\n").with("model/src/lib.rs", "//! A tint.\n").passes();
+    listed(list).with("README.md", "A color.\n").with("app/README.md", "A tint.\n").fails(&[
+        "app/README.md:1: `tint`: write color",
         "xtask/tidy/rules/words.txt:4: `README.md` does not need this exception",
     ]);
 }
 
 #[test]
 fn a_line_that_is_no_entry_is_an_error() {
-    for list in ["colour: color\n", "[text]\ncolour\n"] {
+    for list in ["tint: color\n", "[text]\ntint\n"] {
         assert!(listed(list).error().contains("expected `entry: better` in a section"));
     }
 }
