@@ -86,6 +86,8 @@ pub mod prelude {
 mod guide {
     #[doc = include_str!("../../../README.md")]
     struct Readme;
+    #[doc = include_str!("../../../docs/guide/start.md")]
+    struct Start;
     #[doc = include_str!("../../../docs/guide/keras.md")]
     struct Keras;
     #[doc = include_str!("../../../docs/guide/idx.md")]

@@ -32,6 +32,22 @@ fn every_block_has_a_language_that_is_checked() {
     }
 }
 
+#[test]
+fn every_chapter_with_a_program_has_doctests() {
+    let library = std::fs::read_to_string(root().join("crates/cli/src/lib.rs")).unwrap();
+    let mut chapters = 0;
+    for document in documents() {
+        let is_translation = document.name.starts_with("docs/guide/de/");
+        if is_translation || !document.blocks().iter().any(is_program) {
+            continue;
+        }
+        let included = format!("include_str!(\"../../../{}\")", document.name);
+        assert!(library.contains(&included), "{}: crates/cli/src/lib.rs does not include it", document.name);
+        chapters += 1;
+    }
+    assert!(chapters > 5, "{chapters} chapters");
+}
+
 /// `rs` is for lines that are quoted from a program of the same chapter, but for their indentation. The chapter of the files is
 /// held to these more strictly, below.
 #[test]

@@ -12,11 +12,11 @@ fn code(block: &Block<'_>) -> Vec<String> {
     block.lines.iter().map(code).filter(|line| !line.is_empty()).collect()
 }
 
-/// The pieces that must be alike: programs, recipes and commands; `text` is free.
+/// The pieces that must be alike: programs, recipes, and commands with their output; `text` is free.
 fn pieces(document: &Document) -> Vec<(String, String, Vec<String>)> {
     let piece = |block: &Block<'_>| {
         let lines = if block.language == "console" {
-            block.commands().iter().map(|command| command.words.join(" ")).collect()
+            block.lines.iter().map(|&line| line.to_owned()).collect()
         } else {
             code(block)
         };

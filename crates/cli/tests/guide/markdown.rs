@@ -85,6 +85,24 @@ impl Document {
         assert!(open.is_none(), "{}: a block is not closed", self.name);
         blocks
     }
+
+    /// The commands between backticks on a line of the text, of the README and the guide: elsewhere they have placeholders.
+    fn inline_commands(&self) -> Vec<Command> {
+        if self.name != "README.md" && !self.name.starts_with("docs/guide/") {
+            return Vec::new();
+        }
+        let is_command = |span: &&str| {
+            ["cargo xtask ", "cargo run ", "ziffer "].iter().any(|program| span.starts_with(program))
+        };
+        let mut commands = Vec::new();
+        for line in self.text.lines().filter(|line| !line.starts_with("```")) {
+            commands.extend(line.split('`').skip(1).step_by(2).filter(is_command).map(|span| Command {
+                place: format!("{}: {span}", self.name),
+                words: span.split_whitespace().map(str::to_owned).collect(),
+            }));
+        }
+        commands
+    }
 }
 
 impl Block<'_> {
@@ -102,11 +120,12 @@ impl Block<'_> {
     }
 }
 
-/// All commands in all documents.
+/// All commands in all documents: those of console blocks, and in the README and the guide those in the text and in tables.
 pub(crate) fn commands() -> Vec<Command> {
     let of_document = |document: &Document| -> Vec<Command> {
         let blocks = document.blocks();
-        blocks.iter().filter(|block| block.language == "console").flat_map(Block::commands).collect()
+        let consoles = blocks.iter().filter(|block| block.language == "console");
+        consoles.flat_map(Block::commands).chain(document.inline_commands()).collect()
     };
     documents().iter().flat_map(of_document).collect()
 }
