@@ -1,4 +1,4 @@
-//! Tells the crate whether it is compiled without optimisation.
+//! Tells the crate whether it is compiled without optimization.
 
 use std::env;
 

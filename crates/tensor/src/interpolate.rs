@@ -186,7 +186,7 @@ impl SplineWarp {
     /// Resamples `picture` to `out`, both row by row. Outside the picture all is 0.
     ///
     /// `points` is \[2, grid rows, grid columns\]: the rows, then the columns, that the control points come from, counted
-    /// from the centre of the first pixel. Each pixel of `out` has its place of the spline through them, rounded to 1/256
+    /// from the center of the first pixel. Each pixel of `out` has its place of the spline through them, rounded to 1/256
     /// of a pixel, and lies there between four pixels (bilinear interpolation); it is rounded, up from one half.
     ///
     /// Numbers that are not finite do no harm: the pixels whose places depend on them are 0 or any other.

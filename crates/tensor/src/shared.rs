@@ -157,7 +157,7 @@ mod tests {
     use crate::thread_team::ThreadTeam;
 
     /// The adverse case: more workers than cores, parts that meet within a cache line, thousands of turns. Each turn
-    /// makes every element the sum of its neighbours, so that a stale or torn read would show in the end.
+    /// makes every element the sum of its neighbors, so that a stale or torn read would show in the end.
     #[test]
     fn turns_of_writing_and_reading() {
         const LEN: usize = 37;

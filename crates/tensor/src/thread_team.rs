@@ -24,8 +24,8 @@ const LOOKS: u32 = 1 << 10;
 ///
 /// Sleeping at once would be worse than it seems: two workers on one core, where they begin, would take turns asleep, so that
 /// the system would see one busy core and leave the other idle for good (measured: 143 microseconds a step instead of 87).
-/// A worker that yields still wants a core, and is given one. Where there is none to be had, the first yield takes
-/// milliseconds, and the worker sleeps.
+/// A worker that yields still wants a core, and gets one. If no core is available, the first yield takes milliseconds, and the
+/// worker sleeps.
 const YIELDING: Duration = Duration::from_micros(200);
 
 /// A fixed number of threads that work on the same computation.
