@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
-use crate::Scalar;
+use crate::float::Float;
 
 /// Bytes of a cache line, and of the widest vector.
 const LINE: usize = 64;
@@ -22,7 +22,7 @@ pub struct Buffer<T> {
     of: PhantomData<T>,
 }
 
-/// Memory that is not to be had.
+/// The error of a memory allocation that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no memory for {numbers} numbers of {size} bytes")]
 pub struct NoMemory {
@@ -30,7 +30,7 @@ pub struct NoMemory {
     size: usize,
 }
 
-impl<T: Scalar> Buffer<T> {
+impl<T: Float> Buffer<T> {
     /// `len` zeros.
     ///
     /// # Panics
@@ -75,19 +75,18 @@ impl<T: Scalar> Buffer<T> {
     }
 }
 
-impl<T: Scalar> Deref for Buffer<T> {
+impl<T: Float> Deref for Buffer<T> {
     type Target = [T];
     #[inline]
     fn deref(&self) -> &[T] {
-        // SAFETY: `lines` holds at least `len * size_of::<T>()` initialised bytes, a product that `Buffer::lines` has checked
-        // to be one that does not overflow, aligned to 64, which is a multiple
-        // of `T`'s alignment. `Scalar` is sealed, and every pattern of bits is a value of `f32` and `f64`. The borrow is
+        // SAFETY: `lines` holds at least `len * size_of::<T>()` initialized bytes, aligned to 64, a multiple of
+        // `T`'s alignment; `Buffer::lines` has checked that the product does not overflow. `Float` is sealed, and every pattern of bits is a value of `f32` and `f64`. The borrow is
         // that of `self`.
         unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
     }
 }
 
-impl<T: Scalar> DerefMut for Buffer<T> {
+impl<T: Float> DerefMut for Buffer<T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [T] {
         // SAFETY: as in `deref`; the borrow is unique, as that of `self` is.
@@ -95,7 +94,7 @@ impl<T: Scalar> DerefMut for Buffer<T> {
     }
 }
 
-impl<T: Scalar> std::fmt::Debug for Buffer<T> {
+impl<T: Float> std::fmt::Debug for Buffer<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.iter()).finish()
     }

@@ -3,20 +3,22 @@
 //! A generic function is compiled in each crate that calls it, here for three instruction sets at that, which took every
 //! program and every test half a minute. Behind this trait there is code already.
 
-use crate::activation::{Apply, Backward};
-use crate::batch_norm::{GradientSums, InputGradient, Moments, Normalize, ScaleColumns};
 use crate::isa;
-use crate::matmul::serial;
-use crate::pixels;
-use crate::softmax::{CrossEntropy, Exponentials, Row, Softmax};
-use crate::tile;
-use crate::update::adam::AdamUpdate;
-use crate::update::decay::Decay;
-use crate::update::lion::LionUpdate;
-use crate::update::moving_average::MovingAverage;
-use crate::update::nadam::NadamUpdate;
-use crate::update::rmsprop::RmsPropUpdate;
-use crate::update::sgd::{MomentumUpdate, SgdUpdate};
+use crate::kernels::activation::{Apply, Backward};
+use crate::kernels::adam::AdamUpdate;
+use crate::kernels::batch_norm::{GradientSums, InputGradient, Moments, Normalize, ScaleColumns};
+use crate::kernels::decay::Decay;
+use crate::kernels::lion::LionUpdate;
+use crate::kernels::moving_average::MovingAverage;
+use crate::kernels::nadam::NadamUpdate;
+use crate::kernels::pack_rows::PackRows;
+use crate::kernels::pixels_forward::Forward;
+use crate::kernels::pixels_outer::Outer;
+use crate::kernels::product::Product;
+use crate::kernels::rmsprop::RmsPropUpdate;
+use crate::kernels::sgd::{MomentumUpdate, SgdUpdate};
+use crate::kernels::softmax::{CrossEntropy, Exponentials, Row, Softmax};
+use crate::kernels::transposed::Transposed;
 
 /// A function for each generic kernel, which runs it with the instruction set in use.
 macro_rules! kernels {
@@ -48,11 +50,11 @@ macro_rules! kernels {
 }
 
 kernels! {
-    product: serial::rows::Product<'_, Self> => ();
-    pack_rows: tile::PackRows<'_, Self> => ();
-    transposed: serial::transposed::Transposed<'_, Self> => ();
-    pixels_forward: pixels::forward::Forward<'_, Self> => ();
-    pixels_outer: pixels::outer::Outer<'_, '_, Self> => ();
+    product: Product<'_, Self> => ();
+    pack_rows: PackRows<'_, Self> => ();
+    transposed: Transposed<'_, Self> => ();
+    pixels_forward: Forward<'_, Self> => ();
+    pixels_outer: Outer<'_, '_, Self> => ();
     activation: Apply<'_, Self> => ();
     activation_backward: Backward<'_, Self> => ();
     softmax: Softmax<'_, Self> => ();

@@ -26,7 +26,7 @@
 //! # Modules
 //! * [`matmul`]: products in three orientations, with bias and activation; [`pixels`]: the same from bytes.
 //! * [`softmax`]: softmax, its logarithm, and cross-entropy; [`reduce`]: sums and largest elements.
-//! * [`batch_norm`]: batch normalisation by columns.
+//! * [`batch_norm`]: batch normalization by columns.
 //! * [`update`]: the optimizers' updates; [`random`]: streams of random numbers.
 //! * [`interpolate`]: pictures resampled along a smooth map.
 //! * [`thread_team`]: threads that work in step; [`shared`]: the memory that they share.
@@ -38,7 +38,7 @@
 //
 // A team's threads are rayon's. Miri's rules of aliasing do not allow what crossbeam's lists and rayon's scopes do, addresses are
 // made from integers there, and their memory lives until the process ends; so these rules, and the search for leaks, are
-// off for the tests of a team. Races, bounds and uninitialised memory are still checked:
+// off for the tests of a team. Races, bounds and uninitialized memory are still checked:
 //
 //     MIRIFLAGS="-Zmiri-disable-stacked-borrows -Zmiri-permissive-provenance -Zmiri-ignore-leaks" \
 //         cargo +nightly miri test -p ziffer-tensor --lib -- thread_team::tests::shares shared::tests
@@ -49,12 +49,13 @@ pub mod batch_norm;
 mod buffer;
 #[allow(private_interfaces, reason = "nobody else can make a kernel, nor call what takes one")]
 mod compiled;
-mod destination;
 mod elementary;
+mod float;
 mod fma;
 pub mod interpolate;
 #[allow(unsafe_code, reason = "functions are compiled for instruction sets and called after a check")]
 mod isa;
+mod kernels;
 pub mod matmul;
 pub mod pixels;
 #[allow(unsafe_code, reason = "an instruction that no plain code compiles to")]
@@ -76,12 +77,13 @@ pub mod thread_team;
 mod tile;
 pub mod update;
 
-/// Whether the kernels were compiled with optimisation. Without it a training step takes some 200 times as long.
+/// Whether the kernels were compiled with optimization. Without it, a training step takes some 200 times as long.
 pub const IS_OPTIMIZED: bool = !cfg!(unoptimized);
 
 pub use activation::Activation;
 pub use buffer::{Buffer, NoMemory};
 pub use elementary::ln;
+pub use float::Float;
 pub use isa::InstructionSet;
 pub use prefetch::prefetch;
 pub use scalar::Scalar;

@@ -6,19 +6,15 @@
 //! that of [`crate::matmul`] on p / 255. Where too few pixels are zero for that to pay, the bytes are turned into numbers
 //! and multiplied densely; either way the result is the same.
 
-#[allow(unsafe_code, reason = "checks of bounds take a fifth of the inner loop's time")]
-pub(crate) mod forward;
-#[allow(unsafe_code, reason = "one instruction that no plain code compiles to")]
-mod mask;
-#[allow(unsafe_code, reason = "checks of bounds take a fifth of the inner loop's time")]
-pub(crate) mod outer;
-
 use std::ops::Range;
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
-use crate::destination::To;
 use crate::isa;
+use crate::kernels::destination::To;
+use crate::kernels::pixels_forward::Forward;
+use crate::kernels::pixels_mask::{self, ByColumn};
+use crate::kernels::pixels_outer::Outer;
 use crate::matmul::serial;
 use crate::scratch::{self, Scratch, at_least};
 use crate::update::Parameters;
@@ -26,7 +22,7 @@ use crate::{Activation, Scalar};
 
 /// The share of nonzero pixels above which a product goes the dense way.
 ///
-/// Where both take the same time for 32 samples of 784 pixels and 128 outputs, pixels lit at random: with AVX-512 about 0.77
+/// Where both take the same time for 32 samples of 784 pixels and 128 outputs, each pixel nonzero at random: with AVX-512 about 0.77
 /// for both products (49 and 48 us), with AVX2 on the same processor about 0.8 for [`affine`] and 0.57 for [`matmul_tn`] (80
 /// and 77 us), on Zen 3 about 0.77. At MNIST's 0.19 the sparse way takes 15 us with AVX-512 and 22 to 26 us with AVX2.
 const SPARSE_UP_TO: f64 = 0.75;
@@ -46,10 +42,10 @@ pub(crate) fn are_in_order<T>(matrix: ArrayView2<'_, T>) -> bool {
     matrix.is_empty() || matrix.ncols() == 1 || matrix.strides()[1] == 1
 }
 
-/// Whether so many of `pixels` are lit that the dense way is the faster one.
+/// Whether so many of `pixels` are nonzero that the dense way is the faster one.
 fn is_dense(masks: &[u64], pixels: usize) -> bool {
-    let lit: usize = masks.iter().map(|mask| mask.count_ones() as usize).sum();
-    lit as f64 > SPARSE_UP_TO * pixels as f64
+    let nonzero: usize = masks.iter().map(|mask| mask.count_ones() as usize).sum();
+    nonzero as f64 > SPARSE_UP_TO * pixels as f64
 }
 
 /// y = f(x W + b) with x = pixels / 255, on the calling thread.
@@ -78,7 +74,7 @@ pub fn affine<T: Scalar>(
         return;
     }
     scratch::with(|scratch: &mut Scratch<T>| {
-        mask::by_sample(bytes, inputs, &mut scratch.masks);
+        pixels_mask::by_sample(bytes, inputs, &mut scratch.masks);
         if is_dense(&scratch.masks, bytes.len()) {
             let mut real = scratch.real.take();
             let x = at_least(&mut real, bytes.len());
@@ -88,7 +84,7 @@ pub fn affine<T: Scalar>(
             scratch.real = real;
         } else {
             let relu = activation == Activation::Relu;
-            T::pixels_forward(forward::Forward {
+            T::pixels_forward(Forward {
                 pixels: bytes,
                 inputs,
                 kernel,
@@ -147,7 +143,7 @@ fn product<T: Scalar>(pixels: ArrayView2<'_, u8>, d: ArrayView2<'_, T>, rows: Ra
     }
     scratch::with(|scratch: &mut Scratch<T>| {
         let Scratch { masks, bits, .. } = &mut *scratch;
-        isa::run(mask::ByColumn { pixels, inputs, rows: rows.clone(), masks, bits });
+        isa::run(ByColumn { pixels, inputs, rows: rows.clone(), masks, bits });
         if is_dense(&scratch.masks, samples * rows.len()) {
             // Only the columns that are asked for, side by side.
             let mut real = scratch.real.take();
@@ -164,7 +160,7 @@ fn product<T: Scalar>(pixels: ArrayView2<'_, u8>, d: ArrayView2<'_, T>, rows: Ra
             }
             scratch.real = real;
         } else {
-            T::pixels_outer(outer::Outer { pixels, inputs, d, rows, scratch, to });
+            T::pixels_outer(Outer { pixels, inputs, d, rows, scratch, to });
         }
     });
 }

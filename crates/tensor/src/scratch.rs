@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::thread::LocalKey;
 
-use crate::{Buffer, Scalar};
+use crate::buffer::Buffer;
+use crate::float::Float;
 
 /// What a thread keeps. Each kernel grows what it uses.
 pub struct Scratch<T> {
@@ -40,16 +41,34 @@ impl<T> Default for Scratch<T> {
     }
 }
 
-/// Where a thread keeps it between calls.
+/// Where a thread keeps its scratch between calls.
 pub(crate) type Local<T> = Cell<Option<Box<Scratch<T>>>>;
 
+/// A type of number for which each thread keeps a scratch.
+pub trait ScratchElement: Float {
+    #[doc(hidden)]
+    fn local() -> &'static LocalKey<Local<Self>>;
+}
+
 thread_local! {
-    pub(crate) static LOCAL_F32: Local<f32> = const { Cell::new(None) };
-    pub(crate) static LOCAL_F64: Local<f64> = const { Cell::new(None) };
+    static LOCAL_F32: Local<f32> = const { Cell::new(None) };
+    static LOCAL_F64: Local<f64> = const { Cell::new(None) };
+}
+
+impl ScratchElement for f32 {
+    fn local() -> &'static LocalKey<Local<f32>> {
+        &LOCAL_F32
+    }
+}
+
+impl ScratchElement for f64 {
+    fn local() -> &'static LocalKey<Local<f64>> {
+        &LOCAL_F64
+    }
 }
 
 /// Calls `work` with this thread's scratch. A nested call gets a fresh one.
-pub(crate) fn with<T: Scalar, R>(work: impl FnOnce(&mut Scratch<T>) -> R) -> R {
+pub(crate) fn with<T: ScratchElement, R>(work: impl FnOnce(&mut Scratch<T>) -> R) -> R {
     let local: &'static LocalKey<Local<T>> = T::local();
     let mut scratch = local.take().unwrap_or_default();
     let result = work(&mut scratch);
@@ -58,7 +77,7 @@ pub(crate) fn with<T: Scalar, R>(work: impl FnOnce(&mut Scratch<T>) -> R) -> R {
 }
 
 /// At least `len` numbers of a buffer that is made at its first use. What they hold is left over from before.
-pub(crate) fn at_least<T: Scalar>(buffer: &mut Option<Buffer<T>>, len: usize) -> &mut [T] {
+pub(crate) fn at_least<T: Float>(buffer: &mut Option<Buffer<T>>, len: usize) -> &mut [T] {
     let buffer = buffer.get_or_insert_with(|| Buffer::zeros(len));
     buffer.grow(len);
     &mut buffer[..len]

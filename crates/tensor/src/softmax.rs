@@ -8,7 +8,7 @@
 
 use crate::Scalar;
 use crate::elementary::ln;
-use crate::isa::{Isa, Kernel};
+use crate::kernels::softmax::{CrossEntropy, Exponentials, Row, Softmax};
 
 /// Replaces each row of `columns` logits by its softmax.
 ///
@@ -17,42 +17,6 @@ use crate::isa::{Isa, Kernel};
 pub fn softmax<T: Scalar>(z: &mut [T], columns: usize) {
     assert!(columns > 0 && z.len().is_multiple_of(columns), "{} numbers in rows of {columns}", z.len());
     T::softmax(Softmax { z, columns });
-}
-
-pub(crate) struct Softmax<'a, T> {
-    z: &'a mut [T],
-    columns: usize,
-}
-
-impl<T: Scalar> Kernel for Softmax<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run<I: Isa>(self) {
-        for row in self.z.chunks_exact_mut(self.columns) {
-            let sum = exponentials(row, |x| x.exp_with(I::fma)).sum;
-            row.iter_mut().for_each(|e| *e /= sum);
-        }
-    }
-}
-
-pub(crate) struct Exponentials<T> {
-    largest: T,
-    sum: T,
-}
-
-/// Replaces a row of logits by e^(z - M), with the `exp` that is given, and returns M and S.
-#[inline(always)]
-fn exponentials<T: Scalar>(row: &mut [T], exp: impl Fn(T) -> T) -> Exponentials<T> {
-    let mut largest = row[0];
-    for &z in row.iter() {
-        largest = if z > largest { z } else { largest };
-    }
-    row.iter_mut().for_each(|z| *z = exp(*z - largest));
-    let mut sum = T::zero();
-    for &e in row.iter() {
-        sum += e;
-    }
-    Exponentials { largest, sum }
 }
 
 /// Replaces each row of `columns` logits by the logarithm of its softmax.
@@ -67,18 +31,6 @@ pub fn log_softmax<T: Scalar>(z: &mut [T], columns: usize) {
         let Exponentials { largest, sum } = T::exponentials(Row { z: &mut powers });
         let log_sum = T::from_f64(ln(sum.to_f64()));
         row.iter_mut().for_each(|z| *z = *z - largest - log_sum);
-    }
-}
-
-pub(crate) struct Row<'a, T> {
-    z: &'a mut [T],
-}
-
-impl<T: Scalar> Kernel for Row<'_, T> {
-    type Output = Exponentials<T>;
-    #[inline(always)]
-    fn run<I: Isa>(self) -> Exponentials<T> {
-        exponentials(self.z, |x| x.exp_with(I::fma))
     }
 }
 
@@ -111,27 +63,6 @@ pub fn cross_entropy<T: Scalar>(z: &mut [T], label: usize, scale: T) -> T {
     let Exponentials { largest, sum } = T::cross_entropy(CrossEntropy { z, scale });
     z[label] -= scale;
     T::from_f64(ln(sum.to_f64()) + (largest.to_f64() - of_label.to_f64()))
-}
-
-pub(crate) struct CrossEntropy<'a, T> {
-    z: &'a mut [T],
-    scale: T,
-}
-
-impl<T: Scalar> Kernel for CrossEntropy<'_, T> {
-    type Output = Exponentials<T>;
-    #[inline(always)]
-    fn run<I: Isa>(self) -> Exponentials<T> {
-        // Chosen by the power, not by its result, which may be too small for a normal number.
-        let result = exponentials(self.z, |x| {
-            let impossible = x < T::LN_EPSILON_SQUARED;
-            let e = (if impossible { T::zero() } else { x }).exp_with(I::fma);
-            if impossible { T::zero() } else { e }
-        });
-        let factor = self.scale / result.sum;
-        self.z.iter_mut().for_each(|e| *e *= factor);
-        result
-    }
 }
 
 #[cfg(test)]

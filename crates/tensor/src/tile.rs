@@ -13,13 +13,12 @@ mod register;
 
 use std::ops::Range;
 
-use crate::Buffer;
-use crate::Scalar;
-use crate::isa::{Isa, LANES, Vector};
+use crate::buffer::Buffer;
+use crate::isa::{Isa, LANES, SimdElement, Vector};
 use crate::scratch::at_least;
 use register::{Operand, accumulate};
 
-pub(crate) use panel::{PackRows, pack_transposed, padded};
+pub(crate) use panel::{pack_rows, pack_transposed, padded};
 pub(crate) use register::Tile;
 
 /// Bytes of a block of a panel: of a first-level cache of 32 or 48 KB, the rest is for the left operand and the result.
@@ -50,12 +49,12 @@ pub(crate) struct Operands<'a, T> {
 pub(crate) enum Right<'a, T> {
     /// B[K, N] in C order.
     Rows(&'a [T]),
-    /// B[K, N] as [`PackRows`] or [`pack_transposed`] leaves it.
+    /// B[K, N] as [`pack_rows`] or [`pack_transposed`] packs it.
     Panels(&'a [T]),
 }
 
 /// Takes the finished tiles of a product.
-pub(crate) trait Store<T: Scalar, I: Isa> {
+pub(crate) trait Store<T: SimdElement, I: Isa> {
     /// `tile` holds rows `row..row + M` and columns `column..column + width`, `width` being `V` whole vectors or
     /// less than one.
     ///
@@ -86,7 +85,7 @@ impl<T> Space<'_, T> {
 
 /// Computes the product tile by tile and hands each tile to `store`.
 #[inline(always)]
-pub(crate) fn product<T: Scalar, I: Isa, S: Store<T, I>, const M: usize, const V: usize>(
+pub(crate) fn product<T: SimdElement, I: Isa, S: Store<T, I>, const M: usize, const V: usize>(
     operands: Operands<'_, T>,
     space: Space<'_, T>,
     store: &mut S,
@@ -135,7 +134,7 @@ struct Pass<'a, T, S> {
     store: &'a mut S,
 }
 
-impl<T: Scalar, S> Pass<'_, T, S> {
+impl<T: SimdElement, S> Pass<'_, T, S> {
     /// All rows of the columns `column..column + width`, which are `V` whole vectors or less than one. `copy` is
     /// working memory.
     #[inline(always)]

@@ -1,16 +1,16 @@
 //! The optimizers' elementwise updates, by Keras's formulas.
 //!
 //! Legend: w parameters, g their gradient, m and v the optimizer's moving averages, all of one length; every update panics if
-//! the lengths differ. A state that decays for ever is set to zero once it is below [`Scalar::TINY`](crate::Scalar::TINY) in
+//! the lengths differ. A state that decays for ever is set to zero once it is below [`Float::TINY`](crate::Float::TINY) in
 //! magnitude: by then it moves no parameter, and numbers below the normal range would slow down every later step.
 
-pub(crate) mod adam;
-pub(crate) mod decay;
-pub(crate) mod lion;
-pub(crate) mod moving_average;
-pub(crate) mod nadam;
-pub(crate) mod rmsprop;
-pub(crate) mod sgd;
+mod adam;
+mod decay;
+mod lion;
+mod moving_average;
+mod nadam;
+mod rmsprop;
+mod sgd;
 #[cfg(test)]
 mod tests;
 

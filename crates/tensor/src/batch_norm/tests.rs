@@ -1,5 +1,7 @@
 //! Tests of [`super`].
 
+use std::array;
+
 use super::*;
 use crate::isa::tests::with_each;
 use crate::random::{Purpose, Stream};
@@ -168,7 +170,7 @@ fn variance_beside_a_large_mean() {
     assert_eq!((mean, variance), ([1e4 + 0.5; 20], [0.25; 20]));
 }
 
-/// The loss sum(c y) of a batch, with y normalised by the batch's own moments.
+/// The loss sum(c y) of a batch, with y normalized by the batch's own moments.
 fn loss(x: &Array2<f64>, c: &Array2<f64>, gamma: &[f64], beta: &[f64]) -> f64 {
     let columns = x.ncols();
     let (mean, inverse) = own_moments(x);

@@ -7,7 +7,10 @@
 
 use std::arch::x86_64::*;
 
-use super::{Isa, Kernel, Lanes, Plain, Scalar, Small, Tiled, Vector, Wide};
+use crate::float::Float;
+
+use super::kernel::{Isa, Kernel, Small, Tiled, Wide};
+use super::vector::{Lanes, Plain, SimdElement, Vector};
 
 /// Runs `kernel` with AVX2.
 #[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
@@ -26,7 +29,7 @@ struct Avx2;
 
 impl Isa for Avx2 {
     const FUSED: bool = true;
-    type Vector<T: Scalar> = T::Choice<F32x16, Plain<f64, true>>;
+    type Vector<T: SimdElement> = T::Choice<F32x16, Plain<f64, true>>;
     // 12 accumulators of 16 registers.
     #[inline(always)]
     fn tiled<K: Tiled>(kernel: K) -> K::Output {

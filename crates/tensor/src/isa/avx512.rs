@@ -7,7 +7,10 @@
 
 use std::arch::x86_64::*;
 
-use super::{Isa, Kernel, LANES, Lanes, Plain, Scalar, Tiled, Vector, Wide};
+use crate::float::Float;
+
+use super::kernel::{Isa, Kernel, Tiled, Wide};
+use super::vector::{LANES, Lanes, Plain, SimdElement, Vector};
 
 /// Runs `kernel` with AVX-512.
 #[target_feature(enable = "avx2,fma,avx512f,avx512vl,avx512bw,avx512dq,bmi1,bmi2,lzcnt,popcnt")]
@@ -20,7 +23,7 @@ struct Avx512;
 
 impl Isa for Avx512 {
     const FUSED: bool = true;
-    type Vector<T: Scalar> = T::Choice<F32x16, Plain<f64, true>>;
+    type Vector<T: SimdElement> = T::Choice<F32x16, Plain<f64, true>>;
     // 24 accumulators of 32 registers. Loads get into the way of multiply-adds, and 6 x 4 has the fewest for each.
     #[inline(always)]
     fn tiled<K: Tiled>(kernel: K) -> K::Output {
@@ -126,7 +129,7 @@ impl Vector<f32> for F32x16 {
     /// g + (x - g g) h, rounded once, is the root's nearest number.
     ///
     /// Scaling x by a power of 4 changes no rounding, so the test that goes through all x of two binades, with estimates up
-    /// to the end of their tolerance, covers every x from [`Scalar::TINY`] on; what is smaller is flushed. A vector with
+    /// to the end of their tolerance, covers every x from [`Float::TINY`] on; what is smaller is flushed. A vector with
     /// infinity, NaN or a negative number in it is left to the instruction.
     #[inline(always)]
     fn flushed_with_root(self) -> (Self, Self) {
@@ -192,7 +195,7 @@ unsafe fn root_from_estimate(x: __m512, estimate: __m512) -> __m512 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::InstructionSet;
+    use crate::isa::InstructionSet;
 
     /// Every number of [1, 4), each with the processor's estimate and with ones that err by up to 2^-14 to either side.
     #[test]

@@ -5,8 +5,30 @@
 //! eight by gathers (the gradient of a pixel's weights: 60 us instead of 13), and what brings it to that is as remote as
 //! the way in which a result is stored after the loop. Typed, they stay whole.
 
-use super::{LANES, Lanes};
-use crate::Scalar;
+use crate::float::Float;
+
+/// Numbers in a vector of the kernels: one AVX-512 register of `f32`, two of AVX2, four of SSE2.
+pub(crate) const LANES: usize = 16;
+
+/// The numbers of a vector as an array.
+pub(crate) type Lanes<T> = [T; LANES];
+
+/// A type of number that has vectors. The name is that of `std::simd`'s trait.
+pub trait SimdElement: Float {
+    /// Of the vectors of two types of numbers, those of this type.
+    ///
+    /// An instruction set chooses its vectors by this in the file that defines them; no other file can name them.
+    #[doc(hidden)]
+    type Choice<OfF32: Vector<f32>, OfF64: Vector<f64>>: Vector<Self>;
+}
+
+impl SimdElement for f32 {
+    type Choice<OfF32: Vector<f32>, OfF64: Vector<f64>> = OfF32;
+}
+
+impl SimdElement for f64 {
+    type Choice<OfF32: Vector<f32>, OfF64: Vector<f64>> = OfF64;
+}
 
 /// Sixteen numbers. Each operation is that of the numbers one by one, to the bit.
 ///
@@ -21,7 +43,7 @@ pub trait Vector<T>: Copy {
     #[inline(always)]
     fn load_part(from: &[T]) -> Self
     where
-        T: Scalar,
+        T: Float,
     {
         let mut lanes = [T::zero(); LANES];
         lanes[..from.len()].copy_from_slice(from);
@@ -32,7 +54,7 @@ pub trait Vector<T>: Copy {
     #[inline(always)]
     fn store_part(self, to: &mut [T])
     where
-        T: Scalar,
+        T: Float,
     {
         let mut lanes = [T::zero(); LANES];
         self.store(&mut lanes);
@@ -59,9 +81,9 @@ pub trait Vector<T>: Copy {
     fn sqrt(self) -> Self;
     /// Zero for what is negative; NaN stays.
     fn relu(self) -> Self;
-    /// Zero for what is smaller than [`Scalar::TINY`] in magnitude; NaN stays.
+    /// Zero for what is smaller than [`Float::TINY`] in magnitude; NaN stays.
     fn flushed(self) -> Self;
-    /// What [`Vector::flushed`] makes of it, and the square roots of that, correctly rounded.
+    /// The result of [`Vector::flushed`], and its square roots, correctly rounded.
     #[inline(always)]
     fn flushed_with_root(self) -> (Self, Self) {
         let flushed = self.flushed();
@@ -77,7 +99,7 @@ pub trait Vector<T>: Copy {
     #[inline(always)]
     fn finished<const RELU: bool>(self) -> Self
     where
-        T: Scalar,
+        T: Float,
     {
         let sum = self.add(Self::splat(T::zero()));
         if RELU { sum.relu() } else { sum }
@@ -85,7 +107,7 @@ pub trait Vector<T>: Copy {
 }
 
 #[inline(always)]
-fn piece<T: Scalar, const N: usize>(lanes: &Lanes<T>, to: &mut [T], at: usize) -> usize {
+fn piece<T: Float, const N: usize>(lanes: &Lanes<T>, to: &mut [T], at: usize) -> usize {
     if to.len() & N == 0 {
         return 0;
     }
@@ -97,7 +119,7 @@ fn piece<T: Scalar, const N: usize>(lanes: &Lanes<T>, to: &mut [T], at: usize) -
 #[derive(Clone, Copy)]
 pub(crate) struct Plain<T, const FUSED: bool>(Lanes<T>);
 
-impl<T: Scalar, const FUSED: bool> Plain<T, FUSED> {
+impl<T: Float, const FUSED: bool> Plain<T, FUSED> {
     #[inline(always)]
     fn with(mut self, others: Self, operation: impl Fn(T, T) -> T) -> Self {
         self.0.iter_mut().zip(others.0).for_each(|(a, b)| *a = operation(*a, b));
@@ -110,7 +132,7 @@ impl<T: Scalar, const FUSED: bool> Plain<T, FUSED> {
     }
 }
 
-impl<T: Scalar, const FUSED: bool> Vector<T> for Plain<T, FUSED> {
+impl<T: Float, const FUSED: bool> Vector<T> for Plain<T, FUSED> {
     #[inline(always)]
     fn splat(value: T) -> Self {
         Self([value; LANES])

@@ -1,15 +1,14 @@
 //! The products on the calling thread.
 
-pub(crate) mod forward;
-pub(crate) mod outer;
-pub(crate) mod rows;
-pub(crate) mod transposed;
+mod forward;
+mod outer;
+mod transposed;
 
 use std::ops::Range;
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, CowArray, Ix2};
 
-use crate::destination::To;
+use crate::kernels::destination::To;
 use crate::scratch;
 use crate::tile::Right;
 use crate::update::Parameters;

@@ -4,8 +4,8 @@
 //! other. Lanes beyond the last column hold anything; what becomes of them is never stored.
 
 use super::register::Operand;
-use crate::Scalar;
-use crate::isa::{Isa, Kernel, LANES, Tiled, WIDE_TILE};
+use crate::float::Float;
+use crate::isa::LANES;
 
 /// `columns`, filled up to whole vectors.
 pub(crate) fn padded(columns: usize) -> usize {
@@ -19,36 +19,9 @@ fn panels(columns: usize, widest: usize) -> impl Iterator<Item = (usize, usize)>
     (0..wide).step_by(widest).map(move |column| (column, widest)).chain(narrow)
 }
 
-/// Packs B[K, N], in C order, into `packed`, which holds `padded(N) K` numbers, in the panels of a result of N columns.
-pub(crate) struct PackRows<'a, T> {
-    pub(crate) b: &'a [T],
-    pub(crate) columns: usize,
-    pub(crate) packed: &'a mut [T],
-}
-
-impl<T: Scalar> Kernel for PackRows<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run<I: Isa>(self) {
-        if self.columns >= WIDE_TILE {
-            I::tiled(self);
-        } else {
-            I::tiled_narrow(self);
-        }
-    }
-}
-
-impl<T: Scalar> Tiled for PackRows<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run<I: Isa, const M: usize, const V: usize>(self) {
-        pack_rows::<T, V>(self.b, self.columns, self.packed);
-    }
-}
-
 /// Packs B[K, N], in C order, into `packed`, which holds `padded(N) K` numbers, in panels of `V` vectors.
 #[inline(always)]
-fn pack_rows<T: Scalar, const V: usize>(b: &[T], columns: usize, packed: &mut [T]) {
+pub(crate) fn pack_rows<T: Float, const V: usize>(b: &[T], columns: usize, packed: &mut [T]) {
     let depth = b.len() / columns;
     for (column, width) in panels(columns, V * LANES) {
         let panel = &mut packed[column * depth..][..width * depth];
@@ -67,7 +40,7 @@ fn pack_rows<T: Scalar, const V: usize>(b: &[T], columns: usize, packed: &mut [T
 
 /// Packs B[K, N], given as its transposed [N, K] in C order, in panels of `V` vectors.
 #[inline(always)]
-pub(crate) fn pack_transposed<T: Scalar, const V: usize>(b: &[T], columns: usize, packed: &mut [T]) {
+pub(crate) fn pack_transposed<T: Float, const V: usize>(b: &[T], columns: usize, packed: &mut [T]) {
     let depth = b.len() / columns;
     for (column, width) in panels(columns, V * LANES) {
         let panel = &mut packed[column * depth..][..width * depth];
@@ -82,7 +55,7 @@ pub(crate) fn pack_transposed<T: Scalar, const V: usize>(b: &[T], columns: usize
 
 /// Copies the last columns, less than a vector of them, from `column` on.
 #[inline(always)]
-pub(super) fn copy_tail<T: Scalar>(b: Operand<'_, T>, column: usize, depth: usize, packed: &mut [T]) {
+pub(super) fn copy_tail<T: Float>(b: Operand<'_, T>, column: usize, depth: usize, packed: &mut [T]) {
     for (k, line) in packed.as_chunks_mut::<LANES>().0[..depth].iter_mut().enumerate() {
         let from = &b.elements[k * b.distance + column..];
         match from.first_chunk::<LANES>() {

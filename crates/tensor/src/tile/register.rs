@@ -1,7 +1,6 @@
 //! One tile in registers.
 
-use crate::Scalar;
-use crate::isa::{Isa, LANES, Lanes, Vector};
+use crate::isa::{Isa, LANES, Lanes, SimdElement, Vector};
 use crate::prefetch::first_level;
 
 /// A slice in which vectors lie `distance` apart.
@@ -20,7 +19,7 @@ pub(crate) type Tile<T, I, const M: usize, const V: usize> = [[<I as Isa>::Vecto
 /// Adds the products of `M` rows of `a` and `V` vectors of `b` over `depth` to `tile`. With `COPY` the vectors of `b`
 /// are copied, side by side.
 #[inline(always)]
-pub(super) fn accumulate<T: Scalar, I: Isa, const M: usize, const V: usize, const COPY: bool>(
+pub(super) fn accumulate<T: SimdElement, I: Isa, const M: usize, const V: usize, const COPY: bool>(
     tile: &mut Tile<T, I, M, V>,
     a: Operand<'_, T>,
     a_depth: usize,

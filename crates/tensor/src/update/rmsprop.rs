@@ -1,25 +1,10 @@
 //! RMSprop.
 
-use super::decay::{decay_weights, flushed};
+use super::decay::decay_weights;
 use crate::Scalar;
-use crate::isa::{Isa, Kernel};
+use crate::kernels::rmsprop::RmsPropUpdate;
 
-/// What [`rmsprop`] needs beside the arrays.
-#[derive(Clone, Copy, Debug)]
-pub struct RmsProp<T> {
-    /// r, the learning rate.
-    pub learning_rate: T,
-    /// How much of the averages is kept.
-    pub rho: T,
-    /// mu, how much of the last step is kept. Without a state for it, it does not count.
-    pub momentum: T,
-    /// Added under the root.
-    pub epsilon: T,
-    /// Whether the root is of the variance.
-    pub centered: bool,
-    /// What is taken off a parameter first, as a share of it: r times the weight decay.
-    pub decay: T,
-}
+pub use crate::kernels::rmsprop::RmsProp;
 
 /// The state of [`rmsprop`].
 #[derive(Debug)]
@@ -35,7 +20,7 @@ pub struct RmsPropState<'a, T> {
 /// RMSprop (`keras/src/optimizers/rmsprop.py`):
 /// w -= decay w; v = rho v + (1 - rho) g^2; w -= s with s = r g / sqrt(v + epsilon).
 ///
-/// Centred, a = rho a + (1 - rho) g and v - a^2 is in the root in the place of v; where rounding makes it negative, it is 0.
+/// Centered, a = rho a + (1 - rho) g and v - a^2 is in the root in the place of v; where rounding makes it negative, it is 0.
 /// With momentum, m = mu m + s and w -= m.
 pub fn rmsprop<T: Scalar>(w: &mut [T], state: RmsPropState<'_, T>, g: &[T], constants: RmsProp<T>) {
     let RmsPropState { velocity: v, momentum: m, average_gradient: a } = state;
@@ -46,76 +31,4 @@ pub fn rmsprop<T: Scalar>(w: &mut [T], state: RmsPropState<'_, T>, g: &[T], cons
     );
     decay_weights(w, constants.decay);
     T::rmsprop(RmsPropUpdate { w, v, m, a, g, constants });
-}
-
-pub(crate) struct RmsPropUpdate<'a, T> {
-    w: &'a mut [T],
-    v: &'a mut [T],
-    m: Option<&'a mut [T]>,
-    a: Option<&'a mut [T]>,
-    g: &'a [T],
-    constants: RmsProp<T>,
-}
-
-impl<T: Scalar> RmsProp<T> {
-    /// The average of the squares after g, which is also stored.
-    #[inline(always)]
-    fn square<I: Isa>(&self, v: &mut T, g: T) -> T {
-        *v = flushed(I::fma(self.rho, *v, (T::one() - self.rho) * (g * g)));
-        *v
-    }
-
-    /// The variance after g.
-    #[inline(always)]
-    fn variance<I: Isa>(&self, v: &mut T, a: &mut T, g: T) -> T {
-        let square = self.square::<I>(v, g);
-        *a = flushed(I::fma(self.rho, *a, (T::one() - self.rho) * g));
-        let variance = I::fma(-*a, *a, square);
-        if variance < T::zero() { T::zero() } else { variance }
-    }
-
-    #[inline(always)]
-    fn step(&self, under_root: T, g: T) -> T {
-        self.learning_rate * g / (under_root + self.epsilon).sqrt()
-    }
-
-    /// The step and what is kept of the last ones, which is also stored.
-    #[inline(always)]
-    fn kept<I: Isa>(&self, m: &mut T, step: T) -> T {
-        *m = flushed(I::fma(self.momentum, *m, step));
-        *m
-    }
-}
-
-impl<T: Scalar> Kernel for RmsPropUpdate<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run<I: Isa>(self) {
-        let Self { w, v, m, a, g, constants } = self;
-        let all = w.iter_mut().zip(v).zip(g);
-        match (m, a) {
-            (None, None) => {
-                for ((w, v), &g) in all {
-                    *w -= constants.step(constants.square::<I>(v, g), g);
-                }
-            }
-            (Some(m), None) => {
-                for (((w, v), &g), m) in all.zip(m) {
-                    let step = constants.step(constants.square::<I>(v, g), g);
-                    *w -= constants.kept::<I>(m, step);
-                }
-            }
-            (None, Some(a)) => {
-                for (((w, v), &g), a) in all.zip(a) {
-                    *w -= constants.step(constants.variance::<I>(v, a, g), g);
-                }
-            }
-            (Some(m), Some(a)) => {
-                for ((((w, v), &g), m), a) in all.zip(m).zip(a) {
-                    let step = constants.step(constants.variance::<I>(v, a, g), g);
-                    *w -= constants.kept::<I>(m, step);
-                }
-            }
-        }
-    }
 }

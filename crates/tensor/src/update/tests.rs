@@ -1,7 +1,7 @@
 //! Each update by hand, and against its formula with each instruction set.
 
 use super::*;
-use crate::Scalar;
+use crate::Float;
 use crate::isa::tests::with_each;
 use crate::random::{Purpose, Stream};
 

@@ -1,10 +1,9 @@
 //! y = f(x W + b).
 
+use crate::kernels::product::Product;
 use crate::scratch::Scratch;
 use crate::tile::{Operands, Right, Space};
 use crate::{Activation, Scalar};
-
-use super::rows::Product;
 
 /// A dense layer and what goes into it: x \[B, I\] in C order, the kernel \[I, O\].
 #[derive(Clone, Copy)]

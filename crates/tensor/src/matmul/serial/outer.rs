@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use super::rows::Product;
 use crate::Scalar;
-use crate::destination::To;
+use crate::kernels::destination::To;
+use crate::kernels::pack_rows::PackRows;
+use crate::kernels::product::Product;
 use crate::scratch::{self, Scratch, at_least};
-use crate::tile::{Operands, PackRows, Right, Space, padded};
+use crate::tile::{Operands, Right, Space, padded};
 
 /// Numbers of a result that are handed on at a time: they stay in the first-level cache.
 const HANDED_ON: usize = 1024;

@@ -2,9 +2,9 @@
 
 use ndarray::ArrayViewMut2;
 
-use crate::Scalar;
-use crate::isa::Isa;
-use crate::update::adam::{AdamStep, Parameters};
+use crate::isa::{Isa, SimdElement};
+
+use super::adam::{AdamStep, Parameters};
 
 /// The two ways.
 pub(crate) enum To<'a, T> {
@@ -15,14 +15,14 @@ pub(crate) enum To<'a, T> {
 /// Takes a gradient [I, O], of which a kernel forms some rows after others.
 ///
 /// One type for both ways, not a trait: a kernel is compiled once for it.
-pub(crate) enum Destination<'a, T: Scalar, I: Isa> {
+pub(crate) enum Destination<'a, T: SimdElement, I: Isa> {
     /// Hands rows on, many at a time.
     Sink(&'a mut dyn FnMut(usize, &[T])),
     /// Updates parameters at once: while the processor forms the next gradient it divides for this one.
     Adam(FusedAdam<'a, T, I>),
 }
 
-impl<T: Scalar, I: Isa> Destination<'_, T, I> {
+impl<T: SimdElement, I: Isa> Destination<'_, T, I> {
     /// The rows that begin with `first` are in `formed`, side by side.
     #[inline(always)]
     pub(crate) fn push(&mut self, first: usize, formed: &[T]) {
@@ -60,7 +60,7 @@ impl<T: Scalar, I: Isa> Destination<'_, T, I> {
 }
 
 /// Adam's update of the rows of a matrix.
-pub(crate) struct FusedAdam<'a, T: Scalar, I: Isa> {
+pub(crate) struct FusedAdam<'a, T: SimdElement, I: Isa> {
     step: AdamStep<T, I>,
     w: ArrayViewMut2<'a, T>,
     m: ArrayViewMut2<'a, T>,
@@ -69,7 +69,7 @@ pub(crate) struct FusedAdam<'a, T: Scalar, I: Isa> {
     first: usize,
 }
 
-impl<'a, T: Scalar, I: Isa> FusedAdam<'a, T, I> {
+impl<'a, T: SimdElement, I: Isa> FusedAdam<'a, T, I> {
     #[inline(always)]
     pub(crate) fn new(parameters: Parameters<'a, T>, first: usize) -> Self {
         let Parameters { w, m, v, step } = parameters;

@@ -2,25 +2,24 @@
 //!
 //! One kernel for both, since each instance of it is some twenty tiles in each instruction set.
 
-use crate::Scalar;
-use crate::isa::{Isa, Kernel, LANES, Tiled, Vector, WIDE_TILE};
+use crate::isa::{Isa, Kernel, LANES, SimdElement, Tiled, Vector, WIDE_TILE};
 use crate::tile::{Operands, Space, Store, Tile, product};
 
 /// C\[M, N\] = A B, with what is done to a result before it is stored.
 pub(crate) struct Product<'a, T> {
-    pub(super) operands: Operands<'a, T>,
+    pub(crate) operands: Operands<'a, T>,
     /// C in C order.
-    pub(super) c: &'a mut [T],
-    pub(super) relu: bool,
-    pub(super) space: Space<'a, T>,
+    pub(crate) c: &'a mut [T],
+    pub(crate) relu: bool,
+    pub(crate) space: Space<'a, T>,
 }
 
 /// Whether the widest tiles are used for a result of so many columns. A right operand in panels must be packed accordingly.
-pub(super) fn is_wide(columns: usize) -> bool {
+fn is_wide(columns: usize) -> bool {
     columns >= WIDE_TILE
 }
 
-impl<T: Scalar> Kernel for Product<'_, T> {
+impl<T: SimdElement> Kernel for Product<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
@@ -32,7 +31,7 @@ impl<T: Scalar> Kernel for Product<'_, T> {
     }
 }
 
-impl<T: Scalar> Tiled for Product<'_, T> {
+impl<T: SimdElement> Tiled for Product<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa, const M: usize, const V: usize>(self) {
@@ -49,7 +48,7 @@ struct Rows<'a, T> {
     relu: bool,
 }
 
-impl<T: Scalar, I: Isa> Store<T, I> for Rows<'_, T> {
+impl<T: SimdElement, I: Isa> Store<T, I> for Rows<'_, T> {
     #[inline(always)]
     fn store<const M: usize, const V: usize>(
         &mut self,

@@ -4,28 +4,28 @@ use std::marker::PhantomData;
 
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 
-use super::mask::BITS;
-use crate::Scalar;
-use crate::isa::{Isa, Kernel, LANES, Lanes, Vector, Wide};
+use crate::isa::{Isa, Kernel, LANES, Lanes, SimdElement, Vector, Wide};
 use crate::scratch::{Scratch, at_least};
+
+use super::pixels_mask::BITS;
 
 /// The forward product by the masks that `scratch` holds.
 ///
 /// A block of pixels is done for all samples before the next one, so that the rows of the kernel that belong to it stay
 /// in the first-level cache. Between blocks the unfinished sums wait in memory.
 pub(crate) struct Forward<'a, T> {
-    pub(super) pixels: &'a [u8],
-    pub(super) inputs: usize,
+    pub(crate) pixels: &'a [u8],
+    pub(crate) inputs: usize,
     /// Rows lie in order.
-    pub(super) kernel: ArrayView2<'a, T>,
-    pub(super) bias: &'a [T],
-    pub(super) relu: bool,
+    pub(crate) kernel: ArrayView2<'a, T>,
+    pub(crate) bias: &'a [T],
+    pub(crate) relu: bool,
     /// Rows lie in order.
-    pub(super) y: ArrayViewMut2<'a, T>,
-    pub(super) scratch: &'a mut Scratch<T>,
+    pub(crate) y: ArrayViewMut2<'a, T>,
+    pub(crate) scratch: &'a mut Scratch<T>,
 }
 
-impl<T: Scalar> Kernel for Forward<'_, T> {
+impl<T: SimdElement> Kernel for Forward<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
@@ -33,7 +33,7 @@ impl<T: Scalar> Kernel for Forward<'_, T> {
     }
 }
 
-impl<T: Scalar> Wide for Forward<'_, T> {
+impl<T: SimdElement> Wide for Forward<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa, const V: usize>(mut self) {
@@ -51,7 +51,7 @@ impl<T: Scalar> Wide for Forward<'_, T> {
     }
 }
 
-impl<T: Scalar> Forward<'_, T> {
+impl<T: SimdElement> Forward<'_, T> {
     /// `V` vectors of columns, from `column` on. Returns how many columns that is.
     #[inline(always)]
     fn columns<I: Isa, const V: usize>(&mut self, column: usize) -> usize {
@@ -105,7 +105,7 @@ struct Rows<'a, T> {
     of: PhantomData<&'a [T]>,
 }
 
-impl<'a, T: Scalar> Rows<'a, T> {
+impl<'a, T: SimdElement> Rows<'a, T> {
     /// A view whose rows lie in order.
     #[inline(always)]
     fn of(rows: ArrayView2<'a, T>) -> Self {

@@ -4,28 +4,28 @@ use std::ops::Range;
 
 use ndarray::ArrayView2;
 
-use super::mask::BITS;
-use crate::Scalar;
-use crate::destination::{Destination, FusedAdam, To};
-use crate::isa::{Isa, Kernel, LANES, Lanes, Vector, Wide};
+use crate::isa::{Isa, Kernel, LANES, Lanes, SimdElement, Vector, Wide};
 use crate::scratch::{Scratch, at_least};
 use crate::tile::padded;
+
+use super::destination::{Destination, FusedAdam, To};
+use super::pixels_mask::BITS;
 
 /// Numbers of a gradient that are handed on at a time.
 const HANDED_ON: usize = 1024;
 
 /// The weight gradient by the masks that `scratch` holds.
 pub(crate) struct Outer<'a, 'b, T> {
-    pub(super) pixels: &'a [u8],
-    pub(super) inputs: usize,
+    pub(crate) pixels: &'a [u8],
+    pub(crate) inputs: usize,
     /// Rows lie in order.
-    pub(super) d: ArrayView2<'a, T>,
-    pub(super) rows: Range<usize>,
-    pub(super) scratch: &'a mut Scratch<T>,
-    pub(super) to: To<'b, T>,
+    pub(crate) d: ArrayView2<'a, T>,
+    pub(crate) rows: Range<usize>,
+    pub(crate) scratch: &'a mut Scratch<T>,
+    pub(crate) to: To<'b, T>,
 }
 
-impl<T: Scalar> Kernel for Outer<'_, '_, T> {
+impl<T: SimdElement> Kernel for Outer<'_, '_, T> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
@@ -33,7 +33,7 @@ impl<T: Scalar> Kernel for Outer<'_, '_, T> {
     }
 }
 
-impl<T: Scalar> Wide for Outer<'_, '_, T> {
+impl<T: SimdElement> Wide for Outer<'_, '_, T> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa, const V: usize>(self) {
@@ -76,7 +76,7 @@ struct Pixels<'a, T> {
     stride: usize,
 }
 
-impl<T: Scalar> Pixels<'_, T> {
+impl<T: SimdElement> Pixels<'_, T> {
     /// The gradients of the pixels `rows`, with whose first the masks begin, two at a time. `finished` has room for some
     /// rows of `outputs` numbers.
     #[inline(always)]
@@ -117,7 +117,7 @@ impl<T: Scalar> Pixels<'_, T> {
         finished: &mut [T],
         to: &mut Destination<'_, T, I>,
     ) {
-        if (0..self.samples.div_ceil(BITS)).all(|group| self.lit::<R>(group) == 0) {
+        if (0..self.samples.div_ceil(BITS)).all(|group| self.nonzero::<R>(group) == 0) {
             to.push_zeros(row, finished);
             return;
         }
@@ -136,7 +136,7 @@ impl<T: Scalar> Pixels<'_, T> {
 
     /// The samples of `group` in which one of the first `R` pixels is not zero.
     #[inline(always)]
-    fn lit<const R: usize>(&self, group: usize) -> u64 {
+    fn nonzero<const R: usize>(&self, group: usize) -> u64 {
         let masks: &[u64; R] =
             self.masks[group * self.distance..].first_chunk().expect("a mask for each pixel");
         let count = BITS.min(self.samples - group * BITS);
@@ -147,7 +147,7 @@ impl<T: Scalar> Pixels<'_, T> {
     /// columns that is.
     ///
     /// A sample's gradients are read once for all pixels, and the end of the loop, which no processor foresees, comes once
-    /// for all of them. In exchange they are multiplied by zeros where only another pixel is lit, which changes nothing.
+    /// for all of them. In exchange they are multiplied by zeros where only another pixel is nonzero, which changes nothing.
     #[inline(always)]
     fn columns<I: Isa, const R: usize, const V: usize>(&self, column: usize, finished: &mut [T]) -> usize {
         let Self { pixels, inputs, d, samples, stride, .. } = *self;
@@ -164,7 +164,7 @@ impl<T: Scalar> Pixels<'_, T> {
         let table = T::pixels();
         let mut sums = [[I::Vector::<T>::splat(T::zero()); V]; R];
         let groups = samples.div_ceil(BITS);
-        let (mut group, mut mask) = (0, if groups == 0 { 0 } else { self.lit::<R>(0) });
+        let (mut group, mut mask) = (0, if groups == 0 { 0 } else { self.nonzero::<R>(0) });
         // One loop for all groups: of two, one in the other, the compiler copies all sums at each turn.
         loop {
             if mask == 0 {
@@ -172,7 +172,7 @@ impl<T: Scalar> Pixels<'_, T> {
                 if group >= groups {
                     break;
                 }
-                mask = self.lit::<R>(group);
+                mask = self.nonzero::<R>(group);
                 continue;
             }
             let sample = group * BITS + mask.trailing_zeros() as usize;

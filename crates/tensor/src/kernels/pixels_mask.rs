@@ -5,10 +5,10 @@ use std::ops::Range;
 use crate::isa::{Isa, Kernel};
 
 /// Bits of a mask: pixels of one sample, or samples at one pixel.
-pub(super) const BITS: usize = 64;
+pub(crate) const BITS: usize = 64;
 
 /// The nonzero pixels of each block of [`BITS`] columns and, within it, of each sample, the first in the lowest bit.
-pub(super) fn by_sample(pixels: &[u8], inputs: usize, masks: &mut Vec<u64>) {
+pub(crate) fn by_sample(pixels: &[u8], inputs: usize, masks: &mut Vec<u64>) {
     let samples = pixels.len() / inputs.max(1);
     masks.clear();
     masks.resize(inputs.div_ceil(BITS) * samples, 0);
@@ -68,13 +68,13 @@ fn nonzero_by_words(bytes: u128) -> u16 {
 
 /// For each group of [`BITS`] samples and each column of `rows`, which samples are not zero there, the first in the
 /// lowest bit.
-pub(super) struct ByColumn<'a> {
-    pub(super) pixels: &'a [u8],
-    pub(super) inputs: usize,
-    pub(super) rows: Range<usize>,
-    pub(super) masks: &'a mut Vec<u64>,
+pub(crate) struct ByColumn<'a> {
+    pub(crate) pixels: &'a [u8],
+    pub(crate) inputs: usize,
+    pub(crate) rows: Range<usize>,
+    pub(crate) masks: &'a mut Vec<u64>,
     /// Working memory.
-    pub(super) bits: &'a mut Vec<u8>,
+    pub(crate) bits: &'a mut Vec<u8>,
 }
 
 impl Kernel for ByColumn<'_> {
@@ -91,9 +91,9 @@ impl Kernel for ByColumn<'_> {
                 bits.clear();
                 bits.resize(rows.len(), 0);
                 if eight.len() == 8 * inputs {
-                    let lit: [&[u8]; 8] =
+                    let rows_of_eight: [&[u8]; 8] =
                         std::array::from_fn(|sample| &eight[sample * inputs..][rows.clone()]);
-                    bits_of_eight(lit, bits);
+                    bits_of_eight(rows_of_eight, bits);
                 } else {
                     for (bit, sample) in eight.chunks_exact(inputs).enumerate() {
                         for (bits, &pixel) in bits.iter_mut().zip(&sample[rows.clone()]) {

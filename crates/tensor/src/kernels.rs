@@ -1,0 +1,24 @@
+//! The kernels: structs of operands with the loops over them, generic over the number type and the instruction set.
+//!
+//! The operations on top check the operands and call a kernel through [`crate::compiled`].
+
+pub(crate) mod activation;
+pub(crate) mod adam;
+pub(crate) mod batch_norm;
+pub(crate) mod decay;
+pub(crate) mod destination;
+pub(crate) mod lion;
+pub(crate) mod moving_average;
+pub(crate) mod nadam;
+pub(crate) mod pack_rows;
+#[allow(unsafe_code, reason = "checks of bounds take a fifth of the inner loop's time")]
+pub(crate) mod pixels_forward;
+#[allow(unsafe_code, reason = "one instruction that no plain code compiles to")]
+pub(crate) mod pixels_mask;
+#[allow(unsafe_code, reason = "checks of bounds take a fifth of the inner loop's time")]
+pub(crate) mod pixels_outer;
+pub(crate) mod product;
+pub(crate) mod rmsprop;
+pub(crate) mod sgd;
+pub(crate) mod softmax;
+pub(crate) mod transposed;

@@ -1,0 +1,25 @@
+//! Weight decay, and setting a decayed state to zero.
+
+use crate::float::Float;
+use crate::isa::{Isa, Kernel};
+
+pub(crate) struct Decay<'a, T> {
+    pub(crate) w: &'a mut [T],
+    pub(crate) decay: T,
+}
+
+impl<T: Float> Kernel for Decay<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        for w in self.w {
+            *w = I::fma(-self.decay, *w, *w);
+        }
+    }
+}
+
+/// Zero for a number below [`Float::TINY`]; NaN stays.
+#[inline(always)]
+pub(crate) fn flushed<T: Float>(x: T) -> T {
+    if x.abs() < T::TINY { T::zero() } else { x }
+}
