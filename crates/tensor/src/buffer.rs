@@ -53,7 +53,7 @@ impl<T: Float> Buffer<T> {
         Ok(Self { lines, len, of: PhantomData })
     }
 
-    /// Makes it at least `len` long; what is new is zero.
+    /// Grows the buffer to at least `len` numbers; the new ones are zero.
     ///
     /// # Panics
     /// As [`Buffer::zeros`]. The buffer is then as it was.
@@ -79,9 +79,9 @@ impl<T: Float> Deref for Buffer<T> {
     type Target = [T];
     #[inline]
     fn deref(&self) -> &[T] {
-        // SAFETY: `lines` holds at least `len * size_of::<T>()` initialized bytes, aligned to 64, a multiple of
-        // `T`'s alignment; `Buffer::lines` has checked that the product does not overflow. `Float` is sealed, and every pattern of bits is a value of `f32` and `f64`. The borrow is
-        // that of `self`.
+        // SAFETY: `lines` holds at least `len * size_of::<T>()` initialized bytes, aligned to 64, a multiple of `T`'s
+        // alignment; `Buffer::lines` has checked that the product does not overflow. `Float` is sealed, and every pattern of
+        // bits is a value of `f32` and `f64`. The borrow is that of `self`.
         unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
     }
 }

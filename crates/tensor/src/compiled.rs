@@ -1,7 +1,7 @@
 //! The kernels, compiled for both types of numbers in this crate.
 //!
-//! A generic function is compiled in each crate that calls it, here for three instruction sets at that, which took every
-//! program and every test half a minute. Behind this trait there is code already.
+//! The compiler compiles a generic function in each crate that calls it, here for three instruction sets: half a minute for
+//! every program and every test. The functions of [`Kernels`] are not generic, so this crate alone compiles the kernels.
 
 use crate::isa;
 use crate::kernels::activation::{Apply, Backward};
@@ -23,7 +23,7 @@ use crate::kernels::transposed::Transposed;
 /// A function for each generic kernel, which runs it with the instruction set in use.
 macro_rules! kernels {
     ($($name:ident: $kernel:ty => $output:ty;)*) => {
-        /// What the generic operations call.
+        /// The functions that the generic operations call.
         pub trait Kernels: Sized {
             $(
                 #[doc(hidden)]

@@ -64,7 +64,7 @@ pub trait Float:
     fn ln(self) -> Self {
         let x = self.to_f64();
         if x > 0.0 && x.is_finite() {
-            // One below the normal range is multiplied into it.
+            // A number below the normal range is scaled into it.
             let (x, less) =
                 if x < f64::MIN_POSITIVE { (x * 18_446_744_073_709_551_616.0, 64.0) } else { (x, 0.0) };
             Self::from_f64(elementary::ln(x) - less * std::f64::consts::LN_2)
@@ -105,7 +105,7 @@ pub trait Float:
         }
         if n < 0 { Self::one() / result } else { result }
     }
-    /// Whether it is not a number.
+    /// Whether the value is NaN.
     fn is_nan(self) -> bool {
         self.partial_cmp(&self).is_none()
     }

@@ -1,4 +1,4 @@
-//! Instruction sets: which one this process uses, and the one door through which a kernel is run with it.
+//! Instruction sets: which one this process uses, and the functions that run a kernel with it.
 //!
 //! A kernel is written once, generic over [`Isa`] and always inlined; [`run`] instantiates it inside a function that
 //! is compiled for each instruction set and calls the one that was chosen at start. All of them give the same bits:

@@ -12,16 +12,16 @@
 //! assert_eq!(y, arr2(&[[2.0, 2.0, 1.5], [1.0, 0.0, 0.0]]));
 //! ```
 //!
-//! # What it promises
+//! # Guarantees
 //! * **The same bits** for any number of threads and for each instruction set ([`InstructionSet`]): every number is
 //!   formed by one thread in one order, by fused multiply-add or operations that are each rounded, with the exact square
 //!   root and division, and with exponentials of its own. Code for AVX-512, for AVX2 and for any processor is in every
 //!   binary and chosen at start.
-//! * **No hidden cost**: an operation that is lent the memory of its result allocates nothing once its thread's scratch has
-//!   grown to size.
+//! * **No hidden allocation**: an operation that writes its result into the caller's memory allocates nothing once its thread's
+//!   scratch has grown to size.
 //!
-//! # Legend of shapes
-//! B samples of a batch, I inputs, O outputs; a kernel is \[I, O\]. Gradients are called `d_` and what they are by.
+//! # Shapes
+//! B samples of a batch, I inputs, O outputs; a kernel is \[I, O\]. `d_x` is the gradient of the loss with respect to x.
 //!
 //! # Modules
 //! * [`matmul`]: products in three orientations, with bias and activation; [`pixels`]: the same from bytes.
@@ -47,7 +47,7 @@ mod activation;
 pub mod batch_norm;
 #[allow(unsafe_code, reason = "aligned memory is read as numbers")]
 mod buffer;
-#[allow(private_interfaces, reason = "nobody else can make a kernel, nor call what takes one")]
+#[allow(private_interfaces, reason = "only this crate can make a kernel or call a function that takes one")]
 mod compiled;
 mod elementary;
 mod float;

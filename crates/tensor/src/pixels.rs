@@ -22,9 +22,9 @@ use crate::{Activation, Scalar};
 
 /// The share of nonzero pixels above which a product goes the dense way.
 ///
-/// Where both take the same time for 32 samples of 784 pixels and 128 outputs, each pixel nonzero at random: with AVX-512 about 0.77
-/// for both products (49 and 48 us), with AVX2 on the same processor about 0.8 for [`affine`] and 0.57 for [`matmul_tn`] (80
-/// and 77 us), on Zen 3 about 0.77. At MNIST's 0.19 the sparse way takes 15 us with AVX-512 and 22 to 26 us with AVX2.
+/// Both take the same time for 32 samples of 784 random pixels and 128 outputs at these shares: with AVX-512 about 0.77 for
+/// both products (49 and 48 us), with AVX2 on the same processor about 0.8 for [`affine`] and 0.57 for [`matmul_tn`] (80 and
+/// 77 us), on Zen 3 about 0.77. At MNIST's 0.19 the sparse way takes 15 us with AVX-512 and 22 to 26 us with AVX2.
 const SPARSE_UP_TO: f64 = 0.75;
 
 /// Turns pixel bytes into numbers, p / 255.

@@ -61,7 +61,7 @@ pub fn argmax<T: Scalar>(row: &[T]) -> usize {
     let Some((&first, others)) = row.split_first() else { return 0 };
     let (mut best, mut largest) = (0, first);
     for (index, &value) in (1..).zip(others) {
-        // Selections, not branches: where the largest stands is what no processor foresees.
+        // Selections, not branches: a processor cannot predict where the largest number is.
         let is_larger = value > largest;
         best = if is_larger { index } else { best };
         largest = if is_larger { value } else { largest };

@@ -6,7 +6,7 @@ use std::thread::LocalKey;
 use crate::buffer::Buffer;
 use crate::float::Float;
 
-/// What a thread keeps. Each kernel grows what it uses.
+/// The buffers of a thread. Each kernel grows the ones that it uses.
 pub struct Scratch<T> {
     /// A panel of a product's right operand, padded to whole vectors.
     pub(crate) panel: Option<Buffer<T>>,
@@ -76,7 +76,7 @@ pub(crate) fn with<T: ScratchElement, R>(work: impl FnOnce(&mut Scratch<T>) -> R
     result
 }
 
-/// At least `len` numbers of a buffer that is made at its first use. What they hold is left over from before.
+/// `len` numbers of a buffer, which the first call allocates. They hold values of earlier calls.
 pub(crate) fn at_least<T: Float>(buffer: &mut Option<Buffer<T>>, len: usize) -> &mut [T] {
     let buffer = buffer.get_or_insert_with(|| Buffer::zeros(len));
     buffer.grow(len);

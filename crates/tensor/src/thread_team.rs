@@ -215,7 +215,7 @@ impl Barrier {
         } else {
             self.wait_for_change(before);
         }
-        // A barrier that took place is none the worse for what came after.
+        // A panic after a barrier does not fail that barrier.
         if self.met.load(Ordering::Acquire) == before {
             let reason = self.reason.get().map_or("", String::as_str);
             panic!("another worker of the team has panicked: {reason}");

@@ -92,10 +92,10 @@ pub trait Vector<T>: Copy {
     /// Whether every number is zero.
     fn is_zero(self) -> bool;
 
-    /// What becomes of sums on their way to memory.
+    /// The final step of a sum before it is stored.
     ///
     /// Adding zero turns -0 into +0 and changes nothing else. A kernel that skips zero inputs and one that multiplies
-    /// by them can differ in the sign of a zero sum only, so after it they do not differ at all.
+    /// by them can differ in the sign of a zero sum only, so this step makes their results equal.
     #[inline(always)]
     fn finished<const RELU: bool>(self) -> Self
     where

@@ -15,7 +15,7 @@ pub struct Adam<T> {
     pub one_minus_beta_2: T,
     /// Added to the root, outside of it and without bias correction.
     pub epsilon: T,
-    /// What is taken off a parameter first, as a share of it: r times the weight decay, 0 for plain Adam.
+    /// The share of a parameter that the update subtracts first: r times the weight decay, 0 for plain Adam.
     pub decay: T,
 }
 
@@ -36,9 +36,9 @@ impl<T: SimdElement> Kernel for AdamUpdate<'_, T> {
     }
 }
 
-/// A matrix of parameters, or some of its columns, with Adam's state and step, to be moved as their gradient is formed.
+/// A matrix of parameters, or some of its columns, with Adam's state and step. A product updates them as it forms their gradient.
 ///
-/// The three have one shape, and their rows lie in order.
+/// The three matrices have one shape, and their rows lie in order.
 #[derive(Debug)]
 pub struct Parameters<'a, T> {
     /// The parameters.

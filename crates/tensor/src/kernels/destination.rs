@@ -6,7 +6,7 @@ use crate::isa::{Isa, SimdElement};
 
 use super::adam::{AdamStep, Parameters};
 
-/// The two ways.
+/// The two destinations.
 pub(crate) enum To<'a, T> {
     Sink(&'a mut dyn FnMut(usize, &[T])),
     Adam(Parameters<'a, T>),
@@ -14,7 +14,7 @@ pub(crate) enum To<'a, T> {
 
 /// Takes a gradient [I, O], of which a kernel forms some rows after others.
 ///
-/// One type for both ways, not a trait: a kernel is compiled once for it.
+/// One type for both destinations, not a trait, so that a kernel is compiled once.
 pub(crate) enum Destination<'a, T: SimdElement, I: Isa> {
     /// Hands rows on, many at a time.
     Sink(&'a mut dyn FnMut(usize, &[T])),

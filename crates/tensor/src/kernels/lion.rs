@@ -10,11 +10,11 @@ use super::decay::flushed;
 pub struct Lion<T> {
     /// r, the learning rate.
     pub learning_rate: T,
-    /// How much of m is in a step's direction.
+    /// The share of m in a step's direction.
     pub beta_1: T,
-    /// How much of m is kept.
+    /// The share of m that stays.
     pub beta_2: T,
-    /// What is taken off a parameter first, as a share of it: r times the weight decay.
+    /// The share of a parameter that the update subtracts first: r times the weight decay.
     pub decay: T,
 }
 

@@ -8,9 +8,9 @@ use super::decay::flushed;
 /// The constants of [`nadam`](crate::update::nadam).
 #[derive(Clone, Copy, Debug)]
 pub struct Nadam<T> {
-    /// What m is multiplied by in a step, the learning rate and the corrections of m and v among it.
+    /// The factor of m in a step. It includes the learning rate and the bias corrections of m and v.
     pub of_momentum: T,
-    /// What g is multiplied by in a step.
+    /// The factor of g in a step.
     pub of_gradient: T,
     /// 1 - beta1.
     pub one_minus_beta_1: T,
@@ -18,7 +18,7 @@ pub struct Nadam<T> {
     pub one_minus_beta_2: T,
     /// Added to the root, multiplied by the correction of the root.
     pub epsilon: T,
-    /// What is taken off a parameter first, as a share of it: r times the weight decay.
+    /// The share of a parameter that the update subtracts first: r times the weight decay.
     pub decay: T,
 }
 

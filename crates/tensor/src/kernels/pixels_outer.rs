@@ -146,8 +146,8 @@ impl<T: SimdElement> Pixels<'_, T> {
     /// `V` vectors of columns, from `column` on, of the first `R` pixels, whose rows share `finished`. Returns how many
     /// columns that is.
     ///
-    /// A sample's gradients are read once for all pixels, and the end of the loop, which no processor foresees, comes once
-    /// for all of them. In exchange they are multiplied by zeros where only another pixel is nonzero, which changes nothing.
+    /// The loop reads a sample's gradients once for all pixels, and it ends, which a processor cannot predict, once for all of
+    /// them. In exchange it multiplies by zeros where only another pixel is nonzero, which changes nothing.
     #[inline(always)]
     fn columns<I: Isa, const R: usize, const V: usize>(&self, column: usize, finished: &mut [T]) -> usize {
         let Self { pixels, inputs, d, samples, stride, .. } = *self;

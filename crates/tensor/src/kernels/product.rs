@@ -5,7 +5,7 @@
 use crate::isa::{Isa, Kernel, LANES, SimdElement, Tiled, Vector, WIDE_TILE};
 use crate::tile::{Operands, Space, Store, Tile, product};
 
-/// C\[M, N\] = A B, with what is done to a result before it is stored.
+/// C\[M, N\] = A B, and the activation of each result before it is stored.
 pub(crate) struct Product<'a, T> {
     pub(crate) operands: Operands<'a, T>,
     /// C in C order.

@@ -10,15 +10,15 @@ use super::decay::flushed;
 pub struct RmsProp<T> {
     /// r, the learning rate.
     pub learning_rate: T,
-    /// How much of the averages is kept.
+    /// The share of the averages that stays.
     pub rho: T,
-    /// mu, how much of the last step is kept. Without a state for it, it does not count.
+    /// mu, the share of the last step that stays in the next one. It has no effect without a state for it.
     pub momentum: T,
     /// Added under the root.
     pub epsilon: T,
-    /// Whether the root is of the variance.
+    /// Whether the root is that of the variance instead of the mean square.
     pub centered: bool,
-    /// What is taken off a parameter first, as a share of it: r times the weight decay.
+    /// The share of a parameter that the update subtracts first: r times the weight decay.
     pub decay: T,
 }
 
@@ -53,7 +53,7 @@ impl<T: Float> RmsProp<T> {
         self.learning_rate * g / (under_root + self.epsilon).sqrt()
     }
 
-    /// The step and what is kept of the last ones, which is also stored.
+    /// The step plus the share of the last ones that stays, which is also stored.
     #[inline(always)]
     fn kept<I: Isa>(&self, m: &mut T, step: T) -> T {
         *m = flushed(I::fma(self.momentum, *m, step));

@@ -26,11 +26,11 @@ impl<T: Float> Kernel for SgdUpdate<'_, T> {
 pub struct Momentum<T> {
     /// r, the learning rate.
     pub learning_rate: T,
-    /// mu, how much of the last step is kept.
+    /// mu, the share of the last step that stays in the next one.
     pub momentum: T,
     /// Whether the step looks ahead as Nesterov's does.
     pub nesterov: bool,
-    /// What is taken off a parameter first, as a share of it: r times the weight decay.
+    /// The share of a parameter that the update subtracts first: r times the weight decay.
     pub decay: T,
 }
 

@@ -1,7 +1,7 @@
 //! Right operands laid out as the tiles read them.
 //!
 //! A panel is the columns of one tile: `V` vectors, or one for what is left, its rows side by side. Panels follow each
-//! other. Lanes beyond the last column hold anything; what becomes of them is never stored.
+//! other. Lanes beyond the last column hold arbitrary numbers; their results are never stored.
 
 use super::register::Operand;
 use crate::float::Float;

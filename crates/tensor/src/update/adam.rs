@@ -16,7 +16,7 @@ pub fn adam<T: Scalar>(w: &mut [T], m: &mut [T], v: &mut [T], g: &[T], constants
 }
 
 impl<T: Scalar> Parameters<'_, T> {
-    /// Moves the rows from `first` on by their gradient, whose rows lie side by side.
+    /// Updates the rows from `first` on by their gradient, whose rows lie side by side.
     pub(crate) fn update_rows(&mut self, first: usize, g: &[T]) {
         let columns = self.w.ncols();
         let rows = first..first + g.len() / columns;

@@ -11,9 +11,9 @@ pub use crate::kernels::rmsprop::RmsProp;
 pub struct RmsPropState<'a, T> {
     /// v, the average of the gradients' squares.
     pub velocity: &'a mut [T],
-    /// m, the last steps, if some of them is to be kept.
+    /// m, the average of the last steps, for an update with momentum.
     pub momentum: Option<&'a mut [T]>,
-    /// a, the average of the gradients, if the root is of the variance.
+    /// a, the average of the gradients, for a centered update.
     pub average_gradient: Option<&'a mut [T]>,
 }
 
