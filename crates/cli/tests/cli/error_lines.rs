@@ -154,7 +154,7 @@ fn runs() {
             ("report broken", "error: broken/summary.json: not a run summary; train the run again: "),
             (
                 "evaluate run --dataset custom --data-dir tiny",
-                "error: tiny: the data set has pictures of [5, 4], the model takes [14, 14]",
+                "error: tiny: the data set has images of shape [5, 4], the model takes [14, 14]",
             ),
         ],
     );

@@ -54,7 +54,7 @@ fn classes_are_counted() {
 }
 
 #[test]
-fn moons_are_told_apart() {
+fn moons_are_classified() {
     let folder = tempfile::tempdir().unwrap();
     let output = run(env!("CARGO_BIN_EXE_arrays"), folder.path(), &[]);
     assert!(number(&output, "validation accuracy") > 0.98, "{output}");

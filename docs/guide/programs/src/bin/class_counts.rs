@@ -1,4 +1,4 @@
-//! Counts the classes of MNIST's training part.
+//! Counts the classes of MNIST's training set.
 #![allow(clippy::print_stdout, reason = "a program of the guide shows what it does")]
 
 use std::error::Error;

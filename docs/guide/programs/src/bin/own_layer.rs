@@ -1,4 +1,4 @@
-//! A layer of one's own: RMS normalisation, with its gradient check and a property test.
+//! A custom layer: RMS normalization, with its gradient check and a property test.
 #![allow(clippy::print_stdout, reason = "a program of the guide shows what it does")]
 
 use std::error::Error;
@@ -10,7 +10,7 @@ use ziffer::nn::{
 };
 use ziffer::prelude::*;
 
-/// RMS normalisation (Zhang and Sennrich 2019): y = gamma x r with r = 1 / sqrt(mean(x^2) + epsilon).
+/// RMS normalization (Zhang and Sennrich 2019): y = gamma x r with r = 1 / sqrt(mean(x^2) + epsilon).
 #[derive(Clone, Debug, Default)]
 struct RmsNorm {
     inputs: usize,
