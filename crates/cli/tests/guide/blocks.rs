@@ -197,7 +197,8 @@ fn commands_are_of_known_programs() {
     for command in commands() {
         let words: Vec<&str> = command.words.iter().map(String::as_str).collect();
         let known = match words.as_slice() {
-            ["ziffer" | "gzip" | "grep", ..] | ["cargo", "xtask" | "check" | "run" | "test" | "install", ..] => true,
+            ["ziffer" | "gzip" | "grep", ..]
+            | ["cargo", "xtask" | "check" | "run" | "test" | "install", ..] => true,
             [script] => root().join(script).is_file(),
             _ => false,
         };
