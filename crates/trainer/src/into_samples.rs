@@ -6,7 +6,7 @@ use ziffer_nn::{Evaluation, Loss, Model, Optimizer, Samples, Slice};
 use crate::validation::{Validation, ValidationSamples};
 use crate::{Augmented, DatasetSamples, History, TrainError, Trainer};
 
-/// Data for [`Trainer::fit`], [`Trainer::validation_data`] and [`Evaluate::evaluate`].
+/// Data for [`Trainer::fit`], [`Trainer::validation_data`] and [`Evaluate::evaluate`](crate::Evaluate::evaluate).
 ///
 /// It is implemented for `&Dataset`, for a [`View`] of a data set, and for a reference to any [`Samples`]: arrays as
 /// [`WithLabels`](ziffer_nn::WithLabels) or [`WithTargets`](ziffer_nn::WithTargets), or a type of your own. The compiler infers
