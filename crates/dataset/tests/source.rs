@@ -305,9 +305,12 @@ fn files_and_folders_that_may_not_be_used() {
     let (error, text) = refusal(folder.path());
     set_mode(folder.path(), 0o755);
     assert!(matches!(error, DatasetError::Io { action: "write", .. }));
-    assert_eq!(text, "cannot write train-images-idx3-ubyte: permission denied");
+    assert_eq!(text, "cannot write train-images-idx3-ubyte: Permission denied (os error 13)");
     // The folder is writable, and one file is unreadable.
-    assert_eq!(refusal(folder.path()).1, "cannot open t10k-labels-idx1-ubyte: permission denied");
+    assert_eq!(
+        refusal(folder.path()).1,
+        "cannot open t10k-labels-idx1-ubyte: Permission denied (os error 13)"
+    );
     assert_eq!(listing(folder.path()).len(), 5);
 }
 
