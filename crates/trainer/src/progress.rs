@@ -81,7 +81,9 @@ impl Callback for Progress {
 
     fn on_resume(&mut self, resumed: &Resumed) -> Result<(), CallbackError> {
         let Resumed { path, epoch, step, .. } = resumed;
-        let done = format!("{epoch} epochs and {step} steps are done");
+        let counted =
+            |number: usize, unit: &str| format!("{number} {unit}{}", if number == 1 { "" } else { "s" });
+        let done = format!("{} and {} done", counted(*epoch, "epoch"), counted(*step, "step"));
         let _ = writeln!(io::stderr(), "Resuming from {}: {done}", path.display());
         Ok(())
     }
