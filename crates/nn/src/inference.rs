@@ -1,8 +1,10 @@
 //! Predictions of a model, and their evaluation.
 
+use std::marker::PhantomData;
+
 use ndarray::Array2;
 use rayon::prelude::*;
-use ziffer_tensor::Scalar;
+use ziffer_tensor::{Scalar, ScalarFunction};
 
 use crate::classification::predicted_class;
 use crate::layer::{Context, Input, InputType, Mode, OutputKind, SampleValue};
@@ -10,7 +12,8 @@ use crate::loss::Loss;
 use crate::model::{LayerSlot, Model};
 use crate::samples::Samples;
 use crate::training::{
-    FitError, StepResult, as_channels, check, last_output_kind, matrix, matrix_mut, target_error,
+    DynSamples, FitError, StepResult, as_channels, check_all, checked_input, last_output_kind, matrix,
+    matrix_mut, target_error,
 };
 
 /// The number of samples that one thread takes through all layers at a time.
@@ -50,17 +53,7 @@ impl<T: Scalar> Model<T> {
     pub fn predict<V: SampleValue<T>>(&self, x: ndarray::ArrayView2<'_, V>) -> Array2<T> {
         assert_eq!(x.ncols(), self.inputs(), "the size of a sample must equal the model's input size");
         let x = x.as_standard_layout();
-        let rows = x.as_slice().expect("in order");
-        let mut y = Array2::zeros((x.nrows(), self.outputs()));
-        if y.is_empty() {
-            return y;
-        }
-        let out = y.as_slice_mut().expect("a new array");
-        let pairs = out.par_chunks_mut(BLOCK * self.outputs()).zip(rows.par_chunks(BLOCK * self.inputs()));
-        pairs.for_each_init(ForwardPass::default, |pass, (y, x)| {
-            y.copy_from_slice(pass.forward(self, &V::input(matrix(x, self.inputs())), OutputKind::Activated));
-        });
-        y
+        T::dispatch::<Predict<'_>>((self, checked_input(x.view())))
     }
 
     /// The outputs \[O\] for one sample.
@@ -120,11 +113,7 @@ impl<T: Scalar> Model<T> {
     pub fn activations<V: SampleValue<T>>(&self, x: ndarray::ArrayView2<'_, V>) -> Vec<(&str, Array2<T>)> {
         assert_eq!(x.ncols(), self.inputs(), "the size of a sample must equal the model's input size");
         let x = x.as_standard_layout();
-        let mut outputs = Vec::new();
-        ForwardPass::default().each_layer(self, &V::input(x.view()), OutputKind::Activated, |slot, y| {
-            outputs.push((slot.name.as_str(), matrix(y, slot.outputs()).to_owned()));
-        });
-        outputs
+        T::dispatch::<Activations<'_, '_>>((self, checked_input(x.view())))
     }
 
     /// The mean loss and the accuracy over all samples, in parallel on rayon's threads. The bits of the result do not depend on
@@ -137,24 +126,55 @@ impl<T: Scalar> Model<T> {
         loss: &impl Loss<T>,
         samples: &S,
     ) -> Result<Evaluation, FitError> {
-        check(self, loss, samples)?;
-        if samples.is_empty() {
+        T::dispatch::<Evaluate<'_>>((self, loss, samples))
+    }
+
+    /// [`predict`](Self::predict) for an input.
+    fn predict_input(&self, x: &Input<'_, T>) -> Array2<T> {
+        let mut y = Array2::zeros((x.dim().0, self.outputs()));
+        if y.is_empty() {
+            return y;
+        }
+        let out = y.as_slice_mut().expect("a new array");
+        out.par_chunks_mut(BLOCK * self.outputs()).enumerate().for_each_init(
+            ForwardPass::default,
+            |pass, (block, y)| {
+                let rows = block * BLOCK..x.dim().0.min((block + 1) * BLOCK);
+                y.copy_from_slice(pass.forward(self, &x.rows(rows), OutputKind::Activated));
+            },
+        );
+        y
+    }
+
+    /// [`activations`](Self::activations) for an input.
+    fn activations_of_input(&self, x: &Input<'_, T>) -> Vec<(&str, Array2<T>)> {
+        let mut outputs = Vec::new();
+        ForwardPass::default().each_layer(self, x, OutputKind::Activated, |slot, y| {
+            outputs.push((slot.name.as_str(), matrix(y, slot.outputs()).to_owned()));
+        });
+        outputs
+    }
+
+    /// [`evaluate_with`](Self::evaluate_with) for trait objects.
+    fn evaluate_samples(
+        &self,
+        loss: &dyn Loss<T>,
+        samples: &dyn DynSamples<T>,
+    ) -> Result<Evaluation, FitError> {
+        check_all(self, loss, samples)?;
+        let count = samples.count();
+        if count == 0 {
             return Err(FitError::NoSamples);
         }
-        let layers = self.computing(Mode::Inference, S::Value::input_type());
+        let layers = self.computing(Mode::Inference, samples.input_type());
         let output = layers.last().map_or(OutputKind::Activated, |last| last_output_kind(last, loss));
-        let features = self.inputs();
-        let blocks: Result<Vec<StepResult>, FitError> = (0..samples.len().div_ceil(BLOCK))
+        let blocks: Result<Vec<StepResult>, FitError> = (0..count.div_ceil(BLOCK))
             .into_par_iter()
             .map_init(
-                || (ForwardPass::default(), Vec::new()),
+                || (ForwardPass::default(), samples.block()),
                 |(pass, x), block| {
-                    let range = block * BLOCK..samples.len().min((block + 1) * BLOCK);
-                    x.resize(range.len() * features, S::Value::default());
-                    for (sample, x) in range.clone().zip(x.chunks_exact_mut(features)) {
-                        samples.fill(sample, None, x);
-                    }
-                    let y = pass.forward(self, &S::Value::input(matrix(x, self.inputs())), output);
+                    let range = block * BLOCK..count.min((block + 1) * BLOCK);
+                    let y = pass.forward(self, &x.read(range.clone()), output);
                     let mut result = StepResult { samples: range.len(), ..StepResult::default() };
                     for (y, sample) in y.chunks_exact(self.outputs()).zip(range) {
                         let target = samples.target(sample);
@@ -171,9 +191,56 @@ impl<T: Scalar> Model<T> {
         let blocks = blocks?;
         let correct = blocks.iter().map(|block| block.correct).sum();
         let loss_sum: f64 = blocks.iter().map(|block| block.loss_sum).sum();
-        let samples = samples.len();
-        let mean = |sum: f64| sum / samples as f64;
-        Ok(Evaluation { loss: mean(loss_sum), accuracy: mean(correct as f64), correct, samples })
+        let mean = |sum: f64| sum / count as f64;
+        Ok(Evaluation { loss: mean(loss_sum), accuracy: mean(correct as f64), correct, samples: count })
+    }
+}
+
+/// [`Model::predict_input`], compiled for each type.
+struct Predict<'m>(PhantomData<&'m ()>);
+
+impl<'m> ScalarFunction for Predict<'m> {
+    type Input<T: Scalar> = (&'m Model<T>, Input<'m, T>);
+    type Output<T: Scalar> = Array2<T>;
+
+    fn f32((model, x): Self::Input<f32>) -> Array2<f32> {
+        model.predict_input(&x)
+    }
+
+    fn f64((model, x): Self::Input<f64>) -> Array2<f64> {
+        model.predict_input(&x)
+    }
+}
+
+/// [`Model::activations_of_input`], compiled for each type.
+struct Activations<'m, 'x>(PhantomData<(&'m (), &'x ())>);
+
+impl<'m, 'x> ScalarFunction for Activations<'m, 'x> {
+    type Input<T: Scalar> = (&'m Model<T>, Input<'x, T>);
+    type Output<T: Scalar> = Vec<(&'m str, Array2<T>)>;
+
+    fn f32((model, x): Self::Input<f32>) -> Self::Output<f32> {
+        model.activations_of_input(&x)
+    }
+
+    fn f64((model, x): Self::Input<f64>) -> Self::Output<f64> {
+        model.activations_of_input(&x)
+    }
+}
+
+/// [`Model::evaluate_samples`], compiled for each type.
+struct Evaluate<'m>(PhantomData<&'m ()>);
+
+impl<'m> ScalarFunction for Evaluate<'m> {
+    type Input<T: Scalar> = (&'m Model<T>, &'m dyn Loss<T>, &'m dyn DynSamples<T>);
+    type Output<T: Scalar> = Result<Evaluation, FitError>;
+
+    fn f32((model, loss, samples): Self::Input<f32>) -> Self::Output<f32> {
+        model.evaluate_samples(loss, samples)
+    }
+
+    fn f64((model, loss, samples): Self::Input<f64>) -> Self::Output<f64> {
+        model.evaluate_samples(loss, samples)
     }
 }
 

@@ -37,6 +37,7 @@
 
 mod activation_layers;
 mod batch_normalization;
+mod built_in;
 mod classification;
 mod dense;
 mod dropout;

@@ -1,10 +1,11 @@
 //! The architecture of a network without weights: [`Sequential`].
 
-use ziffer_tensor::random::{Purpose, Stream};
-use ziffer_tensor::{Activation, NoMemory, Scalar};
-
 use std::sync::Arc;
 
+use ziffer_tensor::random::{Purpose, Stream};
+use ziffer_tensor::{Activation, NoMemory, Scalar, ScalarFunction};
+
+use crate::built_in::BuiltIn;
 use crate::layer::{InputType, Layer, LayerError, Mode, Parallelism, WeightSpec};
 use crate::model::{LayerSlot, Model};
 use crate::{
@@ -101,72 +102,72 @@ impl<T: Scalar> Sequential<T> {
 
     /// Adds a [`Rescaling`]: y = scale x + offset.
     pub fn rescaling(self, scale: f64, offset: f64) -> Self {
-        self.add(Rescaling::new(scale, offset))
+        self.add_boxed(Rescaling::new(scale, offset).boxed())
     }
 
     /// Adds a [`BatchNormalization`] with Keras's defaults.
     pub fn batch_normalization(self) -> Self {
-        self.add(BatchNormalization::default())
+        self.add_boxed(BatchNormalization::default().boxed())
     }
 
     /// Adds a [`Dropout`] with this rate.
     pub fn dropout(self, rate: f64) -> Self {
-        self.add(Dropout::new(rate))
+        self.add_boxed(Dropout::new(rate).boxed())
     }
 
     /// Adds a [`GaussianNoise`] with this standard deviation.
     pub fn gaussian_noise(self, stddev: f64) -> Self {
-        self.add(GaussianNoise::new(stddev))
+        self.add_boxed(GaussianNoise::new(stddev).boxed())
     }
 
     /// Adds a [`LayerNormalization`] with Keras's defaults.
     pub fn layer_normalization(self) -> Self {
-        self.add(LayerNormalization::default())
+        self.add_boxed(LayerNormalization::default().boxed())
     }
 
     /// Adds an [`ActivationLayer`]: an activation as a separate layer, after a BatchNormalization for example.
     pub fn activation(self, activation: Activation) -> Self {
-        self.add(ActivationLayer::new(activation))
+        self.add_boxed(ActivationLayer::new(activation).boxed())
     }
 
     /// Adds a [`Relu`]: y = max(x, 0).
     pub fn relu(self) -> Self {
-        self.add(Relu::default())
+        self.add_boxed(Relu::default().boxed())
     }
 
     /// Adds a [`LeakyRelu`] with this slope below 0. Keras's default is 0.3.
     pub fn leaky_relu(self, negative_slope: f64) -> Self {
-        self.add(LeakyRelu::new(negative_slope))
+        self.add_boxed(LeakyRelu::new(negative_slope).boxed())
     }
 
     /// Adds a [`PRelu`], whose slopes below 0 are learned.
     pub fn p_relu(self) -> Self {
-        self.add(PRelu::new())
+        self.add_boxed(PRelu::new().boxed())
     }
 
     /// Adds an [`Elu`] with this alpha. Keras's default is 1.
     pub fn elu(self, alpha: f64) -> Self {
-        self.add(Elu::new(alpha))
+        self.add_boxed(Elu::new(alpha).boxed())
     }
 
     /// Adds a [`Softmax`] over the last axis.
     pub fn softmax(self) -> Self {
-        self.add(Softmax::default())
+        self.add_boxed(Softmax::default().boxed())
     }
 
     /// Adds a [`Reshape`]. One size may be -1.
     pub fn reshape(self, target_shape: impl Into<Vec<i64>>) -> Self {
-        self.add(Reshape::new(target_shape))
+        self.add_boxed(Reshape::new(target_shape).boxed())
     }
 
     /// Adds a [`Flatten`].
     pub fn flatten(self) -> Self {
-        self.add(Flatten)
+        self.add_boxed(Flatten.boxed())
     }
 
     /// Adds a [`Dense`] layer with `units` outputs.
     pub fn dense(self, units: usize, activation: Activation) -> Self {
-        self.add(Dense::new(units, activation))
+        self.add_boxed(Dense::new(units, activation).boxed())
     }
 
     /// Checks the architecture and initializes the weights. The same seed gives the same weights.
@@ -174,7 +175,23 @@ impl<T: Scalar> Sequential<T> {
     /// # Errors
     /// If the architecture is invalid. The message has the name of the first wrong layer.
     pub fn build(self, seed: u64) -> Result<Model<T>, BuildError> {
-        let mut model = self.build_zeroed()?;
+        T::dispatch::<Build>((self, Some(seed)))
+    }
+
+    /// Like [`build`](Self::build), with all weights zero, for weights that are set afterwards.
+    ///
+    /// # Errors
+    /// As for `build`.
+    pub fn build_zeroed(self) -> Result<Model<T>, BuildError> {
+        T::dispatch::<Build>((self, None))
+    }
+
+    /// Builds the layers, and initializes the weights if there is a seed.
+    fn build_with(self, seed: Option<u64>) -> Result<Model<T>, BuildError> {
+        let (input_shape, layers) = self.build_layers()?;
+        let takes_pixels = begins_with_rescaling(&layers);
+        let mut model = Model::new(input_shape, layers, takes_pixels)?;
+        let Some(seed) = seed else { return Ok(model) };
         let mut position = 0;
         let mut drawn = Ok(());
         model.for_each_weight_mut(|spec, weight| {
@@ -187,16 +204,6 @@ impl<T: Scalar> Sequential<T> {
         });
         drawn?;
         Ok(model)
-    }
-
-    /// Like [`build`](Self::build), with all weights zero, for weights that are set afterwards.
-    ///
-    /// # Errors
-    /// As for `build`.
-    pub fn build_zeroed(self) -> Result<Model<T>, BuildError> {
-        let (input_shape, layers) = self.build_layers()?;
-        let takes_pixels = begins_with_rescaling(&layers);
-        Ok(Model::new(input_shape, layers, takes_pixels)?)
     }
 
     /// Checks the architecture and builds the layers, without memory for the weights.
@@ -249,6 +256,22 @@ impl<T: Scalar> Sequential<T> {
             return Err(BuildError::Empty { input_shape: self.input_shape, layers });
         }
         Ok((self.input_shape, slots))
+    }
+}
+
+/// [`Sequential::build`] with a seed, or [`Sequential::build_zeroed`], compiled for each type.
+struct Build;
+
+impl ScalarFunction for Build {
+    type Input<T: Scalar> = (Sequential<T>, Option<u64>);
+    type Output<T: Scalar> = Result<Model<T>, BuildError>;
+
+    fn f32((layers, seed): Self::Input<f32>) -> Self::Output<f32> {
+        layers.build_with(seed)
+    }
+
+    fn f64((layers, seed): Self::Input<f64>) -> Self::Output<f64> {
+        layers.build_with(seed)
     }
 }
 

@@ -9,6 +9,7 @@
 //! A custom loop computes gradients with [`Training::gradients`] and applies them with [`Training::apply`].
 
 mod average;
+mod batches;
 mod budget;
 mod check;
 mod consumers;
@@ -25,6 +26,7 @@ mod run;
 mod shard;
 mod state;
 mod step;
+mod update_rule;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -35,9 +37,10 @@ use crate::layer::{InputType, Mode};
 use crate::model::{Layout, Model};
 use crate::optimizer::{Clip, LearningRateSchedule, MAX_STATES, Optimizer};
 
+pub(crate) use batches::{DynSamples, checked_input};
 pub use budget::StepBudget;
 pub use check::{check, check_targets};
-pub(crate) use check::{last_output_kind, target_error};
+pub(crate) use check::{check_all, last_output_kind, target_error};
 pub use fit_error::FitError;
 pub use gradients::Gradients;
 pub(crate) use matrix::{as_channels, matrix, matrix_mut};
@@ -55,6 +58,14 @@ const AVERAGE: &str = "average";
 #[derive(Debug)]
 pub struct Training<T: Scalar, O> {
     optimizer: O,
+    core: Core<T>,
+}
+
+/// Everything of a training that does not depend on the optimizer's type.
+///
+/// [`Training::run`] passes optimizer, loss and samples on as trait objects, so that this crate alone compiles the steps.
+#[derive(Debug)]
+struct Core<T: Scalar> {
     learning_rate: f64,
     schedule: Option<Arc<dyn LearningRateSchedule>>,
     clip: Option<Clip>,
@@ -93,7 +104,7 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
         assert!(names.len() <= MAX_STATES, "{} states, at most {MAX_STATES}", names.len());
         let layers = model.computing(Mode::Training, InputType::Pixels);
         let state = names.iter().map(|_| Buffer::try_zeros(model.block().len()));
-        Ok(Self {
+        let core = Core {
             learning_rate: optimizer.learning_rate(),
             schedule: None,
             clip: None,
@@ -110,19 +121,19 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
             swapped: None,
             gradient: None,
             buffers: Buffers::new(&layers, batch_size)?,
-            optimizer,
-        })
+        };
+        Ok(Self { optimizer, core })
     }
 
     /// Sets the seed of the random numbers that layers and samples draw.
     pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
+        self.core.seed = seed;
         self
     }
 
     /// Clips gradients before each update of [`run`](Self::run).
     pub fn clip(mut self, clip: impl Into<Option<Clip>>) -> Self {
-        self.clip = clip.into();
+        self.core.clip = clip.into();
         self
     }
 
@@ -133,7 +144,7 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
     /// If `batches` is 0.
     pub fn accumulation(mut self, batches: u64) -> Self {
         assert!(batches > 0, "accumulation is 0, expected at least 1");
-        self.accumulation = batches;
+        self.core.accumulation = batches;
         self
     }
 
@@ -144,50 +155,57 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
 
     /// The number of updates so far.
     pub fn iteration(&self) -> u64 {
-        self.iteration
+        self.core.iteration
     }
 
     /// The number of batches so far, those of [`gradients`](Self::gradients) included. The layers' random numbers depend on it.
     pub fn batches(&self) -> u64 {
-        self.batches
+        self.core.batches
     }
 
     /// The learning rate of the next update.
     pub fn learning_rate(&self) -> f64 {
-        self.learning_rate_at(self.iteration)
+        self.learning_rate_at(self.core.iteration)
     }
 
     /// The learning rate of the update after `iteration` others, unless it is set before.
     pub fn learning_rate_at(&self, iteration: u64) -> f64 {
-        self.schedule.as_ref().map_or(self.learning_rate, |schedule| schedule.learning_rate(iteration))
+        self.core.learning_rate_at(iteration)
     }
 
     /// Sets the learning rate from the next update on. It replaces a schedule.
     pub fn set_learning_rate(&mut self, learning_rate: f64) {
-        self.schedule = None;
-        self.learning_rate = learning_rate;
+        self.core.schedule = None;
+        self.core.learning_rate = learning_rate;
     }
 
     /// Sets a schedule that gives the learning rate of each update.
     pub fn set_schedule(&mut self, schedule: Arc<dyn LearningRateSchedule>) {
-        self.schedule = Some(schedule);
+        self.core.schedule = Some(schedule);
     }
 
     /// Sets the epoch, counted from 0, that is passed to the samples.
     pub fn set_epoch(&mut self, epoch: u64) {
-        self.epoch = epoch;
+        self.core.epoch = epoch;
     }
 
     /// One of the optimizer's states, for each weight: `name` is one of [`Optimizer::state_names`], or `"average"` for the
     /// average of the weights.
     pub fn state(&self, name: &str) -> Option<impl Iterator<Item = (&str, &[T])>> {
         let names = self.optimizer.state_names();
-        let block = if name == AVERAGE && self.ema_momentum.is_some() {
-            self.state.last()?
+        let block = if name == AVERAGE && self.core.ema_momentum.is_some() {
+            self.core.state.last()?
         } else {
-            &self.state[names.iter().position(|other| *other == name)?]
+            &self.core.state[names.iter().position(|other| *other == name)?]
         };
-        Some(self.layout.iter().map(|(name, _, range)| (name.as_str(), &block[range.clone()])))
+        Some(self.core.layout.iter().map(|(name, _, range)| (name.as_str(), &block[range.clone()])))
+    }
+}
+
+impl<T: Scalar> Core<T> {
+    /// The learning rate of the update after `iteration` others.
+    fn learning_rate_at(&self, iteration: u64) -> f64 {
+        self.schedule.as_ref().map_or(self.learning_rate, |schedule| schedule.learning_rate(iteration))
     }
 
     /// Allocates memory for the gradients of all weights.

@@ -86,4 +86,4 @@ pub use elementary::ln;
 pub use float::Float;
 pub use isa::InstructionSet;
 pub use prefetch::prefetch;
-pub use scalar::Scalar;
+pub use scalar::{Scalar, ScalarFunction};

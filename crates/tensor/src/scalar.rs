@@ -8,7 +8,60 @@ use crate::scratch::ScratchElement;
 /// A floating-point type that every operation of the crate takes: the arithmetic of [`Float`] and the compiled kernels.
 ///
 /// The trait is sealed: `f32` and `f64` alone implement it.
-pub trait Scalar: Float + SimdElement + ScratchElement + Kernels {}
+pub trait Scalar: Float + SimdElement + ScratchElement + Kernels {
+    /// Calls the function that is compiled for this type. See [`ScalarFunction`].
+    fn dispatch<F: ScalarFunction>(input: F::Input<Self>) -> F::Output<Self>;
+}
 
-impl Scalar for f32 {}
-impl Scalar for f64 {}
+impl Scalar for f32 {
+    fn dispatch<F: ScalarFunction>(input: F::Input<f32>) -> F::Output<f32> {
+        F::f32(input)
+    }
+}
+
+impl Scalar for f64 {
+    fn dispatch<F: ScalarFunction>(input: F::Input<f64>) -> F::Output<f64> {
+        F::f64(input)
+    }
+}
+
+/// A function for each [`Scalar`] type, which generic code calls with [`Scalar::dispatch`].
+///
+/// The compiler compiles a generic function in each crate that uses it, with the optimization of that crate. It compiles
+/// [`f32`](Self::f32) and [`f64`](Self::f64) of an implementation without type parameters once, in the crate that has the
+/// implementation.
+///
+/// ```
+/// use ziffer_tensor::{Scalar, ScalarFunction};
+///
+/// struct Sum<'a>(std::marker::PhantomData<&'a ()>);
+///
+/// impl<'a> ScalarFunction for Sum<'a> {
+///     type Input<T: Scalar> = &'a [T];
+///     type Output<T: Scalar> = T;
+///     fn f32(x: &'a [f32]) -> f32 {
+///         x.iter().sum()
+///     }
+///     fn f64(x: &'a [f64]) -> f64 {
+///         x.iter().sum()
+///     }
+/// }
+///
+/// fn mean<T: Scalar>(x: &[T]) -> T {
+///     T::dispatch::<Sum<'_>>(x) / T::from_f64(x.len() as f64)
+/// }
+/// assert_eq!(mean(&[1.0_f32, 3.0]), 2.0);
+/// ```
+pub trait ScalarFunction {
+    /// The argument.
+    type Input<T: Scalar>;
+
+    /// The result.
+    type Output<T: Scalar>;
+
+    /// The function for `f32`.
+    fn f32(input: Self::Input<f32>) -> Self::Output<f32>;
+
+    /// The function for `f64`.
+    fn f64(input: Self::Input<f64>) -> Self::Output<f64>;
+}

@@ -2,8 +2,9 @@
 
 use ziffer_tensor::Scalar;
 
+use super::batches::DynSamples;
 use super::fit_error::FitError;
-use crate::layer::{Mode, OutputKind, SampleValue};
+use crate::layer::{Mode, OutputKind};
 use crate::loss::{Loss, Target};
 use crate::model::{LayerSlot, Model};
 use crate::samples::Samples;
@@ -17,12 +18,21 @@ pub fn check<T: Scalar, S: Samples<T>>(
     loss: &impl Loss<T>,
     samples: &S,
 ) -> Result<(), FitError> {
+    check_all(model, loss, samples)
+}
+
+/// Like [`check`], for trait objects.
+pub(crate) fn check_all<T: Scalar>(
+    model: &Model<T>,
+    loss: &dyn Loss<T>,
+    samples: &dyn DynSamples<T>,
+) -> Result<(), FitError> {
     if samples.features() != model.inputs() {
         let (found, expected) = (samples.features(), model.inputs());
         return Err(FitError::Features { found, expected, shape: model.input_shape().to_vec() });
     }
     loss.validate()?;
-    let layers = model.computing(Mode::Training, S::Value::input_type());
+    let layers = model.computing(Mode::Training, samples.input_type());
     match (layers.last(), loss.activation()) {
         (Some(last), Some(activation)) if last.layer.output_activation() != Some(activation) => {
             Err(FitError::NeedsActivation { loss: loss.name(), activation, layer: last.name.clone() })
@@ -47,7 +57,7 @@ pub fn check_targets<T: Scalar, S: Samples<T>>(
 
 /// The reason why a sample's target does not fit this loss and a model with this many outputs, if it does not.
 pub(crate) fn target_error<T: Scalar>(
-    loss: &impl Loss<T>,
+    loss: &dyn Loss<T>,
     target: Target<'_, T>,
     sample: usize,
     outputs: usize,
@@ -64,7 +74,7 @@ pub(crate) fn target_error<T: Scalar>(
 }
 
 /// What the last layer returns for this loss: logits, if the loss includes the layer's activation.
-pub(crate) fn last_output_kind<T: Scalar>(last: &LayerSlot<T>, loss: &impl Loss<T>) -> OutputKind {
+pub(crate) fn last_output_kind<T: Scalar>(last: &LayerSlot<T>, loss: &dyn Loss<T>) -> OutputKind {
     let activation = loss.activation();
     let is_included = activation.is_some() && activation == last.layer.output_activation();
     if is_included { OutputKind::Logits } else { OutputKind::Activated }

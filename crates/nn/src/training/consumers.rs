@@ -1,25 +1,24 @@
 //! The two consumers of gradients in a step: one updates the weights, the other stores the gradients.
 
-use std::marker::PhantomData;
 use std::ops::Range;
 
 use ziffer_tensor::shared::Shared;
 use ziffer_tensor::{Scalar, update};
 
+use super::update_rule::Update;
 use crate::layer::GradientConsumer;
-use crate::optimizer::{MAX_STATES, Optimizer};
+use crate::optimizer::MAX_STATES;
 
 /// Updates weights by their gradient as it is computed.
-pub(super) struct UpdateWeights<'a, 'b, T: Scalar, O: Optimizer<T>> {
+pub(super) struct UpdateWeights<'a, 'b, T: Scalar> {
     weights: &'a Shared<'b, T>,
     state: &'a [Shared<'b, T>],
     /// The range of each of the layer's weights.
     ranges: &'a [Range<usize>],
-    step: &'a O::Step,
-    of: PhantomData<O>,
+    step: &'a dyn Update<T>,
 }
 
-impl<'a, 'b, T: Scalar, O: Optimizer<T>> UpdateWeights<'a, 'b, T, O> {
+impl<'a, 'b, T: Scalar> UpdateWeights<'a, 'b, T> {
     /// # Safety
     /// The weights and each state must be different memory. While the consumer lives, no other thread may access the elements
     /// that the consumer is called for.
@@ -27,9 +26,9 @@ impl<'a, 'b, T: Scalar, O: Optimizer<T>> UpdateWeights<'a, 'b, T, O> {
         weights: &'a Shared<'b, T>,
         state: &'a [Shared<'b, T>],
         ranges: &'a [Range<usize>],
-        step: &'a O::Step,
+        step: &'a dyn Update<T>,
     ) -> Self {
-        Self { weights, state, ranges, step, of: PhantomData }
+        Self { weights, state, ranges, step }
     }
 }
 
@@ -39,7 +38,7 @@ fn within(range: &Range<usize>, part: Range<usize>) -> Range<usize> {
     range.start + part.start..range.start + part.end
 }
 
-impl<T: Scalar, O: Optimizer<T>> GradientConsumer<T> for UpdateWeights<'_, '_, T, O> {
+impl<T: Scalar> GradientConsumer<T> for UpdateWeights<'_, '_, T> {
     fn push(&mut self, index: usize, offset: usize, gradient: &[T]) {
         let here = within(&self.ranges[index], offset..offset + gradient.len());
         // SAFETY: no other thread accesses these, as `new` demands.
@@ -49,7 +48,7 @@ impl<T: Scalar, O: Optimizer<T>> GradientConsumer<T> for UpdateWeights<'_, '_, T
             // SAFETY: as above; each state is separate memory.
             *state = unsafe { shared.get_mut(here.clone()) };
         }
-        O::update(self.step, w, &mut state[..self.state.len()], gradient);
+        self.step.update(w, &mut state[..self.state.len()], gradient);
     }
 
     fn adam(
@@ -58,7 +57,7 @@ impl<T: Scalar, O: Optimizer<T>> GradientConsumer<T> for UpdateWeights<'_, '_, T
         columns: usize,
         range: Range<usize>,
     ) -> Option<update::Parameters<'_, T>> {
-        let step = O::as_adam(self.step)?;
+        let step = self.step.as_adam()?;
         let [m, v] = self.state else { return None };
         let here = within(&self.ranges[index], range);
         let rows = 0..here.len() / columns;

@@ -1,6 +1,6 @@
 //! Gradients and updates as separate calls, for custom training loops.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use ziffer_tensor::{Buffer, Scalar, update};
 
@@ -8,8 +8,8 @@ use super::Training;
 use super::budget::StepBudget;
 use super::fit_error::FitError;
 use super::gradients::Gradients;
-use super::plan::GradientUse;
 use super::result::StepError;
+use super::run::{Run, RunSteps};
 use crate::loss::Loss;
 use crate::model::Model;
 use crate::optimizer::{MAX_STATES, Optimizer};
@@ -55,20 +55,29 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
         budget: StepBudget<'_>,
     ) -> Result<Gradients<T>, StepError> {
         assert!(
-            !batch.is_empty() && batch.len() <= self.batch_size,
+            !batch.is_empty() && batch.len() <= self.core.batch_size,
             "{} samples in a batch, expected 1 to {}",
             batch.len(),
-            self.batch_size
+            self.core.batch_size
         );
         let mut block = Buffer::try_zeros(model.block().len())?;
         let budget = StepBudget { time: None, ..budget };
-        let returned = GradientUse::Returned;
-        let (outcome, _) =
-            self.run_steps::<S, ()>(model, loss, samples, batch, budget, returned, Some(&mut block));
+        let profilers = Mutex::new(Vec::<(usize, ())>::new());
+        let run = Run {
+            model,
+            loss,
+            samples,
+            order: batch,
+            budget,
+            optimizer: &self.optimizer,
+            profilers: &profilers,
+            returned: Some(&mut block),
+        };
+        let outcome = T::dispatch::<RunSteps<'_, '_>>((&mut self.core, run));
         let result = outcome?.first().copied().unwrap_or_default();
         Ok(Gradients {
             result,
-            layout: Arc::clone(&self.layout),
+            layout: Arc::clone(&self.core.layout),
             present: model.trainable().collect(),
             block,
         })
@@ -83,32 +92,34 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
     /// # Panics
     /// If the weights are exchanged for their average.
     pub fn apply(&mut self, model: &mut Model<T>, gradients: &Gradients<T>) -> Result<(), FitError> {
-        self.check_model(model)?;
-        if *gradients.layout != *self.layout {
+        self.core.check_model(model)?;
+        if *gradients.layout != *self.core.layout {
             return Err(FitError::OtherModel);
         }
-        self.assert_not_swapped();
-        self.begin_average(model);
-        let step = self.optimizer.step(self.iteration + 1, self.learning_rate());
+        self.core.assert_not_swapped();
+        self.core.begin_average(model);
+        let step = self.optimizer.step(self.core.iteration + 1, self.learning_rate());
         let states = self.optimizer.state_names().len();
         let trainable: Vec<bool> = model.trainable().collect();
-        for (((.., range), trainable), present) in self.layout.iter().zip(trainable).zip(&gradients.present) {
+        for (((.., range), trainable), present) in
+            self.core.layout.iter().zip(trainable).zip(&gradients.present)
+        {
             if !trainable || !present {
                 continue;
             }
             let w = &mut model.block_mut()[range.clone()];
-            let (blocks, average) = self.state.split_at_mut(states);
+            let (blocks, average) = self.core.state.split_at_mut(states);
             let mut state: [&mut [T]; MAX_STATES] = Default::default();
             for (state, block) in state.iter_mut().zip(blocks) {
                 *state = &mut block[range.clone()];
             }
             O::update(&step, w, &mut state[..states], &gradients.block[range.clone()]);
-            if let (Some(average), Some(momentum)) = (average.first_mut(), self.ema_momentum) {
-                let momentum = T::from_f64(if self.iteration == 0 { 0.0 } else { momentum });
+            if let (Some(average), Some(momentum)) = (average.first_mut(), self.core.ema_momentum) {
+                let momentum = T::from_f64(if self.core.iteration == 0 { 0.0 } else { momentum });
                 update::moving_average(&mut average[range.clone()], w, momentum);
             }
         }
-        self.iteration += 1;
+        self.core.iteration += 1;
         Ok(())
     }
 }

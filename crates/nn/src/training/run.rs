@@ -1,21 +1,24 @@
 //! Runs of steps.
 
+use std::marker::PhantomData;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use ziffer_tensor::shared::Shared;
-use ziffer_tensor::{Buffer, Scalar};
+use ziffer_tensor::{Buffer, Scalar, ScalarFunction};
 
+use super::batches::DynSamples;
 use super::budget::StepBudget;
-use super::check::{check, last_output_kind};
+use super::check::{check_all, last_output_kind};
 use super::memory::Buffers;
 use super::plan::{GradientUse, Plan, PlanInputs};
-use super::profiler::Profiler;
+use super::profiler::{Profiler, Profilers};
 use super::result::{NotFinite, StepError, StepResult};
 use super::step::{Outcome, Step, Updates};
-use super::{Training, shard};
-use crate::layer::{InputType, SampleValue};
+use super::update_rule::UpdateRule;
+use super::{Core, Training, shard};
+use crate::layer::InputType;
 use crate::loss::Loss;
 use crate::model::Model;
 use crate::optimizer::{Clip, Optimizer};
@@ -59,112 +62,157 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
         order: &[u32],
         budget: StepBudget<'_>,
     ) -> (Result<Vec<StepResult>, StepError>, Vec<P>) {
+        let profilers = Mutex::new(Vec::new());
+        let run = Run {
+            model,
+            loss,
+            samples,
+            order,
+            budget,
+            optimizer: &self.optimizer,
+            profilers: &profilers,
+            returned: None,
+        };
+        let result = T::dispatch::<RunSteps<'_, '_>>((&mut self.core, run));
+        let mut profilers: Vec<(usize, P)> = profilers.into_inner().unwrap_or_else(PoisonError::into_inner);
+        profilers.sort_unstable_by_key(|(thread, _)| *thread);
+        (result, profilers.into_iter().map(|(_, profiler)| profiler).collect())
+    }
+}
+
+/// The arguments of a run.
+pub(super) struct Run<'r, T: Scalar> {
+    pub(super) model: &'r mut Model<T>,
+    pub(super) loss: &'r dyn Loss<T>,
+    pub(super) samples: &'r dyn DynSamples<T>,
+    pub(super) order: &'r [u32],
+    pub(super) budget: StepBudget<'r>,
+    pub(super) optimizer: &'r dyn UpdateRule<T>,
+    pub(super) profilers: &'r dyn Profilers,
+    /// Memory for the gradients of all weights, if they are returned instead of updating the weights.
+    pub(super) returned: Option<&'r mut Buffer<T>>,
+}
+
+/// [`Core::run`], compiled for each type.
+pub(super) struct RunSteps<'c, 'r>(PhantomData<(&'c (), &'r ())>);
+
+impl<'c, 'r> ScalarFunction for RunSteps<'c, 'r> {
+    type Input<T: Scalar> = (&'c mut Core<T>, Run<'r, T>);
+    type Output<T: Scalar> = Result<Vec<StepResult>, StepError>;
+
+    fn f32((core, run): Self::Input<f32>) -> Self::Output<f32> {
+        core.run(run)
+    }
+
+    fn f64((core, run): Self::Input<f64>) -> Self::Output<f64> {
+        core.run(run)
+    }
+}
+
+impl<T: Scalar> Core<T> {
+    /// Makes one step per batch.
+    fn run(&mut self, mut run: Run<'_, T>) -> Result<Vec<StepResult>, StepError> {
+        if let Some(returned) = run.returned.take() {
+            return self.run_steps(run, GradientUse::Returned, Some(returned));
+        }
         let stores = self.clip.is_some() || self.accumulation > 1;
-        if stores && let Err(error) = self.ensure_gradient() {
-            return (Err(error.into()), Vec::new());
+        if stores {
+            self.ensure_gradient()?;
         }
         let norms = matches!(self.clip, Some(Clip::Norm(_) | Clip::GlobalNorm(_)));
         let gradients = if stores { GradientUse::Stored { norms } } else { GradientUse::Fused };
         let mut gradient = self.gradient.take();
         let memory = gradient.as_mut().filter(|_| stores);
-        let outcome = self.run_steps::<S, P>(model, loss, samples, order, budget, gradients, memory);
+        let outcome = self.run_steps(run, gradients, memory);
         self.gradient = gradient;
         outcome
     }
 
-    #[expect(clippy::too_many_arguments, reason = "those of run, and the use and memory of the gradients")]
-    pub(super) fn run_steps<S: Samples<T>, P: Profiler>(
+    /// Makes one step per batch, with this use of the gradients.
+    fn run_steps(
         &mut self,
-        model: &mut Model<T>,
-        loss: &impl Loss<T>,
-        samples: &S,
-        order: &[u32],
-        budget: StepBudget<'_>,
+        run: Run<'_, T>,
         gradients: GradientUse,
-        gradient: Option<&mut Buffer<T>>,
-    ) -> (Result<Vec<StepResult>, StepError>, Vec<P>) {
-        if let Err(error) = self.check_model(model).and_then(|()| check(model, loss, samples)) {
-            return (Err(error.into()), Vec::new());
-        }
+        mut gradient: Option<&mut Buffer<T>>,
+    ) -> Result<Vec<StepResult>, StepError> {
+        let Run { model, loss, samples, order, budget, optimizer, profilers, .. } = run;
+        self.check_model(model)?;
+        check_all(model, loss, samples)?;
         if gradients != GradientUse::Returned {
             self.assert_not_swapped();
         }
         let Some(&largest) = order.iter().max() else {
-            return (Ok(Vec::new()), Vec::new());
+            return Ok(Vec::new());
         };
-        let count = samples.len();
+        let count = samples.count();
         assert!((largest as usize) < count, "the order has sample {largest}, there are {count} samples");
-        let input = S::Value::input_type();
+        let input = samples.input_type();
         if input == InputType::Pixels {
             model.set_takes_pixels(true);
         }
         self.begin_average(model);
         let (layers, weights) = model.parts_mut(input);
         if !self.buffers.is_for(&layers) {
-            match Buffers::new(&layers, self.batch_size) {
-                Ok(buffers) => self.buffers = buffers,
-                Err(error) => return (Err(error.into()), Vec::new()),
-            }
+            self.buffers = Buffers::new(&layers, self.batch_size)?;
         }
         let threads = budget.threads.clamp(1, budget.team.size());
         let first_by_outputs =
             gradients == GradientUse::Fused && shard::is_worth_it(&layers, input, threads, self.state.len());
         let plan = Plan::compile(&PlanInputs { layers: &layers, threads, first_by_outputs, gradients });
-        let features = samples.features();
-        let batch = order.len().min(self.batch_size) * features;
-        let mut x = [vec![S::Value::default(); batch], vec![S::Value::default(); batch]];
-        let [even, odd] = &mut x;
         let learning_rate = |iteration: u64| match &self.schedule {
             Some(schedule) => schedule.learning_rate(iteration),
             None => self.learning_rate,
         };
-        let step = Step {
-            plan: &plan,
-            updates: Updates {
-                optimizer: &self.optimizer,
-                iteration: self.iteration,
-                learning_rate: &learning_rate,
-                clip: self.clip,
-                accumulation: if gradients == GradientUse::Returned { 1 } else { self.accumulation },
-                accumulated: self.accumulated,
-                ema_momentum: self.ema_momentum,
-            },
-            seed: self.seed,
-            epoch_seed: EpochSeed { seed: self.seed, epoch: self.epoch },
-            first_batch: self.batches,
-            batch_size: self.batch_size,
-            last: last_output_kind(layers.last().expect("a model has a layer that computes"), loss),
-            layers: &layers,
-            loss,
-            samples,
-            features,
-            x: [Shared::new(even), Shared::new(odd)],
-            weights: Shared::new(weights),
-            state: self.state.iter_mut().map(|state| Shared::new(state)).collect(),
-            memory: self.buffers.share(&layers, gradient),
-            deadline: budget.time.map(|time| Instant::now() + time),
-            time_is_up: AtomicBool::new(false),
-            target_error: Mutex::new(None),
-        };
-        let outcomes = budget.team.run_some(threads, |worker| step.run::<P>(worker, order));
-        let target_error = step.target_error.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut profilers = Vec::with_capacity(outcomes.len());
-        let mut first = None;
-        for Outcome { results, updates, not_finite, profiler } in outcomes {
-            profilers.push(profiler);
-            first.get_or_insert((results, updates, not_finite));
-        }
-        let (results, updates, not_finite) = first.expect("a team has at least one thread");
+        let last = last_output_kind(layers.last().expect("a model has a layer that computes"), loss);
+        let mut outcome = None;
+        let mut target_error = None;
+        samples.with_batches(order.len().min(self.batch_size), &mut |batches| {
+            let step = Step {
+                plan: &plan,
+                updates: Updates {
+                    optimizer,
+                    iteration: self.iteration,
+                    learning_rate: &learning_rate,
+                    clip: self.clip,
+                    accumulation: if gradients == GradientUse::Returned { 1 } else { self.accumulation },
+                    accumulated: self.accumulated,
+                    ema_momentum: self.ema_momentum,
+                },
+                seed: self.seed,
+                epoch_seed: EpochSeed { seed: self.seed, epoch: self.epoch },
+                first_batch: self.batches,
+                batch_size: self.batch_size,
+                last,
+                layers: &layers,
+                loss,
+                samples,
+                batches,
+                weights: Shared::new(weights),
+                state: self.state.iter_mut().map(|state| Shared::new(state)).collect(),
+                memory: self.buffers.share(&layers, gradient.as_deref_mut()),
+                deadline: budget.time.map(|time| Instant::now() + time),
+                time_is_up: AtomicBool::new(false),
+                target_error: Mutex::new(None),
+            };
+            let outcomes = budget.team.run_some(threads, |worker| {
+                let mut outcome = None;
+                profilers.with(worker.index(), &mut |end| outcome = Some(step.run(worker, order, end)));
+                outcome
+            });
+            // All threads agree. The first one has the results.
+            outcome = outcomes.into_iter().flatten().next();
+            target_error = step.target_error.into_inner().unwrap_or_else(PoisonError::into_inner);
+        });
+        let Outcome { results, updates, not_finite } = outcome.expect("a team has at least one thread");
         self.batches += results.len() as u64;
         if gradients != GradientUse::Returned {
             self.iteration += updates;
             self.accumulated = (self.accumulated + results.len() as u64) % self.accumulation;
         }
-        let result = match (target_error, not_finite) {
+        match (target_error, not_finite) {
             (Some(error), _) => Err(StepError::Fit(error)),
             (None, Some(loss)) => Err(StepError::NotFinite(NotFinite { results, loss })),
             (None, None) => Ok(results),
-        };
-        (result, profilers)
+        }
     }
 }

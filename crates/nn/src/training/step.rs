@@ -14,30 +14,31 @@ use ziffer_tensor::shared::Shared;
 use ziffer_tensor::thread_team::Worker;
 use ziffer_tensor::{Buffer, Scalar};
 
+use super::batches::{Batches, DynSamples};
 use super::fit_error::FitError;
 use super::memory::Memory;
 use super::ownership::{owned_cache_lines, owned_elements};
 use super::plan::{Partition, Plan, Stage, Task};
-use super::profiler::{Profiler, Section};
+use super::profiler::Section;
 use super::result::StepResult;
 use super::shard::Shard;
+use super::update_rule::UpdateRule;
 use crate::layer::{OutputKind, SinkCursor};
 use crate::loss::Loss;
 use crate::model::LayerSlot;
-use crate::optimizer::{Clip, Optimizer};
-use crate::samples::{EpochSeed, Samples};
+use crate::optimizer::Clip;
+use crate::samples::EpochSeed;
 
 /// What a thread returns after its steps.
-pub(super) struct Outcome<P> {
+pub(super) struct Outcome {
     pub(super) results: Vec<StepResult>,
     pub(super) updates: u64,
     pub(super) not_finite: Option<f64>,
-    pub(super) profiler: P,
 }
 
 /// The settings of the updates.
-pub(super) struct Updates<'a, O> {
-    pub(super) optimizer: &'a O,
+pub(super) struct Updates<'a, T: Scalar> {
+    pub(super) optimizer: &'a dyn UpdateRule<T>,
     /// The number of updates before this run.
     pub(super) iteration: u64,
     /// The learning rate of the update after this many others.
@@ -71,21 +72,19 @@ pub(super) struct Updates<'a, O> {
 /// different memory or are only read. With [`Partition::Outputs`], each thread reads and writes the first layer's weights and
 /// state in its own shard, which it copies before the first step and copies back after the last. In between no thread accesses
 /// the originals.
-pub(super) struct Step<'a, T: Scalar, O, L, S: Samples<T>> {
+pub(super) struct Step<'a, T: Scalar> {
     pub(super) plan: &'a Plan,
     pub(super) layers: &'a [&'a LayerSlot<T>],
-    pub(super) updates: Updates<'a, O>,
+    pub(super) updates: Updates<'a, T>,
     pub(super) seed: u64,
     pub(super) epoch_seed: EpochSeed,
     /// The number of batches before this run.
     pub(super) first_batch: u64,
     pub(super) batch_size: usize,
     pub(super) last: OutputKind,
-    pub(super) loss: &'a L,
-    pub(super) samples: &'a S,
-    pub(super) features: usize,
-    /// Two batches that alternate: one is used while the other is written.
-    pub(super) x: [Shared<'a, S::Value>; 2],
+    pub(super) loss: &'a dyn Loss<T>,
+    pub(super) samples: &'a dyn DynSamples<T>,
+    pub(super) batches: &'a dyn Batches<T>,
     pub(super) weights: Shared<'a, T>,
     /// The optimizer's state, and the average of the weights if one is kept.
     pub(super) state: Vec<Shared<'a, T>>,
@@ -117,18 +116,11 @@ struct Batch<'b> {
     is_update: bool,
 }
 
-impl<T, O, L, S> Step<'_, T, O, L, S>
-where
-    T: Scalar,
-    O: Optimizer<T>,
-    L: Loss<T>,
-    S: Samples<T>,
-{
-    /// Runs all steps of `order` on one thread.
-    pub(super) fn run<P: Profiler>(&self, worker: &Worker<'_>, order: &[u32]) -> Outcome<P> {
+impl<T: Scalar> Step<'_, T> {
+    /// Runs all steps of `order` on one thread. Calls `end` at the end of each section.
+    pub(super) fn run(&self, worker: &Worker<'_>, order: &[u32], end: &mut dyn FnMut(Section)) -> Outcome {
         let mut state = self.thread_state(worker);
-        let mut outcome =
-            Outcome { results: Vec::new(), updates: 0, not_finite: None, profiler: P::default() };
+        let mut outcome = Outcome { results: Vec::new(), updates: 0, not_finite: None };
         let mut batches = order.chunks(self.batch_size).enumerate().peekable();
         if let Some((_, first)) = batches.peek() {
             self.fill(worker, 0, first);
@@ -142,7 +134,7 @@ where
                 next: batches.peek().map_or(&[], |(_, next)| next),
                 is_update: seen.is_multiple_of(self.updates.accumulation),
             };
-            if self.step(worker, &mut state, &batch, &mut outcome).is_break() {
+            if self.step(worker, &mut state, &batch, &mut outcome, end).is_break() {
                 break;
             }
         }
@@ -155,12 +147,13 @@ where
     }
 
     /// Makes one step. Breaks if no other step follows.
-    fn step<P: Profiler>(
+    fn step(
         &self,
         worker: &Worker<'_>,
         state: &mut ThreadState<T>,
         batch: &Batch<'_>,
-        outcome: &mut Outcome<P>,
+        outcome: &mut Outcome,
+        end: &mut dyn FnMut(Section),
     ) -> std::ops::ControlFlow<()> {
         let mut result = None;
         for (number, stage) in self.plan.stages().iter().enumerate() {
@@ -176,10 +169,10 @@ where
             }
             for (index, &task) in stage.tasks.iter().enumerate() {
                 self.task(worker, state, batch, stage, task, outcome.updates);
-                outcome.profiler.end(Section::Task { stage: number, index, task });
+                end(Section::Task { stage: number, index, task });
             }
             worker.wait();
-            outcome.profiler.end(Section::Barrier { stage: number });
+            end(Section::Barrier { stage: number });
         }
         // A step that returns gradients of a model without any has no stage of weights. There was a barrier since the losses.
         let result = match result {
@@ -198,10 +191,10 @@ where
 
     /// The result of a batch. Breaks if its loss is not finite. Every thread sums the same losses in the same order, so that
     /// all threads decide alike.
-    fn finite_result<P>(
+    fn finite_result(
         &self,
         batch: &Batch<'_>,
-        outcome: &mut Outcome<P>,
+        outcome: &mut Outcome,
     ) -> std::ops::ControlFlow<(), StepResult> {
         let result = self.result(batch.samples.len());
         if result.loss_sum.is_finite() {
@@ -268,15 +261,15 @@ where
                 named(l, "backward", &mut || self.backward(worker, state, batch, stage.partition, l));
             }
             Task::GradientUpdate(l) => {
-                let step = self.update_step(updates);
-                named(l, "gradient", &mut || self.gradient_update(state, batch, &step, l));
+                self.with_update(updates, &mut |step| {
+                    named(l, "gradient", &mut || self.gradient_update(state, batch, step, l));
+                });
                 self.average(state, l, updates);
             }
             Task::Gradient(l) => named(l, "gradient", &mut || self.store_gradient(state, batch, l)),
             Task::SquaredNorms => self.squared_norms(worker),
             Task::Update(l) => {
-                let step = self.update_step(updates);
-                self.update(state, &step, l);
+                self.with_update(updates, &mut |step| self.update(state, step, l));
                 self.average(state, l, updates);
             }
         }
@@ -286,10 +279,7 @@ where
     fn fill(&self, worker: &Worker<'_>, number: usize, samples: &[u32]) {
         let rows = worker.share(samples.len());
         // SAFETY: own rows, of the batch that is written in this stage.
-        let x = unsafe { self.x[number % 2].get_mut(rows.start * self.features..rows.end * self.features) };
-        for (&sample, x) in samples[rows].iter().zip(x.chunks_exact_mut(self.features)) {
-            self.samples.fill(sample as usize, Some(self.epoch_seed), x);
-        }
+        unsafe { self.batches.fill(number, rows.start, &samples[rows], self.epoch_seed) };
     }
 
     /// The sums over a batch of this many samples.

@@ -13,18 +13,9 @@ use super::super::ownership::owned_cache_lines;
 use super::super::plan::{Partition, lowest_updated};
 use super::{Batch, Step, ThreadState};
 use crate::layer::{Context, Input, Parallelism, Weights};
-use crate::loss::Loss;
 use crate::model::LayerSlot;
-use crate::optimizer::Optimizer;
-use crate::samples::Samples;
 
-impl<T, O, L, S> Step<'_, T, O, L, S>
-where
-    T: Scalar,
-    O: Optimizer<T>,
-    L: Loss<T>,
-    S: Samples<T>,
-{
+impl<T: Scalar> Step<'_, T> {
     /// Runs layer `l` forward on this thread's part.
     pub(super) fn forward(
         &self,
@@ -42,7 +33,7 @@ where
                 let shard = state.shard.as_ref().expect("a shard of the first layer");
                 let outputs = shard.outputs.clone();
                 let mut context = self.context(&mut state.scratch, batch, l, 0..samples, Some(0..0));
-                let x = self.samples_as_input(self.x(batch));
+                let x = self.samples_as_input(batch, 0..samples);
                 // SAFETY: own columns of the first layer's outputs; no thread reads any.
                 let y = unsafe {
                     self.memory.outputs[l].matrix_mut(0..samples * width, width, 0..samples, outputs)

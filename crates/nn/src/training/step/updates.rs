@@ -11,23 +11,16 @@ use super::super::gradients::{clip_value, scale};
 use super::super::matrix::matrix;
 use super::super::memory::CHUNK;
 use super::super::shard::Shard;
+use super::super::update_rule::Update;
 use super::{Batch, Step, ThreadState};
 use crate::layer::{GradientConsumer, GradientSink, Parallelism, SinkCursor};
-use crate::loss::Loss;
-use crate::optimizer::{Clip, MAX_STATES, Optimizer};
-use crate::samples::Samples;
+use crate::optimizer::{Clip, MAX_STATES};
 
-impl<T, O, L, S> Step<'_, T, O, L, S>
-where
-    T: Scalar,
-    O: Optimizer<T>,
-    L: Loss<T>,
-    S: Samples<T>,
-{
-    /// The optimizer's step after `updates` others in this run.
-    pub(super) fn update_step(&self, updates: u64) -> O::Step {
+impl<T: Scalar> Step<'_, T> {
+    /// Calls `work` with the optimizer's step after `updates` others in this run.
+    pub(super) fn with_update(&self, updates: u64, work: &mut dyn FnMut(&dyn Update<T>)) {
         let iteration = self.updates.iteration + updates;
-        self.updates.optimizer.step(iteration + 1, (self.updates.learning_rate)(iteration))
+        self.updates.optimizer.prepare(iteration + 1, (self.updates.learning_rate)(iteration), work);
     }
 
     /// Computes the gradient with respect to the weights of layer `l` that this thread owns, and updates them at once.
@@ -35,31 +28,31 @@ where
         &self,
         thread: &mut ThreadState<T>,
         batch: &Batch<'_>,
-        step: &O::Step,
+        step: &dyn Update<T>,
         l: usize,
     ) {
         let slot = self.layers[l];
-        let states = self.updates.optimizer.state_names().len();
+        let states = self.updates.optimizer.states();
         if l == 0
             && let Some(Shard { outputs, ranges, owned, weights, state, .. }) = &mut thread.shard
         {
             let state: Vec<_> = state.iter_mut().take(states).map(|block| Shared::new(block)).collect();
             let weights = Shared::new(weights);
             // SAFETY: the shard belongs to this thread.
-            let mut consumer = unsafe { UpdateWeights::<T, O>::new(&weights, &state, ranges, step) };
+            let mut consumer = unsafe { UpdateWeights::new(&weights, &state, ranges, step) };
             let mut sink = GradientSink::new(&slot.specs, owned, &mut thread.cursor, &mut consumer);
             let (samples, width) = (batch.samples.len(), slot.outputs());
             // SAFETY: all threads read gradients, and no thread writes them.
             let d = unsafe {
                 self.memory.gradients[0].matrix(0..samples * width, width, 0..samples, outputs.clone())
             };
-            slot.layer.gradient(self.samples_as_input(self.x(batch)), d, &[], &mut sink);
+            slot.layer.gradient(self.samples_as_input(batch, 0..samples), d, &[], &mut sink);
             sink.finish();
             return;
         }
         // SAFETY: the sink passes only elements of `owned`, which belong to this thread in this stage.
         let mut consumer =
-            unsafe { UpdateWeights::<T, O>::new(&self.weights, &self.state[..states], &slot.ranges, step) };
+            unsafe { UpdateWeights::new(&self.weights, &self.state[..states], &slot.ranges, step) };
         self.gradient(&thread.owned[l], &mut thread.cursor, batch, l, &mut consumer);
     }
 
@@ -131,7 +124,7 @@ where
     }
 
     /// Updates the weights of layer `l` that this thread owns by the stored gradient.
-    pub(super) fn update(&self, thread: &ThreadState<T>, step: &O::Step, l: usize) {
+    pub(super) fn update(&self, thread: &ThreadState<T>, step: &dyn Update<T>, l: usize) {
         let slot = self.layers[l];
         let gradient = self.memory.gradient.as_ref().expect("memory for gradients");
         for (index, owned) in
@@ -156,12 +149,12 @@ where
                     clip_value(g, bound);
                 }
                 let mut state: [&mut [T]; MAX_STATES] = Default::default();
-                let count = self.updates.optimizer.state_names().len();
+                let count = self.updates.optimizer.states();
                 for (state, shared) in state.iter_mut().zip(&self.state[..count]) {
                     // SAFETY: as above.
                     *state = unsafe { shared.get_mut(chunk.clone()) };
                 }
-                O::update(step, w, &mut state[..count], g);
+                step.update(w, &mut state[..count], g);
             }
         }
     }

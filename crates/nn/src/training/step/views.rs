@@ -2,37 +2,19 @@
 
 use std::ops::Range;
 
-use ndarray::{ArrayView2, ArrayViewMut2, s};
+use ndarray::{ArrayView2, ArrayViewMut2};
 use ziffer_tensor::shared::Shared;
 use ziffer_tensor::{Buffer, Scalar};
 
 use super::super::matrix::matrix;
 use super::{Batch, Step};
-use crate::layer::{Context, Input, Mode, OutputKind, SampleValue};
-use crate::loss::Loss;
-use crate::optimizer::Optimizer;
-use crate::samples::Samples;
+use crate::layer::{Context, Input, Mode, OutputKind};
 
-impl<T, O, L, S> Step<'_, T, O, L, S>
-where
-    T: Scalar,
-    O: Optimizer<T>,
-    L: Loss<T>,
-    S: Samples<T>,
-{
-    /// All samples of the batch.
-    pub(super) fn x(&self, batch: &Batch<'_>) -> ArrayView2<'_, S::Value> {
+impl<T: Scalar> Step<'_, T> {
+    /// Samples of the batch as the input of the first layer.
+    pub(super) fn samples_as_input(&self, batch: &Batch<'_>, rows: Range<usize>) -> Input<'_, T> {
         // SAFETY: all threads read the samples of this batch, and no thread writes them.
-        let x = unsafe { self.x[batch.number % 2].get(0..batch.samples.len() * self.features) };
-        matrix(x, self.features)
-    }
-
-    /// Samples as the input of the first layer.
-    pub(super) fn samples_as_input<'x>(&self, x: ArrayView2<'x, S::Value>) -> Input<'x, T> {
-        let expected = x.dim();
-        let input = S::Value::input(x);
-        assert_eq!(input.dim(), expected, "the shape of the input that SampleValue::input returns");
-        input
+        unsafe { self.batches.input(batch.number, rows) }
     }
 
     /// The context of a call of layer `l` for `rows`, or for `channels` of a layer that is parallel over channels.
@@ -70,7 +52,7 @@ where
     /// The input of layer `l` for these rows: the samples, or the outputs of the layer below.
     pub(super) fn input(&self, batch: &Batch<'_>, l: usize, rows: Range<usize>) -> Input<'_, T> {
         match l.checked_sub(1) {
-            None => self.samples_as_input(self.x(batch).slice_move(s![rows, ..])),
+            None => self.samples_as_input(batch, rows),
             Some(below) => {
                 let width = self.layers[below].outputs();
                 // SAFETY: own rows, of the layer below the one that is written; or all rows, which an earlier stage wrote.
@@ -84,7 +66,7 @@ where
     pub(super) fn input_channels(&self, batch: &Batch<'_>, l: usize, channels: Range<usize>) -> Input<'_, T> {
         let count = self.channels(l);
         match l.checked_sub(1) {
-            None => self.samples_as_input(self.x(batch)).channels(count, channels),
+            None => self.samples_as_input(batch, 0..batch.samples.len()).channels(count, channels),
             Some(below) => Input::Real(self.columns(&self.memory.outputs[below], batch, l, channels)),
         }
     }
