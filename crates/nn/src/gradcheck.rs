@@ -203,22 +203,26 @@ impl GradCheck {
         loss: &impl Loss<f64>,
         samples: &S,
     ) -> Result<GradCheckStats, GradientError> {
+        TEAMS.with(|teams| self.compare_on(teams, model, loss, samples))
+    }
+
+    fn compare_on<S: Samples<f64>>(
+        &self,
+        [one_thread, several_threads]: &[ThreadTeam; 2],
+        model: &mut Model<f64>,
+        loss: &impl Loss<f64>,
+        samples: &S,
+    ) -> Result<GradCheckStats, GradientError> {
         // Moving averages change with each step and do not enter a training step's loss.
         let before = model.snapshot();
-        let one_thread = ThreadTeam::new(1).expect("a thread");
-        let gradients = gradients(model, loss, samples, &one_thread)?;
-        let threads = 3;
-        let several =
-            self::gradients(model, loss, samples, &ThreadTeam::new(threads).expect("three threads"))?;
+        let mut step = FirstStep::new(model, samples.len())?;
+        let gradients = step.gradients(model, loss, samples, one_thread)?;
+        let several = step.gradients(model, loss, samples, several_threads)?;
         for ((name, one), (_, other)) in gradients.iter().zip(several.iter()) {
             for (element, (&one, &other)) in one.iter().zip(other).enumerate() {
                 if one.to_bits() != other.to_bits() {
-                    return Err(GradientError::Threads {
-                        of: format!("{name}[{element}]"),
-                        one,
-                        other,
-                        threads,
-                    });
+                    let (of, threads) = (format!("{name}[{element}]"), several_threads.size());
+                    return Err(GradientError::Threads { of, one, other, threads });
                 }
             }
         }
@@ -231,7 +235,7 @@ impl GradCheck {
                     model.restore(&before);
                     *element_mut(model, name, element) = here;
                     // The gradients were computed before without an error.
-                    self::gradients(model, loss, samples, &one_thread).map_or(f64::NAN, |g| g.result.loss())
+                    step.gradients(model, loss, samples, one_thread).map_or(f64::NAN, |g| g.result.loss())
                 };
                 self.compare(|| format!("{name}[{element}]"), gradient, at, along, &mut stats)?;
             }
@@ -307,15 +311,33 @@ fn perturb(model: &mut Model<f64>, stream: &mut Stream) {
     });
 }
 
-/// The gradients of the first batch of a training.
-fn gradients<S: Samples<f64>>(
-    model: &mut Model<f64>,
-    loss: &impl Loss<f64>,
-    samples: &S,
-    team: &ThreadTeam,
-) -> Result<Gradients<f64>, StepError> {
-    let batch: Vec<u32> = (0..samples.len() as u32).collect();
-    Training::new(model, Sgd::default(), batch.len())?.gradients(model, loss, samples, &batch, team.into())
+thread_local! {
+    /// Teams of one and of three threads for all checks of this thread.
+    static TEAMS: [ThreadTeam; 2] = [1, 3].map(|threads| ThreadTeam::new(threads).expect("three threads"));
+}
+
+/// The first step of a training, as often as wanted.
+struct FirstStep {
+    training: Training<f64, Sgd>,
+    batch: Vec<u32>,
+}
+
+impl FirstStep {
+    fn new(model: &Model<f64>, samples: usize) -> Result<Self, StepError> {
+        let training = Training::new(model, Sgd::default(), samples)?;
+        Ok(Self { training, batch: (0..samples as u32).collect() })
+    }
+
+    fn gradients<S: Samples<f64>>(
+        &mut self,
+        model: &mut Model<f64>,
+        loss: &impl Loss<f64>,
+        samples: &S,
+        team: &ThreadTeam,
+    ) -> Result<Gradients<f64>, StepError> {
+        self.training.rewind();
+        self.training.gradients(model, loss, samples, &self.batch, team.into())
+    }
 }
 
 /// L = sum(c y), with c as target.

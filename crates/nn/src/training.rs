@@ -163,6 +163,12 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
         self.core.batches
     }
 
+    /// Makes the next batch the first one, for which layers draw the same random numbers.
+    #[cfg(feature = "gradcheck")]
+    pub(crate) fn rewind(&mut self) {
+        self.core.batches = 0;
+    }
+
     /// The learning rate of the next update.
     pub fn learning_rate(&self) -> f64 {
         self.learning_rate_at(self.core.iteration)
