@@ -126,11 +126,15 @@ fn replaced_under_an_open_set() {
 fn files_of_another_set_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("fashion");
+    // The repository's folder also has unpacked files if a training has read it.
+    let mirror = folder.path().join("mnist");
+    fs::create_dir(&mirror).unwrap();
+    for name in NAMES.map(|name| format!("{name}.gz")) {
+        fs::copy(mnist_mirror().join(&name), mirror.join(&name)).unwrap();
+    }
     // Without the folder that a system package may have installed.
-    let source = Source::new(Name::FashionMnist)
-        .mirror(Mirror::Folder(mnist_mirror()))
-        .public_mirrors(false)
-        .offline(true);
+    let source =
+        Source::new(Name::FashionMnist).mirror(Mirror::Folder(mirror)).public_mirrors(false).offline(true);
     let error = FashionMnist::open(&source.data_dir(&target)).unwrap_err();
     let text = support::line(&error);
     assert!(matches!(&error, DatasetError::Missing { files, .. } if files[..] == NAMES));

@@ -21,20 +21,24 @@
 //! # Ok::<(), ziffer_nn::gradcheck::GradientError>(())
 //! ```
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
-use ziffer_tensor::Activation;
+mod error;
+mod outputs;
+mod probe;
+
+use ndarray::Array2;
 use ziffer_tensor::random::{Purpose, Stream};
 use ziffer_tensor::thread_team::ThreadTeam;
 
-use crate::layer::{
-    Context, GradientConsumer, GradientSink, Input, Layer, LayerError, Mode, Parallelism, SinkCursor,
-    WeightSpec, Weights,
-};
-use crate::loss::{Loss, Target};
+use crate::layer::{Input, Layer, Parallelism};
+use crate::loss::Loss;
 use crate::model::Model;
 use crate::samples::Samples;
-use crate::training::{Gradients, StepError};
-use crate::{BuildError, Initializer, Sequential, Sgd, Training, WithTargets};
+use crate::training::{DynSamples, Gradients, StepError};
+use crate::{Sequential, Sgd, Training, WithTargets};
+
+pub use error::GradientError;
+use outputs::check_parts_of_outputs;
+use probe::{Dot, Probe};
 
 /// A check of gradients against central differences, and its settings.
 ///
@@ -70,63 +74,6 @@ pub struct GradCheckStats {
     pub max_error: f64,
 }
 
-/// A gradient is wrong or cannot be checked.
-#[derive(Clone, PartialEq, thiserror::Error)]
-pub enum GradientError {
-    /// The layer cannot be built.
-    #[error(transparent)]
-    Build(#[from] BuildError),
-    /// The step failed.
-    #[error(transparent)]
-    Step(#[from] StepError),
-    /// The gradient is not the derivative.
-    #[error("the gradient with respect to {of} is {gradient:e}, the central difference is {difference:e}")]
-    Wrong {
-        /// The number: `dense.kernel[12]`.
-        of: String,
-        /// The gradient that the code computes.
-        gradient: f64,
-        /// The central difference.
-        difference: f64,
-    },
-    /// The bits of the gradient depend on the number of threads.
-    #[error(
-        "the gradient with respect to {of} depends on the number of threads: {one:e} with 1, {other:e} with {threads}"
-    )]
-    Threads {
-        /// The number.
-        of: String,
-        /// The gradient with one thread.
-        one: f64,
-        /// The gradient with several threads.
-        other: f64,
-        /// The number of threads.
-        threads: usize,
-    },
-    /// A part of the outputs, computed separately, differs from the same part of all outputs.
-    #[error(
-        "{of} is {whole:e} if all outputs are computed together, {alone:e} if some are computed separately"
-    )]
-    Outputs {
-        /// The number.
-        of: String,
-        /// Computed together with all outputs.
-        whole: f64,
-        /// Computed separately.
-        alone: f64,
-    },
-    /// Too many numbers are at a kink.
-    #[error("{skipped} of {all} numbers are at a kink; try another seed")]
-    Kinks {
-        /// The number of them.
-        skipped: usize,
-        /// The number of all numbers.
-        all: usize,
-    },
-}
-
-ziffer_base::debug_as_message!(GradientError);
-
 impl GradCheck {
     /// Checks the gradients of L = sum(c y) / B, for a random c, with respect to a layer's weights and input. The weights and the
     /// `batch` samples of `input_shape` are random.
@@ -143,10 +90,21 @@ impl GradCheck {
         batch: usize,
         seed: u64,
     ) -> Result<GradCheckStats, GradientError> {
+        self.boxed(&|| Box::new(layer.clone()), input_shape, batch, seed)
+    }
+
+    /// [`layer`](Self::layer) for the layer that `layer` returns.
+    fn boxed(
+        &self,
+        layer: &dyn Fn() -> Box<dyn Layer<f64>>,
+        input_shape: &[usize],
+        batch: usize,
+        seed: u64,
+    ) -> Result<GradCheckStats, GradientError> {
         let mut stream = Stream::new(seed, Purpose::Other(1), 0);
         let inputs: usize = input_shape.iter().product();
         let mut stats = GradCheckStats::default();
-        let probed = || Sequential::with_input_shape(input_shape).add(Probe::new(batch)).add(layer.clone());
+        let probed = || Sequential::with_input_shape(input_shape).add(Probe::new(batch)).add_boxed(layer());
         let x = Array2::from_shape_simple_fn((batch, inputs), || stream.normal());
         let mut logits = vec![None];
         for frozen in [false, true] {
@@ -169,7 +127,7 @@ impl GradCheck {
         let pixels = Array2::from_shape_simple_fn((batch, inputs), || {
             if stream.below(3) == 0 { 0 } else { stream.below(256) as u8 }
         });
-        let mut model = Sequential::with_input_shape(input_shape).add(layer.clone()).build(seed)?;
+        let mut model = Sequential::with_input_shape(input_shape).add_boxed(layer()).build(seed)?;
         perturb(&mut model, &mut stream);
         let c = Array2::from_shape_simple_fn((batch, model.outputs()), || stream.normal());
         for logits in logits {
@@ -197,25 +155,25 @@ impl GradCheck {
         self.check_kinks(stats)
     }
 
-    fn compare_all<S: Samples<f64>>(
+    fn compare_all(
         &self,
         model: &mut Model<f64>,
-        loss: &impl Loss<f64>,
-        samples: &S,
+        loss: &dyn Loss<f64>,
+        samples: &dyn DynSamples<f64>,
     ) -> Result<GradCheckStats, GradientError> {
         TEAMS.with(|teams| self.compare_on(teams, model, loss, samples))
     }
 
-    fn compare_on<S: Samples<f64>>(
+    fn compare_on(
         &self,
         [one_thread, several_threads]: &[ThreadTeam; 2],
         model: &mut Model<f64>,
-        loss: &impl Loss<f64>,
-        samples: &S,
+        loss: &dyn Loss<f64>,
+        samples: &dyn DynSamples<f64>,
     ) -> Result<GradCheckStats, GradientError> {
         // Moving averages change with each step and do not enter a training step's loss.
         let before = model.snapshot();
-        let mut step = FirstStep::new(model, samples.len())?;
+        let mut step = FirstStep::new(model, samples.count())?;
         let gradients = step.gradients(model, loss, samples, one_thread)?;
         let several = step.gradients(model, loss, samples, several_threads)?;
         for ((name, one), (_, other)) in gradients.iter().zip(several.iter()) {
@@ -328,186 +286,14 @@ impl FirstStep {
         Ok(Self { training, batch: (0..samples as u32).collect() })
     }
 
-    fn gradients<S: Samples<f64>>(
+    fn gradients(
         &mut self,
         model: &mut Model<f64>,
-        loss: &impl Loss<f64>,
-        samples: &S,
+        loss: &dyn Loss<f64>,
+        samples: &dyn DynSamples<f64>,
         team: &ThreadTeam,
     ) -> Result<Gradients<f64>, StepError> {
         self.training.rewind();
-        self.training.gradients(model, loss, samples, &self.batch, team.into())
-    }
-}
-
-/// L = sum(c y), with c as target.
-#[derive(Debug)]
-struct Dot {
-    /// The activation that the loss includes.
-    logits: Option<Activation>,
-}
-
-impl Loss<f64> for Dot {
-    fn name(&self) -> &'static str {
-        "dot"
-    }
-
-    fn activation(&self) -> Option<Activation> {
-        self.logits
-    }
-
-    fn value(&self, output: &[f64], target: Target<'_, f64>) -> f64 {
-        let Target::Values(c) = target else { unreachable!("targets are values") };
-        output.iter().zip(c).map(|(y, c)| y * c).sum()
-    }
-
-    fn backward(&self, output: &[f64], target: Target<'_, f64>, scale: f64, d: &mut [f64]) -> f64 {
-        let Target::Values(c) = target else { unreachable!("targets are values") };
-        d.iter_mut().zip(c).for_each(|(d, c)| *d = scale * c);
-        self.value(output, target)
-    }
-}
-
-/// y = x + w with one w per number of each sample of the batch. The gradient with respect to w is the gradient with respect to the
-/// input of the next layer.
-#[derive(Clone, Debug)]
-struct Probe {
-    batch: usize,
-    inputs: usize,
-}
-
-impl Probe {
-    fn new(batch: usize) -> Self {
-        Self { batch, inputs: 0 }
-    }
-}
-
-impl Layer<f64> for Probe {
-    fn class_name(&self) -> &'static str {
-        "Input"
-    }
-
-    fn build(&mut self, input_shape: &[usize]) -> Result<Vec<usize>, LayerError> {
-        self.inputs = input_shape.iter().product();
-        Ok(input_shape.to_vec())
-    }
-
-    fn weights(&self) -> Vec<WeightSpec> {
-        vec![WeightSpec::new("number", [self.batch, self.inputs], Initializer::Zeros)]
-    }
-
-    fn forward(
-        &self,
-        context: &mut Context<'_, f64>,
-        weights: Weights<'_, f64>,
-        x: Input<'_, f64>,
-        mut y: ArrayViewMut2<'_, f64>,
-    ) {
-        let rows = context.first_row()..context.first_row() + y.nrows();
-        y.assign(&x.to_real());
-        y += &weights.matrix(0, self.batch).slice(s![rows, ..]);
-    }
-
-    fn backward(
-        &self,
-        _: &mut Context<'_, f64>,
-        _: Weights<'_, f64>,
-        _: Input<'_, f64>,
-        _: ArrayView2<'_, f64>,
-        d: ArrayViewMut2<'_, f64>,
-        d_x: Option<ArrayViewMut2<'_, f64>>,
-    ) {
-        if let Some(mut d_x) = d_x {
-            d_x.assign(&d);
-        }
-    }
-
-    fn gradient(
-        &self,
-        _: Input<'_, f64>,
-        d: ArrayView2<'_, f64>,
-        _: &[f64],
-        sink: &mut GradientSink<'_, f64>,
-    ) {
-        let owned = sink.range(0);
-        sink.push(0, &d.as_slice().expect("gradients in C order")[owned]);
-    }
-}
-
-/// Computes parts of the outputs of a model of one layer separately, with the gradients of their weights, and compares them with
-/// all outputs computed together.
-fn check_parts_of_outputs(
-    model: &Model<f64>,
-    x: Input<'_, f64>,
-    d: ArrayView2<'_, f64>,
-) -> Result<(), GradientError> {
-    let slot = &model.slots()[0];
-    let width = slot.outputs();
-    let of = |outputs: std::ops::Range<usize>| {
-        // The columns of the weights that belong to these outputs.
-        let mut block = Vec::new();
-        let mut ranges = Vec::new();
-        for range in &slot.ranges {
-            let start = block.len();
-            let rows = model.block()[range.clone()].chunks_exact(width);
-            rows.for_each(|row| block.extend_from_slice(&row[outputs.clone()]));
-            ranges.push(start..block.len());
-        }
-        let owned: Vec<_> = ranges.iter().map(|range| 0..range.len()).collect();
-        let mut scratch = vec![0.0; slot.scratch];
-        let mut context = Context::new(Mode::Training, 0, &mut [], &mut scratch);
-        context.batch_rows = d.nrows();
-        let mut y = Array2::from_elem((d.nrows(), width), f64::NAN);
-        let weights = Weights::new(&block, &ranges);
-        let columns = s![.., outputs.clone()];
-        slot.layer.forward(&mut context, weights, x.reborrow(), y.slice_mut(columns));
-        let mut stored = Stored { gradients: vec![f64::NAN; block.len()], ranges: &ranges };
-        let mut cursor = SinkCursor::default();
-        let mut sink = GradientSink::new(&slot.specs, &owned, &mut cursor, &mut stored);
-        slot.layer.gradient(x.reborrow(), d.slice(columns), &[], &mut sink);
-        sink.finish();
-        let gradients: Vec<Vec<f64>> =
-            ranges.iter().map(|range| stored.gradients[range.clone()].to_vec()).collect();
-        (y, gradients)
-    };
-    let (whole_y, whole) = of(0..width);
-    // A step assigns some outputs to each thread.
-    for outputs in [0..width / 2, width / 2..width].into_iter().filter(|outputs| !outputs.is_empty()) {
-        let (y, gradients) = of(outputs.clone());
-        for ((place, &alone), &whole) in y.indexed_iter().zip(&whole_y) {
-            if outputs.contains(&place.1) && alone.to_bits() != whole.to_bits() {
-                return Err(GradientError::Outputs { of: format!("output {place:?}"), whole, alone });
-            }
-        }
-        for ((spec, whole), part) in slot.specs.iter().zip(&whole).zip(&gradients) {
-            let columns = whole.chunks_exact(width).flat_map(|row| &row[outputs.clone()]);
-            for (element, (&whole, &alone)) in columns.zip(part).enumerate() {
-                if alone.to_bits() != whole.to_bits() {
-                    let of = format!(
-                        "the gradient with respect to {}[{element}] of outputs {outputs:?}",
-                        spec.name
-                    );
-                    return Err(GradientError::Outputs { of, whole, alone });
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Stores gradients.
-struct Stored<'a> {
-    gradients: Vec<f64>,
-    ranges: &'a [std::ops::Range<usize>],
-}
-
-impl GradientConsumer<f64> for Stored<'_> {
-    fn push(&mut self, index: usize, offset: usize, gradient: &[f64]) {
-        self.gradients[self.ranges[index].start + offset..][..gradient.len()].copy_from_slice(gradient);
-    }
-
-    fn non_trainable(&mut self, index: usize, range: std::ops::Range<usize>) -> &mut [f64] {
-        let start = self.ranges[index].start;
-        &mut self.gradients[start + range.start..start + range.end]
+        self.training.gradients_dyn(model, loss, samples, &self.batch, team.into())
     }
 }

@@ -1,15 +1,12 @@
 //! Gradients and updates as separate calls, for custom training loops.
 
-use std::sync::{Arc, Mutex};
-
-use ziffer_tensor::{Buffer, Scalar, update};
+use ziffer_tensor::{Scalar, update};
 
 use super::Training;
 use super::budget::StepBudget;
 use super::fit_error::FitError;
 use super::gradients::Gradients;
 use super::result::StepError;
-use super::run::{Run, RunSteps};
 use crate::loss::Loss;
 use crate::model::Model;
 use crate::optimizer::{MAX_STATES, Optimizer};
@@ -54,33 +51,7 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
         batch: &[u32],
         budget: StepBudget<'_>,
     ) -> Result<Gradients<T>, StepError> {
-        assert!(
-            !batch.is_empty() && batch.len() <= self.core.batch_size,
-            "{} samples in a batch, expected 1 to {}",
-            batch.len(),
-            self.core.batch_size
-        );
-        let mut block = Buffer::try_zeros(model.block().len())?;
-        let budget = StepBudget { time: None, ..budget };
-        let profilers = Mutex::new(Vec::<(usize, ())>::new());
-        let run = Run {
-            model,
-            loss,
-            samples,
-            order: batch,
-            budget,
-            optimizer: &self.optimizer,
-            profilers: &profilers,
-            returned: Some(&mut block),
-        };
-        let outcome = T::dispatch::<RunSteps<'_, '_>>((&mut self.core, run));
-        let result = outcome?.first().copied().unwrap_or_default();
-        Ok(Gradients {
-            result,
-            layout: Arc::clone(&self.core.layout),
-            present: model.trainable().collect(),
-            block,
-        })
+        self.gradients_dyn(model, loss, samples, batch, budget)
     }
 
     /// Updates the weights once by gradients, which may have been changed or summed. The settings for clipping and

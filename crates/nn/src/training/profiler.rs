@@ -47,17 +47,44 @@ impl Profiler for () {
     fn end(&mut self, _: Section) {}
 }
 
+/// The work of a thread, which takes a function that ends a section.
+pub(super) type Work<'w> = dyn FnMut(&mut dyn FnMut(Section)) + 'w;
+
 /// The profilers of all threads as a trait object.
 pub(super) trait Profilers: Sync {
     /// Calls `work` with a function that ends a section of this thread.
-    fn with(&self, thread: usize, work: &mut dyn FnMut(&mut dyn FnMut(Section)));
+    fn with(&self, thread: usize, work: &mut Work<'_>);
 }
 
-impl<P: Profiler> Profilers for Mutex<Vec<(usize, P)>> {
-    fn with(&self, thread: usize, work: &mut dyn FnMut(&mut dyn FnMut(Section))) {
+/// No profilers.
+impl Profilers for () {
+    fn with(&self, _: usize, work: &mut Work<'_>) {
+        work(&mut |_| {});
+    }
+}
+
+/// A profiler per thread, made when the thread begins.
+#[derive(Debug)]
+pub(super) struct PerThread<P>(Mutex<Vec<(usize, P)>>);
+
+impl<P: Profiler> PerThread<P> {
+    pub(super) fn new() -> Self {
+        Self(Mutex::default())
+    }
+
+    /// The profilers in the order of the threads.
+    pub(super) fn into_vec(self) -> Vec<P> {
+        let mut profilers = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        profilers.sort_unstable_by_key(|(thread, _)| *thread);
+        profilers.into_iter().map(|(_, profiler)| profiler).collect()
+    }
+}
+
+impl<P: Profiler> Profilers for PerThread<P> {
+    fn with(&self, thread: usize, work: &mut Work<'_>) {
         let mut profiler = P::default();
         work(&mut |section| profiler.end(section));
-        self.lock().unwrap_or_else(PoisonError::into_inner).push((thread, profiler));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((thread, profiler));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use ziffer_tensor::shared::Shared;
@@ -11,9 +11,10 @@ use ziffer_tensor::{Buffer, Scalar, ScalarFunction};
 use super::batches::DynSamples;
 use super::budget::StepBudget;
 use super::check::{check_all, last_output_kind};
+use super::gradients::Gradients;
 use super::memory::Buffers;
 use super::plan::{GradientUse, Plan, PlanInputs};
-use super::profiler::{Profiler, Profilers};
+use super::profiler::{PerThread, Profiler, Profilers};
 use super::result::{NotFinite, StepError, StepResult};
 use super::step::{Outcome, Step, Updates};
 use super::update_rule::UpdateRule;
@@ -44,7 +45,7 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
         order: &[u32],
         budget: StepBudget<'_>,
     ) -> Result<Vec<StepResult>, StepError> {
-        self.run_profiled::<S, ()>(model, loss, samples, order, budget).0
+        self.run_dyn(model, loss, samples, order, budget, &())
     }
 
     /// Like [`Training::run`], with a profiler per thread. Returns the profilers in the order of the threads.
@@ -62,39 +63,77 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
         order: &[u32],
         budget: StepBudget<'_>,
     ) -> (Result<Vec<StepResult>, StepError>, Vec<P>) {
-        let profilers = Mutex::new(Vec::new());
+        let profilers = PerThread::<P>::new();
+        let result = self.run_dyn(model, loss, samples, order, budget, &profilers);
+        (result, profilers.into_vec())
+    }
+
+    /// [`run_profiled`](Self::run_profiled) for trait objects.
+    fn run_dyn(
+        &mut self,
+        model: &mut Model<T>,
+        loss: &dyn Loss<T>,
+        samples: &dyn DynSamples<T>,
+        order: &[u32],
+        budget: StepBudget<'_>,
+        profilers: &dyn Profilers,
+    ) -> Result<Vec<StepResult>, StepError> {
+        let optimizer = &self.optimizer;
+        let run = Run { model, loss, samples, order, budget, optimizer, profilers, returned: None };
+        T::dispatch::<RunSteps<'_, '_>>((&mut self.core, run))
+    }
+
+    /// [`gradients`](Self::gradients) for trait objects.
+    pub(crate) fn gradients_dyn(
+        &mut self,
+        model: &mut Model<T>,
+        loss: &dyn Loss<T>,
+        samples: &dyn DynSamples<T>,
+        batch: &[u32],
+        budget: StepBudget<'_>,
+    ) -> Result<Gradients<T>, StepError> {
+        assert!(
+            !batch.is_empty() && batch.len() <= self.core.batch_size,
+            "{} samples in a batch, expected 1 to {}",
+            batch.len(),
+            self.core.batch_size
+        );
+        let mut block = Buffer::try_zeros(model.block().len())?;
         let run = Run {
-            model,
+            model: &mut *model,
             loss,
             samples,
-            order,
-            budget,
+            order: batch,
+            budget: StepBudget { time: None, ..budget },
             optimizer: &self.optimizer,
-            profilers: &profilers,
-            returned: None,
+            profilers: &(),
+            returned: Some(&mut block),
         };
-        let result = T::dispatch::<RunSteps<'_, '_>>((&mut self.core, run));
-        let mut profilers: Vec<(usize, P)> = profilers.into_inner().unwrap_or_else(PoisonError::into_inner);
-        profilers.sort_unstable_by_key(|(thread, _)| *thread);
-        (result, profilers.into_iter().map(|(_, profiler)| profiler).collect())
+        let results = T::dispatch::<RunSteps<'_, '_>>((&mut self.core, run))?;
+        Ok(Gradients {
+            result: results.first().copied().unwrap_or_default(),
+            layout: Arc::clone(&self.core.layout),
+            present: model.trainable().collect(),
+            block,
+        })
     }
 }
 
 /// The arguments of a run.
-pub(super) struct Run<'r, T: Scalar> {
-    pub(super) model: &'r mut Model<T>,
-    pub(super) loss: &'r dyn Loss<T>,
-    pub(super) samples: &'r dyn DynSamples<T>,
-    pub(super) order: &'r [u32],
-    pub(super) budget: StepBudget<'r>,
-    pub(super) optimizer: &'r dyn UpdateRule<T>,
-    pub(super) profilers: &'r dyn Profilers,
+struct Run<'r, T: Scalar> {
+    model: &'r mut Model<T>,
+    loss: &'r dyn Loss<T>,
+    samples: &'r dyn DynSamples<T>,
+    order: &'r [u32],
+    budget: StepBudget<'r>,
+    optimizer: &'r dyn UpdateRule<T>,
+    profilers: &'r dyn Profilers,
     /// Memory for the gradients of all weights, if they are returned instead of updating the weights.
-    pub(super) returned: Option<&'r mut Buffer<T>>,
+    returned: Option<&'r mut Buffer<T>>,
 }
 
 /// [`Core::run`], compiled for each type.
-pub(super) struct RunSteps<'c, 'r>(PhantomData<(&'c (), &'r ())>);
+struct RunSteps<'c, 'r>(PhantomData<(&'c (), &'r ())>);
 
 impl<'c, 'r> ScalarFunction for RunSteps<'c, 'r> {
     type Input<T: Scalar> = (&'c mut Core<T>, Run<'r, T>);
