@@ -21,7 +21,7 @@ mod vector;
 
 pub use instruction_set::InstructionSet;
 pub(crate) use kernel::{Isa, Kernel, Tiled, WIDE_TILE, Wide};
-pub(crate) use vector::{LANES, Lanes, SimdElement, Vector};
+pub(crate) use vector::{LANES, Lanes, SimdElement, Vector, array};
 
 use kernel::Small;
 use portable::Portable;

@@ -14,7 +14,7 @@ mod register;
 use std::ops::Range;
 
 use crate::buffer::Buffer;
-use crate::isa::{Isa, LANES, SimdElement, Vector};
+use crate::isa::{Isa, LANES, SimdElement, Vector, array};
 use crate::scratch::at_least;
 use register::{Operand, accumulate};
 
@@ -210,12 +210,12 @@ impl<T: SimdElement, S> Pass<'_, T, S> {
         if !self.is_first {
             let waiting = waiting.as_chunks::<LANES>().0.as_chunks::<V>().0;
             for (vectors, waiting) in tile.iter_mut().zip(waiting) {
-                *vectors = std::array::from_fn(|v| I::Vector::load(&waiting[v]));
+                *vectors = array(|v| I::Vector::load(&waiting[v]));
             }
         } else if let Some(bias) = bias {
             let bias = &bias[column..][..width];
             tile = [match bias.as_chunks::<LANES>().0.as_array::<V>() {
-                Some(bias) => std::array::from_fn(|v| I::Vector::load(&bias[v])),
+                Some(bias) => array(|v| I::Vector::load(&bias[v])),
                 None => [I::Vector::load_part(bias); V],
             }; M];
         }
@@ -225,7 +225,9 @@ impl<T: SimdElement, S> Pass<'_, T, S> {
         } else {
             let waiting = waiting.as_chunks_mut::<LANES>().0.as_chunks_mut::<V>().0;
             for (vectors, waiting) in tile.iter().zip(waiting) {
-                vectors.iter().zip(waiting).for_each(|(vector, waiting)| vector.store(waiting));
+                for (vector, waiting) in vectors.iter().zip(waiting) {
+                    vector.store(waiting);
+                }
             }
         }
     }

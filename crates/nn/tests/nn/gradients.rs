@@ -41,15 +41,8 @@ fn passes(outcome: Result<ziffer_nn::gradcheck::GradCheckStats, GradientError>) 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn dense_with_each_activation(
-        activation in activation(), inputs in 1_usize..20, units in 1_usize..20, batch in 1_usize..6, seed: u64,
-    ) {
-        let dense = Dense::new(units, activation).use_bias(seed % 3 > 0);
-        passes(GradCheck::default().layer(dense, &[inputs], batch, seed))?;
-    }
+    // Each case has many layers or many numbers.
+    #![proptest_config(ProptestConfig { cases: 24, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
 
     /// All of them, with and without a bias.
     #[test]
@@ -61,14 +54,6 @@ proptest! {
                 Err(error) => return Err(TestCaseError::fail(format!("{activation}: {error}"))),
             }
         }
-    }
-
-    #[test]
-    fn batch_normalization(
-        rows in 1_usize..4, channels in 1_usize..40, batch in 2_usize..6, center: bool, scale: bool, seed: u64,
-    ) {
-        let layer = BatchNormalization::new().center(center).scale(scale).epsilon(0.1);
-        passes(GradCheck::default().layer(layer, &[rows, channels], batch, seed))?;
     }
 
     #[test]
@@ -98,6 +83,39 @@ proptest! {
         check(checks.layer(LeakyRelu::new(alpha), shape, batch, seed))?;
         check(checks.layer(Relu::new().max_value(1.0).negative_slope(alpha).threshold(0.3), shape, batch, seed))?;
         check(checks.layer(PRelu::new(), shape, batch, seed))?;
+    }
+
+    #[test]
+    fn pixels(inputs in 1_usize..70, units in 1_usize..20, batch in 1_usize..40, density in 0.0_f64..1.0, seed: u64) {
+        let mut stream = Stream::new(seed, Purpose::Other(0), 0);
+        let x = Array2::from_shape_simple_fn((batch, inputs), || {
+            if stream.uniform() < density { stream.below(256) as u8 } else { 0 }
+        });
+        let labels: Vec<usize> = (0..batch).map(|i| i % 3).collect();
+        let mut model = Sequential::<f64>::with_input_shape([inputs])
+            .dense(units, Activation::Sigmoid).dense(3, Activation::Softmax).build(seed).unwrap();
+        let samples = WithLabels::new(x.view(), &labels);
+        passes(GradCheck::default().model(&mut model, &SparseCategoricalCrossentropy::default(), &samples))?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn dense_with_each_activation(
+        activation in activation(), inputs in 1_usize..20, units in 1_usize..20, batch in 1_usize..6, seed: u64,
+    ) {
+        let dense = Dense::new(units, activation).use_bias(seed % 3 > 0);
+        passes(GradCheck::default().layer(dense, &[inputs], batch, seed))?;
+    }
+
+    #[test]
+    fn batch_normalization(
+        rows in 1_usize..4, channels in 1_usize..40, batch in 2_usize..6, center: bool, scale: bool, seed: u64,
+    ) {
+        let layer = BatchNormalization::new().center(center).scale(scale).epsilon(0.1);
+        passes(GradCheck::default().layer(layer, &[rows, channels], batch, seed))?;
     }
 
     #[test]
@@ -190,19 +208,6 @@ proptest! {
         let samples = WithLabels::new(x.view(), &labels);
         passes(GradCheck::default().model(&mut model, &BinaryCrossentropy::default(), &samples))?;
         passes(GradCheck::default().model(&mut model, &MeanSquaredError, &samples))?;
-    }
-
-    #[test]
-    fn pixels(inputs in 1_usize..70, units in 1_usize..20, batch in 1_usize..40, density in 0.0_f64..1.0, seed: u64) {
-        let mut stream = Stream::new(seed, Purpose::Other(0), 0);
-        let x = Array2::from_shape_simple_fn((batch, inputs), || {
-            if stream.uniform() < density { stream.below(256) as u8 } else { 0 }
-        });
-        let labels: Vec<usize> = (0..batch).map(|i| i % 3).collect();
-        let mut model = Sequential::<f64>::with_input_shape([inputs])
-            .dense(units, Activation::Sigmoid).dense(3, Activation::Softmax).build(seed).unwrap();
-        let samples = WithLabels::new(x.view(), &labels);
-        passes(GradCheck::default().model(&mut model, &SparseCategoricalCrossentropy::default(), &samples))?;
     }
 
     /// The fused step, on any number of threads, updates the weights by the gradients that the checks above compare.

@@ -13,6 +13,20 @@ pub(crate) const LANES: usize = 16;
 /// The numbers of a vector as an array.
 pub(crate) type Lanes<T> = [T; LANES];
 
+/// The array of `at(0)`, `at(1)` and so on; `N` is at least 1.
+///
+/// `std::array::from_fn` is five times as much code for the compiler, in some thousand instances.
+#[inline(always)]
+pub(crate) fn array<T: Copy, const N: usize>(mut at: impl FnMut(usize) -> T) -> [T; N] {
+    let mut all = [at(0); N];
+    let mut i = 1;
+    while i < N {
+        all[i] = at(i);
+        i += 1;
+    }
+    all
+}
+
 /// A type of number that has vectors. The name is that of `std::simd`'s trait.
 pub trait SimdElement: Float {
     /// Of the vectors of two types of numbers, those of this type.
@@ -121,9 +135,8 @@ pub(crate) struct Plain<T, const FUSED: bool>(Lanes<T>);
 
 impl<T: Float, const FUSED: bool> Plain<T, FUSED> {
     #[inline(always)]
-    fn with(mut self, others: Self, operation: impl Fn(T, T) -> T) -> Self {
-        self.0.iter_mut().zip(others.0).for_each(|(a, b)| *a = operation(*a, b));
-        self
+    fn with(self, other: Self, operation: impl Fn(T, T) -> T) -> Self {
+        Self(array(|lane| operation(self.0[lane], other.0[lane])))
     }
 
     #[inline(always)]
@@ -162,31 +175,28 @@ impl<T: Float, const FUSED: bool> Vector<T> for Plain<T, FUSED> {
         self.with(other, |a, b| a / b)
     }
     #[inline(always)]
-    fn mul_add(mut self, b: Self, c: Self) -> Self {
-        self.0.iter_mut().zip(b.0).zip(c.0).for_each(|((a, b), c)| *a = Self::fma(*a, b, c));
-        self
+    fn mul_add(self, b: Self, c: Self) -> Self {
+        Self(array(|lane| Self::fma(self.0[lane], b.0[lane], c.0[lane])))
     }
     #[inline(always)]
-    fn mul_sub(mut self, b: Self, c: Self) -> Self {
-        self.0.iter_mut().zip(b.0).zip(c.0).for_each(|((a, b), c)| *a = Self::fma(*a, b, -c));
-        self
+    fn mul_sub(self, b: Self, c: Self) -> Self {
+        Self(array(|lane| Self::fma(self.0[lane], b.0[lane], -c.0[lane])))
     }
     #[inline(always)]
-    fn neg_mul_add(mut self, b: Self, c: Self) -> Self {
-        self.0.iter_mut().zip(b.0).zip(c.0).for_each(|((a, b), c)| *a = Self::fma(-*a, b, c));
-        self
+    fn neg_mul_add(self, b: Self, c: Self) -> Self {
+        Self(array(|lane| Self::fma(-self.0[lane], b.0[lane], c.0[lane])))
     }
     #[inline(always)]
     fn sqrt(self) -> Self {
-        Self(self.0.map(T::sqrt))
+        Self(array(|lane| self.0[lane].sqrt()))
     }
     #[inline(always)]
     fn relu(self) -> Self {
-        Self(self.0.map(|x| if x < T::zero() { T::zero() } else { x }))
+        Self(array(|lane| if self.0[lane] < T::zero() { T::zero() } else { self.0[lane] }))
     }
     #[inline(always)]
     fn flushed(self) -> Self {
-        Self(self.0.map(|x| if x.abs() < T::TINY { T::zero() } else { x }))
+        Self(array(|lane| if self.0[lane].abs() < T::TINY { T::zero() } else { self.0[lane] }))
     }
     #[inline(always)]
     fn is_zero(self) -> bool {

@@ -1,11 +1,10 @@
 //! Batch normalization and its gradients, some columns after others.
 
-use std::array;
 use std::ops::Range;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-use crate::isa::{Isa, Kernel, LANES, SimdElement, Vector};
+use crate::isa::{Isa, Kernel, LANES, SimdElement, Vector, array};
 
 /// Vectors of columns that are worked on at a time, so that several sums run side by side.
 const STRIP: usize = 4;
@@ -37,7 +36,7 @@ fn all<I: Isa>(columns: usize, mut computation: impl ByColumns) {
 #[inline(always)]
 fn load<T: SimdElement, I: Isa, const V: usize>(from: &[T]) -> [I::Vector<T>; V] {
     match from.as_chunks::<LANES>().0.as_array::<V>() {
-        Some(whole) => array::from_fn(|v| I::Vector::load(&whole[v])),
+        Some(whole) => array(|v| I::Vector::load(&whole[v])),
         None => [I::Vector::load_part(from); V],
     }
 }
@@ -46,7 +45,11 @@ fn load<T: SimdElement, I: Isa, const V: usize>(from: &[T]) -> [I::Vector<T>; V]
 #[inline(always)]
 fn store<T: SimdElement, I: Isa, const V: usize>(vectors: [I::Vector<T>; V], to: &mut [T]) {
     match to.as_chunks_mut::<LANES>().0.as_mut_array::<V>() {
-        Some(whole) => whole.iter_mut().zip(vectors).for_each(|(to, vector)| vector.store(to)),
+        Some(whole) => {
+            for (to, vector) in whole.iter_mut().zip(&vectors) {
+                vector.store(to);
+            }
+        }
         None => vectors[0].store_part(to),
     }
 }
@@ -96,17 +99,17 @@ impl<T: SimdElement> ByColumns for Moments<'_, T> {
         let mut mean = [I::Vector::splat(T::zero()); V];
         for x in rows(&self.x, &columns) {
             let x = load::<T, I, V>(x);
-            mean = array::from_fn(|v| mean[v].add(x[v]));
+            mean = array(|v| mean[v].add(x[v]));
         }
-        mean = mean.map(|sum| sum.div(count));
+        mean = array(|v| mean[v].div(count));
         let mut variance = [I::Vector::splat(T::zero()); V];
         for x in rows(&self.x, &columns) {
             let deviation = load::<T, I, V>(x);
-            let deviation: [_; V] = array::from_fn(|v| deviation[v].sub(mean[v]));
-            variance = array::from_fn(|v| deviation[v].mul_add(deviation[v], variance[v]));
+            let deviation: [_; V] = array(|v| deviation[v].sub(mean[v]));
+            variance = array(|v| deviation[v].mul_add(deviation[v], variance[v]));
         }
         store::<T, I, V>(mean, &mut self.mean[columns.clone()]);
-        store::<T, I, V>(variance.map(|sum| sum.div(count)), &mut self.variance[columns]);
+        store::<T, I, V>(array(|v| variance[v].div(count)), &mut self.variance[columns]);
     }
 }
 
@@ -129,11 +132,11 @@ impl<T: SimdElement> Kernel for Normalize<'_, T> {
 impl<T: SimdElement> ByColumns for Normalize<'_, T> {
     #[inline(always)]
     fn some<I: Isa, const V: usize>(&mut self, columns: Range<usize>) {
-        let [mean, scale, shift] =
-            [self.mean, self.scale, self.shift].map(|values| load::<T, I, V>(&values[columns.clone()]));
+        let of = |values: &[T]| load::<T, I, V>(&values[columns.clone()]);
+        let (mean, scale, shift) = (of(self.mean), of(self.scale), of(self.shift));
         for (x, y) in rows(&self.x, &columns).zip(rows_mut(&mut self.y, &columns)) {
             let x = load::<T, I, V>(x);
-            store::<T, I, V>(array::from_fn(|v| x[v].sub(mean[v]).mul_add(scale[v], shift[v])), y);
+            store::<T, I, V>(array(|v| x[v].sub(mean[v]).mul_add(scale[v], shift[v])), y);
         }
     }
 }
@@ -158,15 +161,15 @@ impl<T: SimdElement> Kernel for GradientSums<'_, T> {
 impl<T: SimdElement> ByColumns for GradientSums<'_, T> {
     #[inline(always)]
     fn some<I: Isa, const V: usize>(&mut self, columns: Range<usize>) {
-        let [mean, inverse] =
-            [self.mean, self.inverse_deviation].map(|values| load::<T, I, V>(&values[columns.clone()]));
+        let of = |values: &[T]| load::<T, I, V>(&values[columns.clone()]);
+        let (mean, inverse) = (of(self.mean), of(self.inverse_deviation));
         let [mut d_scale, mut d_shift] = [[I::Vector::splat(T::zero()); V]; 2];
         for (x, d) in rows(&self.x, &columns).zip(rows(&self.d, &columns)) {
             let (x, d) = (load::<T, I, V>(x), load::<T, I, V>(d));
-            d_scale = array::from_fn(|v| d[v].mul_add(x[v].sub(mean[v]), d_scale[v]));
-            d_shift = array::from_fn(|v| d_shift[v].add(d[v]));
+            d_scale = array(|v| d[v].mul_add(x[v].sub(mean[v]), d_scale[v]));
+            d_shift = array(|v| d_shift[v].add(d[v]));
         }
-        let d_scale = array::from_fn(|v| d_scale[v].mul(inverse[v]));
+        let d_scale = array(|v| d_scale[v].mul(inverse[v]));
         store::<T, I, V>(d_scale, &mut self.d_scale[columns.clone()]);
         store::<T, I, V>(d_shift, &mut self.d_shift[columns]);
     }
@@ -199,13 +202,13 @@ impl<T: SimdElement> ByColumns for InputGradient<'_, T> {
         let (d_scale, d_shift) = (of(self.d_scale), of(self.d_shift));
         let count = number::<T, I>(self.x.nrows());
         // What all rows share: d_x = factor (d - mean_d - (x - mean) slope).
-        let factor: [_; V] = array::from_fn(|v| gamma[v].mul(inverse[v]));
-        let mean_d = d_shift.map(|sum| sum.div(count));
-        let slope: [_; V] = array::from_fn(|v| inverse[v].mul(d_scale[v]).div(count));
+        let factor: [_; V] = array(|v| gamma[v].mul(inverse[v]));
+        let mean_d: [_; V] = array(|v| d_shift[v].div(count));
+        let slope: [_; V] = array(|v| inverse[v].mul(d_scale[v]).div(count));
         let operands = rows(&self.x, &columns).zip(rows(&self.d, &columns));
         for ((x, d), d_x) in operands.zip(rows_mut(&mut self.d_x, &columns)) {
             let (x, d) = (load::<T, I, V>(x), load::<T, I, V>(d));
-            let result = array::from_fn(|v| {
+            let result = array(|v| {
                 let rest = x[v].sub(mean[v]).neg_mul_add(slope[v], d[v].sub(mean_d[v]));
                 factor[v].mul(rest)
             });
@@ -234,7 +237,7 @@ impl<T: SimdElement> ByColumns for ScaleColumns<'_, T> {
         let scale = load::<T, I, V>(&self.scale[columns.clone()]);
         for (d, d_x) in rows(&self.d, &columns).zip(rows_mut(&mut self.d_x, &columns)) {
             let d = load::<T, I, V>(d);
-            store::<T, I, V>(array::from_fn(|v| d[v].mul(scale[v])), d_x);
+            store::<T, I, V>(array(|v| d[v].mul(scale[v])), d_x);
         }
     }
 }

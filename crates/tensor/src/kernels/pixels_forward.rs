@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 
-use crate::isa::{Isa, Kernel, LANES, Lanes, SimdElement, Vector, Wide};
+use crate::isa::{Isa, Kernel, LANES, Lanes, SimdElement, Vector, Wide, array};
 use crate::scratch::{Scratch, at_least};
 
 use super::pixels_mask::BITS;
@@ -146,7 +146,7 @@ impl<'a, T: SimdElement> Rows<'a, T> {
             return;
         }
         let table = T::pixels();
-        let mut vectors: [I::Vector<T>; V] = std::array::from_fn(|v| I::Vector::load(&sums[v]));
+        let mut vectors: [I::Vector<T>; V] = array(|v| I::Vector::load(&sums[v]));
         while mask != 0 {
             let at = mask.trailing_zeros() as usize;
             mask &= mask - 1;
@@ -160,6 +160,8 @@ impl<'a, T: SimdElement> Rows<'a, T> {
                 *vector = value.mul_add(I::Vector::load(row), *vector);
             }
         }
-        sums.iter_mut().zip(&vectors).for_each(|(sum, vector)| vector.store(sum));
+        for (sum, vector) in sums.iter_mut().zip(&vectors) {
+            vector.store(sum);
+        }
     }
 }

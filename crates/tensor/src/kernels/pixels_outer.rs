@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use ndarray::ArrayView2;
 
-use crate::isa::{Isa, Kernel, LANES, Lanes, SimdElement, Vector, Wide};
+use crate::isa::{Isa, Kernel, LANES, Lanes, SimdElement, Vector, Wide, array};
 use crate::scratch::{Scratch, at_least};
 use crate::tile::padded;
 
@@ -185,7 +185,7 @@ impl<T: SimdElement> Pixels<'_, T> {
                     &*d.as_ptr().add(sample * stride + column).cast::<[Lanes<T>; V]>(),
                 )
             };
-            let row: [I::Vector<T>; V] = std::array::from_fn(|v| I::Vector::load(&row[v]));
+            let row: [I::Vector<T>; V] = array(|v| I::Vector::load(&row[v]));
             for (sums, &pixel) in sums.iter_mut().zip(pixels) {
                 let value = I::Vector::splat(table[usize::from(pixel)]);
                 for (sum, &row) in sums.iter_mut().zip(&row) {
@@ -198,7 +198,9 @@ impl<T: SimdElement> Pixels<'_, T> {
         for (r, sums) in sums.iter().enumerate() {
             let rest = &mut finished[r * outputs..][column..outputs];
             if let Some(whole) = rest.as_chunks_mut::<LANES>().0.first_chunk_mut::<V>() {
-                whole.iter_mut().zip(sums).for_each(|(to, sum)| sum.finished::<false>().store(to));
+                for (to, sum) in whole.iter_mut().zip(sums) {
+                    sum.finished::<false>().store(to);
+                }
             } else {
                 for (v, sum) in sums.iter().enumerate() {
                     let part = v * LANES..rest.len().min((v + 1) * LANES);

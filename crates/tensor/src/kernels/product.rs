@@ -73,7 +73,11 @@ impl<T: SimdElement, I: Isa> Store<T, I> for Rows<'_, T> {
         for (m, vectors) in tile.iter().enumerate() {
             let c = &mut self.c[(row + m) * self.stride + column..][..width];
             match c.as_chunks_mut::<LANES>().0.as_mut_array::<V>() {
-                Some(c) => c.iter_mut().zip(vectors).for_each(|(c, vector)| vector.store(c)),
+                Some(c) => {
+                    for (c, vector) in c.iter_mut().zip(vectors) {
+                        vector.store(c);
+                    }
+                }
                 None => vectors[0].store_part(c),
             }
         }

@@ -1,6 +1,6 @@
 //! c = a Wᵀ.
 
-use crate::isa::{Isa, Kernel, LANES, SimdElement, Tiled, Vector};
+use crate::isa::{Isa, Kernel, LANES, SimdElement, Tiled, Vector, array};
 use crate::scratch::{Scratch, at_least};
 use crate::tile::{Operands, Right, Space, Store, Tile, pack_transposed, padded, product};
 
@@ -62,13 +62,15 @@ impl<T: SimdElement, I: Isa> Store<T, I> for Columns<'_, T> {
     ) {
         let mut finished = [[[T::zero(); LANES]; V]; M];
         for (finished, vectors) in finished.iter_mut().zip(tile) {
-            finished.iter_mut().zip(vectors).for_each(|(to, vector)| vector.finished::<false>().store(to));
+            for (to, vector) in finished.iter_mut().zip(vectors) {
+                vector.finished::<false>().store(to);
+            }
         }
         let c = &mut self.c[column * self.inputs..];
         for (sample, c) in c.chunks_exact_mut(self.inputs).take(width).enumerate() {
             let (v, lane) = (sample / LANES, sample % LANES);
             let c: &mut [T; M] = c[row..].first_chunk_mut().expect("as many inputs as the tile has rows");
-            *c = std::array::from_fn(|m| finished[m][v][lane]);
+            *c = array(|m| finished[m][v][lane]);
         }
     }
 }
