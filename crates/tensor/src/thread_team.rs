@@ -1,8 +1,8 @@
-//! Long-lived threads that go through a computation in step.
+//! Thread teams: long-lived threads that synchronize at a barrier.
 //!
-//! Handing a piece of work to a sleeping thread costs tens of microseconds, about as much as half a training step of a
-//! small network. So a [`ThreadTeam`] takes all of a rayon pool's threads for many steps, and its workers meet at a
-//! [`Worker::wait`], which costs a fraction of a microsecond when all arrive together.
+//! Waking a sleeping thread takes tens of microseconds, about half a training step of a small network. A [`ThreadTeam`] therefore
+//! keeps the threads of a rayon pool for many steps. Its workers synchronize at a barrier, [`Worker::wait`]. The barrier takes a
+//! fraction of a microsecond if all workers arrive at the same time.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -15,71 +15,73 @@ use std::time::{Duration, Instant};
 
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
-/// How often a waiting worker looks, one look after the other.
+/// Iterations of the spin loop of a waiting worker.
 ///
-/// Some 15 microseconds, as long as workers of one core each are apart in a step.
-const LOOKS: u32 = 1 << 10;
+/// They take about 15 microseconds. Workers that have a core each arrive at a barrier of a step within this time.
+const SPINS: u32 = 1 << 10;
 
-/// How long a waiting worker then looks and yields its core in turn, before it goes to sleep.
+/// The time for which a waiting worker yields its core after the spin loop, before it parks.
 ///
-/// Sleeping at once would be worse than it seems: two workers on one core, where they begin, would take turns asleep, so that
-/// the system would see one busy core and leave the other idle for good (measured: 143 microseconds a step instead of 87).
-/// A worker that yields still wants a core, and gets one. If no core is available, the first yield takes milliseconds, and the
-/// worker sleeps.
-const YIELDING: Duration = Duration::from_micros(200);
+/// Two workers start on the same core. If they parked at once, one of them would always be parked. The scheduler would see one
+/// busy core and leave the other one idle permanently (measured: 143 microseconds per step instead of 87). A worker that yields
+/// stays runnable, and the scheduler moves it to an idle core. If no core is idle, the first yield takes milliseconds, and the
+/// worker parks after it.
+const YIELD_TIME: Duration = Duration::from_micros(200);
 
-/// A fixed number of threads that work on the same computation.
+/// A fixed number of threads that run the same computation together.
 pub struct ThreadTeam {
     pool: ThreadPool,
-    /// Held by the run that has the threads. Two runs at once could each take some of them and wait for the others.
-    running: Mutex<()>,
+    /// Locked for the duration of a run. Without it, two concurrent runs could each get some of the threads and deadlock.
+    run_lock: Mutex<()>,
 }
 
 impl ThreadTeam {
-    /// A team of `threads` workers; 0 counts as 1.
+    /// Creates a team of `threads` workers. 0 counts as 1.
     ///
     /// # Errors
-    /// If the system gives no more threads.
+    /// If the operating system cannot create the threads.
     pub fn new(threads: usize) -> Result<Self, ThreadPoolBuildError> {
         let name = |index| format!("ziffer-{index}");
         let pool = ThreadPoolBuilder::new().num_threads(threads.max(1)).thread_name(name).build()?;
-        Ok(Self { pool, running: Mutex::new(()) })
+        Ok(Self { pool, run_lock: Mutex::new(()) })
     }
 
-    /// The number of workers.
+    /// Returns the number of workers.
     pub fn size(&self) -> usize {
         self.pool.current_num_threads()
     }
 
-    /// Runs `work` once on every worker at the same time, and returns what each returned, by index.
+    /// Runs `work` once on every worker in parallel and returns the results in the order of the workers' indices.
     ///
     /// # Panics
-    /// As [`run_some`](Self::run_some).
+    /// Under the conditions of [`run_some`](Self::run_some).
     pub fn run<R: Send>(&self, work: impl Fn(&Worker<'_>) -> R + Sync) -> Vec<R> {
         self.run_some(self.size(), work)
     }
 
-    /// Runs `work` on the first `workers` only, at least one and at most all; to the work it is a team of that size.
+    /// Runs `work` on the first `workers` workers in parallel and returns the results in the order of their indices.
     ///
-    /// The calling thread is the first worker, so that only the other threads have to be woken. Runs of several threads
-    /// on one team take turns.
+    /// `workers` is clamped to `1..=size()`. [`Worker::count`] and [`Worker::share`] refer to these workers only. The calling
+    /// thread is worker 0, so that only the other threads have to be woken. If several threads call this on one team, the runs
+    /// follow one another.
     ///
     /// # Panics
-    /// With the message of the first worker that panics; [`Worker::wait`] of the others panics too. If a worker calls it
-    /// for its own team, which would wait for itself.
+    /// If a worker panics, with the message of the first one; [`Worker::wait`] then panics in the other workers. Also if a worker
+    /// calls this on its own team, which would deadlock.
     pub fn run_some<R: Send>(&self, workers: usize, work: impl Fn(&Worker<'_>) -> R + Sync) -> Vec<R> {
-        let _turn = self.take_turn();
+        let _guard = self.lock_for_run();
         let workers = workers.clamp(1, self.size());
         let barrier = Barrier::new(workers);
         let worker = |index| {
-            let _inside = Inside::enter(self);
+            let _current = CurrentTeam::enter(self);
             let worker = Worker { index, barrier: &barrier };
-            // All have begun before any works: one that waits for rayon meanwhile must not be given another's whole work.
+            // `work` starts only after all workers have started: rayon may otherwise run the job of one worker to its end inside
+            // a rayon call of another worker.
             let outcome = catch_unwind(AssertUnwindSafe(|| {
                 worker.wait();
                 work(&worker)
             }));
-            outcome.map_err(|payload| barrier.fail(payload)).ok()
+            outcome.map_err(|payload| barrier.abort(payload)).ok()
         };
         let mut results: Vec<Option<R>> = (0..workers).map(|_| None).collect();
         if let [first, others @ ..] = results.as_mut_slice() {
@@ -97,18 +99,18 @@ impl ThreadTeam {
         results.into_iter().map(|result| result.expect("every worker has returned")).collect()
     }
 
-    /// Waits until no other run has the threads.
-    fn take_turn(&self) -> MutexGuard<'_, ()> {
+    /// Waits until no other run uses the threads, and locks them for this run.
+    fn lock_for_run(&self) -> MutexGuard<'_, ()> {
         assert!(
-            !Inside::is_in(self),
-            "a worker of a team starts a run of its own team, which would wait for itself"
+            !CurrentTeam::is_current(self),
+            "a worker of a team starts a run of its own team, which would deadlock"
         );
-        // A thread of the pool must not sleep here: the run that it waits for may need it.
+        // A thread of the pool must not block here: the current run may need this thread.
         if self.pool.current_thread_index().is_some() {
             loop {
-                match self.running.try_lock() {
-                    Ok(turn) => return turn,
-                    Err(TryLockError::Poisoned(turn)) => return turn.into_inner(),
+                match self.run_lock.try_lock() {
+                    Ok(guard) => return guard,
+                    Err(TryLockError::Poisoned(error)) => return error.into_inner(),
                     Err(TryLockError::WouldBlock) => {
                         if self.pool.yield_now() != Some(rayon::Yield::Executed) {
                             std::thread::yield_now();
@@ -117,10 +119,10 @@ impl ThreadTeam {
                 }
             }
         }
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        self.run_lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `work` with rayon's parallel iterators on this team's threads.
+    /// Runs `work` inside the team's rayon pool, so that its parallel iterators use the team's threads.
     pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         self.pool.install(work)
     }
@@ -132,7 +134,7 @@ impl std::fmt::Debug for ThreadTeam {
     }
 }
 
-/// One thread of a team while it works.
+/// A thread of a team during a run.
 #[derive(Debug)]
 pub struct Worker<'a> {
     index: usize,
@@ -140,25 +142,27 @@ pub struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// Which worker this is, from 0.
+    /// Returns the index of this worker, in `0..count()`.
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// How many workers there are.
+    /// Returns the number of workers of the run.
     pub fn count(&self) -> usize {
         self.barrier.size
     }
 
-    /// This worker's share of `0..n`; those of all workers are disjoint, of nearly the same length, and cover it.
+    /// Returns this worker's contiguous part of `0..n`.
+    ///
+    /// The parts of all workers are disjoint and cover `0..n`. Their lengths differ by at most 1.
     pub fn share(&self, n: usize) -> Range<usize> {
         let (whole, rest, count) = (n / self.count(), n % self.count(), self.count());
-        // n index / count, whose product could be too large.
+        // floor(n index / count), without the product n index, which could overflow.
         let at = |index: usize| whole * index + rest * index / count;
         at(self.index)..at(self.index + 1)
     }
 
-    /// Waits until all workers wait here. What any of them wrote before, all see after.
+    /// The barrier: waits until all workers have called it. Each worker then sees all writes that any worker made before it.
     ///
     /// # Panics
     /// If another worker has panicked.
@@ -167,22 +171,26 @@ impl Worker<'_> {
     }
 }
 
-/// A barrier at which workers look for a bounded time, then yield for a bounded time, then sleep.
+/// A barrier. A waiting worker spins for a bounded time, then yields for a bounded time, then parks.
 #[derive(Debug)]
 struct Barrier {
     size: usize,
+    /// The number of workers that wait in the current generation.
     arrived: AtomicUsize,
-    /// How many times all have met.
-    met: AtomicUsize,
-    /// Whether a worker has panicked, and will never arrive.
+    /// The number of times that all workers have arrived. The last worker to arrive increments it, which releases the others.
+    generation: AtomicUsize,
+    /// Whether a worker has panicked. It will not arrive any more.
     broken: AtomicBool,
-    /// What the first worker that panicked says.
+    /// The panic payload of the first worker that panicked.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
-    /// The same as text, for the others.
+    /// The message of that panic, which the panics of the other workers repeat.
     reason: OnceLock<String>,
-    sleepers: AtomicUsize,
+    /// The number of parked workers.
+    parked: AtomicUsize,
+    /// The mutex of `condvar`.
     lock: Mutex<()>,
-    wake: Condvar,
+    /// Where workers park.
+    condvar: Condvar,
 }
 
 impl Barrier {
@@ -190,13 +198,13 @@ impl Barrier {
         Self {
             size,
             arrived: AtomicUsize::new(0),
-            met: AtomicUsize::new(0),
+            generation: AtomicUsize::new(0),
             broken: AtomicBool::new(false),
             panic: Mutex::new(None),
             reason: OnceLock::new(),
-            sleepers: AtomicUsize::new(0),
+            parked: AtomicUsize::new(0),
             lock: Mutex::new(()),
-            wake: Condvar::new(),
+            condvar: Condvar::new(),
         }
     }
 
@@ -204,97 +212,101 @@ impl Barrier {
         if self.size == 1 {
             return;
         }
-        // Nobody can bring `met` further before this worker has arrived.
-        let before = self.met.load(Ordering::Relaxed);
+        // The generation cannot change before this worker has arrived.
+        let generation = self.generation.load(Ordering::Relaxed);
         if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.size {
             self.arrived.store(0, Ordering::Relaxed);
-            // Sequentially consistent, as is the sleepers' look at `met` after they have counted themselves: either
-            // they see the new value or this worker sees them.
-            self.met.store(before.wrapping_add(1), Ordering::SeqCst);
-            self.wake_sleepers();
+            // A worker that parks increments `parked` and then reads `generation`. All of these accesses are sequentially
+            // consistent: either that worker reads the new generation, or this worker reads its increment and wakes it.
+            self.generation.store(generation.wrapping_add(1), Ordering::SeqCst);
+            self.wake_parked();
         } else {
-            self.wait_for_change(before);
+            self.wait_for_release(generation);
         }
-        // A panic after a barrier does not fail that barrier.
-        if self.met.load(Ordering::Acquire) == before {
+        // If all workers have arrived, a panic after the barrier does not make this call panic.
+        if self.generation.load(Ordering::Acquire) == generation {
             let reason = self.reason.get().map_or("", String::as_str);
             panic!("another worker of the team has panicked: {reason}");
         }
     }
 
-    /// Takes note of a worker's panic, and releases the others from where they wait.
-    fn fail(&self, payload: Box<dyn Any + Send>) {
+    /// Records the panic of a worker and breaks the barrier, which releases the waiting workers.
+    fn abort(&self, payload: Box<dyn Any + Send>) {
         let mut first = self.panic.lock().unwrap_or_else(PoisonError::into_inner);
         if first.is_none() {
             let text = payload.downcast_ref::<String>().map(String::as_str);
             let text = text.or(payload.downcast_ref::<&str>().copied());
-            let _ = self.reason.set(text.unwrap_or("its message is no text").to_owned());
+            let _ = self.reason.set(text.unwrap_or("its payload is not a string").to_owned());
             *first = Some(payload);
         }
         drop(first);
         self.broken.store(true, Ordering::SeqCst);
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
-        self.wake.notify_all();
+        self.condvar.notify_all();
     }
 
-    /// What the first worker that panicked left.
+    /// Takes the panic payload of the first worker that panicked.
     fn first_panic(&self) -> Option<Box<dyn Any + Send>> {
         self.panic.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn is_over(&self, before: usize, order: Ordering) -> bool {
-        self.met.load(order) != before || self.broken.load(order)
+    /// Whether the barrier of this generation no longer holds workers: all have arrived, or one has panicked.
+    fn is_released(&self, generation: usize, order: Ordering) -> bool {
+        self.generation.load(order) != generation || self.broken.load(order)
     }
 
-    fn wait_for_change(&self, before: usize) {
-        for _ in 0..LOOKS {
-            if self.is_over(before, Ordering::Acquire) {
+    /// Spins, then yields, then parks until the barrier of this generation is released.
+    fn wait_for_release(&self, generation: usize) {
+        for _ in 0..SPINS {
+            if self.is_released(generation, Ordering::Acquire) {
                 return;
             }
             std::hint::spin_loop();
         }
         let since = Instant::now();
-        while since.elapsed() < YIELDING {
-            if self.is_over(before, Ordering::Acquire) {
+        while since.elapsed() < YIELD_TIME {
+            if self.is_released(generation, Ordering::Acquire) {
                 return;
             }
             std::thread::yield_now();
         }
         let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        self.sleepers.fetch_add(1, Ordering::SeqCst);
-        while !self.is_over(before, Ordering::SeqCst) {
-            guard = self.wake.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        self.parked.fetch_add(1, Ordering::SeqCst);
+        while !self.is_released(generation, Ordering::SeqCst) {
+            guard = self.condvar.wait(guard).unwrap_or_else(PoisonError::into_inner);
         }
-        self.sleepers.fetch_sub(1, Ordering::SeqCst);
+        self.parked.fetch_sub(1, Ordering::SeqCst);
     }
 
-    fn wake_sleepers(&self) {
-        if self.sleepers.load(Ordering::SeqCst) > 0 {
-            // Taken, so that a sleeper is either waiting or has not looked yet.
+    fn wake_parked(&self) {
+        if self.parked.load(Ordering::SeqCst) > 0 {
+            // A worker holds the lock from before it checks the generation until it waits on the condition variable. So once this
+            // thread has had the lock, each parking worker either waits, and is notified, or reads the new generation.
             drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
-            self.wake.notify_all();
+            self.condvar.notify_all();
         }
     }
 }
 
-/// Marks the thread as a worker of a team while it lives.
-struct Inside(*const ThreadTeam);
+/// Marks the current thread as a worker of a team until it is dropped. It holds the team that was current before.
+struct CurrentTeam(*const ThreadTeam);
 
 thread_local! {
+    /// The team whose work the thread runs, or null.
     static TEAM: Cell<*const ThreadTeam> = const { Cell::new(ptr::null()) };
 }
 
-impl Inside {
+impl CurrentTeam {
     fn enter(team: &ThreadTeam) -> Self {
         Self(TEAM.replace(ptr::from_ref(team)))
     }
 
-    fn is_in(team: &ThreadTeam) -> bool {
+    fn is_current(team: &ThreadTeam) -> bool {
         ptr::eq(TEAM.get(), team)
     }
 }
 
-impl Drop for Inside {
+impl Drop for CurrentTeam {
     fn drop(&mut self) {
         TEAM.set(self.0);
     }
@@ -305,7 +317,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_cover_everything_once() {
+    fn shares_are_disjoint_and_cover_the_range() {
         for size in [1, 2, 3, 8] {
             let team = ThreadTeam::new(size).unwrap();
             for n in [0, 1, 5, 16, 33] {
@@ -319,17 +331,17 @@ mod tests {
     }
 
     #[test]
-    fn shares_of_any_number_are_disjoint() {
+    fn shares_of_the_largest_range_do_not_overflow() {
         let shares = ThreadTeam::new(3).unwrap().run(|worker| worker.share(usize::MAX));
         assert_eq!((shares[0].start, shares[2].end), (0, usize::MAX));
         assert!(shares[0].end == shares[1].start && shares[1].end == shares[2].start);
     }
 
     #[test]
-    fn some_of_a_team_are_a_smaller_team() {
+    fn run_some_clamps_the_number_of_workers() {
         let team = ThreadTeam::new(4).unwrap();
-        for (asked, expected) in [(0, 1), (1, 1), (3, 3), (4, 4), (9, 4)] {
-            let seen = team.run_some(asked, |worker| {
+        for (requested, expected) in [(0, 1), (1, 1), (3, 3), (4, 4), (9, 4)] {
+            let seen = team.run_some(requested, |worker| {
                 worker.wait();
                 (worker.index(), worker.count())
             });
@@ -338,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn members_keep_step_with_and_without_sleep() {
+    fn barrier_separates_rounds_whether_workers_spin_or_park() {
         for size in [2, 3, 8] {
             let team = ThreadTeam::new(size).unwrap();
             let counters: Vec<AtomicUsize> = (0..size).map(|_| AtomicUsize::new(0)).collect();
@@ -358,23 +370,23 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_releases_the_others_and_reaches_the_caller() {
+    fn a_panic_releases_the_other_workers_and_reaches_the_caller() {
         for (size, culprit) in [(1, 0), (3, 0), (3, 1), (3, 2)] {
             let team = ThreadTeam::new(size).unwrap();
-            let heard = Mutex::new(Vec::new());
+            let payloads = Mutex::new(Vec::new());
             let work = || {
                 team.run(|worker| {
                     assert!(worker.index() != culprit, "worker {culprit} gives up");
                     let outcome = catch_unwind(AssertUnwindSafe(|| worker.wait()));
-                    heard.lock().unwrap().push(outcome.unwrap_err());
+                    payloads.lock().unwrap().push(outcome.unwrap_err());
                 })
             };
             let payload = catch_unwind(AssertUnwindSafe(work)).unwrap_err();
             let expected = format!("worker {culprit} gives up");
             assert_eq!(payload.downcast_ref::<String>(), Some(&expected));
-            let heard = heard.into_inner().unwrap();
-            assert_eq!(heard.len(), size - 1, "every other worker is released");
-            for payload in heard {
+            let payloads = payloads.into_inner().unwrap();
+            assert_eq!(payloads.len(), size - 1, "every other worker is released");
+            for payload in payloads {
                 assert!(payload.downcast_ref::<String>().unwrap().ends_with(&expected));
             }
             let seen = team.run(|worker| (worker.index(), worker.count()));
@@ -382,9 +394,9 @@ mod tests {
         }
     }
 
-    /// Each of several runs would get some of the threads, and wait for the others for ever.
+    /// Without the lock, each run would get some of the threads and wait for the others forever.
     #[test]
-    fn runs_of_several_threads_take_turns() {
+    fn concurrent_runs_on_one_team_do_not_deadlock() {
         let team = ThreadTeam::new(4).unwrap();
         let run = || {
             for _ in 0..50 {
@@ -404,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_cannot_start_a_run_of_its_team() {
+    fn a_worker_cannot_start_a_run_of_its_own_team() {
         let team = ThreadTeam::new(2).unwrap();
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             team.run(|worker| {
@@ -415,7 +427,7 @@ mod tests {
             })
         }));
         assert!(outcome.unwrap_err().downcast_ref::<&str>().unwrap().contains("its own team"));
-        // Another team's is no problem.
+        // A worker can start a run of another team.
         let other = ThreadTeam::new(2).unwrap();
         assert_eq!(team.run(|_| other.run(|worker| worker.share(2)).len()), [2, 2]);
     }
