@@ -1,20 +1,22 @@
-//! Exponential, logarithm and the normal distribution by polynomials, the same to the bit on every machine.
+//! Exponential, logarithm, tanh and the normal distribution from polynomials, with the same bits on every machine.
 //!
-//! A system's mathematical library differs from version to version and picks its code by processor, so that a network
-//! with a softmax would not be repeatable elsewhere.
+//! The mathematical library of the operating system is not used: its results differ between versions and processors, so that the
+//! weights of a network with a softmax would not be reproducible on another machine.
 
-/// `e^x` in `f32`, within 1.5 units in the last place; 0 below -104, infinite above 88.73, NaN for NaN.
+/// e^x in `f32`, with an error below 1.5 units in the last place. The result is 0 below -104, infinite above 88.73, and NaN for
+/// NaN.
 ///
-/// Range reduction after Cody and Waite: x = n ln 2 + r with |r| <= ln(2) / 2 and ln 2 split in two so that n times its
-/// upper part is exact; then e^x = 2^n e^r, with the polynomial for e^r of Moshier's Cephes library (`expf.c`).
+/// The range reduction is that of Cody and Waite: x = n ln 2 + r with |r| <= ln(2) / 2, and ln 2 is split into two parts so that
+/// the product of n and the upper part is exact. Then e^x = 2^n e^r. The polynomial for e^r is that of Moshier's Cephes library
+/// (`expf.c`).
 #[inline(always)]
 pub(crate) fn exp_f32(x: f32, fma: impl Fn(f32, f32, f32) -> f32) -> f32 {
-    // Added to a small number, it leaves the nearest integer in the last bits.
+    // The sum of this and a small number has the nearest integer in its last bits.
     const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23
     const LN2_HIGH: f32 = 355.0 / 512.0;
     const LN2_LOW: f32 = -2.121_944_4e-4;
 
-    // Written so that NaN passes through both.
+    // Comparisons in this form let NaN pass.
     let x = if x > 89.0 { 89.0 } else { x };
     let x = if x < -105.0 { -105.0 } else { x };
     let shifted = fma(x, std::f32::consts::LOG2_E, ROUND);
@@ -27,23 +29,23 @@ pub(crate) fn exp_f32(x: f32, fma: impl Fn(f32, f32, f32) -> f32) -> f32 {
     p = fma(p, r, 1.666_666_5e-1);
     p = fma(p, r, 5e-1);
     let e_r = fma(p, r * r, r) + 1.0;
-    // 2^n in two factors: n reaches from -152 to 128, which is more than one exponent holds.
+    // 2^n is a product of two factors, because n is in -152..=128, which exceeds the exponents of normal numbers.
     let n = shifted.to_bits().wrapping_sub(ROUND.to_bits()) as i32;
     let half = n >> 1;
     let power = |n: i32| f32::from_bits((n.wrapping_add(127) as u32) << 23);
     e_r * power(half) * power(n.wrapping_sub(half))
 }
 
-/// `e^x - 1` in `f32` for x <= 0, within 1.5 units in the last place; NaN for NaN.
+/// e^x - 1 in `f32` for x <= 0, with an error below 1.5 units in the last place. The result is NaN for NaN.
 ///
-/// With n and r as in [`exp_f32`] it is 2^n (e^r - 1) + (2^n - 1), in which the second term is exact.
+/// With n and r as in [`exp_f32`], e^x - 1 = 2^n (e^r - 1) + (2^n - 1). The second term is exact.
 #[inline(always)]
 pub(crate) fn exp_m1_f32(x: f32, fma: impl Fn(f32, f32, f32) -> f32) -> f32 {
     const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23
     const LN2_HIGH: f32 = 355.0 / 512.0;
     const LN2_LOW: f32 = -2.121_944_4e-4;
 
-    // Below this the result is -1. NaN passes.
+    // Below -40 the result is -1. NaN passes.
     let x = if x < -40.0 { -40.0 } else { x };
     let shifted = fma(x, std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
@@ -60,10 +62,10 @@ pub(crate) fn exp_m1_f32(x: f32, fma: impl Fn(f32, f32, f32) -> f32) -> f32 {
     fma(power, e_r_minus_1, power - 1.0)
 }
 
-/// ln(1 + x) in `f32` for x in \[0, 1\], within 2 units in the last place; NaN for NaN.
+/// ln(1 + x) in `f32` for x in \[0, 1\], with an error below 2 units in the last place. The result is NaN for NaN.
 ///
-/// ln(1 + x) = 2 artanh(s), s = x / (2 + x) <= 1/3. The polynomial for (2 artanh(s) - 2 s) / s^3 in s^2 interpolates at
-/// Chebyshev's points and is within 7.3e-9.
+/// ln(1 + x) = 2 artanh(s) with s = x / (2 + x) <= 1/3. The polynomial in s^2 interpolates (2 artanh(s) - 2 s) / s^3 at Chebyshev
+/// nodes, with an error below 7.3e-9.
 #[inline(always)]
 pub(crate) fn ln_1p_f32(x: f32, fma: impl Fn(f32, f32, f32) -> f32) -> f32 {
     let s = x / (2.0 + x);
@@ -76,20 +78,20 @@ pub(crate) fn ln_1p_f32(x: f32, fma: impl Fn(f32, f32, f32) -> f32) -> f32 {
     fma(s * square, p, 2.0 * s)
 }
 
-/// The normal distribution function Phi(x) = (1 + erf(x / sqrt 2)) / 2 in `f32`, and e^(-x^2 / 2), each within 4 units in the
-/// last place where it is a normal number; NaN for NaN.
+/// The cumulative distribution function of the normal distribution, Phi(x) = (1 + erf(x / sqrt 2)) / 2, and the Gaussian
+/// e^(-x^2 / 2), both in `f32`. Each has an error below 4 units in the last place if it is a normal number. Both are NaN for NaN.
 ///
-/// For a = |x|, Phi(-a) = e^(-a^2 / 2) g(q) / (a + 3), q = (a - 3) / (a + 3). The polynomial g interpolates at Chebyshev's points
-/// for a up to 15 and is within 1.5e-9. What is lost in rounding a^2 is put back into the exponential.
+/// For a = |x|, Phi(-a) = e^(-a^2 / 2) g(q) / (a + 3) with q = (a - 3) / (a + 3). The polynomial g interpolates at Chebyshev nodes
+/// for a <= 15, with an error below 1.5e-9. The rounding error of a^2 is applied to the exponential as a correction.
 #[inline(always)]
 pub(crate) fn normal_cdf_f32(x: f32, fma: impl Fn(f32, f32, f32) -> f32) -> (f32, f32) {
     let a = x.abs();
-    // Beyond, both are 0 in f32. NaN passes.
+    // Beyond 15, Phi(-a) and the Gaussian are 0 in `f32`. NaN passes.
     let a = if a > 15.0 { 15.0 } else { a };
     let square = a * a;
-    let lost = fma(a, a, -square);
+    let rounding_error = fma(a, a, -square);
     let e = exp_f32(-0.5 * square, &fma);
-    let bell = fma(-0.5 * lost, e, e);
+    let gaussian = fma(-0.5 * rounding_error, e, e);
     let inverse = 1.0 / (a + 3.0);
     let q = fma(-6.0, inverse, 1.0);
     let mut p = 5.549_187_3e-5;
@@ -103,19 +105,20 @@ pub(crate) fn normal_cdf_f32(x: f32, fma: impl Fn(f32, f32, f32) -> f32) -> (f32
     p = fma(p, q, 2.300_176_8e-1);
     p = fma(p, q, -5.093_32e-1);
     p = fma(p, q, 7.290_837e-1);
-    let tail = bell * (inverse * p);
-    (if x > 0.0 { 1.0 - tail } else { tail }, bell)
+    let tail = gaussian * (inverse * p);
+    (if x > 0.0 { 1.0 - tail } else { tail }, gaussian)
 }
 
-/// As [`normal_cdf_f32`], in `f64`, within 1e-15.
+/// The functions of [`normal_cdf_f32`] in `f64`. The error of Phi is below 1e-15.
 ///
-/// Up to a = 3 by Phi(a) - 1/2 = phi(a) (a + a^3 / 3 + a^5 / (3 * 5) + ...), whose terms are all positive; beyond by Laplace's
-/// continued fraction, Phi(-a) = phi(a) / (a + 1 / (a + 2 / (a + 3 / ...))). (Abramowitz and Stegun, 26.2.11 and 26.2.14.)
+/// For a = |x| < 3, Phi(a) - 1/2 = phi(a) (a + a^3 / 3 + a^5 / (3 * 5) + ...), whose terms are all positive. For larger a,
+/// Laplace's continued fraction gives Phi(-a) = phi(a) / (a + 1 / (a + 2 / (a + 3 / ...))). (Abramowitz and Stegun, 26.2.11 and
+/// 26.2.14.)
 pub(crate) fn normal_cdf_f64(x: f64) -> (f64, f64) {
     const TERMS: u32 = 60;
     let a = x.abs();
-    let bell = (-0.5 * a * a).exp();
-    let phi = bell * INVERSE_SQRT_TAU;
+    let gaussian = (-0.5 * a * a).exp();
+    let phi = gaussian * INVERSE_SQRT_TAU;
     let tail = if a < 3.0 {
         let (mut term, mut sum) = (a, a);
         for n in 1..TERMS {
@@ -126,16 +129,16 @@ pub(crate) fn normal_cdf_f64(x: f64) -> (f64, f64) {
     } else {
         phi / (1..=TERMS).rev().fold(a, |rest, n| a + f64::from(n) / rest)
     };
-    (if x > 0.0 { 1.0 - tail } else { tail }, bell)
+    (if x > 0.0 { 1.0 - tail } else { tail }, gaussian)
 }
 
 /// 1 / sqrt(2 pi).
 pub(crate) const INVERSE_SQRT_TAU: f64 = 0.398_942_280_401_432_7;
 
-/// tanh x in `f32`, within 3 units in the last place, odd but for the sign of zero.
+/// tanh x in `f32`, with an error below 3 units in the last place. The function is odd, except for the sign of zero.
 ///
-/// 1 - 2 / (e^(2|x|) + 1) with the sign of x; near zero, where that cancels, the odd polynomial of Moshier's Cephes
-/// library (`tanhf.c`), which is for |x| < 0.625.
+/// For |x| >= 0.625 the result is 1 - 2 / (e^(2|x|) + 1) with the sign of x. Nearer to zero this difference would cancel, and the
+/// result is the odd polynomial of Moshier's Cephes library (`tanhf.c`).
 #[inline(always)]
 pub(crate) fn tanh_f32(x: f32, fma: impl Fn(f32, f32, f32) -> f32) -> f32 {
     let size = x.abs();
@@ -148,16 +151,16 @@ pub(crate) fn tanh_f32(x: f32, fma: impl Fn(f32, f32, f32) -> f32) -> f32 {
     p = fma(p, square, -3.333_328e-1);
     let near = fma(p * square, x, x);
     let far = if x < 0.0 { -far } else { far };
-    // NaN is not below 0.625, and `far` is NaN then.
+    // The comparison is false for NaN, and `far` is NaN then.
     if size < 0.625 { near } else { far }
 }
 
-/// The natural logarithm of a positive, finite, normal `x`, within 2 units in the last place.
+/// Returns the natural logarithm of `x`, which must be positive, finite and normal. The error is below 2 units in the last place.
 ///
-/// x = 2^n m with m in [sqrt(1/2), sqrt(2)), and ln m = 2 artanh(s), s = (m - 1) / (m + 1), by its Taylor series:
-/// |s| < 0.1716, so that the first term left out, 2 s^23 / 23, is below 1e-18.
+/// x = 2^n m with m in \[sqrt(1/2), sqrt(2)), and ln m = 2 artanh(s) with s = (m - 1) / (m + 1). The Taylor series of artanh is
+/// truncated: |s| < 0.1716, so that the first omitted term, 2 s^23 / 23, is below 1e-18.
 pub fn ln(x: f64) -> f64 {
-    /// 1 / (2 k + 1) for k = 10, 9, ..., 1: a division each would take most of the time.
+    /// 1 / (2 k + 1) for k = 10, 9, ..., 1. Divisions at run time would take most of the time.
     const TERMS: [f64; 10] = {
         let mut terms = [0.0; 10];
         let mut k = 0;
@@ -202,11 +205,11 @@ mod tests {
                 worst = worst.max((f64::from(ours) - exact).abs() / unit);
             }
         }
-        assert!(worst < 1.5, "{worst} units");
+        assert!(worst < 1.5, "{worst} units in the last place");
     }
 
     #[test]
-    fn exp_at_its_ends() {
+    fn exp_of_extreme_values() {
         let exp = |x| exp_f32(x, f32::mul_add);
         assert_eq!(exp(0.0), 1.0);
         assert_eq!(exp(-0.0), 1.0);
@@ -230,14 +233,14 @@ mod tests {
             let exact = f64::from(x).tanh();
             worst = worst.max((f64::from(ours) - exact).abs() / (exact.max(1e-30) * f64::from(f32::EPSILON)));
         }
-        assert!(worst < 3.0, "{worst} units");
+        assert!(worst < 3.0, "{worst} units in the last place");
         let tanh = |x| tanh_f32(x, f32::mul_add);
         assert_eq!((tanh(f32::INFINITY), tanh(f32::NEG_INFINITY)), (1.0, -1.0));
         assert!(tanh(f32::NAN).is_nan());
     }
 
-    /// The largest error of `ours` in units in the last place of `exact`, which must be a normal number.
-    fn units(ours: f32, exact: f64) -> f64 {
+    /// The error of `ours` in units in the last place of `exact`, which must be a normal number.
+    fn error_in_ulps(ours: f32, exact: f64) -> f64 {
         (f64::from(ours) - exact).abs() / (exact.abs() * f64::from(f32::EPSILON))
     }
 
@@ -246,14 +249,14 @@ mod tests {
     fn exp_m1_is_close_and_the_same_with_either_fma() {
         let mut worst = 0.0_f64;
         for step in 1..1_000_000 {
-            // Small ones too: from -45 to -1e-9.
+            // From -45 to -1e-9, in equal steps and by equal factors.
             for x in [step as f32 * -4.5e-5, -1e-9 * 1.000_025_f32.powi(step)] {
                 let ours = exp_m1_f32(x, f32::mul_add);
                 assert_eq!(ours.to_bits(), exp_m1_f32(x, fma_f32).to_bits());
-                worst = worst.max(units(ours, f64::from(x).exp_m1()));
+                worst = worst.max(error_in_ulps(ours, f64::from(x).exp_m1()));
             }
         }
-        assert!(worst < 1.5, "{worst} units");
+        assert!(worst < 1.5, "{worst} units in the last place");
         let exp_m1 = |x| exp_m1_f32(x, f32::mul_add);
         assert_eq!((exp_m1(0.0), exp_m1(f32::NEG_INFINITY)), (0.0, -1.0));
         assert!(exp_m1(f32::NAN).is_nan());
@@ -268,16 +271,16 @@ mod tests {
                 let ours = ln_1p_f32(x, f32::mul_add);
                 assert_eq!(ours.to_bits(), ln_1p_f32(x, fma_f32).to_bits());
                 if x > 1e-37 {
-                    worst = worst.max(units(ours, f64::from(x).ln_1p()));
+                    worst = worst.max(error_in_ulps(ours, f64::from(x).ln_1p()));
                 }
             }
         }
-        assert!(worst < 2.0, "{worst} units");
+        assert!(worst < 2.0, "{worst} units in the last place");
         assert_eq!(ln_1p_f32(0.0, f32::mul_add), 0.0);
         assert!(ln_1p_f32(f32::NAN, f32::mul_add).is_nan());
     }
 
-    /// Phi to 20 digits, by mpmath.
+    /// Values of Phi, computed with mpmath to 20 digits.
     const NORMAL_CDF: [(f64, f64); 11] = [
         (-20.0, 2.753_624_118_606_233_7e-89),
         (-8.0, 6.220_960_574_271_784e-16),
@@ -293,13 +296,13 @@ mod tests {
     ];
 
     #[test]
-    fn normal_cdf_in_f64_is_that_of_tables() {
+    fn normal_cdf_in_f64_equals_tabulated_values() {
         for (x, exact) in NORMAL_CDF {
-            let (cdf, bell) = normal_cdf_f64(x);
+            let (cdf, gaussian) = normal_cdf_f64(x);
             assert!((cdf - exact).abs() <= 1e-15, "{x}: {cdf}");
-            // Beyond 3 what is small is close as well.
+            // From -3 down, the relative error is bounded too.
             assert!(x > -3.0 || (cdf - exact).abs() <= 1e-13 * exact, "{x}: {cdf}");
-            assert_eq!(bell, (-0.5 * x * x).exp());
+            assert_eq!(gaussian, (-0.5 * x * x).exp());
         }
         assert_eq!(normal_cdf_f64(f64::INFINITY), (1.0, 0.0));
         assert_eq!(normal_cdf_f64(f64::NEG_INFINITY), (0.0, 0.0));
@@ -316,10 +319,10 @@ mod tests {
             let emulated = normal_cdf_f32(x, fma_f32);
             assert_eq!([ours.0.to_bits(), ours.1.to_bits()], [emulated.0.to_bits(), emulated.1.to_bits()]);
             let exact = normal_cdf_f64(f64::from(x));
-            worst[0] = worst[0].max(units(ours.0, exact.0));
-            worst[1] = worst[1].max(units(ours.1, exact.1));
+            worst[0] = worst[0].max(error_in_ulps(ours.0, exact.0));
+            worst[1] = worst[1].max(error_in_ulps(ours.1, exact.1));
         }
-        assert!(worst[0] < 4.0 && worst[1] < 4.0, "{worst:?} units");
+        assert!(worst[0] < 4.0 && worst[1] < 4.0, "{worst:?} units in the last place");
         let cdf = |x| normal_cdf_f32(x, f32::mul_add);
         assert_eq!((cdf(0.0).0, cdf(f32::INFINITY), cdf(f32::NEG_INFINITY)), (0.5, (1.0, 0.0), (0.0, 0.0)));
         assert!(cdf(f32::NAN).0.is_nan());

@@ -1,4 +1,4 @@
-//! Tests of [`super`].
+//! Tests of resampling: the kernel against a pixel-by-pixel reference, and cases by hand.
 
 use super::*;
 use crate::isa::tests::with_each;
@@ -6,8 +6,8 @@ use crate::random::{Purpose, Stream};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-/// The definition, pixel by pixel, in the order of the kernel's sums.
-fn plain(warp: &SplineWarp, points: &[f32], picture: &[u8]) -> Vec<u8> {
+/// The reference: the definition, pixel by pixel, with sums in the order of the kernel's.
+fn reference(warp: &SplineWarp, points: &[f32], image: &[u8]) -> Vec<u8> {
     let [rows, columns] = warp.shape;
     let (along_rows, along_columns) = points.split_at(points.len() / 2);
     let place = |points: &[f32], row: usize, column: usize| {
@@ -24,7 +24,7 @@ fn plain(warp: &SplineWarp, points: &[f32], picture: &[u8]) -> Vec<u8> {
     };
     let at = |row: i64, column: i64| {
         let is_inside = (0..rows as i64).contains(&row) && (0..columns as i64).contains(&column);
-        if is_inside { i64::from(picture[row as usize * columns + column as usize]) } else { 0 }
+        if is_inside { i64::from(image[row as usize * columns + column as usize]) } else { 0 }
     };
     let pixel = |row: usize, column: usize| {
         let (y, x) = (place(along_rows, row, column), place(along_columns, row, column));
@@ -41,21 +41,21 @@ fn plain(warp: &SplineWarp, points: &[f32], picture: &[u8]) -> Vec<u8> {
     (0..rows * columns).map(|i| pixel(i / columns, i % columns)).collect()
 }
 
-fn assert_plain(warp: &SplineWarp, points: &[f32], picture: &[u8]) {
-    let expected = plain(warp, points, picture);
+fn assert_equals_reference(warp: &SplineWarp, points: &[f32], image: &[u8]) {
+    let expected = reference(warp, points, image);
     for (set, out) in with_each(|| {
-        // Whatever was there before, in the picture and the result, leaves no trace.
+        // Earlier contents of the working memory and of `out` must not change the result.
         let mut warp = warp.clone();
-        let mut out = vec![99; picture.len()];
-        warp.resample(&vec![0.5; points.len()], &vec![255; picture.len()], &mut out);
-        warp.resample(points, picture, &mut out);
+        let mut out = vec![99; image.len()];
+        warp.resample(&vec![0.5; points.len()], &vec![255; image.len()], &mut out);
+        warp.resample(points, image, &mut out);
         out
     }) {
         assert_eq!(out, expected, "{set:?}, {:?}", warp.shape);
     }
 }
 
-/// Control points of the identity, and so far from it at most.
+/// The control points of the identity, each moved by a random distance of at most `reach` along both axes.
 fn around_identity(warp: &SplineWarp, spacing: f32, reach: f32, stream: &mut Stream) -> Vec<f32> {
     let [rows, columns] = warp.grid();
     let at = |i: usize| (i as f32 - 1.0) * spacing;
@@ -68,7 +68,7 @@ fn around_identity(warp: &SplineWarp, spacing: f32, reach: f32, stream: &mut Str
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn the_kernel_is_the_definition(
+    fn the_kernel_equals_the_reference(
         rows in 1_usize..=40,
         columns in 1_usize..=50,
         spacing in prop_oneof![Just(1.0_f32), Just(7.0), 0.4_f32..60.0, Just(1000.0)],
@@ -78,22 +78,22 @@ proptest! {
         let mut stream = Stream::new(seed, Purpose::Other(0), 0);
         let warp = SplineWarp::new([rows, columns], spacing);
         let points = around_identity(&warp, spacing, reach, &mut stream);
-        // Bytes of each kind, the ends more often than others.
-        let picture: Vec<u8> = (0..rows * columns)
+        // All bytes occur, 0 and 255 more often than the others.
+        let image: Vec<u8> = (0..rows * columns)
             .map(|_| match stream.below(4) { 0 => 0, 1 => 255, _ => stream.bits() as u8 })
             .collect();
-        assert_plain(&warp, &points, &picture);
+        assert_equals_reference(&warp, &points, &image);
     }
 }
 
 #[test]
-fn more_rows_than_a_block_has_and_more_columns() {
+fn images_larger_than_a_block() {
     let mut stream = Stream::new(3, Purpose::Other(0), 0);
     for shape in [[150, 20], [3, 1500], [70, 130]] {
         let warp = SplineWarp::new(shape, 5.0);
         let points = around_identity(&warp, 5.0, 2.0, &mut stream);
-        let picture: Vec<u8> = (0..shape[0] * shape[1]).map(|_| stream.bits() as u8).collect();
-        assert_plain(&warp, &points, &picture);
+        let image: Vec<u8> = (0..shape[0] * shape[1]).map(|_| stream.bits() as u8).collect();
+        assert_equals_reference(&warp, &points, &image);
     }
 }
 
@@ -104,10 +104,10 @@ fn the_identity_changes_nothing() {
         for spacing in [1.0, 7.0, 33.3, 600.0, 1000.0] {
             let mut warp = SplineWarp::new(shape, spacing);
             let points = around_identity(&warp, spacing, 0.0, &mut stream);
-            let picture: Vec<u8> = (0..shape[0] * shape[1]).map(|_| stream.bits() as u8).collect();
-            let mut out = vec![0; picture.len()];
-            warp.resample(&points, &picture, &mut out);
-            assert!(out == picture, "{shape:?}, {spacing}");
+            let image: Vec<u8> = (0..shape[0] * shape[1]).map(|_| stream.bits() as u8).collect();
+            let mut out = vec![0; image.len()];
+            warp.resample(&points, &image, &mut out);
+            assert!(out == image, "{shape:?}, {spacing}");
         }
     }
 }
@@ -125,7 +125,7 @@ fn half_a_pixel_by_hand() {
 }
 
 #[test]
-fn numbers_that_are_not_finite_do_no_harm() {
+fn control_points_may_be_infinite_or_nan() {
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN] {
         let mut warp = SplineWarp::new([9, 30], 4.0);
         let points = vec![bad; 2 * warp.grid().iter().product::<usize>()];
@@ -147,10 +147,10 @@ fn the_largest_sides() {
     for shape in [[1, MAX_SIDE], [MAX_SIDE, 1]] {
         let warp = SplineWarp::new(shape, 4096.0);
         let points = around_identity(&warp, 4096.0, 0.2, &mut stream);
-        let picture: Vec<u8> = (0..MAX_SIDE).map(|_| stream.bits() as u8).collect();
-        assert_plain(&warp, &points, &picture);
+        let image: Vec<u8> = (0..MAX_SIDE).map(|_| stream.bits() as u8).collect();
+        assert_equals_reference(&warp, &points, &image);
     }
-    // Nothing to do, and no division by it.
+    // Without pixels there is nothing to do, and no division by zero.
     for shape in [[0, 0], [0, 5], [5, 0]] {
         let mut warp = SplineWarp::new(shape, 3.0);
         let points = vec![0.0; 2 * warp.grid().iter().product::<usize>()];
@@ -160,12 +160,12 @@ fn the_largest_sides() {
 
 #[test]
 #[should_panic(expected = "at most 32766 rows and columns")]
-fn larger_sides_are_refused() {
+fn larger_sides_panic() {
     SplineWarp::new([1, MAX_SIDE + 1], 7.0);
 }
 
 #[test]
-fn weights_are_a_partition_of_one() {
+fn weights_sum_to_one() {
     for (pixels, spacing) in [(28, 7.0), (1, 7.0), (100, 0.5), (5, 30.0)] {
         let axis = Axis::new(pixels, spacing);
         for (first, b) in &axis.weights {
@@ -173,15 +173,15 @@ fn weights_are_a_partition_of_one() {
             assert!(first + 4 <= axis.points);
         }
     }
-    // Rueckert's basis at a control point and half-way.
+    // Rueckert's basis functions at a control point and halfway between two.
     let axis = Axis::new(2, 2.0);
     assert_eq!(axis.weights[0].1, [1.0 / 6.0, 4.0 / 6.0, 1.0 / 6.0, 0.0]);
     assert_eq!(axis.weights[1].1.map(|b| 48.0 * b), [1.0, 23.0, 23.0, 1.0]);
 }
 
-/// Against the definition, a double sum over the grid, in f64.
+/// Compares source positions with their definition, a double sum over the grid, in f64.
 #[test]
-fn a_place_is_the_double_sum() {
+fn source_positions_equal_the_double_sum() {
     let warp = SplineWarp::new([9, 14], 4.0);
     let points = around_identity(&warp, 4.0, 2.0, &mut Stream::new(1, Purpose::Other(0), 2));
     let half = points.len() / 2;
