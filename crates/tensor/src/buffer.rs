@@ -5,21 +5,21 @@ use std::ops::{Deref, DerefMut};
 
 use crate::float::Float;
 
-/// Bytes of a cache line, and of the widest vector.
+/// The size in bytes of a cache line, and of the widest vector register.
 const LINE: usize = 64;
 
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Line([u8; LINE]);
 
-/// A slice of numbers on the heap that begins at a cache line, so that no vector of a kernel straddles two.
+/// A slice of numbers on the heap, aligned to a cache line, so that no vector of a kernel crosses a cache line.
 ///
-/// It derefs to `[T]` and starts as zeros.
+/// It dereferences to `[T]`. New elements are zero.
 #[derive(Clone)]
 pub struct Buffer<T> {
     lines: Vec<Line>,
     len: usize,
-    of: PhantomData<T>,
+    element: PhantomData<T>,
 }
 
 /// The error of a memory allocation that fails.
@@ -31,32 +31,32 @@ pub struct NoMemory {
 }
 
 impl<T: Float> Buffer<T> {
-    /// `len` zeros.
+    /// Allocates `len` zeros.
     ///
     /// # Panics
-    /// If `len` numbers take more than `isize::MAX` bytes, which no allocation may have. If the system has no memory left, the
-    /// process is aborted, as by `Vec`; [`Buffer::try_zeros`] returns an error for both.
+    /// If `len` numbers take more than `isize::MAX` bytes, the maximum of an allocation. If the allocation itself fails, the
+    /// process aborts, as with `Vec`. [`Buffer::try_zeros`] returns an error in both cases.
     pub fn zeros(len: usize) -> Self {
         let count = Self::lines(len).unwrap_or_else(|error| panic!("{error}"));
-        Self { lines: vec![Line([0; LINE]); count], len, of: PhantomData }
+        Self { lines: vec![Line([0; LINE]); count], len, element: PhantomData }
     }
 
-    /// `len` zeros, or an error if there is no memory for them.
+    /// Allocates `len` zeros, without a panic or an abort.
     ///
     /// # Errors
-    /// [`NoMemory`].
+    /// [`NoMemory`] if the allocation fails.
     pub fn try_zeros(len: usize) -> Result<Self, NoMemory> {
         let count = Self::lines(len)?;
         let mut lines = Vec::new();
         lines.try_reserve_exact(count).map_err(|_| NoMemory { numbers: len, size: size_of::<T>() })?;
         lines.resize(count, Line([0; LINE]));
-        Ok(Self { lines, len, of: PhantomData })
+        Ok(Self { lines, len, element: PhantomData })
     }
 
-    /// Grows the buffer to at least `len` numbers; the new ones are zero.
+    /// Grows the buffer to at least `len` numbers. The new ones are zero.
     ///
     /// # Panics
-    /// As [`Buffer::zeros`]. The buffer is then as it was.
+    /// Under the conditions of [`Buffer::zeros`]. The buffer is then unchanged.
     pub fn grow(&mut self, len: usize) {
         if len > self.len {
             let count = Self::lines(len).unwrap_or_else(|error| panic!("{error}"));
@@ -65,7 +65,7 @@ impl<T: Float> Buffer<T> {
         }
     }
 
-    /// How many lines hold `len` numbers; an error if no allocation can.
+    /// The number of cache lines that `len` numbers take, or an error if it exceeds any allocation.
     fn lines(len: usize) -> Result<usize, NoMemory> {
         let bytes = len.checked_mul(size_of::<T>()).and_then(|bytes| bytes.checked_next_multiple_of(LINE));
         match bytes {
@@ -79,9 +79,9 @@ impl<T: Float> Deref for Buffer<T> {
     type Target = [T];
     #[inline]
     fn deref(&self) -> &[T] {
-        // SAFETY: `lines` holds at least `len * size_of::<T>()` initialized bytes, aligned to 64, a multiple of `T`'s
-        // alignment; `Buffer::lines` has checked that the product does not overflow. `Float` is sealed, and every pattern of
-        // bits is a value of `f32` and `f64`. The borrow is that of `self`.
+        // SAFETY: `lines` holds at least `len * size_of::<T>()` initialized bytes, and `Buffer::lines` has checked that the
+        // product does not overflow. They are aligned to 64 bytes, a multiple of the alignment of `T`. `Float` is sealed, and
+        // every bit pattern is a valid `f32` and a valid `f64`. The result borrows `self`.
         unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
     }
 }
@@ -89,7 +89,7 @@ impl<T: Float> Deref for Buffer<T> {
 impl<T: Float> DerefMut for Buffer<T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: as in `deref`; the borrow is unique, as that of `self` is.
+        // SAFETY: the proof is that of `deref`. The result borrows `self` uniquely.
         unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
     }
 }
@@ -124,25 +124,25 @@ mod tests {
         }
     }
 
-    /// In bytes these are 0, 64, `isize::MAX` + 1 and the largest multiple of 4 below 2^64, modulo 2^64.
+    /// The lengths of slices of `f32` whose sizes in bytes, modulo 2^64, are 0, 64, `isize::MAX` + 1 and 2^64 - 4.
     const TOO_LONG: [usize; 4] =
         [1 << (usize::BITS - 2), (1 << (usize::BITS - 2)) + 16, 1 << (usize::BITS - 3), usize::MAX / 4];
 
-    /// The message of the panic that `work` ends in.
+    /// Runs `work`, which must panic, and returns the message of the panic.
     fn panic_of(work: impl FnOnce()) -> String {
         let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).expect_err("a panic");
         *payload.downcast().expect("a message")
     }
 
     #[test]
-    fn refuses_lengths_whose_bytes_overflow() {
+    fn lengths_whose_sizes_overflow_are_rejected() {
         for len in TOO_LONG {
             let expected = format!("no memory for {len} numbers of 4 bytes");
             assert_eq!(panic_of(|| drop(Buffer::<f32>::zeros(len))), expected);
             assert_eq!(Buffer::<f32>::try_zeros(len).unwrap_err().to_string(), expected);
             let mut buffer = Buffer::<f32>::zeros(3);
             assert_eq!(panic_of(|| buffer.grow(len)), expected);
-            assert_eq!(*buffer, [0.0; 3], "as it was");
+            assert_eq!(*buffer, [0.0; 3], "the buffer is unchanged");
             assert_eq!(
                 panic_of(|| drop(Buffer::<f64>::zeros(len))),
                 format!("no memory for {len} numbers of 8 bytes")

@@ -81,8 +81,8 @@ pub(crate) fn ln_1p_f32(x: f32, fma: impl Fn(f32, f32, f32) -> f32) -> f32 {
 /// The cumulative distribution function of the normal distribution, Phi(x) = (1 + erf(x / sqrt 2)) / 2, and the Gaussian
 /// e^(-x^2 / 2), both in `f32`. Each has an error below 4 units in the last place if it is a normal number. Both are NaN for NaN.
 ///
-/// For a = |x|, Phi(-a) = e^(-a^2 / 2) g(q) / (a + 3) with q = (a - 3) / (a + 3). The polynomial g interpolates at Chebyshev nodes
-/// for a <= 15, with an error below 1.5e-9. The rounding error of a^2 is applied to the exponential as a correction.
+/// For a = |x|, Phi(-a) = e^(-a^2 / 2) g(q) / (a + 3) with q = (a - 3) / (a + 3). The polynomial g interpolates at Chebyshev
+/// nodes for a <= 15, with an error below 1.5e-9. The rounding error of a^2 is applied to the exponential as a correction.
 #[inline(always)]
 pub(crate) fn normal_cdf_f32(x: f32, fma: impl Fn(f32, f32, f32) -> f32) -> (f32, f32) {
     let a = x.abs();

@@ -1,9 +1,11 @@
-//! Memory that will be read soon.
+//! Prefetching of memory into the caches.
 
-/// Bytes that a processor fetches at a time.
+/// The size in bytes of a cache line.
 const LINE: usize = 64;
 
-/// Asks the processor to bring `slice` from memory into its second-level cache, where it can be asked; it goes on meanwhile.
+/// Prefetches `slice` into the second-level cache, without waiting for it.
+///
+/// The function is a hint. It does nothing on processors other than x86-64.
 #[inline]
 pub fn prefetch<V>(slice: &[V]) {
     for offset in (0..size_of_val(slice)).step_by(LINE) {
@@ -14,8 +16,8 @@ pub fn prefetch<V>(slice: &[V]) {
 #[inline(always)]
 fn second_level(address: *const i8) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: the instruction belongs to SSE, which is part of x86-64; it is a hint, which changes nothing that a program can
-    // see, at any address.
+    // SAFETY: the instruction belongs to SSE, which every x86-64 processor has. It is a hint without an effect on the program's
+    // state, and it may be given any address.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T1>(address);
@@ -24,11 +26,11 @@ fn second_level(address: *const i8) {
     let _ = address;
 }
 
-/// Asks the processor to bring the line at `address`, which may be any, into its first-level cache.
+/// Prefetches the cache line at `address` into the first-level cache. The address may be invalid.
 #[inline(always)]
 pub(crate) fn first_level<T>(address: *const T) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: as above.
+    // SAFETY: the proof is that of `second_level`.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T0>(address.cast());
@@ -39,9 +41,9 @@ pub(crate) fn first_level<T>(address: *const T) {
 
 #[cfg(test)]
 mod tests {
-    /// Nothing to see but that no address is a wrong one: slices at the very end of a mapping's worth of memory, and none.
+    /// Checks that no address faults, at the end of an allocation and for empty slices.
     #[test]
-    fn any_slice() {
+    fn any_slice_can_be_prefetched() {
         let bytes = vec![1_u8; 3 * 4096];
         for start in [0, 1, 63, 4095, 3 * 4096 - 1, 3 * 4096] {
             super::prefetch(&bytes[start..]);

@@ -1,36 +1,39 @@
-//! Random numbers that belong to a purpose and a position, never to a thread.
+//! Random numbers that depend on a seed, a purpose and a position, never on a thread.
 //!
-//! A [`Stream`] is ChaCha with 8 rounds (Bernstein 2008) under a key made of the seed and the purpose, and the
-//! position, say an epoch or a layer, chooses one of the key's 2^64 streams. So any part of a run can be repeated alone.
-//! The distributions are written out here, and pinned by tests, since a library may change them from one version to
-//! the next, and with them every result that was ever published with a seed.
+//! A [`Stream`] is the key stream of ChaCha with 8 rounds (Bernstein 2008). Its key consists of the seed and the purpose. The
+//! position, such as an epoch or the index of a weight, selects one of the 2^64 streams of the key. So any part of a run can be
+//! reproduced on its own.
+//!
+//! The distributions are implemented here, and tests fix their values. A library may change its distributions in a new version,
+//! which would change every result that was published with a seed.
 
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
 
-/// What random numbers are drawn for. Each has streams of its own.
+/// The purpose that random numbers are drawn for. Each purpose has its own streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Initial weights; the position is the parameter's index in the model.
+    /// Initial weights. The position is the index of the parameter in the model.
     Weights,
-    /// The order of the training samples; the position is the epoch, from 0.
+    /// The order of the training samples. The position is the epoch, from 0.
     Shuffle,
-    /// The order inside a window of an epoch; the position is the epoch times 2^32 and the window, from 0.
+    /// The order of the samples in a window of an epoch. The position is 2^32 times the epoch plus the window, both from 0.
     ShuffleBuffer,
-    /// A picture's change; the position is the number of its copy times 2^32 and its own number, from 0.
+    /// The distortion of an image. The position is 2^32 times the number of the copy plus the index of the image, both from 0.
     Augment,
-    /// What a layer draws for a sample in training; the position is the sample's row in its batch.
+    /// The random numbers of a layer for a sample in training. The position is the row of the sample in its batch.
     Layer {
-        /// The layer's place in the model, from 0.
+        /// The index of the layer in the model, from 0.
         index: u32,
         /// The number of the batch since training began, from 0.
         batch: u64,
     },
-    /// Whatever a user of the crate draws, by a number of the user's own.
+    /// A purpose of the crate's user, with a number that the user chooses.
     Other(u32),
 }
 
 impl Purpose {
+    /// The part of the key that identifies the purpose.
     fn number(self) -> u64 {
         match self {
             Self::Weights => 1,
@@ -43,7 +46,7 @@ impl Purpose {
     }
 }
 
-/// A sequence of random numbers.
+/// A generator of random numbers. Equal arguments of [`Stream::new`] give equal sequences.
 ///
 /// ```
 /// use ziffer_tensor::random::{Purpose, Stream};
@@ -56,7 +59,7 @@ impl Purpose {
 pub struct Stream(ChaCha8Rng);
 
 impl Stream {
-    /// The stream of `seed` for `purpose` at `position`.
+    /// Creates the stream of `seed` for `purpose` at `position`.
     pub fn new(seed: u64, purpose: Purpose, position: u64) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -69,30 +72,32 @@ impl Stream {
         Self(generator)
     }
 
-    /// 64 random bits.
+    /// Returns 64 random bits.
     pub fn bits(&mut self) -> u64 {
         self.0.next_u64()
     }
 
-    /// Fills `numbers` with random bits, half of [`bits`](Self::bits) each.
+    /// Fills `numbers` with random bits. Each number consumes half as much of the stream as a call of [`bits`](Self::bits).
     pub fn fill(&mut self, numbers: &mut [u32]) {
         numbers.iter_mut().for_each(|number| *number = self.0.next_u32());
     }
 
-    /// Uniform in \[0, 1), a multiple of 2^-53.
+    /// Draws from the uniform distribution on \[0, 1). The result is a multiple of 2^-53.
     pub fn uniform(&mut self) -> f64 {
         (self.bits() >> 11) as f64 * 2f64.powi(-53)
     }
 
-    /// A whole number below `bound`, each equally likely (Lemire, "Fast Random Integer Generation in an Interval", 2019).
+    /// Draws an integer from the uniform distribution on `0..bound` (Lemire, "Fast Random Integer Generation in an Interval",
+    /// 2019).
     ///
     /// # Panics
     /// If `bound` is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        assert!(bound > 0, "no whole number lies below 0");
+        assert!(bound > 0, "the bound must not be 0");
         loop {
             let product = u128::from(self.bits()) * u128::from(bound);
-            // The low half must not lie among the 2^64 mod bound first values, of which some results have one more.
+            // Some results have one more product than the others. Rejecting the products whose low half is below
+            // 2^64 mod bound makes all results equally likely.
             let low = product as u64;
             if low >= bound || low >= bound.wrapping_neg() % bound {
                 return (product >> 64) as u64;
@@ -100,8 +105,9 @@ impl Stream {
         }
     }
 
-    /// Normal with mean 0 and standard deviation 1 (Marsaglia's polar method, 1964; the second number of each pair is
-    /// dropped, so that a draw leaves no state behind).
+    /// Draws from the normal distribution with mean 0 and standard deviation 1, by Marsaglia's polar method (1964).
+    ///
+    /// The method yields pairs. The second number is discarded, so that the stream needs no further state.
     pub fn normal(&mut self) -> f64 {
         loop {
             let (x, y) = (2.0 * self.uniform() - 1.0, 2.0 * self.uniform() - 1.0);
@@ -112,7 +118,8 @@ impl Stream {
         }
     }
 
-    /// Normal, drawn again while more than two standard deviations from 0, as Keras's truncated normal is.
+    /// Draws from the normal distribution, truncated to two standard deviations as Keras's `TruncatedNormal`: larger values are
+    /// drawn again.
     pub fn truncated_normal(&mut self) -> f64 {
         loop {
             let x = self.normal();
@@ -122,7 +129,7 @@ impl Stream {
         }
     }
 
-    /// Puts `items` into an order drawn uniformly from all orders (Fisher and Yates; Durstenfeld 1964).
+    /// Shuffles `items`. All orders are equally likely (Fisher and Yates; Durstenfeld 1964).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             let other = self.below(last as u64 + 1) as usize;
@@ -135,8 +142,8 @@ impl Stream {
 mod tests {
     use super::*;
 
-    /// What an implementation of ChaCha with 8 rounds in Python, written from Bernstein's paper, and the distributions'
-    /// definitions give. A change here changes every result that was ever published with a seed.
+    /// Values from a Python implementation of ChaCha with 8 rounds, written from Bernstein's paper, and of the distributions.
+    /// If a value changes, so does every result that was published with a seed.
     #[test]
     fn golden_values() {
         let mut bits = Stream::new(42, Purpose::Shuffle, 7);
@@ -162,7 +169,7 @@ mod tests {
         let mut normal = Stream::new(1, Purpose::Other(5), 3);
         let expected = [0.011_716_448_166_443_62, -1.375_435_120_275_184_7, -0.243_012_853_995_407_62];
         for expected in expected {
-            // Python's logarithm may differ in its last bit.
+            // The logarithm of Python may differ in the last bit.
             assert!((normal.normal() - expected).abs() < 1e-15);
         }
         let mut below = Stream::new(3, Purpose::Other(0), 0);
@@ -193,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn distributions_have_their_moments() {
+    fn sample_moments_match_the_distributions() {
         let mut stream = Stream::new(9, Purpose::Other(9), 9);
         let n = 200_000;
         let mut moments = |mut draw: Box<dyn FnMut(&mut Stream) -> f64>| {
@@ -219,7 +226,7 @@ mod tests {
             Stream::new(5, Purpose::Other(3), position).shuffle(&mut order);
             *counts.entry(order).or_insert(0) += 1;
         }
-        // 24 orders, 1000 of each expected, standard deviation 31.
+        // Each of the 24 orders is expected 1000 times, with a standard deviation of 31.
         assert_eq!(counts.len(), 24);
         assert!(counts.values().all(|&count| (850..1150).contains(&count)), "{counts:?}");
     }

@@ -1,4 +1,4 @@
-//! Working memory of the kernels, kept by each thread from one call to the next.
+//! The working memory of the kernels. Each thread keeps its own from one call to the next.
 
 use std::cell::Cell;
 use std::thread::LocalKey;
@@ -6,23 +6,23 @@ use std::thread::LocalKey;
 use crate::buffer::Buffer;
 use crate::float::Float;
 
-/// The buffers of a thread. Each kernel grows the ones that it uses.
+/// The working memory of a thread. Each kernel grows the buffers that it uses.
 pub struct Scratch<T> {
-    /// A panel of a product's right operand, padded to whole vectors.
+    /// A packed panel of the right operand of a product, padded to whole vectors.
     pub(crate) panel: Option<Buffer<T>>,
-    /// Unfinished sums of a product.
+    /// Partial sums of a product.
     pub(crate) sums: Option<Buffer<T>>,
-    /// A left operand that had to be copied.
+    /// A packed left operand.
     pub(crate) left: Option<Buffer<T>>,
-    /// A right operand that had to be transposed or padded.
+    /// A packed right operand, possibly transposed or padded.
     pub(crate) operand: Option<Buffer<T>>,
-    /// Pixels as numbers.
+    /// Pixels converted to numbers.
     pub(crate) real: Option<Buffer<T>>,
-    /// Finished rows on their way to a sink.
+    /// Rows of a result that a sink receives next.
     pub(crate) rows: Option<Buffer<T>>,
-    /// Which pixels are not zero.
+    /// Bit masks of the nonzero pixels.
     pub(crate) masks: Vec<u64>,
-    /// The same of eight samples.
+    /// Bit masks of the nonzero pixels of eight samples.
     pub(crate) bits: Vec<u8>,
 }
 
@@ -41,10 +41,10 @@ impl<T> Default for Scratch<T> {
     }
 }
 
-/// Where a thread keeps its scratch between calls.
+/// The thread-local storage of a scratch. It is empty during a call.
 pub(crate) type Local<T> = Cell<Option<Box<Scratch<T>>>>;
 
-/// A type of number for which each thread keeps a scratch.
+/// A number type for which each thread keeps a scratch.
 pub trait ScratchElement: Float {
     #[doc(hidden)]
     fn local() -> &'static LocalKey<Local<Self>>;
@@ -67,7 +67,7 @@ impl ScratchElement for f64 {
     }
 }
 
-/// Calls `work` with this thread's scratch. A nested call gets a fresh one.
+/// Calls `work` with the scratch of this thread. A nested call gets a new one.
 pub(crate) fn with<T: ScratchElement, R>(work: impl FnOnce(&mut Scratch<T>) -> R) -> R {
     let local: &'static LocalKey<Local<T>> = T::local();
     let mut scratch = local.take().unwrap_or_default();
@@ -76,7 +76,7 @@ pub(crate) fn with<T: ScratchElement, R>(work: impl FnOnce(&mut Scratch<T>) -> R
     result
 }
 
-/// `len` numbers of a buffer, which the first call allocates. They hold values of earlier calls.
+/// Returns the first `len` numbers of `buffer`, which is allocated or grown if necessary. They have unspecified values.
 pub(crate) fn at_least<T: Float>(buffer: &mut Option<Buffer<T>>, len: usize) -> &mut [T] {
     let buffer = buffer.get_or_insert_with(|| Buffer::zeros(len));
     buffer.grow(len);

@@ -1,4 +1,4 @@
-//! A slice that the workers of a team write in parts and read as a whole, by turns.
+//! A slice that the workers of a thread team share: they write disjoint parts of it and read all of it, separated by barriers.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -6,10 +6,10 @@ use std::ptr::NonNull;
 
 use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
 
-/// A mutable slice lent to all workers of a [`crate::thread_team::ThreadTeam`].
+/// A mutable slice that all workers of a [`crate::thread_team::ThreadTeam`] access.
 ///
-/// Within a phase, that is between two meetings of the team, each element is either written by one worker or read by
-/// any. Which it is follows from the computation's plan, not from types; so the two ways in are unsafe.
+/// Between two barriers, each element is either written by one worker or read by any number of workers. The caller guarantees
+/// this, not the type system. So all accessors are unsafe.
 #[derive(Debug)]
 pub struct Shared<'a, T> {
     start: NonNull<T>,
@@ -17,66 +17,71 @@ pub struct Shared<'a, T> {
     of: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: it is a `&mut [T]` in parts. Sending a part to another thread needs `T: Send`, reading one element from
-// several threads needs `T: Sync`; that nobody reads what another writes is the contract of the two accessors.
+// SAFETY: a `Shared` is a `&mut [T]` that is accessed in parts. Sending a part to another thread needs `T: Send`. Reading an
+// element from several threads needs `T: Sync`. The contract of the unsafe accessors excludes that a thread accesses an element
+// that another thread writes.
 unsafe impl<T: Send + Sync> Sync for Shared<'_, T> {}
-// SAFETY: as for `Sync`.
+// SAFETY: the proof is that of `Sync`.
 unsafe impl<T: Send + Sync> Send for Shared<'_, T> {}
 
 impl<'a, T> Shared<'a, T> {
-    /// Lends `slice` until the result is dropped.
+    /// Borrows `slice` until the result is dropped.
     pub fn new(slice: &'a mut [T]) -> Self {
         let len = slice.len();
         Self { start: NonNull::from(slice).cast(), len, of: PhantomData }
     }
 
-    /// The number of elements.
+    /// Returns the number of elements.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Whether the slice has no elements.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The elements of `range`, to be read.
+    /// Returns the elements of `range` for reading.
     ///
     /// # Safety
-    /// While the result lives, nobody may hold one of [`Shared::get_mut`] that overlaps it.
+    /// While the result lives, no mutable slice or view of this `Shared` that overlaps it may exist.
     ///
     /// # Panics
-    /// If `range` reaches beyond the end.
+    /// If `range` exceeds the slice.
     #[inline]
     pub unsafe fn get(&self, range: Range<usize>) -> &[T] {
         self.check(&range);
-        // SAFETY: within the lent slice, which outlives `self`; that nobody writes it is the caller's promise.
+        // SAFETY: the range lies within the borrowed slice, as checked above, and the slice outlives `self`. The caller
+        // guarantees that no thread writes these elements.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr().add(range.start), range.len()) }
     }
 
-    /// The elements of `range`, to be written.
+    /// Returns the elements of `range` for writing.
     ///
     /// # Safety
-    /// While the result lives, nobody else may hold anything of this slice that overlaps it.
+    /// While the result lives, no other slice or view of this `Shared` that overlaps it may exist.
     ///
     /// # Panics
-    /// If `range` reaches beyond the end.
+    /// If `range` exceeds the slice.
     #[inline]
-    #[expect(clippy::mut_from_ref, reason = "the caller promises what a unique borrow would prove")]
+    #[expect(clippy::mut_from_ref, reason = "the caller guarantees what a unique borrow would prove")]
     pub unsafe fn get_mut(&self, range: Range<usize>) -> &mut [T] {
         self.check(&range);
-        // SAFETY: within the lent slice, which outlives `self` and was borrowed uniquely; that nobody else touches this
-        // part is the caller's promise.
+        // SAFETY: the range lies within the borrowed slice, as checked above. The slice outlives `self` and was borrowed
+        // uniquely. The caller guarantees that nothing else accesses these elements.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr().add(range.start), range.len()) }
     }
 
-    /// Some rows and columns, to be written, of the matrix in C order that `range` holds, whose rows are `width` long.
+    /// Returns a mutable view of the given rows and columns of a matrix.
+    ///
+    /// `range` holds the matrix in C order. `width` is the number of its columns.
     ///
     /// # Safety
-    /// As for [`Shared::get_mut`]: nobody else may hold anything that overlaps these rows and columns.
+    /// While the result lives, no other slice or view of this `Shared` that overlaps these rows and columns may exist.
     ///
     /// # Panics
-    /// If `range` reaches beyond the end or is no matrix, or rows or columns reach beyond the matrix.
+    /// If `range` exceeds the slice, its length is not a multiple of `width`, `width` is 0, or `rows` or `columns` exceed the
+    /// matrix.
     pub unsafe fn matrix_mut(
         &self,
         range: Range<usize>,
@@ -86,11 +91,11 @@ impl<'a, T> Shared<'a, T> {
     ) -> ArrayViewMut2<'_, T> {
         self.check_matrix(&range, width, &rows, &columns);
         if rows.is_empty() || columns.is_empty() {
-            return ArrayViewMut2::from_shape((rows.len(), columns.len()), &mut []).expect("nothing");
+            return ArrayViewMut2::from_shape((rows.len(), columns.len()), &mut []).expect("an empty view");
         }
         let shape = (rows.len(), columns.len()).strides((width, 1));
-        // SAFETY: the view's elements lie within the lent slice, which outlives `self` and was borrowed uniquely, no two of
-        // them in one place; that nobody else touches them is the caller's promise.
+        // SAFETY: the elements of the view lie within the borrowed slice, as checked above, and no two of them are the same. The
+        // slice outlives `self` and was borrowed uniquely. The caller guarantees that nothing else accesses these elements.
         unsafe {
             ArrayViewMut2::from_shape_ptr(
                 shape,
@@ -99,14 +104,13 @@ impl<'a, T> Shared<'a, T> {
         }
     }
 
-    /// As [`Shared::matrix_mut`], to be read.
+    /// Returns a view of the given rows and columns of a matrix, with the arguments of [`Shared::matrix_mut`].
     ///
     /// # Safety
-    /// As for [`Shared::get`]: while the result lives, nobody may hold anything to be written that overlaps these rows and
-    /// columns.
+    /// While the result lives, no mutable slice or view of this `Shared` that overlaps these rows and columns may exist.
     ///
     /// # Panics
-    /// As there.
+    /// Under the conditions of [`Shared::matrix_mut`].
     pub unsafe fn matrix(
         &self,
         range: Range<usize>,
@@ -116,11 +120,11 @@ impl<'a, T> Shared<'a, T> {
     ) -> ArrayView2<'_, T> {
         self.check_matrix(&range, width, &rows, &columns);
         if rows.is_empty() || columns.is_empty() {
-            return ArrayView2::from_shape((rows.len(), columns.len()), &[]).expect("nothing");
+            return ArrayView2::from_shape((rows.len(), columns.len()), &[]).expect("an empty view");
         }
         let shape = (rows.len(), columns.len()).strides((width, 1));
-        // SAFETY: the view's elements lie within the lent slice, which outlives `self`; that nobody writes them is the
-        // caller's promise.
+        // SAFETY: the elements of the view lie within the borrowed slice, as checked above, and the slice outlives `self`. The
+        // caller guarantees that no thread writes them.
         unsafe {
             ArrayView2::from_shape_ptr(
                 shape,
@@ -156,33 +160,34 @@ mod tests {
     use super::*;
     use crate::thread_team::ThreadTeam;
 
-    /// The adverse case: more workers than cores, parts that meet within a cache line, thousands of turns. Each turn
-    /// makes every element the sum of its neighbors, so that a stale or torn read would show in the end.
+    /// An adverse case: more workers than cores, parts that share a cache line, thousands of rounds. Each round computes every
+    /// element from itself and its neighbors, so that a stale or torn read changes the final values.
     #[test]
-    fn turns_of_writing_and_reading() {
+    fn rounds_of_reading_and_writing() {
         const LEN: usize = 37;
         // Miri takes a thousand times as long.
-        let turns = if cfg!(miri) { 6 } else { 2_000 };
-        let plain = |turns: usize| {
-            let mut now: Vec<u64> = (0..LEN as u64).collect();
-            for _ in 0..turns {
-                now = (0..LEN)
+        let rounds = if cfg!(miri) { 6 } else { 2_000 };
+        let reference = |rounds: usize| {
+            let mut values: Vec<u64> = (0..LEN as u64).collect();
+            for _ in 0..rounds {
+                values = (0..LEN)
                     .map(|i| {
-                        now[i].wrapping_mul(3) ^ now[(i + 1) % LEN].wrapping_add(now[(i + LEN - 1) % LEN])
+                        values[i].wrapping_mul(3)
+                            ^ values[(i + 1) % LEN].wrapping_add(values[(i + LEN - 1) % LEN])
                     })
                     .collect();
             }
-            now
+            values
         };
         for size in [1, 2, 3, 7] {
             let (mut a, mut b): (Vec<u64>, Vec<u64>) = ((0..LEN as u64).collect(), vec![0; LEN]);
             let (from, to) = (Shared::new(&mut a), Shared::new(&mut b));
             ThreadTeam::new(size).unwrap().run(|worker| {
-                for turn in 0..turns {
-                    let (from, to) = if turn % 2 == 0 { (&from, &to) } else { (&to, &from) };
+                for round in 0..rounds {
+                    let (from, to) = if round % 2 == 0 { (&from, &to) } else { (&to, &from) };
                     let share = worker.share(LEN);
-                    // SAFETY: in this turn `from` is only read and `to` only written, each part by one worker; the
-                    // meeting separates the turns.
+                    // SAFETY: in this round `from` is only read and `to` only written, each part by one worker. The
+                    // barrier separates the rounds.
                     let (read, write) = unsafe { (from.get(0..LEN), to.get_mut(share.clone())) };
                     for (i, x) in share.zip(write) {
                         *x = read[i].wrapping_mul(3)
@@ -191,30 +196,30 @@ mod tests {
                     worker.wait();
                 }
             });
-            assert_eq!(a, plain(turns), "{size} workers");
+            assert_eq!(a, reference(rounds), "{size} workers");
         }
     }
 
-    /// Members write columns that meet within a cache line, again and again, and read the whole between.
+    /// Workers write columns that share a cache line. Between the rounds they read the whole matrix.
     #[test]
-    fn columns_side_by_side() {
+    fn columns_in_one_cache_line() {
         let (rows, width) = (5, 11);
         let mut a = vec![0_u32; 3 + rows * width];
         let shared = Shared::new(&mut a);
         ThreadTeam::new(3).unwrap().run(|worker| {
-            for turn in 1..=if cfg!(miri) { 5 } else { 500 } {
-                // SAFETY: the workers' columns are disjoint, and the meetings separate writing from reading.
+            for round in 1..=if cfg!(miri) { 5 } else { 500 } {
+                // SAFETY: the workers' columns are disjoint, and the barriers separate writing from reading.
                 let mut part =
                     unsafe { shared.matrix_mut(3..3 + rows * width, width, 1..rows, worker.share(width)) };
-                part.iter_mut().for_each(|x| *x += turn);
+                part.iter_mut().for_each(|x| *x += round);
                 worker.wait();
-                // SAFETY: nobody writes until the next meeting.
+                // SAFETY: no worker writes before the next barrier.
                 let all = unsafe { shared.get(0..3 + rows * width) };
-                // SAFETY: as above.
+                // SAFETY: no worker writes before the next barrier.
                 let part = unsafe { shared.matrix(3..3 + rows * width, width, 1..rows, 2..4) };
-                assert!(part.dim() == (rows - 1, 2) && part.iter().all(|&x| x == turn * (turn + 1) / 2));
+                assert!(part.dim() == (rows - 1, 2) && part.iter().all(|&x| x == round * (round + 1) / 2));
                 assert!(all[..3 + width].iter().all(|&x| x == 0));
-                assert!(all[3 + width..].iter().all(|&x| x == turn * (turn + 1) / 2));
+                assert!(all[3 + width..].iter().all(|&x| x == round * (round + 1) / 2));
                 worker.wait();
             }
         });
@@ -222,10 +227,10 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "of a slice of 3")]
-    fn beyond_the_end() {
+    fn a_range_beyond_the_end_panics() {
         let mut a = [1, 2, 3];
         let shared = Shared::new(&mut a);
-        // SAFETY: nothing else is held.
+        // SAFETY: no other slice or view of `shared` exists.
         let _ = unsafe { shared.get(2..4) };
     }
 }

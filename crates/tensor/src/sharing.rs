@@ -1,7 +1,7 @@
-//! A test of the kernels in memory that threads share, on threads of the standard library.
+//! A test of the kernels on memory that threads share, with threads of the standard library.
 //!
-//! A team's threads are rayon's, and Miri finds that its scopes and crossbeam's lists break the rules of aliasing that it
-//! tries out. These break none, so that Miri can check what this crate does with references and raw pointers.
+//! A thread team uses rayon's threads. Under Miri's aliasing rules, the scopes of rayon and the lists of crossbeam are errors.
+//! The threads of the standard library cause none, so that Miri can check this crate's references and raw pointers.
 
 use std::sync::Barrier;
 
@@ -11,7 +11,7 @@ use crate::random::{Purpose, Stream};
 use crate::shared::Shared;
 use crate::{Activation, pixels};
 
-/// Threads write columns of a product side by side, meet, read all of it, and write rows of another.
+/// Each thread writes some columns of one product. After a barrier, it reads all of them and writes some rows of another product.
 #[test]
 fn products_by_several_threads() {
     let (batch, inputs, outputs, threads) = (5, 6, 40, 3);
@@ -30,17 +30,17 @@ fn products_by_several_threads() {
     let work = |index: usize| {
         let share = |n: usize| n * index / threads..n * (index + 1) / threads;
         let columns = share(outputs);
-        // SAFETY: the threads' columns are disjoint, and nobody reads before all have met.
+        // SAFETY: the threads' columns are disjoint, and no thread reads before the barrier.
         let part = unsafe { shared_y.matrix_mut(0..batch * outputs, outputs, 0..batch, columns.clone()) };
         let (kernel, bias) = (kernel.slice(s![.., columns.clone()]), bias.slice(s![columns]));
         pixels::affine(x.view(), kernel, bias, Activation::Relu, part);
         barrier.wait();
-        // SAFETY: all have met, and nobody writes any more.
+        // SAFETY: no thread writes `shared_y` after the barrier.
         let y = unsafe { shared_y.get(0..batch * outputs) };
         let rows = share(inputs);
-        // SAFETY: the threads' rows are disjoint, and nobody reads.
+        // SAFETY: the threads' rows are disjoint, and no thread reads `shared_c`.
         let part = unsafe { shared_c.get_mut(rows.start * outputs..rows.end * outputs) };
-        let y = ArrayView2::from_shape((batch, outputs), y).expect("all of it");
+        let y = ArrayView2::from_shape((batch, outputs), y).expect("the whole matrix");
         let first = rows.start;
         pixels::matmul_tn(x.view(), y, rows, &mut |row, values| {
             part[(row - first) * outputs..][..values.len()].copy_from_slice(values);
@@ -58,7 +58,7 @@ fn products_by_several_threads() {
     pixels::matmul_tn(x.view(), y_alone.view(), 0..inputs, &mut |row, values| {
         c_alone[row * outputs..][..values.len()].copy_from_slice(values);
     });
-    assert_eq!(y_alone.as_slice().expect("in order"), y);
+    assert_eq!(y_alone.as_slice().expect("C order"), y);
     assert_eq!(c_alone, c);
     assert!(c.iter().any(|&x| x != 0.0));
 }

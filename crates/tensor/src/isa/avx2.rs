@@ -2,8 +2,8 @@
 //!
 //! `Avx2` and `F32x16` are private to this file. [`run`] and [`run_small`] alone pass them on, to kernels, and they are
 //! compiled for AVX2 and FMA: they can be called only where the processor is known to have them. No other code in this file
-//! names a method of the two types outside of their implementations. So wherever an operation of a vector runs, the processor has the
-//! instructions: that is what the unsafe blocks rely on.
+//! names a method of the two types outside of their implementations. So wherever an operation of a vector runs, the processor
+//! has the instructions: that is what the unsafe blocks rely on.
 
 use std::arch::x86_64::*;
 
