@@ -1,9 +1,9 @@
-//! AVX2 with FMA: sixteen `f32` in two registers.
+//! AVX2 with FMA: vectors of sixteen `f32` in two registers.
 //!
-//! `Avx2` and `F32x16` are private to this file. [`run`] and [`run_small`] alone pass them on, to kernels, and they are
-//! compiled for AVX2 and FMA: they can be called only where the processor is known to have them. No other code in this file
-//! names a method of the two types outside of their implementations. So wherever an operation of a vector runs, the processor
-//! has the instructions: that is what the unsafe blocks rely on.
+//! `Avx2` and `F32x16` are private to this file. Only [`run`] and [`run_small`] pass them on, to kernels. Both are compiled for
+//! AVX2 and FMA: they can be called only where the processor is known to have these. No other code in this file names a method
+//! of the two types outside of their implementations. So wherever an operation of a vector runs, the processor has the
+//! instructions. The unsafe blocks rely on this.
 
 use std::arch::x86_64::*;
 
@@ -30,7 +30,7 @@ struct Avx2;
 impl Isa for Avx2 {
     const FUSED: bool = true;
     type Vector<T: SimdElement> = T::Choice<F32x16, Plain<f64, true>>;
-    // 12 accumulators of 16 registers.
+    // Tiles of 6 x 1 vectors: 12 accumulators in 16 registers.
     #[inline(always)]
     fn tiled<K: Tiled>(kernel: K) -> K::Output {
         kernel.run::<Self, 6, 1>()
@@ -45,11 +45,11 @@ impl Isa for Avx2 {
     }
 }
 
-/// Two halves.
+/// Sixteen `f32`: the first eight and the last eight.
 #[derive(Clone, Copy)]
 struct F32x16(__m256, __m256);
 
-/// Calls an intrinsic for each half.
+/// Calls an intrinsic for each half of its operands.
 macro_rules! halves {
     ($intrinsic:ident, $($of:expr),+) => {
         // SAFETY: see the top of the file.
@@ -67,13 +67,13 @@ impl Vector<f32> for F32x16 {
     #[inline(always)]
     fn load(from: &Lanes<f32>) -> Self {
         let (halves, _) = from.as_chunks::<8>();
-        // SAFETY: see the top of the file; each reads the 8 numbers of an array.
+        // SAFETY: see the top of the file. Each load reads the 8 elements of an array.
         unsafe { Self(_mm256_loadu_ps(halves[0].as_ptr()), _mm256_loadu_ps(halves[1].as_ptr())) }
     }
     #[inline(always)]
     fn store(self, to: &mut Lanes<f32>) {
         let (halves, _) = to.as_chunks_mut::<8>();
-        // SAFETY: see the top of the file; each writes the 8 numbers of an array.
+        // SAFETY: see the top of the file. Each store writes the 8 elements of an array.
         unsafe {
             _mm256_storeu_ps(halves[0].as_mut_ptr(), self.0);
             _mm256_storeu_ps(halves[1].as_mut_ptr(), self.1);
@@ -113,7 +113,7 @@ impl Vector<f32> for F32x16 {
     }
     #[inline(always)]
     fn relu(self) -> Self {
-        // The second operand is the result if one of them is NaN.
+        // The intrinsic returns its second operand if one of them is NaN.
         halves!(_mm256_max_ps, Self::splat(0.0), self)
     }
     #[inline(always)]
@@ -134,7 +134,7 @@ impl Vector<f32> for F32x16 {
         // SAFETY: see the top of the file.
         unsafe {
             let any = _mm256_castps_si256(_mm256_or_ps(self.0, self.1));
-            // All bits but those of the signs.
+            // All bits except the signs.
             _mm256_testz_si256(any, _mm256_set1_epi32(i32::MAX)) == 1
         }
     }

@@ -1,9 +1,9 @@
-//! AVX-512 F, VL, BW and DQ: sixteen `f32` in one register.
+//! AVX-512 F, VL, BW and DQ: vectors of sixteen `f32` in one register.
 //!
-//! `Avx512` and `F32x16` are private to this file. [`run`] alone passes them on, to kernels, and it is compiled for AVX-512: it
-//! can be called only where the processor is known to have it. No code in this file but [`run`] and the tests, which check the
-//! processor, names a method of the two types outside of their implementations. So wherever an operation of a vector runs,
-//! the processor has the instructions: that is what the unsafe blocks rely on.
+//! `Avx512` and `F32x16` are private to this file. Only [`run`] passes them on, to kernels. It is compiled for AVX-512: it can be
+//! called only where the processor is known to have it. Apart from [`run`] and the tests, which check the processor, no code in
+//! this file names a method of the two types outside of their implementations. So wherever an operation of a vector runs, the
+//! processor has the instructions. The unsafe blocks rely on this.
 
 use std::arch::x86_64::*;
 
@@ -24,7 +24,8 @@ struct Avx512;
 impl Isa for Avx512 {
     const FUSED: bool = true;
     type Vector<T: SimdElement> = T::Choice<F32x16, Plain<f64, true>>;
-    // 24 accumulators of 32 registers. Loads get into the way of multiply-adds, and 6 x 4 has the fewest for each.
+    // Tiles of 6 x 4 vectors: 24 accumulators in 32 registers. Loads compete with multiply-adds, and this shape has the fewest
+    // loads per multiply-add.
     #[inline(always)]
     fn tiled<K: Tiled>(kernel: K) -> K::Output {
         kernel.run::<Self, 6, 4>()
@@ -43,6 +44,7 @@ impl Isa for Avx512 {
     }
 }
 
+/// Sixteen `f32`.
 #[derive(Clone, Copy)]
 struct F32x16(__m512);
 
@@ -54,7 +56,7 @@ macro_rules! call {
     };
 }
 
-/// The first `len` of sixteen, all if there are more.
+/// The mask of the first `len` lanes, or of all lanes if `len` exceeds 16.
 #[inline(always)]
 fn first(len: usize) -> __mmask16 {
     if len < LANES { (1 << len) - 1 } else { __mmask16::MAX }
@@ -68,22 +70,22 @@ impl Vector<f32> for F32x16 {
     }
     #[inline(always)]
     fn load(from: &Lanes<f32>) -> Self {
-        // SAFETY: see the top of the file; it reads the 16 numbers of the array.
+        // SAFETY: see the top of the file. It reads the 16 elements of the array.
         unsafe { Self(_mm512_loadu_ps(from.as_ptr())) }
     }
     #[inline(always)]
     fn store(self, to: &mut Lanes<f32>) {
-        // SAFETY: see the top of the file; it writes the 16 numbers of the array.
+        // SAFETY: see the top of the file. It writes the 16 elements of the array.
         unsafe { _mm512_storeu_ps(to.as_mut_ptr(), self.0) }
     }
     #[inline(always)]
     fn load_part(from: &[f32]) -> Self {
-        // SAFETY: see the top of the file; it reads as many numbers as the slice has, at most 16.
+        // SAFETY: see the top of the file. It reads at most 16 numbers, and no more than the slice has.
         unsafe { Self(_mm512_maskz_loadu_ps(first(from.len()), from.as_ptr())) }
     }
     #[inline(always)]
     fn store_part(self, to: &mut [f32]) {
-        // SAFETY: see the top of the file; it writes as many numbers as the slice has, at most 16.
+        // SAFETY: see the top of the file. It writes at most 16 numbers, and no more than the slice has.
         unsafe { _mm512_mask_storeu_ps(to.as_mut_ptr(), first(to.len()), self.0) }
     }
     #[inline(always)]
@@ -120,22 +122,23 @@ impl Vector<f32> for F32x16 {
         call!(_mm512_sqrt_ps, self)
     }
 
-    /// Without the instruction for the root.
+    /// Computes the square root by fused multiply-adds, without the square root instruction.
     ///
-    /// A processor has one divider, and Adam needs it for a quotient too; this leaves it the quotient and goes by fused
-    /// multiply-adds (Markstein, "Computation of elementary functions on the IBM RISC System/6000 processor", IBM Journal
-    /// of Research and Development 34, 1990). From an estimate of 1 / sqrt(x), good to 2^-14, one step of Newton's method
-    /// for g = sqrt(x) and h = 1 / (2 sqrt(x)) gives both to 2^-26 or their last place; x - g g is exact then, and
-    /// g + (x - g g) h, rounded once, is the root's nearest number.
+    /// That instruction and division share one unit of the processor, and Adam also divides. So the unit is left to the
+    /// division (Markstein, "Computation of elementary functions on the IBM RISC System/6000 processor", IBM Journal of
+    /// Research and Development 34, 1990). The start is an estimate of 1 / sqrt(x) with a relative error of at most 2^-14. One
+    /// step of Newton's method for g = sqrt(x) and h = 1 / (2 sqrt(x)) gives both with a relative error of at most 2^-26 or one
+    /// unit in the last place. Then x - g g is exact, and g + (x - g g) h, rounded once, is the correctly rounded root.
     ///
-    /// Scaling x by a power of 4 changes no rounding, so the test that goes through all x of two binades, with estimates up
-    /// to the end of their tolerance, covers every x from [`Float::TINY`] on; what is smaller is flushed. A vector with
-    /// infinity, NaN or a negative number in it is left to the instruction.
+    /// The test checks all x of two binades, with estimates up to the maximum error. Scaling x by a power of 4 changes no
+    /// rounding, so that the test covers every x from [`Float::TINY`] on. Smaller numbers are flushed to zero. If a vector has
+    /// an infinite, NaN or negative lane, the square root instruction is used.
     #[inline(always)]
     fn flushed_with_root(self) -> (Self, Self) {
         // SAFETY: see the top of the file.
         unsafe {
-            // As integers, numbers that are not negative are in order, and all others beyond them.
+            // The bits of nonnegative numbers, taken as integers, have the order of the numbers. The bits of infinity, NaN and
+            // negative numbers are larger.
             let bits = _mm512_castps_si512(self.0);
             let infinity = _mm512_set1_epi32(f32::INFINITY.to_bits() as i32);
             if _mm512_cmplt_epu32_mask(bits, infinity) == __mmask16::MAX {
@@ -153,7 +156,7 @@ impl Vector<f32> for F32x16 {
 
     #[inline(always)]
     fn relu(self) -> Self {
-        // The second operand is the result if one of them is NaN.
+        // The intrinsic returns its second operand if one of them is NaN.
         call!(_mm512_max_ps, Self::splat(0.0), self)
     }
     #[inline(always)]
@@ -169,19 +172,19 @@ impl Vector<f32> for F32x16 {
         // SAFETY: see the top of the file.
         unsafe {
             let bits = _mm512_castps_si512(self.0);
-            // All bits but those of the signs.
+            // All bits except the signs.
             _mm512_test_epi32_mask(bits, _mm512_set1_epi32(i32::MAX)) == 0
         }
     }
 }
 
-/// sqrt(x), correctly rounded, from an estimate of 1 / sqrt(x).
+/// Returns sqrt(x), correctly rounded, given an estimate of 1 / sqrt(x). See [`Vector::flushed_with_root`].
 ///
 /// # Safety
 /// The processor must have AVX-512 F.
 #[inline(always)]
 unsafe fn root_from_estimate(x: __m512, estimate: __m512) -> __m512 {
-    // SAFETY: the processor has the instructions, as this function demands.
+    // SAFETY: the processor has AVX-512 F, which the caller guarantees.
     unsafe {
         let half = _mm512_set1_ps(0.5);
         let (g, h) = (_mm512_mul_ps(x, estimate), _mm512_mul_ps(half, estimate));
@@ -197,47 +200,55 @@ mod tests {
     use super::*;
     use crate::isa::InstructionSet;
 
-    /// Every number of [1, 4), each with the processor's estimate and with ones that err by up to 2^-14 to either side.
+    /// Checks every number in \[1, 4) with the processor's estimate and with estimates whose relative errors are up to 2^-14 in
+    /// both directions.
     #[test]
     fn roots_are_correctly_rounded() {
         if InstructionSet::Avx512.is_available() {
             // SAFETY: the processor has AVX-512.
-            unsafe { every_root() };
+            unsafe { check_all_roots() };
         }
     }
 
     #[target_feature(enable = "avx512f")]
-    fn every_root() {
+    fn check_all_roots() {
         let (one, four) = (1.0_f32.to_bits(), 4.0_f32.to_bits());
         let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
         for bits in (one..four).step_by(LANES) {
             let x = _mm512_castsi512_ps(_mm512_add_epi32(_mm512_set1_epi32(bits as i32), lanes));
             let root = _mm512_sqrt_ps(x);
-            let own = _mm512_rsqrt14_ps(x);
+            let estimated = _mm512_rsqrt14_ps(x);
             let exact = _mm512_div_ps(_mm512_set1_ps(1.0), root);
-            let off = |by: f32| _mm512_mul_ps(exact, _mm512_set1_ps(1.0 + by));
+            let with_error = |by: f32| _mm512_mul_ps(exact, _mm512_set1_ps(1.0 + by));
             let most = 2.0_f32.powi(-14);
-            for estimate in [own, exact, off(most), off(-most), off(0.5 * most), off(-0.5 * most)] {
-                // SAFETY: this function has the instructions.
+            for estimate in [
+                estimated,
+                exact,
+                with_error(most),
+                with_error(-most),
+                with_error(0.5 * most),
+                with_error(-0.5 * most),
+            ] {
+                // SAFETY: this function is compiled for AVX-512 F.
                 let found = unsafe { root_from_estimate(x, estimate) };
-                assert_eq!(_mm512_cmpneq_ps_mask(found, root), 0, "near the number of bits {bits:#x}");
+                assert_eq!(_mm512_cmpneq_ps_mask(found, root), 0, "a number from bits {bits:#x} on");
             }
         }
     }
 
     #[test]
-    fn roots_at_the_edges() {
+    fn roots_of_special_values() {
         if !InstructionSet::Avx512.is_available() {
             return;
         }
-        let edges =
+        let special =
             [0.0, -0.0, 1e-45, 1e-38, 9.99e-31, 1e-30, 1e-29, 0.25, 2.0, 1e30, f32::MAX, f32::INFINITY];
-        for a in edges {
+        for a in special {
             for b in [1.0, a, f32::NAN, -1.0] {
                 let x: Lanes<f32> = std::array::from_fn(|lane| if lane % 2 == 0 { a } else { b });
                 let mut roots = x;
                 // SAFETY: the processor has AVX-512.
-                unsafe { roots_of(&mut roots) };
+                unsafe { replace_by_roots(&mut roots) };
                 for (root, x) in roots.into_iter().zip(x) {
                     let expected = if x.abs() < f32::TINY { 0.0 } else { x.sqrt() };
                     assert!(root == expected || root.is_nan() && expected.is_nan(), "{x}: {root}");
@@ -247,7 +258,7 @@ mod tests {
     }
 
     #[target_feature(enable = "avx512f")]
-    fn roots_of(x: &mut Lanes<f32>) {
+    fn replace_by_roots(x: &mut Lanes<f32>) {
         F32x16::load(x).flushed_with_root().1.store(x);
     }
 }

@@ -1,20 +1,20 @@
-//! The instruction sets, and the choice of the one in use.
+//! The enum of the instruction sets, and the choice of the one in use.
 
 use std::sync::OnceLock;
 
-/// The instruction sets that the kernels are compiled for.
+/// An instruction set that the kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstructionSet {
     /// AVX-512 F, VL, BW and DQ.
     Avx512,
     /// AVX2 with FMA.
     Avx2,
-    /// What every processor of the target has.
+    /// The instructions that every processor of the compilation target has.
     Portable,
 }
 
 impl InstructionSet {
-    /// The name that `ZIFFER_ISA` takes: `avx512`, `avx2` or `portable`.
+    /// Returns the name, as in `ZIFFER_ISA`: `avx512`, `avx2` or `portable`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Avx512 => "avx512",
@@ -23,7 +23,7 @@ impl InstructionSet {
         }
     }
 
-    /// Whether this processor has it.
+    /// Whether this processor has the instruction set.
     pub fn is_available(self) -> bool {
         match self {
             Self::Portable => true,
@@ -49,18 +49,19 @@ impl InstructionSet {
         }
     }
 
-    /// The best that this processor has.
+    /// Returns the fastest instruction set that this processor has.
     pub fn best() -> Self {
         [Self::Avx512, Self::Avx2].into_iter().find(|set| set.is_available()).unwrap_or(Self::Portable)
     }
 
-    /// The one in use: the best available, or the one that the environment variable `ZIFFER_ISA` names.
+    /// Returns the instruction set in use: the one that the environment variable `ZIFFER_ISA` names, or the best if the
+    /// variable is unset or empty.
     ///
-    /// Decided at the first use, for the life of the process.
+    /// The first call decides for the lifetime of the process.
     ///
     /// # Panics
-    /// If `ZIFFER_ISA` names none, or one that this processor lacks; [`InstructionSet::from_environment`] tells
-    /// beforehand, without a panic.
+    /// If `ZIFFER_ISA` has an unknown value or names an instruction set that this processor lacks.
+    /// [`InstructionSet::from_environment`] returns an error instead.
     pub fn current() -> Self {
         static CURRENT: OnceLock<InstructionSet> = OnceLock::new();
         *CURRENT.get_or_init(|| match Self::from_environment() {
@@ -69,10 +70,10 @@ impl InstructionSet {
         })
     }
 
-    /// What `ZIFFER_ISA` asks for, or the best if it is unset or empty.
+    /// Returns the instruction set that `ZIFFER_ISA` names, or the best if the variable is unset or empty.
     ///
     /// # Errors
-    /// One line that says what is wrong with the variable.
+    /// A message of one line if the variable has an unknown value or names an instruction set that this processor lacks.
     pub fn from_environment() -> Result<Self, String> {
         let Some(name) = std::env::var_os("ZIFFER_ISA").filter(|name| !name.is_empty()) else {
             return Ok(Self::best());

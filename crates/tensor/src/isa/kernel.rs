@@ -1,4 +1,4 @@
-//! The traits of an instruction set and of a kernel.
+//! The traits of instruction sets and of kernels.
 
 use std::marker::PhantomData;
 
@@ -6,44 +6,46 @@ use crate::float::Float;
 
 use super::vector::{LANES, SimdElement, Vector};
 
-/// What a kernel may ask about the instruction set it is compiled for.
+/// An instruction set that a kernel is compiled for.
 ///
-/// An implementation that needs more than every processor of the target has must be private to a file that passes it on to
-/// nothing but kernels, in a function of that `target_feature`: see the top of `isa.rs`.
+/// If an implementation needs instructions that some processors of the target lack, it must be private to its file. The file may
+/// pass it only to kernels, in functions with the `target_feature` attribute: see the top of `isa.rs`.
 pub(crate) trait Isa: Copy {
     /// Whether the processor multiplies and adds in one instruction.
     const FUSED: bool;
 
-    /// [`LANES`] numbers in its registers.
+    /// A vector of [`LANES`] numbers.
     type Vector<T: SimdElement>: Vector<T>;
 
-    /// `a * b + c`, rounded once.
+    /// Returns `a * b + c`, rounded once.
     #[inline(always)]
     fn fma<T: Float>(a: T, b: T, c: T) -> T {
         if Self::FUSED { a.mul_add(b, c) } else { a.mul_add_emulated(b, c) }
     }
 
-    /// Runs a kernel that works on register tiles with the tile that suits the register file, for results that are at least
-    /// [`WIDE_TILE`] numbers wide.
+    /// Runs a kernel with the tile that fits the registers best, for results of at least [`WIDE_TILE`] columns.
     fn tiled<K: Tiled>(kernel: K) -> K::Output;
 
-    /// The same for narrower results.
+    /// Runs a kernel with the tile that fits the registers best, for results of fewer columns.
     #[inline(always)]
     fn tiled_narrow<K: Tiled>(kernel: K) -> K::Output {
         Self::tiled(kernel)
     }
 
-    /// Runs a kernel that works on one row with the widest piece of it that the register file holds.
+    /// Runs a kernel that keeps part of one row in registers, with as many vectors as the registers hold.
     fn wide<K: Wide>(kernel: K) -> K::Output;
 
-    /// Runs a kernel that works on two rows with the widest piece of them that the register file holds.
+    /// Runs a kernel that keeps part of two rows in registers, with as many vectors of each as the registers hold.
     fn paired<K: Wide>(kernel: K) -> K::Output;
 }
 
-/// A computation to be compiled for each instruction set.
+/// A computation that is compiled for each instruction set.
 pub(crate) trait Kernel {
     type Output;
-    /// Must be `#[inline(always)]`, and so must be what it calls, else the caller's instruction set does not reach it.
+    /// Runs the computation.
+    ///
+    /// An implementation and all functions that it calls must be `#[inline(always)]`. Otherwise they are not compiled for the
+    /// instruction set of the caller.
     fn run<I: Isa>(self) -> Self::Output;
 }
 
@@ -59,13 +61,13 @@ pub(crate) trait Wide {
     fn run<I: Isa, const V: usize>(self) -> Self::Output;
 }
 
-/// From this width on, results have whole tiles of the widest kind.
+/// The number of columns from which a result has at least one tile of the widest kind.
 pub(crate) const WIDE_TILE: usize = 4 * LANES;
 
-/// The instructions and vectors of `I` with small tiles, of which a kernel has few instances.
+/// The instructions and vectors of `I` with small tiles, so that the compiler generates few instances of a kernel.
 ///
-/// It is for `f64`, in which gradients are checked: the kernels for it would otherwise take as long to compile as those for
-/// `f32`. Two rows of one vector are 8 accumulators in AVX2's 16 registers.
+/// It is used for `f64`, the type of gradient checks, whose kernels would otherwise take as long to compile as those of `f32`.
+/// Two rows of one vector are 8 accumulators in the 16 registers of AVX2.
 #[derive(Clone, Copy)]
 pub(crate) struct Small<I>(PhantomData<I>);
 

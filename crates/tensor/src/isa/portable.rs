@@ -1,9 +1,9 @@
-//! The instructions that every processor of the target has.
+//! The portable instruction set: the instructions that every processor of the compilation target has.
 
 use super::kernel::{Isa, Tiled, Wide};
 use super::vector::{Plain, SimdElement};
 
-/// Whether every processor of the target multiplies and adds in one instruction.
+/// Whether every processor of the target has fused multiply-add instructions.
 const FUSED_EVERYWHERE: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
 
 #[derive(Clone, Copy)]

@@ -1,21 +1,21 @@
-//! The vectors of the kernels: sixteen numbers, in the instruction sets' own registers where there is a type for them.
+//! The vectors of the kernels: sixteen numbers, in vector registers if the instruction set has a type for them.
 //!
-//! The compiler can make vectors of plain loops over arrays, and it mostly does. But in loops that keep a dozen of them it
-//! now and then splits one into its sixteen numbers, at three times the cost, or makes one vector of the first numbers of
-//! eight by gathers (the gradient of a pixel's weights: 60 us instead of 13), and what brings it to that is as remote as
-//! the way in which a result is stored after the loop. Typed, they stay whole.
+//! The compiler vectorizes most loops over arrays. But in loops that keep a dozen vectors it sometimes splits one into sixteen
+//! scalars, which takes three times as long, or it gathers the first numbers of eight vectors into one (the gradient of the
+//! weights of a pixel: 60 us instead of 13 us). The cause can be as remote as the way in which a result is stored after the
+//! loop. Vector types prevent this.
 
 use crate::float::Float;
 
-/// Numbers in a vector of the kernels: one AVX-512 register of `f32`, two of AVX2, four of SSE2.
+/// The number of elements of a vector: `f32` takes one register of AVX-512, two of AVX2, or four of SSE2.
 pub(crate) const LANES: usize = 16;
 
-/// The numbers of a vector as an array.
+/// The elements of a vector as an array.
 pub(crate) type Lanes<T> = [T; LANES];
 
-/// The array of `at(0)`, `at(1)` and so on; `N` is at least 1.
+/// Returns the array `[at(0), at(1), ...]`. `N` must be at least 1. `at(0)` is called twice.
 ///
-/// `std::array::from_fn` is five times as much code for the compiler, in some thousand instances.
+/// `std::array::from_fn` takes the compiler five times as much code, in about a thousand instances.
 #[inline(always)]
 pub(crate) fn array<T: Copy, const N: usize>(mut at: impl FnMut(usize) -> T) -> [T; N] {
     let mut all = [at(0); N];
@@ -27,11 +27,11 @@ pub(crate) fn array<T: Copy, const N: usize>(mut at: impl FnMut(usize) -> T) -> 
     all
 }
 
-/// A type of number that has vectors. The name is that of `std::simd`'s trait.
+/// A number type that has vectors. The name is that of the trait in `std::simd`.
 pub trait SimdElement: Float {
-    /// Of the vectors of two types of numbers, those of this type.
+    /// The one of two vector types whose elements have this type.
     ///
-    /// An instruction set chooses its vectors by this in the file that defines them; no other file can name them.
+    /// An instruction set selects its vector type with this, in the file that defines the type. No other file can name the type.
     #[doc(hidden)]
     type Choice<OfF32: Vector<f32>, OfF64: Vector<f64>>: Vector<Self>;
 }
@@ -44,16 +44,18 @@ impl SimdElement for f64 {
     type Choice<OfF32: Vector<f32>, OfF64: Vector<f64>> = OfF64;
 }
 
-/// Sixteen numbers. Each operation is that of the numbers one by one, to the bit.
+/// A vector of sixteen numbers. Each operation gives the bits of the scalar operation on each element.
 ///
 /// Every method of an implementation must be `#[inline(always)]`.
 pub trait Vector<T>: Copy {
-    /// The same number everywhere.
+    /// Returns a vector whose elements all are `value`.
     fn splat(value: T) -> Self;
+    /// Returns the vector of the elements of `from`.
     fn load(from: &Lanes<T>) -> Self;
+    /// Writes the elements to `to`.
     fn store(self, to: &mut Lanes<T>);
 
-    /// `from`, at most sixteen numbers, and zeros.
+    /// Returns the vector of the elements of `from`, at most sixteen, followed by zeros.
     #[inline(always)]
     fn load_part(from: &[T]) -> Self
     where
@@ -64,7 +66,7 @@ pub trait Vector<T>: Copy {
         Self::load(&lanes)
     }
 
-    /// The first numbers, as many as `to` has, at most sixteen.
+    /// Writes the first `to.len()` elements, at most sixteen, to `to`.
     #[inline(always)]
     fn store_part(self, to: &mut [T])
     where
@@ -72,7 +74,7 @@ pub trait Vector<T>: Copy {
     {
         let mut lanes = [T::zero(); LANES];
         self.store(&mut lanes);
-        // In pieces of powers of two: one number after the other takes longer than the product of a narrow layer.
+        // Copies pieces of 16, 8, 4, 2 and 1 numbers. A loop over single numbers takes longer than the product of a narrow layer.
         let mut at = 0;
         at += piece::<T, 16>(&lanes, to, at);
         at += piece::<T, 8>(&lanes, to, at);
@@ -91,25 +93,25 @@ pub trait Vector<T>: Copy {
     fn mul_sub(self, b: Self, c: Self) -> Self;
     /// `c - self * b`, rounded once.
     fn neg_mul_add(self, b: Self, c: Self) -> Self;
-    /// The square roots, correctly rounded.
+    /// The square root of each element, correctly rounded.
     fn sqrt(self) -> Self;
-    /// Zero for what is negative; NaN stays.
+    /// The maximum of each element and zero. NaN stays NaN.
     fn relu(self) -> Self;
-    /// Zero for what is smaller than [`Float::TINY`] in magnitude; NaN stays.
+    /// Replaces elements whose magnitude is below [`Float::TINY`] by zero. NaN stays NaN.
     fn flushed(self) -> Self;
-    /// The result of [`Vector::flushed`], and its square roots, correctly rounded.
+    /// Returns the result of [`Vector::flushed`] and its square root, correctly rounded.
     #[inline(always)]
     fn flushed_with_root(self) -> (Self, Self) {
         let flushed = self.flushed();
         (flushed, flushed.sqrt())
     }
-    /// Whether every number is zero.
+    /// Whether all elements are zero.
     fn is_zero(self) -> bool;
 
     /// The final step of a sum before it is stored.
     ///
-    /// Adding zero turns -0 into +0 and changes nothing else. A kernel that skips zero inputs and one that multiplies
-    /// by them can differ in the sign of a zero sum only, so this step makes their results equal.
+    /// Adds zero, which turns -0 into +0 and changes nothing else, and applies relu if `RELU` is set. A kernel that skips zero
+    /// inputs and one that multiplies by them can differ only in the sign of a zero sum. So this step makes their results equal.
     #[inline(always)]
     fn finished<const RELU: bool>(self) -> Self
     where
@@ -120,6 +122,7 @@ pub trait Vector<T>: Copy {
     }
 }
 
+/// Copies `N` numbers from index `at` on, if `to.len()` has the bit `N`, and returns how many were copied.
 #[inline(always)]
 fn piece<T: Float, const N: usize>(lanes: &Lanes<T>, to: &mut [T], at: usize) -> usize {
     if to.len() & N == 0 {
@@ -129,13 +132,13 @@ fn piece<T: Float, const N: usize>(lanes: &Lanes<T>, to: &mut [T], at: usize) ->
     N
 }
 
-/// A vector of any type and processor. `FUSED` says whether there is an instruction for `mul_add`.
+/// A vector for any number type and processor, as an array. `FUSED` says whether the processor has an instruction for `mul_add`.
 #[derive(Clone, Copy)]
 pub(crate) struct Plain<T, const FUSED: bool>(Lanes<T>);
 
 impl<T: Float, const FUSED: bool> Plain<T, FUSED> {
     #[inline(always)]
-    fn with(self, other: Self, operation: impl Fn(T, T) -> T) -> Self {
+    fn zip_map(self, other: Self, operation: impl Fn(T, T) -> T) -> Self {
         Self(array(|lane| operation(self.0[lane], other.0[lane])))
     }
 
@@ -160,19 +163,19 @@ impl<T: Float, const FUSED: bool> Vector<T> for Plain<T, FUSED> {
     }
     #[inline(always)]
     fn add(self, other: Self) -> Self {
-        self.with(other, |a, b| a + b)
+        self.zip_map(other, |a, b| a + b)
     }
     #[inline(always)]
     fn sub(self, other: Self) -> Self {
-        self.with(other, |a, b| a - b)
+        self.zip_map(other, |a, b| a - b)
     }
     #[inline(always)]
     fn mul(self, other: Self) -> Self {
-        self.with(other, |a, b| a * b)
+        self.zip_map(other, |a, b| a * b)
     }
     #[inline(always)]
     fn div(self, other: Self) -> Self {
-        self.with(other, |a, b| a / b)
+        self.zip_map(other, |a, b| a / b)
     }
     #[inline(always)]
     fn mul_add(self, b: Self, c: Self) -> Self {

@@ -3,7 +3,7 @@
 //! One kernel for both, since each instance of it is some twenty tiles in each instruction set.
 
 use crate::isa::{Isa, Kernel, LANES, SimdElement, Tiled, Vector, WIDE_TILE};
-use crate::tile::{Operands, Space, Store, Tile, product};
+use crate::tile::{Operands, Store, Tile, Workspace, product};
 
 /// C\[M, N\] = A B, and the activation of each result before it is stored.
 pub(crate) struct Product<'a, T> {
@@ -11,7 +11,7 @@ pub(crate) struct Product<'a, T> {
     /// C in C order.
     pub(crate) c: &'a mut [T],
     pub(crate) relu: bool,
-    pub(crate) space: Space<'a, T>,
+    pub(crate) workspace: Workspace<'a, T>,
 }
 
 /// Whether the widest tiles are used for a result of so many columns. A right operand in panels must be packed accordingly.
@@ -35,9 +35,9 @@ impl<T: SimdElement> Tiled for Product<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa, const M: usize, const V: usize>(self) {
-        let Self { operands, c, relu, space } = self;
+        let Self { operands, c, relu, workspace } = self;
         let stride = operands.columns;
-        product::<T, I, _, M, V>(operands, space, &mut Rows { c, stride, relu });
+        product::<T, I, _, M, V>(operands, workspace, &mut Rows { c, stride, relu });
     }
 }
 

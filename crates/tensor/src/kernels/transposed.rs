@@ -2,7 +2,7 @@
 
 use crate::isa::{Isa, Kernel, LANES, SimdElement, Tiled, Vector, array};
 use crate::scratch::{Scratch, at_least};
-use crate::tile::{Operands, Right, Space, Store, Tile, pack_transposed, padded, product};
+use crate::tile::{Operands, Right, Store, Tile, Workspace, pack_transposed, padded, product};
 
 /// Computes cᵀ = W aᵀ, whose columns are samples: vectors lie across the batch, and W is read as it is.
 pub(crate) struct Transposed<'a, T> {
@@ -40,8 +40,8 @@ impl<T: SimdElement> Tiled for Transposed<'_, T> {
             b: Right::Panels(b),
             bias: None,
         };
-        let space = Space { panel: &mut scratch.panel, sums: &mut scratch.sums };
-        product::<T, I, _, M, V>(operands, space, &mut Columns { c, inputs });
+        let workspace = Workspace { panel: &mut scratch.panel, sums: &mut scratch.sums };
+        product::<T, I, _, M, V>(operands, workspace, &mut Columns { c, inputs });
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::kernels::product::Product;
 use crate::scratch::Scratch;
-use crate::tile::{Operands, Right, Space};
+use crate::tile::{Operands, Right, Workspace};
 use crate::{Activation, Scalar};
 
 /// A dense layer and what goes into it: x \[B, I\] in C order, the kernel \[I, O\].
@@ -31,8 +31,8 @@ pub(super) fn forward<T: Scalar>(layer: Layer<'_, T>, y: &mut [T], scratch: &mut
         bias,
     };
     let relu = activation == Activation::Relu;
-    let space = Space { panel: &mut scratch.panel, sums: &mut scratch.sums };
-    T::product(Product { operands, c: &mut *y, relu, space });
+    let workspace = Workspace { panel: &mut scratch.panel, sums: &mut scratch.sums };
+    T::product(Product { operands, c: &mut *y, relu, workspace });
     if !relu {
         activation.apply(y, outputs);
     }

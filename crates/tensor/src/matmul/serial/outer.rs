@@ -7,7 +7,7 @@ use crate::kernels::destination::To;
 use crate::kernels::pack_rows::PackRows;
 use crate::kernels::product::Product;
 use crate::scratch::{self, Scratch, at_least};
-use crate::tile::{Operands, Right, Space, padded};
+use crate::tile::{Operands, Right, Workspace, padded};
 
 /// Numbers of a result that are handed on at a time: they stay in the first-level cache.
 const HANDED_ON: usize = 1024;
@@ -38,7 +38,7 @@ pub(super) fn outer_products<T: Scalar>(
         // 24 rows are whole tiles of every instruction set.
         let group = (HANDED_ON / outputs).max(1).next_multiple_of(24);
         let finished = at_least(finished, group.min(rows.len()) * outputs);
-        let mut space = Space { panel, sums };
+        let mut workspace = Workspace { panel, sums };
         for first in rows.clone().step_by(group) {
             let count = group.min(rows.end - first);
             let x = &x[first.min(x.len())..];
@@ -62,7 +62,7 @@ pub(super) fn outer_products<T: Scalar>(
                 bias: None,
             };
             let finished = &mut finished[..count * outputs];
-            T::product(Product { operands, c: &mut *finished, relu: false, space: space.reborrow() });
+            T::product(Product { operands, c: &mut *finished, relu: false, workspace: workspace.reborrow() });
             match &mut to {
                 To::Sink(sink) => sink(first, finished),
                 To::Adam(parameters) => parameters.update_rows(first - rows.start, finished),
