@@ -1,6 +1,6 @@
-//! The kernels: structs of operands with the loops over them, generic over the number type and the instruction set.
+//! The kernels, generic over the number type and the instruction set. A kernel is a struct of operands with a loop over them.
 //!
-//! The operations on top check the operands and call a kernel through [`crate::compiled`].
+//! The public operations check the operands and call a kernel through [`crate::compiled`].
 
 pub(crate) mod activation;
 pub(crate) mod adam;
@@ -11,11 +11,11 @@ pub(crate) mod lion;
 pub(crate) mod moving_average;
 pub(crate) mod nadam;
 pub(crate) mod pack_rows;
-#[allow(unsafe_code, reason = "checks of bounds take a fifth of the inner loop's time")]
+#[allow(unsafe_code, reason = "bounds checks take a fifth of the inner loop's time")]
 pub(crate) mod pixels_forward;
-#[allow(unsafe_code, reason = "one instruction that no plain code compiles to")]
+#[allow(unsafe_code, reason = "an intrinsic for an instruction that the compiler does not generate")]
 pub(crate) mod pixels_mask;
-#[allow(unsafe_code, reason = "checks of bounds take a fifth of the inner loop's time")]
+#[allow(unsafe_code, reason = "bounds checks take a fifth of the inner loop's time")]
 pub(crate) mod pixels_outer;
 pub(crate) mod product;
 pub(crate) mod rmsprop;

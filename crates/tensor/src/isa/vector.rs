@@ -13,9 +13,9 @@ pub(crate) const LANES: usize = 16;
 /// The elements of a vector as an array.
 pub(crate) type Lanes<T> = [T; LANES];
 
-/// Returns the array `[at(0), at(1), ...]`. `N` must be at least 1. `at(0)` is called twice.
+/// Returns the array `[at(0), at(1), ...]`. `N` must be at least 1.
 ///
-/// `std::array::from_fn` takes the compiler five times as much code, in about a thousand instances.
+/// `std::array::from_fn` generates five times as much code for the compiler, in about a thousand instances.
 #[inline(always)]
 pub(crate) fn array<T: Copy, const N: usize>(mut at: impl FnMut(usize) -> T) -> [T; N] {
     let mut all = [at(0); N];

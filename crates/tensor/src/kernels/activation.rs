@@ -5,12 +5,13 @@ use crate::elementary::INVERSE_SQRT_TAU;
 use crate::float::Float;
 use crate::isa::{Isa, Kernel};
 
-/// Keras's slope of `leaky_relu` below 0.
+/// The slope of `leaky_relu` below 0, as in Keras.
 const LEAKY_SLOPE: f64 = 0.2;
-/// The s and the s a of `selu`, which keep mean 0 and variance 1.
+/// The constants s and s a of `selu`, which preserve mean 0 and variance 1.
 const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 const SELU_SCALE_ALPHA: f64 = SELU_SCALE * 1.673_263_242_354_377_2;
 
+/// Replaces z by f(z).
 pub(crate) struct Apply<'a, T> {
     pub(crate) activation: Activation,
     pub(crate) z: &'a mut [T],
@@ -56,8 +57,10 @@ impl<T: Float> Kernel for Apply<'_, T> {
     }
 }
 
+/// Multiplies the gradient d by f'(z).
 pub(crate) struct Backward<'a, T> {
     pub(crate) activation: Activation,
+    /// z if the activation [needs it](Activation::needs_input), otherwise y = f(z).
     pub(crate) of: &'a [T],
     pub(crate) d: &'a mut [T],
 }
@@ -67,7 +70,7 @@ impl<T: Float> Kernel for Backward<'_, T> {
     #[inline(always)]
     fn run<I: Isa>(self) {
         let number = T::from_f64;
-        // y, but z for the four that need it.
+        // Pairs of d and y, or of d and z for the four activations that need z.
         let pairs = self.d.iter_mut().zip(self.of);
         match self.activation {
             Activation::Relu => pairs.for_each(|(d, &y)| *d = if y > T::zero() { *d } else { T::zero() }),
@@ -82,25 +85,25 @@ impl<T: Float> Kernel for Backward<'_, T> {
                 pairs.for_each(|(d, &y)| *d *= if y > T::zero() { above } else { y + below });
             }
             Activation::Gelu => pairs.for_each(|(d, &z)| {
-                let (cdf, bell) = z.normal_cdf_with(I::fma);
-                *d *= I::fma(z, bell * number(INVERSE_SQRT_TAU), cdf);
+                let (cdf, gaussian) = z.normal_cdf_with(I::fma);
+                *d *= I::fma(z, gaussian * number(INVERSE_SQRT_TAU), cdf);
             }),
-            // With u the argument of tanh and s = sigmoid(2 u) = (1 + tanh u) / 2: s + z s (1 - s) 2 u'.
+            // f'(z) = s + z s (1 - s) 2 u', where u is the argument of tanh and s = sigmoid(2 u) = (1 + tanh u) / 2.
             Activation::GeluTanh => pairs.for_each(|(d, &z)| {
-                // Far out s (1 - s) is 0, but u' might overflow.
-                let z = between(z, number(30.0));
+                // For |z| >= 30, s (1 - s) is 0, but u' may overflow.
+                let z = clamp_magnitude(z, number(30.0));
                 let (s, rest) = sigmoids::<T, I>(doubled_argument::<T, I>(z));
                 let slope = I::fma(z * z, number(3.0 * DOUBLED_CUBIC), number(DOUBLED_LINEAR));
                 *d *= I::fma(z * slope, s * rest, s);
             }),
-            // s (1 + z (1 - s)), s = sigmoid(z).
+            // f'(z) = s (1 + z (1 - s)) with s = sigmoid(z).
             Activation::Silu => pairs.for_each(|(d, &z)| {
                 let (s, rest) = sigmoids::<T, I>(z);
                 *d *= I::fma(z * rest, s, s);
             }),
-            // sigmoid(z) = 1 - e^-y.
+            // f'(z) = sigmoid(z) = 1 - e^-y.
             Activation::Softplus => pairs.for_each(|(d, &y)| *d *= -(-y).exp_m1_with(I::fma)),
-            // 1 / (1 + |z|)^2.
+            // f'(z) = 1 / (1 + |z|)^2 = (1 - |y|)^2.
             Activation::Softsign => pairs.for_each(|(d, &y)| {
                 let root = T::one() - y.abs();
                 *d *= root * root;
@@ -117,7 +120,7 @@ impl<T: Float> Kernel for Backward<'_, T> {
             }),
             Activation::Mish => pairs.for_each(|(d, &z)| {
                 let (factor, slope) = mish_factor::<T, I>(z);
-                *d *= I::fma(between(z, number(MISH_FAR)), slope, factor);
+                *d *= I::fma(clamp_magnitude(z, number(MISH_LINEAR_FROM)), slope, factor);
             }),
             Activation::Exponential => pairs.for_each(|(d, &y)| *d *= y),
             Activation::Linear | Activation::Softmax => {}
@@ -125,13 +128,13 @@ impl<T: Float> Kernel for Backward<'_, T> {
     }
 }
 
-/// 1 / (1 + e^-z): 0 or 1 far out, where e^-z overflows or vanishes.
+/// sigmoid(z) = 1 / (1 + e^-z). The result is 0 if e^-z overflows, and 1 if it underflows.
 #[inline(always)]
 fn sigmoid<T: Float, I: Isa>(z: T) -> T {
     T::one() / (T::one() + (-z).exp_with(I::fma))
 }
 
-/// sigmoid(z) and 1 - sigmoid(z), each as close as a number of its size can be.
+/// sigmoid(z) and 1 - sigmoid(z), both with a small relative error.
 #[inline(always)]
 fn sigmoids<T: Float, I: Isa>(z: T) -> (T, T) {
     let e = (-z.abs()).exp_with(I::fma);
@@ -140,7 +143,7 @@ fn sigmoids<T: Float, I: Isa>(z: T) -> (T, T) {
     if z < T::zero() { (smaller, larger) } else { (larger, smaller) }
 }
 
-/// above z where z > 0, else below (e^z - 1).
+/// `above` z for z > 0, and `below` (e^z - 1) otherwise.
 #[inline(always)]
 fn elu<T: Float, I: Isa>(z: T, above: T, below: T) -> T {
     let negative = if z > T::zero() { T::zero() } else { z };
@@ -148,40 +151,40 @@ fn elu<T: Float, I: Isa>(z: T, above: T, below: T) -> T {
     if z > T::zero() { above * z } else { curve }
 }
 
-/// min(max(z, 0), most), NaN for NaN.
+/// min(max(z, 0), max_value). NaN stays NaN.
 #[inline(always)]
-fn clipped<T: Float>(z: T, most: T) -> T {
+fn clipped<T: Float>(z: T, max_value: T) -> T {
     let z = if z < T::zero() { T::zero() } else { z };
-    if z > most { most } else { z }
+    if z > max_value { max_value } else { z }
 }
 
-/// min(max(z, -bound), bound), NaN for NaN.
+/// min(max(z, -bound), bound). NaN stays NaN.
 #[inline(always)]
-fn between<T: Float>(z: T, bound: T) -> T {
+fn clamp_magnitude<T: Float>(z: T, bound: T) -> T {
     let z = if z < -bound { -bound } else { z };
     if z > bound { bound } else { z }
 }
 
-/// 2 sqrt(2 / pi), and 0.044715 times that.
+/// The coefficients 2 sqrt(2 / pi) and 0.044715 * 2 sqrt(2 / pi) of [`doubled_argument`].
 const DOUBLED_LINEAR: f64 = 1.595_769_121_605_730_7;
 const DOUBLED_CUBIC: f64 = DOUBLED_LINEAR * 0.044_715;
 
-/// 2 sqrt(2 / pi) (z + 0.044715 z^3), twice the argument of gelu's tanh.
+/// 2 sqrt(2 / pi) (z + 0.044715 z^3), which is twice the argument of the tanh in `gelu_tanh`.
 #[inline(always)]
 fn doubled_argument<T: Float, I: Isa>(z: T) -> T {
     z * I::fma(z * z, T::from_f64(DOUBLED_CUBIC), T::from_f64(DOUBLED_LINEAR))
 }
 
-/// From here on mish(z) is z in `f64` too.
-const MISH_FAR: f64 = 20.0;
+/// From here on, mish(z) = z to the precision of `f64`.
+const MISH_LINEAR_FROM: f64 = 20.0;
 
-/// tanh(ln(1 + e^z)) and its derivative.
+/// tanh(ln(1 + e^z)) and its derivative by z.
 ///
 /// With e = e^z and n = e (e + 2) they are n / (n + 2) and 4 e (e + 1) / (n + 2)^2.
 #[inline(always)]
 fn mish_factor<T: Float, I: Isa>(z: T) -> (T, T) {
-    let (two, far) = (T::from_f64(2.0), T::from_f64(MISH_FAR));
-    let e = (if z > far { far } else { z }).exp_with(I::fma);
+    let (two, max_z) = (T::from_f64(2.0), T::from_f64(MISH_LINEAR_FROM));
+    let e = (if z > max_z { max_z } else { z }).exp_with(I::fma);
     let n = e * (e + two);
     let inverse = T::one() / (n + two);
     (n * inverse, two * two * e * (e + T::one()) * inverse * inverse)

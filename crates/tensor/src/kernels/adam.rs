@@ -4,21 +4,23 @@ use ndarray::ArrayViewMut2;
 
 use crate::isa::{Isa, Kernel, LANES, Lanes, SimdElement, Vector};
 
-/// The constants of [`adam`](crate::update::adam).
+/// The constants of a step of [`adam`](crate::update::adam).
 #[derive(Clone, Copy, Debug)]
 pub struct Adam<T> {
-    /// r sqrt(1 - beta2^t) / (1 - beta1^t) at step t = 1, 2, ...
+    /// r sqrt(1 - beta2^t) / (1 - beta1^t), with the learning rate r, at step t = 1, 2, ...
     pub alpha: T,
     /// 1 - beta1.
     pub one_minus_beta_1: T,
     /// 1 - beta2.
     pub one_minus_beta_2: T,
-    /// Added to the root, outside of it and without bias correction.
+    /// Added to the square root of v, which has no bias correction.
     pub epsilon: T,
-    /// The share of a parameter that the update subtracts first: r times the weight decay, 0 for plain Adam.
+    /// The learning rate times the weight decay: the fraction of each parameter that is subtracted before the step. 0 for Adam
+    /// without weight decay.
     pub decay: T,
 }
 
+/// One step of Adam on slices of one length.
 pub(crate) struct AdamUpdate<'a, T> {
     pub(crate) w: &'a mut [T],
     pub(crate) m: &'a mut [T],
@@ -32,26 +34,27 @@ impl<T: SimdElement> Kernel for AdamUpdate<'_, T> {
     #[inline(always)]
     fn run<I: Isa>(self) {
         let Self { w, m, v, g, constants } = self;
-        AdamStep::<T, I>::new(constants).all(w, m, v, g);
+        AdamStep::<T, I>::new(constants).update(w, m, v, g);
     }
 }
 
-/// A matrix of parameters, or some of its columns, with Adam's state and step. A product updates them as it forms their gradient.
+/// A matrix of parameters, or some of its columns, with the state and the constants of Adam. A product updates them while it
+/// computes their gradient.
 ///
-/// The three matrices have one shape, and their rows lie in order.
+/// The three matrices have the same shape, and the elements of each of their rows are contiguous.
 #[derive(Debug)]
 pub struct Parameters<'a, T> {
     /// The parameters.
     pub w: ArrayViewMut2<'a, T>,
-    /// The moving average of their gradients.
+    /// The moving average of the gradients.
     pub m: ArrayViewMut2<'a, T>,
-    /// The moving average of the gradients' squares.
+    /// The moving average of the squared gradients.
     pub v: ArrayViewMut2<'a, T>,
-    /// The step.
+    /// The constants of the step.
     pub step: Adam<T>,
 }
 
-/// A step's constants in vectors.
+/// The constants of a step, as vectors.
 pub(crate) struct AdamStep<T: SimdElement, I: Isa> {
     alpha: I::Vector<T>,
     one_minus_beta_1: I::Vector<T>,
@@ -59,8 +62,8 @@ pub(crate) struct AdamStep<T: SimdElement, I: Isa> {
     epsilon: I::Vector<T>,
     decay: I::Vector<T>,
     decays: bool,
-    /// Whether parameters whose gradient and m are zero stay where they are.
-    rests: bool,
+    /// Whether a step leaves parameters unchanged if their gradient and m are zero.
+    skips_zeros: bool,
 }
 
 impl<T: SimdElement, I: Isa> Clone for AdamStep<T, I> {
@@ -82,12 +85,12 @@ impl<T: SimdElement, I: Isa> AdamStep<T, I> {
             epsilon: I::Vector::splat(constants.epsilon),
             decay: I::Vector::splat(constants.decay),
             decays,
-            // Else the step could be 0 / 0.
-            rests: !decays && constants.epsilon > T::zero(),
+            // With an epsilon of 0 the step could be 0 / 0.
+            skips_zeros: !decays && constants.epsilon > T::zero(),
         }
     }
 
-    /// w, m and v after the step.
+    /// Returns w, m and v after the step.
     #[inline(always)]
     fn next(
         &self,
@@ -103,57 +106,58 @@ impl<T: SimdElement, I: Isa> AdamStep<T, I> {
         (kept.sub(step), m, v)
     }
 
-    /// Any number of parameters.
+    /// Updates slices of any length, all of the same one.
     #[inline(always)]
-    pub(crate) fn all(&self, w: &mut [T], m: &mut [T], v: &mut [T], g: &[T]) {
+    pub(crate) fn update(&self, w: &mut [T], m: &mut [T], v: &mut [T], g: &[T]) {
         let (w, w_rest) = w.as_chunks_mut();
         let (m, m_rest) = m.as_chunks_mut();
         let (v, v_rest) = v.as_chunks_mut();
         let (g, g_rest) = g.as_chunks();
         for (((w, m), v), g) in w.iter_mut().zip(m).zip(v).zip(g) {
-            self.whole(w, m, v, I::Vector::load(g));
+            self.update_vector(w, m, v, I::Vector::load(g));
         }
         if !g_rest.is_empty() {
-            self.part(w_rest, m_rest, v_rest, I::Vector::load_part(g_rest));
+            self.update_part(w_rest, m_rest, v_rest, I::Vector::load_part(g_rest));
         }
     }
 
+    /// Updates [`LANES`] parameters.
     #[inline(always)]
-    fn whole(&self, w: &mut Lanes<T>, m: &mut Lanes<T>, v: &mut Lanes<T>, g: I::Vector<T>) {
+    fn update_vector(&self, w: &mut Lanes<T>, m: &mut Lanes<T>, v: &mut Lanes<T>, g: I::Vector<T>) {
         let next = self.next(I::Vector::load(w), I::Vector::load(m), I::Vector::load(v), g);
         next.0.store(w);
         next.1.store(m);
         next.2.store(v);
     }
 
-    /// At most [`LANES`] parameters.
+    /// Updates at most [`LANES`] parameters.
     #[inline(always)]
-    fn part(&self, w: &mut [T], m: &mut [T], v: &mut [T], g: I::Vector<T>) {
-        let part = I::Vector::load_part;
-        let next = self.next(part(w), part(m), part(v), g);
+    fn update_part(&self, w: &mut [T], m: &mut [T], v: &mut [T], g: I::Vector<T>) {
+        let load = I::Vector::load_part;
+        let next = self.next(load(w), load(m), load(v), g);
         next.0.store_part(w);
         next.1.store_part(m);
         next.2.store_part(v);
     }
 
-    /// Parameters whose gradient is zero. Where m is zero too, only v changes, and that only if it is not zero.
+    /// Updates parameters whose gradient is zero. If m is zero too, only v changes, and only if it is not zero.
     #[inline(always)]
-    pub(crate) fn zeros(&self, w: &mut [T], m: &mut [T], v: &mut [T]) {
+    pub(crate) fn update_with_zero_gradient(&self, w: &mut [T], m: &mut [T], v: &mut [T]) {
         let zero = I::Vector::splat(T::zero());
         for ((w, m), v) in w.chunks_mut(LANES).zip(m.chunks_mut(LANES)).zip(v.chunks_mut(LANES)) {
             match (w.as_mut_array(), m.as_mut_array(), v.as_mut_array()) {
                 (Some(w), Some(m), Some(v)) => {
-                    if self.rests && I::Vector::load(m).is_zero() {
+                    if self.skips_zeros && I::Vector::load(m).is_zero() {
                         let before: I::Vector<T> = I::Vector::load(v);
                         if !before.is_zero() {
                             let after = zero.mul_sub(zero, before).mul_add(self.one_minus_beta_2, before);
                             after.flushed().store(v);
                         }
                     } else {
-                        self.whole(w, m, v, zero);
+                        self.update_vector(w, m, v, zero);
                     }
                 }
-                _ => self.part(w, m, v, zero),
+                _ => self.update_part(w, m, v, zero),
             }
         }
     }

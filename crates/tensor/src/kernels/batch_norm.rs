@@ -1,4 +1,4 @@
-//! Batch normalization and its gradients, some columns after others.
+//! Batch normalization and its gradients, by blocks of columns.
 
 use std::ops::Range;
 
@@ -6,33 +6,33 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 
 use crate::isa::{Isa, Kernel, LANES, SimdElement, Vector, array};
 
-/// Vectors of columns that are worked on at a time, so that several sums run side by side.
-const STRIP: usize = 4;
+/// The number of vectors in a block of columns. Their sums are independent, which hides the latency of an addition.
+const VECTORS: usize = 4;
 
-/// A computation that is done for some columns after others.
+/// A computation on each column of a batch.
 trait ByColumns {
-    /// Does it for `columns`, which are `V` whole vectors, or, with `V` = 1, less than one.
+    /// Computes the results of `columns`, which are `V` whole vectors, or, if `V` is 1, possibly less than one.
     ///
     /// An implementation must be `#[inline(always)]`.
-    fn some<I: Isa, const V: usize>(&mut self, columns: Range<usize>);
+    fn block<I: Isa, const V: usize>(&mut self, columns: Range<usize>);
 }
 
-/// Does `computation` for columns `0..columns`.
+/// Runs `computation` on the columns `0..columns`, block by block.
 #[inline(always)]
-fn all<I: Isa>(columns: usize, mut computation: impl ByColumns) {
+fn for_all_columns<I: Isa>(columns: usize, mut computation: impl ByColumns) {
     let mut column = 0;
-    while columns - column >= STRIP * LANES {
-        computation.some::<I, STRIP>(column..column + STRIP * LANES);
-        column += STRIP * LANES;
+    while columns - column >= VECTORS * LANES {
+        computation.block::<I, VECTORS>(column..column + VECTORS * LANES);
+        column += VECTORS * LANES;
     }
     while column < columns {
         let end = columns.min(column + LANES);
-        computation.some::<I, 1>(column..end);
+        computation.block::<I, 1>(column..end);
         column = end;
     }
 }
 
-/// `V` whole vectors, or, with `V` = 1, less than one.
+/// Loads `V` whole vectors, or, if `V` is 1, possibly less than one.
 #[inline(always)]
 fn load<T: SimdElement, I: Isa, const V: usize>(from: &[T]) -> [I::Vector<T>; V] {
     match from.as_chunks::<LANES>().0.as_array::<V>() {
@@ -41,7 +41,7 @@ fn load<T: SimdElement, I: Isa, const V: usize>(from: &[T]) -> [I::Vector<T>; V]
     }
 }
 
-/// The same the other way.
+/// Stores `V` whole vectors, or, if `V` is 1, possibly less than one.
 #[inline(always)]
 fn store<T: SimdElement, I: Isa, const V: usize>(vectors: [I::Vector<T>; V], to: &mut [T]) {
     match to.as_chunks_mut::<LANES>().0.as_mut_array::<V>() {
@@ -54,7 +54,7 @@ fn store<T: SimdElement, I: Isa, const V: usize>(vectors: [I::Vector<T>; V], to:
     }
 }
 
-/// The elements of `columns` of each row.
+/// Returns the elements of `columns` of each row.
 #[inline(always)]
 fn rows<'a, T: SimdElement>(
     matrix: &'a ArrayView2<'_, T>,
@@ -63,7 +63,7 @@ fn rows<'a, T: SimdElement>(
     matrix.rows().into_iter().map(|row| &row.to_slice().expect("rows in order")[columns.clone()])
 }
 
-/// The same, to be written.
+/// Returns the elements of `columns` of each row for writing.
 #[inline(always)]
 fn rows_mut<'a, T: SimdElement>(
     matrix: &'a mut ArrayViewMut2<'_, T>,
@@ -72,12 +72,13 @@ fn rows_mut<'a, T: SimdElement>(
     matrix.rows_mut().into_iter().map(|row| &mut row.into_slice().expect("rows in order")[columns.clone()])
 }
 
-/// `count` in each number of a vector.
+/// Returns a vector whose elements all are `count`.
 #[inline(always)]
-fn number<T: SimdElement, I: Isa>(count: usize) -> I::Vector<T> {
+fn splat_count<T: SimdElement, I: Isa>(count: usize) -> I::Vector<T> {
     I::Vector::splat(T::from_f64(count as f64))
 }
 
+/// See [`moments`](crate::batch_norm::moments).
 pub(crate) struct Moments<'a, T> {
     pub(crate) x: ArrayView2<'a, T>,
     pub(crate) mean: &'a mut [T],
@@ -88,14 +89,14 @@ impl<T: SimdElement> Kernel for Moments<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        all::<I>(self.x.ncols(), self);
+        for_all_columns::<I>(self.x.ncols(), self);
     }
 }
 
 impl<T: SimdElement> ByColumns for Moments<'_, T> {
     #[inline(always)]
-    fn some<I: Isa, const V: usize>(&mut self, columns: Range<usize>) {
-        let count = number::<T, I>(self.x.nrows());
+    fn block<I: Isa, const V: usize>(&mut self, columns: Range<usize>) {
+        let count = splat_count::<T, I>(self.x.nrows());
         let mut mean = [I::Vector::splat(T::zero()); V];
         for x in rows(&self.x, &columns) {
             let x = load::<T, I, V>(x);
@@ -113,6 +114,7 @@ impl<T: SimdElement> ByColumns for Moments<'_, T> {
     }
 }
 
+/// See [`normalize`](crate::batch_norm::normalize).
 pub(crate) struct Normalize<'a, T> {
     pub(crate) x: ArrayView2<'a, T>,
     pub(crate) mean: &'a [T],
@@ -125,13 +127,13 @@ impl<T: SimdElement> Kernel for Normalize<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        all::<I>(self.x.ncols(), self);
+        for_all_columns::<I>(self.x.ncols(), self);
     }
 }
 
 impl<T: SimdElement> ByColumns for Normalize<'_, T> {
     #[inline(always)]
-    fn some<I: Isa, const V: usize>(&mut self, columns: Range<usize>) {
+    fn block<I: Isa, const V: usize>(&mut self, columns: Range<usize>) {
         let of = |values: &[T]| load::<T, I, V>(&values[columns.clone()]);
         let (mean, scale, shift) = (of(self.mean), of(self.scale), of(self.shift));
         for (x, y) in rows(&self.x, &columns).zip(rows_mut(&mut self.y, &columns)) {
@@ -141,6 +143,7 @@ impl<T: SimdElement> ByColumns for Normalize<'_, T> {
     }
 }
 
+/// See [`gradient_sums`](crate::batch_norm::gradient_sums).
 pub(crate) struct GradientSums<'a, T> {
     pub(crate) x: ArrayView2<'a, T>,
     pub(crate) d: ArrayView2<'a, T>,
@@ -154,13 +157,13 @@ impl<T: SimdElement> Kernel for GradientSums<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        all::<I>(self.x.ncols(), self);
+        for_all_columns::<I>(self.x.ncols(), self);
     }
 }
 
 impl<T: SimdElement> ByColumns for GradientSums<'_, T> {
     #[inline(always)]
-    fn some<I: Isa, const V: usize>(&mut self, columns: Range<usize>) {
+    fn block<I: Isa, const V: usize>(&mut self, columns: Range<usize>) {
         let of = |values: &[T]| load::<T, I, V>(&values[columns.clone()]);
         let (mean, inverse) = (of(self.mean), of(self.inverse_deviation));
         let [mut d_scale, mut d_shift] = [[I::Vector::splat(T::zero()); V]; 2];
@@ -175,6 +178,7 @@ impl<T: SimdElement> ByColumns for GradientSums<'_, T> {
     }
 }
 
+/// See [`input_gradient`](crate::batch_norm::input_gradient).
 pub(crate) struct InputGradient<'a, T> {
     pub(crate) x: ArrayView2<'a, T>,
     pub(crate) d: ArrayView2<'a, T>,
@@ -190,18 +194,18 @@ impl<T: SimdElement> Kernel for InputGradient<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        all::<I>(self.x.ncols(), self);
+        for_all_columns::<I>(self.x.ncols(), self);
     }
 }
 
 impl<T: SimdElement> ByColumns for InputGradient<'_, T> {
     #[inline(always)]
-    fn some<I: Isa, const V: usize>(&mut self, columns: Range<usize>) {
+    fn block<I: Isa, const V: usize>(&mut self, columns: Range<usize>) {
         let of = |values: &[T]| load::<T, I, V>(&values[columns.clone()]);
         let (mean, inverse, gamma) = (of(self.mean), of(self.inverse_deviation), of(self.gamma));
         let (d_scale, d_shift) = (of(self.d_scale), of(self.d_shift));
-        let count = number::<T, I>(self.x.nrows());
-        // What all rows share: d_x = factor (d - mean_d - (x - mean) slope).
+        let count = splat_count::<T, I>(self.x.nrows());
+        // d_x = factor (d - mean_d - (x - mean) slope), with a factor, a mean and a slope for each column.
         let factor: [_; V] = array(|v| gamma[v].mul(inverse[v]));
         let mean_d: [_; V] = array(|v| d_shift[v].div(count));
         let slope: [_; V] = array(|v| inverse[v].mul(d_scale[v]).div(count));
@@ -217,6 +221,7 @@ impl<T: SimdElement> ByColumns for InputGradient<'_, T> {
     }
 }
 
+/// See [`scale_columns`](crate::batch_norm::scale_columns).
 pub(crate) struct ScaleColumns<'a, T> {
     pub(crate) d: ArrayView2<'a, T>,
     pub(crate) scale: &'a [T],
@@ -227,13 +232,13 @@ impl<T: SimdElement> Kernel for ScaleColumns<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        all::<I>(self.d.ncols(), self);
+        for_all_columns::<I>(self.d.ncols(), self);
     }
 }
 
 impl<T: SimdElement> ByColumns for ScaleColumns<'_, T> {
     #[inline(always)]
-    fn some<I: Isa, const V: usize>(&mut self, columns: Range<usize>) {
+    fn block<I: Isa, const V: usize>(&mut self, columns: Range<usize>) {
         let scale = load::<T, I, V>(&self.scale[columns.clone()]);
         for (d, d_x) in rows(&self.d, &columns).zip(rows_mut(&mut self.d_x, &columns)) {
             let d = load::<T, I, V>(d);

@@ -1,4 +1,4 @@
-//! Where the gradient of a matrix of parameters goes as it is formed, row by row: to a function, or into the parameters.
+//! The destination of the gradient of a matrix of parameters, which a kernel computes row by row: a sink, or an update by Adam.
 
 use ndarray::ArrayViewMut2;
 
@@ -6,36 +6,38 @@ use crate::isa::{Isa, SimdElement};
 
 use super::adam::{AdamStep, Parameters};
 
-/// The two destinations.
+/// The choice of a destination, without the types of an instruction set.
 pub(crate) enum To<'a, T> {
+    /// A function of the index of the first row and the elements of some rows.
     Sink(&'a mut dyn FnMut(usize, &[T])),
+    /// The parameters that Adam updates.
     Adam(Parameters<'a, T>),
 }
 
-/// Takes a gradient [I, O], of which a kernel forms some rows after others.
+/// Receives the rows of a gradient \[I, O\], which a kernel computes in ascending order.
 ///
-/// One type for both destinations, not a trait, so that a kernel is compiled once.
+/// It is an enum, not a trait, so that a kernel is compiled once for both destinations.
 pub(crate) enum Destination<'a, T: SimdElement, I: Isa> {
-    /// Hands rows on, many at a time.
+    /// Passes rows to a function, many at a time.
     Sink(&'a mut dyn FnMut(usize, &[T])),
-    /// Updates parameters at once: while the processor forms the next gradient it divides for this one.
+    /// Updates the parameters row by row. The divisions of this update overlap with the multiply-adds of the next row's gradient.
     Adam(FusedAdam<'a, T, I>),
 }
 
 impl<T: SimdElement, I: Isa> Destination<'_, T, I> {
-    /// The rows that begin with `first` are in `formed`, side by side.
+    /// Receives the rows from `first` on, which are contiguous in `formed`.
     #[inline(always)]
     pub(crate) fn push(&mut self, first: usize, formed: &[T]) {
         if let Self::Adam(adam) = self {
             let step = adam.step;
             for (row, g) in (first..).zip(formed.chunks_exact(adam.w.ncols())) {
                 let [w, m, v] = adam.row(row);
-                step.all(w, m, v, g);
+                step.update(w, m, v, g);
             }
         }
     }
 
-    /// The rows that begin with `first` are zero, and `formed`, where they would be, is anything.
+    /// Receives rows from `first` on whose elements all are zero. `formed` has the room for them and holds unspecified numbers.
     #[inline(always)]
     pub(crate) fn push_zeros(&mut self, first: usize, formed: &mut [T]) {
         match self {
@@ -44,13 +46,13 @@ impl<T: SimdElement, I: Isa> Destination<'_, T, I> {
                 let step = adam.step;
                 for row in first..first + formed.len() / adam.w.ncols() {
                     let [w, m, v] = adam.row(row);
-                    step.zeros(w, m, v);
+                    step.update_with_zero_gradient(w, m, v);
                 }
             }
         }
     }
 
-    /// All rows that begin with `first` have been pushed, and are in `formed`.
+    /// Ends a group of rows: all rows from `first` on have been pushed, and `formed` holds them.
     #[inline(always)]
     pub(crate) fn complete(&mut self, first: usize, formed: &[T]) {
         if let Self::Sink(sink) = self {
@@ -59,13 +61,13 @@ impl<T: SimdElement, I: Isa> Destination<'_, T, I> {
     }
 }
 
-/// Adam's update of the rows of a matrix.
+/// An update by Adam that is fused with the computation of the gradient, row by row.
 pub(crate) struct FusedAdam<'a, T: SimdElement, I: Isa> {
     step: AdamStep<T, I>,
     w: ArrayViewMut2<'a, T>,
     m: ArrayViewMut2<'a, T>,
     v: ArrayViewMut2<'a, T>,
-    /// The row of the gradient that belongs to the first one of these.
+    /// The row of the gradient that belongs to the first row of `w`, `m` and `v`.
     first: usize,
 }
 
@@ -76,15 +78,15 @@ impl<'a, T: SimdElement, I: Isa> FusedAdam<'a, T, I> {
         Self { step: AdamStep::new(step), w, m, v, first }
     }
 
-    /// w, m and v of a row.
+    /// Returns the rows of w, m and v that belong to row `row` of the gradient.
     #[inline(always)]
     fn row(&mut self, row: usize) -> [&mut [T]; 3] {
         let row = row - self.first;
-        let in_order = "rows that lie in order";
+        let contiguous = "contiguous rows";
         [
-            self.w.row_mut(row).into_slice().expect(in_order),
-            self.m.row_mut(row).into_slice().expect(in_order),
-            self.v.row_mut(row).into_slice().expect(in_order),
+            self.w.row_mut(row).into_slice().expect(contiguous),
+            self.m.row_mut(row).into_slice().expect(contiguous),
+            self.v.row_mut(row).into_slice().expect(contiguous),
         ]
     }
 }

@@ -5,19 +5,20 @@ use crate::isa::{Isa, Kernel};
 
 use super::decay::flushed;
 
-/// The constants of [`lion`](crate::update::lion).
+/// The constants of a step of [`lion`](crate::update::lion).
 #[derive(Clone, Copy, Debug)]
 pub struct Lion<T> {
     /// r, the learning rate.
     pub learning_rate: T,
-    /// The share of m in a step's direction.
+    /// The weight of m in the direction of the step. The gradient has the weight 1 - beta1.
     pub beta_1: T,
-    /// The share of m that stays.
+    /// The decay rate of m.
     pub beta_2: T,
-    /// The share of a parameter that the update subtracts first: r times the weight decay.
+    /// r times the weight decay: the fraction of each parameter that is subtracted before the step.
     pub decay: T,
 }
 
+/// One step of Lion, without weight decay.
 pub(crate) struct LionUpdate<'a, T> {
     pub(crate) w: &'a mut [T],
     pub(crate) m: &'a mut [T],
@@ -33,7 +34,7 @@ impl<T: Float> Kernel for LionUpdate<'_, T> {
         let (share_1, share_2) = (T::one() - beta_1, T::one() - beta_2);
         for ((w, m), &g) in self.w.iter_mut().zip(self.m).zip(self.g) {
             let direction = I::fma(beta_1, *m, share_1 * g);
-            // Of zero it is zero, and of NaN it is NaN.
+            // The sign of the direction. It is 0 for 0 and NaN for NaN.
             *w -= if direction > T::zero() {
                 learning_rate
             } else if direction < T::zero() {

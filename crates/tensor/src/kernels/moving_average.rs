@@ -3,6 +3,7 @@
 use crate::float::Float;
 use crate::isa::{Isa, Kernel};
 
+/// average = momentum average + (1 - momentum) w.
 pub(crate) struct MovingAverage<'a, T> {
     pub(crate) average: &'a mut [T],
     pub(crate) w: &'a [T],

@@ -5,23 +5,24 @@ use crate::isa::{Isa, Kernel};
 
 use super::decay::flushed;
 
-/// The constants of [`nadam`](crate::update::nadam).
+/// The constants of a step of [`nadam`](crate::update::nadam).
 #[derive(Clone, Copy, Debug)]
 pub struct Nadam<T> {
-    /// The factor of m in a step. It includes the learning rate and the bias corrections of m and v.
+    /// The coefficient of m in the step. It includes the learning rate and the bias corrections of m and v.
     pub of_momentum: T,
-    /// The factor of g in a step.
+    /// The coefficient of g in the step, which includes the same.
     pub of_gradient: T,
     /// 1 - beta1.
     pub one_minus_beta_1: T,
     /// 1 - beta2.
     pub one_minus_beta_2: T,
-    /// Added to the root, multiplied by the correction of the root.
+    /// Added to the square root of v. It includes the bias correction of the root.
     pub epsilon: T,
-    /// The share of a parameter that the update subtracts first: r times the weight decay.
+    /// The learning rate times the weight decay: the fraction of each parameter that is subtracted before the step.
     pub decay: T,
 }
 
+/// One step of Nadam, without weight decay.
 pub(crate) struct NadamUpdate<'a, T> {
     pub(crate) w: &'a mut [T],
     pub(crate) m: &'a mut [T],

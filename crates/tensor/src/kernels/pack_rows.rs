@@ -1,9 +1,9 @@
-//! The packing of a right operand that lies in rows.
+//! Packing of a right operand in C order.
 
 use crate::isa::{Isa, Kernel, SimdElement, Tiled, WIDE_TILE};
 use crate::tile::pack_rows;
 
-/// Packs B[K, N], in C order, into `packed`, which holds `padded(N) K` numbers, in the panels of a result of N columns.
+/// Packs B\[K, N\], given in C order, into `packed`, which has `padded(N) K` elements, in the panels of a product with N columns.
 pub(crate) struct PackRows<'a, T> {
     pub(crate) b: &'a [T],
     pub(crate) columns: usize,

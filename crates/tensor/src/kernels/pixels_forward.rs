@@ -1,4 +1,4 @@
-//! y = f(x W + b) by the masks of each sample.
+//! The forward product from pixel bytes, y = f(x W + b), for which each sample has bit masks of its nonzero pixels.
 
 use std::marker::PhantomData;
 
@@ -9,18 +9,20 @@ use crate::scratch::{Scratch, at_least};
 
 use super::pixels_mask::BITS;
 
-/// The forward product by the masks that `scratch` holds.
+/// The forward product. `scratch` holds the masks of [`by_sample`](super::pixels_mask::by_sample).
 ///
-/// A block of pixels is done for all samples before the next one, so that the rows of the kernel that belong to it stay
-/// in the first-level cache. Between blocks the unfinished sums wait in memory.
+/// The loop over blocks of pixels is outside of the loop over samples, so that the rows of the kernel that belong to a block
+/// stay in the first-level cache. Between two blocks the partial sums are stored in memory.
 pub(crate) struct Forward<'a, T> {
+    /// \[B, I\] in C order.
     pub(crate) pixels: &'a [u8],
+    /// I.
     pub(crate) inputs: usize,
-    /// Rows lie in order.
+    /// \[I, O\]. The elements of a row are contiguous.
     pub(crate) kernel: ArrayView2<'a, T>,
     pub(crate) bias: &'a [T],
     pub(crate) relu: bool,
-    /// Rows lie in order.
+    /// \[B, O\]. The elements of a row are contiguous.
     pub(crate) y: ArrayViewMut2<'a, T>,
     pub(crate) scratch: &'a mut Scratch<T>,
 }
@@ -52,7 +54,7 @@ impl<T: SimdElement> Wide for Forward<'_, T> {
 }
 
 impl<T: SimdElement> Forward<'_, T> {
-    /// `V` vectors of columns, from `column` on. Returns how many columns that is.
+    /// Computes `V` vectors of columns, or fewer columns at the end, from `column` on. Returns the number of columns.
     #[inline(always)]
     fn columns<I: Isa, const V: usize>(&mut self, column: usize) -> usize {
         let Self { pixels, inputs, kernel, bias, .. } = *self;
@@ -72,18 +74,18 @@ impl<T: SimdElement> Forward<'_, T> {
             } else if let Some(rows) = Rows::within(kernel, first, column, count, V * LANES) {
                 rows
             } else {
-                let copy = at_least(&mut self.scratch.panel, count * V * LANES);
+                let panel = at_least(&mut self.scratch.panel, count * V * LANES);
                 let shape = (count, V * LANES);
-                let room = ArrayViewMut2::from_shape(shape, &mut *copy).expect("room for a block");
-                block_rows.assign_to(room.slice_move(s![.., ..width]));
-                Rows::of(ArrayView2::from_shape(shape, copy).expect("room for a block"))
+                let packed = ArrayViewMut2::from_shape(shape, &mut *panel).expect("memory of a block");
+                block_rows.assign_to(packed.slice_move(s![.., ..width]));
+                Rows::of(ArrayView2::from_shape(shape, panel).expect("memory of a block"))
             };
             for ((sample, sums), &mask) in pixels.chunks_exact(inputs).zip(&mut *sums).zip(masks) {
                 rows.accumulate::<I, V>(&sample[first..], mask, sums);
             }
         }
         for (y, sums) in self.y.rows_mut().into_iter().zip(sums) {
-            let y = &mut y.into_slice().expect("rows that lie in order")[column..][..width];
+            let y = &mut y.into_slice().expect("contiguous rows")[column..][..width];
             for (y, sums) in y.chunks_mut(LANES).zip(sums) {
                 let sums = I::Vector::load(sums);
                 let finished = if self.relu { sums.finished::<true>() } else { sums.finished::<false>() };
@@ -94,28 +96,29 @@ impl<T: SimdElement> Forward<'_, T> {
     }
 }
 
-/// The rows of the kernel that belong to a block of pixels, `stride` apart.
+/// The rows of the kernel that belong to a block of pixels. There are `columns` readable elements at each row.
 #[derive(Clone, Copy)]
 struct Rows<'a, T> {
     start: *const T,
+    /// The number of elements from one row to the next.
     stride: isize,
     /// At least 1 and at most [`BITS`].
     count: usize,
     columns: usize,
-    of: PhantomData<&'a [T]>,
+    lifetime: PhantomData<&'a [T]>,
 }
 
 impl<'a, T: SimdElement> Rows<'a, T> {
-    /// A view whose rows lie in order.
+    /// The rows of a view. The elements of each row must be contiguous.
     #[inline(always)]
     fn of(rows: ArrayView2<'a, T>) -> Self {
         let (count, columns) = rows.dim();
-        assert!((1..=BITS).contains(&count) && rows.strides()[1] == 1, "a block of rows that lie in order");
-        Self { start: rows.as_ptr(), stride: rows.strides()[0], count, columns, of: PhantomData }
+        assert!((1..=BITS).contains(&count) && rows.strides()[1] == 1, "a block of contiguous rows");
+        Self { start: rows.as_ptr(), stride: rows.strides()[0], count, columns, lifetime: PhantomData }
     }
 
-    /// Rows of `columns` numbers from `column` on, the last of which belong to the next row, which does no harm. `None` where
-    /// there is no next row, or it does not lie side by side with this one.
+    /// Rows of `columns` numbers from `column` on, which may extend into the next row of the kernel: the results of the excess
+    /// columns are not stored. Returns `None` if the kernel is not contiguous or ends before the last number.
     #[inline(always)]
     fn within(
         kernel: ArrayView2<'a, T>,
@@ -132,15 +135,21 @@ impl<'a, T: SimdElement> Rows<'a, T> {
             stride: stride as isize,
             count,
             columns,
-            of: PhantomData,
+            lifetime: PhantomData,
         })
     }
 
-    /// Adds the first `V` vectors of the rows that `mask` has, each times its pixel, to `sums`.
+    /// Adds the first `V` vectors of the rows in `mask`, each multiplied by its pixel, to `sums`.
+    ///
+    /// # Panics
+    /// If there are fewer pixels than rows, or the rows are shorter than `V` vectors.
     #[inline(always)]
     fn accumulate<I: Isa, const V: usize>(self, pixels: &[u8], mask: u64, sums: &mut [Lanes<T>; V]) {
         let Self { start, stride, count, columns, .. } = self;
-        assert!(pixels.len() >= count && columns >= V * LANES, "a block of another size");
+        assert!(
+            pixels.len() >= count && columns >= V * LANES,
+            "a block with fewer pixels or columns than expected"
+        );
         let mut mask = mask & (u64::MAX >> (BITS - count));
         if mask == 0 {
             return;
@@ -148,12 +157,16 @@ impl<'a, T: SimdElement> Rows<'a, T> {
         let table = T::pixels();
         let mut vectors: [I::Vector<T>; V] = array(|v| I::Vector::load(&sums[v]));
         while mask != 0 {
-            let at = mask.trailing_zeros() as usize;
+            let index = mask.trailing_zeros() as usize;
             mask &= mask - 1;
-            // SAFETY: the mask has its first `count` bits only, so at < count; there are at least as many pixels, and
-            // `V` vectors lie side by side at each of the `count` rows, as asserted here and where this was made.
+            // SAFETY: only the first `count` bits of the mask can be set, so that index < count. There are at least `count`
+            // pixels, as asserted above. `V` vectors are readable at each of the `count` rows, as asserted above and by the
+            // constructors.
             let (pixel, row) = unsafe {
-                (*pixels.get_unchecked(at), &*start.offset(at as isize * stride).cast::<[Lanes<T>; V]>())
+                (
+                    *pixels.get_unchecked(index),
+                    &*start.offset(index as isize * stride).cast::<[Lanes<T>; V]>(),
+                )
             };
             let value = I::Vector::splat(table[usize::from(pixel)]);
             for (vector, row) in vectors.iter_mut().zip(row) {

@@ -1,4 +1,4 @@
-//! xᵀ d by the masks of each pixel.
+//! The weight gradient from pixel bytes, xᵀ d, for which each pixel has bit masks of the samples where it is not zero.
 
 use std::ops::Range;
 
@@ -11,14 +11,16 @@ use crate::tile::padded;
 use super::destination::{Destination, FusedAdam, To};
 use super::pixels_mask::BITS;
 
-/// Numbers of a gradient that are handed on at a time.
-const HANDED_ON: usize = 1024;
+/// The number of elements of a gradient that a sink receives at a time.
+const GROUP_LEN: usize = 1024;
 
-/// The weight gradient by the masks that `scratch` holds.
+/// The rows `rows` of the weight gradient \[I, O\]. `scratch` holds the masks of [`ByColumn`](super::pixels_mask::ByColumn).
 pub(crate) struct Outer<'a, 'b, T> {
+    /// \[B, I\] in C order.
     pub(crate) pixels: &'a [u8],
+    /// I.
     pub(crate) inputs: usize,
-    /// Rows lie in order.
+    /// \[B, O\]. The elements of a row are contiguous.
     pub(crate) d: ArrayView2<'a, T>,
     pub(crate) rows: Range<usize>,
     pub(crate) scratch: &'a mut Scratch<T>,
@@ -44,15 +46,15 @@ impl<T: SimdElement> Wide for Outer<'_, '_, T> {
             Some(d) if padded(outputs) == outputs => (d, outputs),
             _ => {
                 let stride = padded(outputs);
-                let copy = at_least(operand, samples * stride);
-                for (copy, d) in copy.chunks_exact_mut(stride).zip(d.rows()) {
-                    copy[..outputs].copy_from_slice(d.to_slice().expect("rows that lie in order"));
+                let padded_d = at_least(operand, samples * stride);
+                for (padded, d) in padded_d.chunks_exact_mut(stride).zip(d.rows()) {
+                    padded[..outputs].copy_from_slice(d.to_slice().expect("contiguous rows"));
                 }
-                (&*copy, stride)
+                (&*padded_d, stride)
             }
         };
-        let pixels = Pixels { masks, distance: rows.len(), pixels, inputs, d, samples, stride };
-        let finished = at_least(finished, (HANDED_ON / outputs).max(1) * outputs);
+        let pixels = Pixels { masks, mask_stride: rows.len(), pixels, inputs, d, samples, stride };
+        let finished = at_least(finished, (GROUP_LEN / outputs).max(1) * outputs);
         let mut destination = match to {
             To::Sink(sink) => Destination::Sink(sink),
             To::Adam(parameters) => Destination::Adam(FusedAdam::<T, I>::new(parameters, rows.start)),
@@ -61,24 +63,25 @@ impl<T: SimdElement> Wide for Outer<'_, '_, T> {
     }
 }
 
-/// The pixels of all samples, and the gradients that go with them.
+/// The pixels of all samples, and the gradient by the output of each sample.
 #[derive(Clone, Copy)]
 struct Pixels<'a, T> {
-    /// In which samples of each group each pixel is not zero, the groups `distance` apart.
+    /// For each group of samples and each pixel, the mask of the samples in which the pixel is not zero. The groups are
+    /// `mask_stride` apart.
     masks: &'a [u64],
-    distance: usize,
-    /// The bytes of the samples, `inputs` apart.
+    mask_stride: usize,
+    /// The bytes of the samples, which are `inputs` apart.
     pixels: &'a [u8],
     inputs: usize,
-    /// `samples` rows of whole vectors, `stride` apart.
+    /// `samples` rows of whole vectors, which are `stride` apart.
     d: &'a [T],
     samples: usize,
     stride: usize,
 }
 
 impl<T: SimdElement> Pixels<'_, T> {
-    /// The gradients of the pixels `rows`, with whose first the masks begin, two at a time. `finished` has room for some
-    /// rows of `outputs` numbers.
+    /// Computes the gradients of the weights of the pixels `rows`, two pixels at a time. The masks begin with those of the first
+    /// pixel. `finished` is working memory for some rows of `outputs` numbers.
     #[inline(always)]
     fn rows<I: Isa, const V: usize>(
         &self,
@@ -109,7 +112,7 @@ impl<T: SimdElement> Pixels<'_, T> {
         }
     }
 
-    /// The gradients of the first `R` pixels, which are rows `row` on.
+    /// Computes the gradients of the weights of the first `R` pixels, which are the rows from `row` on.
     #[inline(always)]
     fn row<I: Isa, const R: usize, const V: usize>(
         &self,
@@ -134,20 +137,24 @@ impl<T: SimdElement> Pixels<'_, T> {
         to.push(row, finished);
     }
 
-    /// The samples of `group` in which one of the first `R` pixels is not zero.
+    /// Returns the mask of the samples of `group` in which at least one of the first `R` pixels is not zero.
     #[inline(always)]
     fn nonzero<const R: usize>(&self, group: usize) -> u64 {
         let masks: &[u64; R] =
-            self.masks[group * self.distance..].first_chunk().expect("a mask for each pixel");
+            self.masks[group * self.mask_stride..].first_chunk().expect("a mask for each pixel");
         let count = BITS.min(self.samples - group * BITS);
         masks.iter().fold(0, |any, mask| any | mask) & (u64::MAX >> (BITS - count))
     }
 
-    /// `V` vectors of columns, from `column` on, of the first `R` pixels, whose rows share `finished`. Returns how many
-    /// columns that is.
+    /// Computes `V` vectors of columns from `column` on, of the first `R` pixels, and writes them to `finished`, the rows of
+    /// these pixels. Returns the number of columns.
     ///
-    /// The loop reads a sample's gradients once for all pixels, and it ends, which a processor cannot predict, once for all of
-    /// them. In exchange it multiplies by zeros where only another pixel is nonzero, which changes nothing.
+    /// One loop for `R` pixels reads the gradients of a sample once for all of them, and the processor mispredicts its end once
+    /// for all of them. In return it multiplies by zeros in samples where only another pixel is nonzero, which changes no
+    /// result.
+    ///
+    /// # Panics
+    /// If there are fewer gradients or pixels than the shape requires.
     #[inline(always)]
     fn columns<I: Isa, const R: usize, const V: usize>(&self, column: usize, finished: &mut [T]) -> usize {
         let Self { pixels, inputs, d, samples, stride, .. } = *self;
@@ -165,7 +172,7 @@ impl<T: SimdElement> Pixels<'_, T> {
         let mut sums = [[I::Vector::<T>::splat(T::zero()); V]; R];
         let groups = samples.div_ceil(BITS);
         let (mut group, mut mask) = (0, if groups == 0 { 0 } else { self.nonzero::<R>(0) });
-        // One loop for all groups: of two, one in the other, the compiler copies all sums at each turn.
+        // A single loop over all groups: with two nested loops, the compiler copies all sums in each iteration of the outer one.
         loop {
             if mask == 0 {
                 group += 1;
@@ -177,8 +184,8 @@ impl<T: SimdElement> Pixels<'_, T> {
             }
             let sample = group * BITS + mask.trailing_zeros() as usize;
             mask &= mask - 1;
-            // SAFETY: the mask of a group has bits for its samples only, so sample < samples. `R` pixels lie from
-            // sample inputs on, and `V` vectors from sample stride + column on, as asserted above.
+            // SAFETY: the mask of a group has bits only for its samples, so that sample < samples. As asserted above, `R` pixels
+            // are readable from index sample * inputs on, and `V` vectors from index sample * stride + column on.
             let (pixels, row) = unsafe {
                 (
                     &*pixels.as_ptr().add(sample * inputs).cast::<[u8; R]>(),
@@ -194,7 +201,7 @@ impl<T: SimdElement> Pixels<'_, T> {
             }
         }
         let outputs = finished.len() / R;
-        // All loops over the sums are of known length, else they would be kept in memory.
+        // All loops over the sums have constant lengths. Otherwise the compiler would keep the sums in memory.
         for (r, sums) in sums.iter().enumerate() {
             let rest = &mut finished[r * outputs..][column..outputs];
             if let Some(whole) = rest.as_chunks_mut::<LANES>().0.first_chunk_mut::<V>() {
@@ -218,7 +225,7 @@ impl<T: SimdElement> Pixels<'_, T> {
 mod tests {
     use super::*;
 
-    /// Pixels and gradients of another number of samples than there are.
+    /// Runs the kernel on one pixel and three vectors of gradients, as if they had this shape.
     struct Shape {
         samples: usize,
         inputs: usize,
@@ -231,13 +238,13 @@ mod tests {
         fn run<I: Isa>(self) {
             let Self { samples, inputs, stride } = self;
             let (masks, pixels, d) = (&[1], &[1], &[1.0_f32; 3 * LANES]);
-            let pixels = Pixels { masks, distance: 1, pixels, inputs, d, samples, stride };
+            let pixels = Pixels { masks, mask_stride: 1, pixels, inputs, d, samples, stride };
             pixels.columns::<I, 1, 1>(0, &mut [0.0; LANES]);
         }
     }
 
     #[test]
-    fn refuses_shapes_whose_sizes_overflow() {
+    fn shapes_whose_sizes_overflow_are_rejected() {
         crate::isa::run(Shape { samples: 1, inputs: usize::MAX, stride: LANES });
         let half = 1 << (usize::BITS - 1);
         for (what, samples, inputs, stride) in [

@@ -1,11 +1,11 @@
-//! The product whose result lies in rows: forward, and the gradient by the kernel.
+//! The product with a result in C order, for the forward pass and for the gradient by the kernel.
 //!
-//! One kernel for both, since each instance of it is some twenty tiles in each instruction set.
+//! Both use one kernel, because the compiler generates about twenty tiles of it for each instruction set.
 
 use crate::isa::{Isa, Kernel, LANES, SimdElement, Tiled, Vector, WIDE_TILE};
 use crate::tile::{Operands, Store, Tile, Workspace, product};
 
-/// C\[M, N\] = A B, and the activation of each result before it is stored.
+/// C\[M, N\] = A B, with relu applied to each result before it is stored, if `relu` is set.
 pub(crate) struct Product<'a, T> {
     pub(crate) operands: Operands<'a, T>,
     /// C in C order.
@@ -14,7 +14,7 @@ pub(crate) struct Product<'a, T> {
     pub(crate) workspace: Workspace<'a, T>,
 }
 
-/// Whether the widest tiles are used for a result of so many columns. A right operand in panels must be packed accordingly.
+/// Whether a result of `columns` columns uses the widest tiles. A packed right operand must have panels of the same width.
 fn is_wide(columns: usize) -> bool {
     columns >= WIDE_TILE
 }
@@ -41,7 +41,7 @@ impl<T: SimdElement> Tiled for Product<'_, T> {
     }
 }
 
-/// Puts a tile into rows that lie `stride` apart.
+/// Stores tiles into a matrix whose rows are `stride` elements apart.
 struct Rows<'a, T> {
     c: &'a mut [T],
     stride: usize,

@@ -1,10 +1,11 @@
-//! Stochastic gradient descent, plain and with momentum.
+//! Stochastic gradient descent, without and with momentum.
 
 use crate::float::Float;
 use crate::isa::{Isa, Kernel};
 
 use super::decay::flushed;
 
+/// w -= r g.
 pub(crate) struct SgdUpdate<'a, T> {
     pub(crate) w: &'a mut [T],
     pub(crate) g: &'a [T],
@@ -21,19 +22,20 @@ impl<T: Float> Kernel for SgdUpdate<'_, T> {
     }
 }
 
-/// The constants of [`momentum`](crate::update::momentum).
+/// The constants of a step of [`momentum`](crate::update::momentum).
 #[derive(Clone, Copy, Debug)]
 pub struct Momentum<T> {
     /// r, the learning rate.
     pub learning_rate: T,
-    /// mu, the share of the last step that stays in the next one.
+    /// mu, the fraction of the previous step that is added to the next one.
     pub momentum: T,
-    /// Whether the step looks ahead as Nesterov's does.
+    /// Whether the step is that of Nesterov's momentum.
     pub nesterov: bool,
-    /// The share of a parameter that the update subtracts first: r times the weight decay.
+    /// r times the weight decay: the fraction of each parameter that is subtracted before the step.
     pub decay: T,
 }
 
+/// One step with momentum, without weight decay.
 pub(crate) struct MomentumUpdate<'a, T> {
     pub(crate) w: &'a mut [T],
     pub(crate) m: &'a mut [T],

@@ -1,8 +1,9 @@
-//! The exponentials of softmax and cross-entropy.
+//! The exponentials of softmax and cross-entropy. M is the largest logit of a row, and S the sum of e^(z - M).
 
 use crate::float::Float;
 use crate::isa::{Isa, Kernel};
 
+/// Replaces each row of `columns` logits by its softmax.
 pub(crate) struct Softmax<'a, T> {
     pub(crate) z: &'a mut [T],
     pub(crate) columns: usize,
@@ -19,12 +20,15 @@ impl<T: Float> Kernel for Softmax<'_, T> {
     }
 }
 
+/// M and S of a row.
 pub(crate) struct Exponentials<T> {
+    /// M.
     pub(crate) largest: T,
+    /// S.
     pub(crate) sum: T,
 }
 
-/// Replaces a row of logits by e^(z - M), with the `exp` that is given, and returns M and S.
+/// Replaces a row of logits by `exp(z - M)` and returns M and the sum.
 #[inline(always)]
 fn exponentials<T: Float>(row: &mut [T], exp: impl Fn(T) -> T) -> Exponentials<T> {
     let mut largest = row[0];
@@ -39,6 +43,7 @@ fn exponentials<T: Float>(row: &mut [T], exp: impl Fn(T) -> T) -> Exponentials<T
     Exponentials { largest, sum }
 }
 
+/// Replaces a row of logits by e^(z - M).
 pub(crate) struct Row<'a, T> {
     pub(crate) z: &'a mut [T],
 }
@@ -51,6 +56,8 @@ impl<T: Float> Kernel for Row<'_, T> {
     }
 }
 
+/// Replaces a row of logits by `scale` times its softmax. Probabilities of classes that count as impossible become 0, see
+/// [`cross_entropy`](crate::softmax::cross_entropy).
 pub(crate) struct CrossEntropy<'a, T> {
     pub(crate) z: &'a mut [T],
     pub(crate) scale: T,
@@ -60,7 +67,7 @@ impl<T: Float> Kernel for CrossEntropy<'_, T> {
     type Output = Exponentials<T>;
     #[inline(always)]
     fn run<I: Isa>(self) -> Exponentials<T> {
-        // Chosen by the power, not by its result, which may be too small for a normal number.
+        // The comparison is with the exponent, because the power may be below the normal range.
         let result = exponentials(self.z, |x| {
             let impossible = x < T::LN_EPSILON_SQUARED;
             let e = (if impossible { T::zero() } else { x }).exp_with(I::fma);

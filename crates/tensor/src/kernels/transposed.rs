@@ -1,15 +1,20 @@
-//! c = a Wᵀ.
+//! The product with the transposed kernel, c = a Wᵀ, for the gradient by the input.
 
 use crate::isa::{Isa, Kernel, LANES, SimdElement, Tiled, Vector, array};
 use crate::scratch::{Scratch, at_least};
 use crate::tile::{Operands, Right, Store, Tile, Workspace, pack_transposed, padded, product};
 
-/// Computes cᵀ = W aᵀ, whose columns are samples: vectors lie across the batch, and W is read as it is.
+/// Computes cᵀ = W aᵀ, whose columns are samples. So vectors hold different samples, and W needs no packing.
 pub(crate) struct Transposed<'a, T> {
+    /// B.
     pub(crate) batch: usize,
+    /// I.
     pub(crate) inputs: usize,
+    /// \[B, O\] in C order.
     pub(crate) a: &'a [T],
+    /// W, \[I, O\] in C order.
     pub(crate) kernel: &'a [T],
+    /// \[B, I\] in C order.
     pub(crate) c: &'a mut [T],
     pub(crate) scratch: &'a mut Scratch<T>,
 }
@@ -45,7 +50,7 @@ impl<T: SimdElement> Tiled for Transposed<'_, T> {
     }
 }
 
-/// Puts a tile of cᵀ into c.
+/// Stores tiles of cᵀ into c.
 struct Columns<'a, T> {
     c: &'a mut [T],
     inputs: usize,
@@ -69,7 +74,7 @@ impl<T: SimdElement, I: Isa> Store<T, I> for Columns<'_, T> {
         let c = &mut self.c[column * self.inputs..];
         for (sample, c) in c.chunks_exact_mut(self.inputs).take(width).enumerate() {
             let (v, lane) = (sample / LANES, sample % LANES);
-            let c: &mut [T; M] = c[row..].first_chunk_mut().expect("as many inputs as the tile has rows");
+            let c: &mut [T; M] = c[row..].first_chunk_mut().expect("an input for each row of the tile");
             *c = array(|m| finished[m][v][lane]);
         }
     }
