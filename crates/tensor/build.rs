@@ -1,4 +1,4 @@
-//! Tells the crate whether it is compiled without optimization.
+//! Sets `cfg(unoptimized)` if the crate is compiled without optimization.
 
 use std::env;
 

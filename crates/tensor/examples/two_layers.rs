@@ -1,7 +1,7 @@
-//! A network of two layers and its gradient, from the operations of this crate alone.
+//! Trains a network of two layers with the operations of this crate only.
 //!
 //! `cargo run --release -p ziffer-tensor --example two_layers`
-#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+#![allow(clippy::print_stdout, reason = "an example prints its results")]
 
 use ndarray::{Array1, Array2};
 use ziffer_tensor::random::{Purpose, Stream};
@@ -9,7 +9,7 @@ use ziffer_tensor::{Activation, InstructionSet, matmul, reduce, softmax, update}
 
 fn main() {
     println!("kernels for {}", InstructionSet::current().name());
-    // B = 64 samples of I = 20 numbers; the class says in which of 4 groups of 5 the largest sum lies.
+    // B = 64 samples of I = 20 numbers. The class is the one of 4 groups of 5 numbers whose sum is the largest.
     let (batch, inputs, hidden, classes) = (64, 20, 32, 4);
     let mut stream = Stream::new(1, Purpose::Other(0), 0);
     let mut normal = |rows, columns, scale: f64| {
@@ -31,7 +31,7 @@ fn main() {
         // Forward: y1 = relu(x W1 + b1), y2 = y1 W2 + b2.
         matmul::affine(x.view(), w1.view(), Some(b1.view()), Activation::Relu, y1.view_mut());
         matmul::affine(y1.view(), w2.view(), Some(b2.view()), Activation::Linear, y2.view_mut());
-        // Loss: y2 becomes the gradient by the logits.
+        // Loss: replaces y2 by the gradient with respect to the logits.
         let mut loss = 0.0;
         for (mut row, &label) in y2.rows_mut().into_iter().zip(&labels) {
             let logits = row.as_slice_mut().expect("rows in C order");

@@ -1,15 +1,14 @@
-//! Batch normalization: each column of a batch brought to the same mean and variance, and the gradients of that.
+//! Batch normalization, which gives each column of a batch a fixed mean and variance, and its gradients.
 //!
-//! With x \[N, C\] a batch of N samples of C columns and e the epsilon that keeps the root from zero, for each column:
-//! mean = sum(x) / N, variance = sum((x - mean)^2) / N, and
-//! y = gamma (x - mean) / sqrt(variance + e) + beta (Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network
-//! Training by Reducing Internal Covariate Shift", ICML 2015, algorithm 1). The variance is the biased one, as that of Keras's
-//! `ops.moments`.
+//! Let x \[N, C\] be a batch of N samples with C columns, and e a small number that keeps the root from being zero. For each
+//! column, mean = sum(x) / N, variance = sum((x - mean)^2) / N, and y = gamma (x - mean) / sqrt(variance + e) + beta (Ioffe and
+//! Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift", ICML 2015,
+//! algorithm 1). The variance is the biased one, as in `keras.ops.moments`.
 //!
-//! A column's sums run over the rows in order, and vectors lie across columns, never along the batch. So a result is the same
-//! for each instruction set, and for whatever other columns the same call is made for: threads may share the columns.
+//! The sums of a column run over the rows in order. Kernels vectorize over columns, never along the batch. So the result of a
+//! column depends neither on the instruction set nor on the other columns of the call, and threads may divide the columns.
 //!
-//! Every matrix here may be some columns of a larger one: the elements of a row must lie side by side, rows may lie apart.
+//! Every matrix may consist of some columns of a larger one: the elements of a row must be contiguous, the rows need not be.
 //!
 //! ```
 //! use ndarray::{Array2, arr2};
@@ -36,10 +35,10 @@ use crate::Scalar;
 use crate::kernels::batch_norm::{GradientSums, InputGradient, Moments, Normalize, ScaleColumns};
 use crate::pixels::are_in_order;
 
-/// The mean of each column of x \[N, C\], and the mean of the squared deviations from it, both \[C\].
+/// Computes the mean and the variance of each column of x \[N, C\], both \[C\].
 ///
 /// # Panics
-/// If there are no rows, the lengths do not fit, or the elements of a row do not lie side by side.
+/// If there are no rows, the lengths do not fit, or the elements of a row are not contiguous.
 pub fn moments<T: Scalar>(x: ArrayView2<'_, T>, mean: &mut [T], variance: &mut [T]) {
     assert!(x.nrows() > 0, "moments of no rows");
     assert!(mean.len() == x.ncols() && variance.len() == x.ncols(), "a mean and a variance of each column");
@@ -47,12 +46,12 @@ pub fn moments<T: Scalar>(x: ArrayView2<'_, T>, mean: &mut [T], variance: &mut [
     T::batch_moments(Moments { x, mean, variance });
 }
 
-/// y = (x - mean) scale + shift by column, x and y \[N, C\], the others \[C\], the product and the sum rounded once.
+/// Computes y = (x - mean) scale + shift by column, with fused multiply-adds. x and y are \[N, C\], the others \[C\].
 ///
-/// With scale = gamma / sqrt(variance + e) and shift = beta this is the normalization.
+/// With scale = gamma / sqrt(variance + e) and shift = beta, this is the normalization.
 ///
 /// # Panics
-/// If the shapes do not fit together, or the elements of a row do not lie side by side.
+/// If the shapes do not fit together, or the elements of a row are not contiguous.
 pub fn normalize<T: Scalar>(
     x: ArrayView2<'_, T>,
     mean: &[T],
@@ -66,13 +65,14 @@ pub fn normalize<T: Scalar>(
     T::batch_normalize(Normalize { x, mean, scale, shift, y });
 }
 
-/// The gradients by gamma and beta: d_scale = sum(d (x - mean)) inverse_deviation and d_shift = sum(d) by column, x and the
-/// gradient d by the output \[N, C\], the others \[C\].
+/// Computes the gradients with respect to gamma and beta, by column: d_scale = sum(d (x - mean)) inverse_deviation and
+/// d_shift = sum(d).
 ///
-/// inverse_deviation is 1 / sqrt(variance + e). Both results are zero where there are no rows.
+/// x and the gradient d with respect to the output are \[N, C\], the others \[C\]. inverse_deviation is 1 / sqrt(variance + e).
+/// Both results are zero if there are no rows.
 ///
 /// # Panics
-/// If the shapes do not fit together, or the elements of a row do not lie side by side.
+/// If the shapes do not fit together, or the elements of a row are not contiguous.
 pub fn gradient_sums<T: Scalar>(
     x: ArrayView2<'_, T>,
     d: ArrayView2<'_, T>,
@@ -90,16 +90,16 @@ pub fn gradient_sums<T: Scalar>(
     T::batch_gradient_sums(GradientSums { x, d, mean, inverse_deviation, d_scale, d_shift });
 }
 
-/// The gradient by the input, where mean and variance are those of x itself: by column
+/// Computes the gradient with respect to the input, if mean and variance are those of x, by column:
 /// d_x = gamma inverse_deviation (d - d_shift / N - (x - mean) inverse_deviation d_scale / N).
 ///
-/// This is what the chain rule of Ioffe and Szegedy 2015, section 3, comes to: their three gradients by the normalized x, the
-/// variance and the mean put into one, with the sums of [`gradient_sums`]. x, the gradient d by the output and d_x are
-/// \[N, C\], the others \[C\].
+/// The formula follows from the chain rule in section 3 of Ioffe and Szegedy 2015. It combines the gradients with respect to the
+/// normalized x, the variance and the mean, and uses the sums of [`gradient_sums`]. x, the gradient d with respect to the output
+/// and d_x are \[N, C\], the others \[C\].
 ///
 /// # Panics
-/// If the shapes do not fit together, or the elements of a row do not lie side by side.
-#[expect(clippy::too_many_arguments, reason = "the formula has as many")]
+/// If the shapes do not fit together, or the elements of a row are not contiguous.
+#[expect(clippy::too_many_arguments, reason = "the formula has as many operands")]
 pub fn input_gradient<T: Scalar>(
     x: ArrayView2<'_, T>,
     d: ArrayView2<'_, T>,
@@ -120,11 +120,13 @@ pub fn input_gradient<T: Scalar>(
     T::batch_input_gradient(InputGradient { x, d, mean, inverse_deviation, gamma, d_scale, d_shift, d_x });
 }
 
-/// d_x = d scale by column, d and d_x \[N, C\], scale \[C\]: the gradient by the input where mean and variance are constants, as
-/// in a layer that is frozen, with the scale of [`normalize`].
+/// Computes the gradient with respect to the input, if mean and variance are constants as in a frozen layer, by column:
+/// d_x = d scale, with the scale of [`normalize`].
+///
+/// d and d_x are \[N, C\], scale is \[C\].
 ///
 /// # Panics
-/// If the shapes do not fit together, or the elements of a row do not lie side by side.
+/// If the shapes do not fit together, or the elements of a row are not contiguous.
 pub fn scale_columns<T: Scalar>(d: ArrayView2<'_, T>, scale: &[T], d_x: ArrayViewMut2<'_, T>) {
     assert_eq!(d_x.dim(), d.dim(), "the result's shape");
     assert_eq!(scale.len(), d.ncols(), "a number for each column");

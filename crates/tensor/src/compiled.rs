@@ -1,7 +1,8 @@
-//! The kernels, compiled for both types of numbers in this crate.
+//! The kernels as functions of `f32` and of `f64`, which are compiled in this crate only.
 //!
-//! The compiler compiles a generic function in each crate that calls it, here for three instruction sets: half a minute for
-//! every program and every test. The functions of [`Kernels`] are not generic, so this crate alone compiles the kernels.
+//! Rust compiles a generic function in each crate that calls it, here for three instruction sets. This would take half a minute
+//! for every program and every test. The functions of [`Kernels`] are not generic, so that only this crate compiles the
+//! kernels.
 
 use crate::isa;
 use crate::kernels::activation::{Apply, Backward};
@@ -20,10 +21,10 @@ use crate::kernels::sgd::{MomentumUpdate, SgdUpdate};
 use crate::kernels::softmax::{CrossEntropy, Exponentials, Row, Softmax};
 use crate::kernels::transposed::Transposed;
 
-/// A function for each generic kernel, which runs it with the instruction set in use.
+/// Defines a trait with a function for each kernel, which runs it with the instruction set in use, and its implementations.
 macro_rules! kernels {
     ($($name:ident: $kernel:ty => $output:ty;)*) => {
-        /// The functions that the generic operations call.
+        /// The compiled kernels that the generic operations call.
         pub trait Kernels: Sized {
             $(
                 #[doc(hidden)]

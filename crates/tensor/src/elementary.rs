@@ -192,7 +192,7 @@ mod tests {
     use crate::fma::fma_f32;
 
     #[test]
-    #[cfg_attr(miri, ignore = "takes Miri an hour, and nothing is unsafe")]
+    #[cfg_attr(miri, ignore = "takes an hour under Miri, and has no unsafe code")]
     fn exp_is_close_and_the_same_with_either_fma() {
         let mut worst = 0.0_f64;
         for step in 0..2_000_000 {
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "takes Miri an hour, and nothing is unsafe")]
+    #[cfg_attr(miri, ignore = "takes an hour under Miri, and has no unsafe code")]
     fn tanh_is_close_and_odd() {
         let mut worst = 0.0_f64;
         for step in 1..1_000_000 {
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "takes Miri an hour, and nothing is unsafe")]
+    #[cfg_attr(miri, ignore = "takes an hour under Miri, and has no unsafe code")]
     fn exp_m1_is_close_and_the_same_with_either_fma() {
         let mut worst = 0.0_f64;
         for step in 1..1_000_000 {
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "takes Miri an hour, and nothing is unsafe")]
+    #[cfg_attr(miri, ignore = "takes an hour under Miri, and has no unsafe code")]
     fn ln_1p_is_close_and_the_same_with_either_fma() {
         let mut worst = 0.0_f64;
         for step in 1..=1_000_000 {
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "takes Miri an hour, and nothing is unsafe")]
+    #[cfg_attr(miri, ignore = "takes an hour under Miri, and has no unsafe code")]
     fn normal_cdf_is_close_and_the_same_with_either_fma() {
         let mut worst = [0.0_f64; 2];
         for step in 0..500_000 {
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "takes Miri an hour, and nothing is unsafe")]
+    #[cfg_attr(miri, ignore = "takes an hour under Miri, and has no unsafe code")]
     fn ln_is_close() {
         for step in 1..1_000_000 {
             let x = f64::from(step) * 1.7e-4;

@@ -1,4 +1,4 @@
-//! The arithmetic of `f32` and `f64`, on which the kernels are built.
+//! The arithmetic of `f32` and `f64` that the kernels use.
 
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
@@ -9,12 +9,12 @@ use ndarray::{LinalgScalar, ScalarOperand};
 use crate::elementary;
 use crate::fma;
 
-/// The arithmetic of a floating-point type. [`Scalar`](crate::Scalar) is a type with this arithmetic and the compiled kernels.
+/// The arithmetic of a floating-point type. [`Scalar`](crate::Scalar) adds the compiled kernels to it.
 ///
-/// No function for `f32` calls the system's mathematical library: the bits of a result depend on the operands alone, not on
+/// No function for `f32` calls the mathematical library of the system: the bits of a result depend on the operands only, not on
 /// the machine. `f64` is the type of references and gradient checks.
 ///
-/// The trait is sealed: `f32` and `f64` alone implement it.
+/// The trait is sealed: only `f32` and `f64` implement it.
 pub trait Float:
     sealed::Sealed
     + LinalgScalar
@@ -33,25 +33,25 @@ pub trait Float:
     + Sync
     + 'static
 {
-    /// `value` rounded to this type.
+    /// Returns `value`, rounded to this type.
     fn from_f64(value: f64) -> Self;
-    /// The value as `f64`, exactly.
+    /// Returns the value as `f64`. The conversion is exact.
     fn to_f64(self) -> f64;
-    /// `self * b + c`, rounded once, by the processor's instruction where the code is compiled for one.
+    /// Returns `self * b + c`, rounded once. It is one instruction if the code is compiled for a processor that has it.
     fn mul_add(self, b: Self, c: Self) -> Self;
-    /// `self * b + c`, rounded once, without a fused instruction: the same bits as [`Float::mul_add`].
+    /// Returns the bits of [`Float::mul_add`], without a fused multiply-add instruction.
     fn mul_add_emulated(self, b: Self, c: Self) -> Self;
-    /// The square root, correctly rounded.
+    /// Returns the square root, correctly rounded.
     fn sqrt(self) -> Self;
-    /// The absolute value.
+    /// Returns the absolute value.
     fn abs(self) -> Self;
     /// Whether the value is neither infinite nor NaN.
     fn is_finite(self) -> bool;
-    /// e to the power of `self`. This function and those down to [`powi`](Self::powi) have the same bits on every machine.
+    /// Returns e^`self`.
     fn exp(self) -> Self {
         self.exp_with(Self::mul_add)
     }
-    /// e to the power of `self`, less 1, exact also where it is close to zero.
+    /// Returns e^`self` - 1, without cancellation near zero.
     fn exp_m1(self) -> Self {
         // e^x - 1 = -e^x (e^-x - 1)
         if self > Self::zero() {
@@ -60,14 +60,14 @@ pub trait Float:
             self.exp_m1_with(Self::mul_add)
         }
     }
-    /// The natural logarithm: minus infinity of 0, NaN of a negative number.
+    /// Returns the natural logarithm. It is minus infinity for 0 and NaN for negative numbers.
     fn ln(self) -> Self {
         let x = self.to_f64();
         if x > 0.0 && x.is_finite() {
-            // A number below the normal range is scaled into it.
-            let (x, less) =
+            // Subnormal numbers are multiplied by 2^64.
+            let (x, exponent) =
                 if x < f64::MIN_POSITIVE { (x * 18_446_744_073_709_551_616.0, 64.0) } else { (x, 0.0) };
-            Self::from_f64(elementary::ln(x) - less * std::f64::consts::LN_2)
+            Self::from_f64(elementary::ln(x) - exponent * std::f64::consts::LN_2)
         } else if x == 0.0 {
             Self::from_f64(f64::NEG_INFINITY)
         } else if x < 0.0 {
@@ -76,24 +76,24 @@ pub trait Float:
             self
         }
     }
-    /// The hyperbolic tangent.
+    /// Returns the hyperbolic tangent.
     fn tanh(self) -> Self {
         self.tanh_with(Self::mul_add)
     }
-    /// 1 / (1 + e^-x), without overflow.
+    /// Returns 1 / (1 + e^-`self`), without overflow.
     fn sigmoid(self) -> Self {
         let e = (-self.abs()).exp();
         if self < Self::zero() { e / (Self::one() + e) } else { Self::one() / (Self::one() + e) }
     }
-    /// The larger of two numbers; NaN if one of them is.
+    /// Returns the larger of two numbers, or NaN if one of them is NaN.
     fn max(self, other: Self) -> Self {
         if self > other || self.is_nan() { self } else { other }
     }
-    /// The smaller of two numbers; NaN if one of them is.
+    /// Returns the smaller of two numbers, or NaN if one of them is NaN.
     fn min(self, other: Self) -> Self {
         if self < other || self.is_nan() { self } else { other }
     }
-    /// `self` to the power of a whole number, by repeated squaring.
+    /// Returns `self`^`n`, by repeated squaring.
     fn powi(self, n: i32) -> Self {
         let (mut result, mut square, mut left) = (Self::one(), self, n.unsigned_abs());
         while left > 0 {
@@ -109,28 +109,29 @@ pub trait Float:
     fn is_nan(self) -> bool {
         self.partial_cmp(&self).is_none()
     }
-    /// e to the power of `self`, with `fma` as the fused multiply-add.
+    /// Returns e^`self`, with `fma` as the fused multiply-add.
     fn exp_with(self, fma: impl Fn(Self, Self, Self) -> Self) -> Self;
-    /// The hyperbolic tangent of `self`, with `fma` as the fused multiply-add.
+    /// Returns tanh `self`, with `fma` as the fused multiply-add.
     fn tanh_with(self, fma: impl Fn(Self, Self, Self) -> Self) -> Self;
-    /// e to the power of `self`, less 1, for `self` at most 0, with `fma` as the fused multiply-add.
+    /// Returns e^`self` - 1 for `self` <= 0, with `fma` as the fused multiply-add.
     fn exp_m1_with(self, fma: impl Fn(Self, Self, Self) -> Self) -> Self;
-    /// ln(1 + `self`), for `self` from 0 to 1, with `fma` as the fused multiply-add.
+    /// Returns ln(1 + `self`) for `self` in \[0, 1\], with `fma` as the fused multiply-add.
     fn ln_1p_with(self, fma: impl Fn(Self, Self, Self) -> Self) -> Self;
-    /// The normal distribution function at `self`, and e to the power of -`self`^2 / 2, with `fma` as the fused multiply-add.
+    /// Returns the cumulative distribution function of the normal distribution at `self`, and e^(-`self`^2 / 2), with `fma` as
+    /// the fused multiply-add.
     fn normal_cdf_with(self, fma: impl Fn(Self, Self, Self) -> Self) -> (Self, Self);
-    /// The optimizers set a decaying state to zero where its magnitude is smaller than this (see [`crate::update`]).
+    /// Optimizers set numbers of their state to zero if their magnitude is below this (see [`crate::update`]).
     const TINY: Self;
-    /// The natural logarithm of epsilon squared, epsilon being the distance from 1 to the next larger number.
+    /// ln(epsilon^2), where epsilon is the distance from 1 to the next larger number.
     const LN_EPSILON_SQUARED: Self;
-    /// The values of the pixel bytes: entry `b` is `b / 255`, correctly rounded.
+    /// Returns the table of the values of pixel bytes. Element `b` is `b / 255`, correctly rounded.
     fn pixels() -> &'static [Self; 256];
-    /// The bytes of the value, least significant first, appended to `out`.
+    /// Appends the bytes of the value to `out`, the least significant byte first.
     fn write_le(self, out: &mut Vec<u8>);
 }
 
 mod sealed {
-    /// Keeps [`super::Float`] to types for which every pattern of bits is a value, which [`crate::Buffer`] relies on.
+    /// Restricts [`super::Float`] to types for which every bit pattern is a value. [`crate::Buffer`] relies on this.
     pub trait Sealed {}
 }
 
@@ -219,8 +220,8 @@ impl Float for f64 {
     fn mul_add(self, b: f64, c: f64) -> f64 {
         f64::mul_add(self, b, c)
     }
-    /// The standard library's: correctly rounded everywhere, and slow where there is no instruction for it, which
-    /// is good enough for a type that only checks.
+    /// The function of the standard library. It is correctly rounded everywhere, and slow without an instruction. `f64` is used
+    /// for checks only, so that this is fast enough.
     #[inline(always)]
     fn mul_add_emulated(self, b: f64, c: f64) -> f64 {
         f64::mul_add(self, b, c)
@@ -281,7 +282,7 @@ impl Float for f64 {
 mod tests {
     use super::*;
 
-    /// Each function beside the standard library's, in units of epsilon.
+    /// Compares each function with that of the standard library, with a tolerance in units of epsilon.
     fn check<T: Float>(epsilon: f64) {
         let close = |name: &str, x: f64, ours: T, expected: f64| {
             let apart = (ours.to_f64() - expected).abs() / expected.abs().max(1e-30);

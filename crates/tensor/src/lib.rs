@@ -1,4 +1,4 @@
-//! Tensor operations on ndarray views: kernels for dense networks, parallel over rayon, the same bits on any machine.
+//! Tensor operations on ndarray views: kernels for dense networks, parallel with rayon, with the same bits on every machine.
 //!
 //! ```
 //! use ndarray::{Array2, arr1, arr2};
@@ -13,39 +13,42 @@
 //! ```
 //!
 //! # Guarantees
-//! * **The same bits** for any number of threads and for each instruction set ([`InstructionSet`]): every number is
-//!   formed by one thread in one order, by fused multiply-add or operations that are each rounded, with the exact square
-//!   root and division, and with exponentials of its own. Code for AVX-512, for AVX2 and for any processor is in every
-//!   binary and chosen at start.
-//! * **No hidden allocation**: an operation that writes its result into the caller's memory allocates nothing once its thread's
-//!   scratch has grown to size.
+//! * **The same bits** for any number of threads and for each instruction set ([`InstructionSet`]). One thread computes each
+//!   result, in a fixed order, by fused multiply-adds or by separately rounded operations. Square roots and divisions are
+//!   correctly rounded. In `f32`, exponentials and similar functions are implemented in this crate. Every binary has code for
+//!   AVX-512, for AVX2 and for any processor. The process chooses among them at the first use of a kernel.
+//! * **No hidden allocation.** An operation that writes its result into the caller's memory allocates nothing once the working
+//!   memory of its thread has reached the size that it needs. The exceptions are [`softmax::log_softmax`], and operands or
+//!   results that are not in C order.
 //!
 //! # Shapes
-//! B samples of a batch, I inputs, O outputs; a kernel is \[I, O\]. `d_x` is the gradient of the loss with respect to x.
+//! B is the number of samples in a batch, I the number of inputs and O the number of outputs of a layer. The kernel of a layer
+//! is its matrix of weights, \[I, O\]. `d_x` is the gradient of the loss with respect to x.
 //!
 //! # Modules
-//! * [`matmul`]: products in three orientations, with bias and activation; [`pixels`]: the same from bytes.
-//! * [`softmax`]: softmax, its logarithm, and cross-entropy; [`reduce`]: sums and largest elements.
-//! * [`batch_norm`]: batch normalization by columns.
-//! * [`update`]: the optimizers' updates; [`random`]: streams of random numbers.
-//! * [`interpolate`]: pictures resampled along a smooth map.
-//! * [`thread_team`]: threads that work in step; [`shared`]: the memory that they share.
+//! * [`matmul`]: matrix products in three orientations, with bias and activation; [`pixels`]: products from pixel bytes.
+//! * [`softmax`]: softmax, its logarithm, and cross-entropy; [`reduce`]: sums, means and the index of the largest element.
+//! * [`batch_norm`]: batch normalization and its gradients.
+//! * [`update`]: the updates of optimizers; [`random`]: streams of random numbers.
+//! * [`interpolate`]: resampling of images along a B-spline.
+//! * [`thread_team`]: long-lived threads with a barrier; [`shared`]: slices that these threads share.
 #![deny(unsafe_code)]
-// What is unsafe is checked by Miri too. It detects neither AVX2 nor AVX-512, so it runs the portable code of each kernel:
+// Miri checks the unsafe code. It reports neither AVX2 nor AVX-512 as available, so that it runs the portable code of each
+// kernel:
 //
 //     MIRIFLAGS=-Zmiri-strict-provenance cargo +nightly miri test -p ziffer-tensor --lib -- \
 //         buffer tile pixels prefetch sharing batch_norm::tests::awkward products
 //
-// A team's threads are rayon's. Miri's rules of aliasing do not allow what crossbeam's lists and rayon's scopes do, addresses are
-// made from integers there, and their memory lives until the process ends; so these rules, and the search for leaks, are
-// off for the tests of a team. Races, bounds and uninitialized memory are still checked:
+// A thread team uses rayon's threads. The lists of crossbeam and the scopes of rayon violate Miri's aliasing rules, create
+// pointers from integers, and keep memory until the process ends. So the tests of a team run without these rules and without
+// the leak check. Miri still checks for races, accesses out of bounds and uninitialized memory:
 //
 //     MIRIFLAGS="-Zmiri-disable-stacked-borrows -Zmiri-permissive-provenance -Zmiri-ignore-leaks" \
 //         cargo +nightly miri test -p ziffer-tensor --lib -- thread_team::tests::shares shared::tests
 
 mod activation;
 pub mod batch_norm;
-#[allow(unsafe_code, reason = "aligned memory is read as numbers")]
+#[allow(unsafe_code, reason = "it reads aligned memory as numbers")]
 mod buffer;
 #[allow(private_interfaces, reason = "only this crate can make a kernel or call a function that takes one")]
 mod compiled;
@@ -53,12 +56,12 @@ mod elementary;
 mod float;
 mod fma;
 pub mod interpolate;
-#[allow(unsafe_code, reason = "functions are compiled for instruction sets and called after a check")]
+#[allow(unsafe_code, reason = "it calls functions that are compiled for an instruction set, after a check")]
 mod isa;
 mod kernels;
 pub mod matmul;
 pub mod pixels;
-#[allow(unsafe_code, reason = "an instruction that no plain code compiles to")]
+#[allow(unsafe_code, reason = "it uses an intrinsic for an instruction that the compiler does not generate")]
 mod prefetch;
 #[cfg(test)]
 mod products;
@@ -66,10 +69,10 @@ pub mod random;
 pub mod reduce;
 mod scalar;
 mod scratch;
-#[allow(unsafe_code, reason = "its two accessors are unsafe to call")]
+#[allow(unsafe_code, reason = "its accessors are unsafe functions")]
 pub mod shared;
 #[cfg(test)]
-#[allow(unsafe_code, reason = "it uses the unsafe accessors")]
+#[allow(unsafe_code, reason = "it calls the unsafe accessors")]
 mod sharing;
 pub mod softmax;
 pub mod thread_team;
@@ -77,7 +80,7 @@ pub mod thread_team;
 mod tile;
 pub mod update;
 
-/// Whether the kernels were compiled with optimization. Without it, a training step takes some 200 times as long.
+/// Whether the kernels were compiled with optimization. Without it, a training step takes about 200 times as long.
 pub const IS_OPTIMIZED: bool = !cfg!(unoptimized);
 
 pub use activation::Activation;

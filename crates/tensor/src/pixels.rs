@@ -1,10 +1,10 @@
-//! Products whose left operand is pixel bytes, most of them zero.
+//! Matrix products whose left operand consists of pixel bytes, most of which are zero.
 //!
-//! A byte `p` stands for the number p / 255. Four fifths of MNIST's pixels are zero, so the kernels find the others by
-//! the bits of masks and multiply only by those. Skipping a zero changes no bit, since `fma(0, w, sum)` is `sum` for
-//! every finite w (but for the sign of a zero sum, which every kernel of the crate takes off at the end): the result is
-//! that of [`crate::matmul`] on p / 255. Where too few pixels are zero for that to pay, the bytes are turned into numbers
-//! and multiplied densely; either way the result is the same.
+//! A byte p stands for the number p / 255. Four fifths of the pixels of MNIST are zero. The sparse kernels find the nonzero
+//! pixels by bit masks and multiply only these. Skipping a zero changes no bit: `fma(0, w, sum)` is `sum` for every finite w,
+//! except for the sign of a zero sum, which every kernel of the crate removes at the end. So the result is that of
+//! [`crate::matmul`] on p / 255. If too few pixels are zero for the sparse kernels to be faster, the bytes are converted to
+//! numbers and multiplied by the dense kernels, with the same result.
 
 use std::ops::Range;
 
@@ -20,14 +20,15 @@ use crate::scratch::{self, Scratch, at_least};
 use crate::update::Parameters;
 use crate::{Activation, Scalar};
 
-/// The share of nonzero pixels above which a product goes the dense way.
+/// The fraction of nonzero pixels above which a product uses the dense kernels.
 ///
-/// Both take the same time for 32 samples of 784 random pixels and 128 outputs at these shares: with AVX-512 about 0.77 for
-/// both products (49 and 48 us), with AVX2 on the same processor about 0.8 for [`affine`] and 0.57 for [`matmul_tn`] (80 and
-/// 77 us), on Zen 3 about 0.77. At MNIST's 0.19 the sparse way takes 15 us with AVX-512 and 22 to 26 us with AVX2.
-const SPARSE_UP_TO: f64 = 0.75;
+/// Measured with 32 samples of 784 random pixels and 128 outputs, both kernels take the same time at these fractions: with
+/// AVX-512 about 0.77 for both products (49 us and 48 us), with AVX2 on the same processor about 0.8 for [`affine`] and 0.57
+/// for [`matmul_tn`] (80 us and 77 us), on Zen 3 about 0.77. At 0.19, the fraction of MNIST, the sparse kernels take 15 us with
+/// AVX-512 and 22 to 26 us with AVX2.
+const MAX_SPARSE_FRACTION: f64 = 0.75;
 
-/// Turns pixel bytes into numbers, p / 255.
+/// Converts pixel bytes to numbers, p / 255.
 ///
 /// # Panics
 /// If the lengths differ.
@@ -37,24 +38,24 @@ pub fn to_real<T: Scalar>(pixels: &[u8], real: &mut [T]) {
     real.iter_mut().zip(pixels).for_each(|(x, &pixel)| *x = table[usize::from(pixel)]);
 }
 
-/// Whether the elements of each row lie side by side.
+/// Whether the elements of each row are contiguous.
 pub(crate) fn are_in_order<T>(matrix: ArrayView2<'_, T>) -> bool {
     matrix.is_empty() || matrix.ncols() == 1 || matrix.strides()[1] == 1
 }
 
-/// Whether so many of `pixels` are nonzero that the dense way is the faster one.
+/// Whether so many of `pixels` pixels are nonzero that the dense kernels are faster.
 fn is_dense(masks: &[u64], pixels: usize) -> bool {
     let nonzero: usize = masks.iter().map(|mask| mask.count_ones() as usize).sum();
-    nonzero as f64 > SPARSE_UP_TO * pixels as f64
+    nonzero as f64 > MAX_SPARSE_FRACTION * pixels as f64
 }
 
-/// y = f(x W + b) with x = pixels / 255, on the calling thread.
+/// Computes y = f(x W + b) with x = pixels / 255, on the calling thread.
 ///
-/// Shapes: pixels \[B, I\], W \[I, O\], b \[O\], y \[B, O\]. W, b and y may be some columns of larger ones, if f does not
-/// need the others as a softmax does.
+/// Shapes: pixels \[B, I\], W \[I, O\], b \[O\], y \[B, O\]. W, b and y may be some columns of larger arrays, unless f is a
+/// softmax, which needs all columns.
 ///
 /// # Panics
-/// If the shapes do not fit together, the pixels are not in C order, or rows of another operand are not in order.
+/// If the shapes do not fit together, the pixels are not in C order, or the rows of W or y or the bias are not contiguous.
 pub fn affine<T: Scalar>(
     pixels: ArrayView2<'_, u8>,
     kernel: ArrayView2<'_, T>,
@@ -102,12 +103,14 @@ pub fn affine<T: Scalar>(
     });
 }
 
-/// Rows `rows` of xᵀ d with x = pixels / 255, \[I, O\], handed to `sink` in ascending order, some whole rows at a time:
-/// the index of the first, and their elements in C order. On the calling thread.
+/// Computes the rows `rows` of xᵀ d, \[I, O\], with x = pixels / 255, and passes them to `sink` in ascending order, on the
+/// calling thread. Shapes: pixels \[B, I\], d \[B, O\].
+///
+/// Each call of `sink` gets the index of a row, and the elements of this row and possibly of following rows, in C order.
 ///
 /// # Panics
-/// If the shapes do not fit together, the pixels are not in C order, rows of `d` are not in order, or `rows` reaches beyond
-/// the pixels of a sample.
+/// If the shapes do not fit together, the pixels are not in C order, the rows of `d` are not contiguous, or `rows` exceeds the
+/// pixels of a sample.
 pub fn matmul_tn<T: Scalar>(
     pixels: ArrayView2<'_, u8>,
     d: ArrayView2<'_, T>,
@@ -117,10 +120,13 @@ pub fn matmul_tn<T: Scalar>(
     product(pixels, d, rows, To::Sink(sink));
 }
 
-/// As [`matmul_tn`], but the gradient moves `parameters`, which belong to `rows`, as it is formed.
+/// Computes the rows `rows` of the gradient xᵀ d and updates `parameters` by them with Adam, without storing the whole
+/// gradient.
+///
+/// `parameters` are the rows `rows` of the matrix of parameters, \[rows.len(), O\].
 ///
 /// # Panics
-/// As there, and if the parameters have another shape.
+/// Under the conditions of [`matmul_tn`], and if the parameters have a different shape or rows that are not contiguous.
 pub fn matmul_tn_adam<T: Scalar>(
     pixels: ArrayView2<'_, u8>,
     d: ArrayView2<'_, T>,
@@ -145,7 +151,7 @@ fn product<T: Scalar>(pixels: ArrayView2<'_, u8>, d: ArrayView2<'_, T>, rows: Ra
         let Scratch { masks, bits, .. } = &mut *scratch;
         isa::run(ByColumn { pixels, inputs, rows: rows.clone(), masks, bits });
         if is_dense(&scratch.masks, samples * rows.len()) {
-            // Only the columns that are asked for, side by side.
+            // Converts only the pixels of `rows`.
             let mut real = scratch.real.take();
             let x = at_least(&mut real, samples * rows.len());
             for (x, sample) in x.chunks_exact_mut(rows.len()).zip(pixels.chunks_exact(inputs)) {

@@ -1,4 +1,4 @@
-//! Tests of the products against plain twins, over awkward sizes, on every instruction set.
+//! Tests of the matrix products against scalar references, over awkward sizes, on every instruction set.
 
 use std::ops::Range;
 
@@ -10,27 +10,29 @@ use crate::isa::tests::with_each;
 use crate::random::{Purpose, Stream};
 use crate::{Activation, matmul, pixels, update};
 
-/// Whether there is a ReLU, the shares of nonzero pixels, and the decays of the parameters that each check tries. For Miri, which
-/// is a thousand times slower, only those that differ in unsafe code.
+/// The activations, the fractions of nonzero pixels and the weight decays of each check. Miri takes a thousand times as long, so
+/// that it runs only the cases that differ in unsafe code.
 const RELU: &[bool] = if cfg!(miri) { &[true] } else { &[false, true] };
-const SHARES: &[f64] = if cfg!(miri) { &[0.2, 0.9] } else { &[0.0, 0.2, 0.9] };
+const FRACTIONS: &[f64] = if cfg!(miri) { &[0.2, 0.9] } else { &[0.0, 0.2, 0.9] };
 const DECAYS: &[f32] = if cfg!(miri) { &[0.01] } else { &[0.0, 0.01] };
 
-/// y = f(x W + b) as it is written, the sum of each result in the order of the inputs, rounded once a step.
-fn plain_affine(x: &Array2<f32>, kernel: &Array2<f32>, bias: &Array1<f32>, relu: bool) -> Array2<f32> {
+/// The reference of y = f(x W + b): sums in the order of the inputs, by fused multiply-adds.
+fn reference_affine(x: &Array2<f32>, kernel: &Array2<f32>, bias: &Array1<f32>, relu: bool) -> Array2<f32> {
     Array2::from_shape_fn((x.nrows(), kernel.ncols()), |(b, o)| {
         let sum = (0..x.ncols()).fold(bias[o], |sum, i| x[[b, i]].mul_add(kernel[[i, o]], sum));
         if relu && sum < 0.0 { 0.0 } else { sum + 0.0 }
     })
 }
 
-fn plain_nt(a: &Array2<f32>, kernel: &Array2<f32>) -> Array2<f32> {
+/// The reference of c = a Wᵀ.
+fn reference_nt(a: &Array2<f32>, kernel: &Array2<f32>) -> Array2<f32> {
     Array2::from_shape_fn((a.nrows(), kernel.nrows()), |(b, i)| {
         (0..a.ncols()).fold(0.0_f32, |sum, o| kernel[[i, o]].mul_add(a[[b, o]], sum)) + 0.0
     })
 }
 
-fn plain_tn(x: &Array2<f32>, d: &Array2<f32>) -> Array2<f32> {
+/// The reference of c = xᵀ d.
+fn reference_tn(x: &Array2<f32>, d: &Array2<f32>) -> Array2<f32> {
     Array2::from_shape_fn((x.ncols(), d.ncols()), |(i, o)| {
         (0..x.nrows()).fold(0.0_f32, |sum, b| x[[b, i]].mul_add(d[[b, o]], sum)) + 0.0
     })
@@ -40,10 +42,10 @@ fn random(stream: &mut Stream, rows: usize, columns: usize) -> Array2<f32> {
     Array2::from_shape_simple_fn((rows, columns), || stream.normal() as f32)
 }
 
-/// Bytes of which about `share` are not zero.
-fn random_pixels(stream: &mut Stream, rows: usize, columns: usize, share: f64) -> Array2<u8> {
+/// Random bytes, of which about a fraction of `nonzero` are not zero.
+fn random_pixels(stream: &mut Stream, rows: usize, columns: usize, nonzero: f64) -> Array2<u8> {
     Array2::from_shape_simple_fn((rows, columns), || {
-        if stream.uniform() < share { stream.below(255) as u8 + 1 } else { 0 }
+        if stream.uniform() < nonzero { stream.below(255) as u8 + 1 } else { 0 }
     })
 }
 
@@ -51,7 +53,7 @@ fn bits(array: &Array2<f32>) -> Vec<u32> {
     array.iter().map(|x| x.to_bits()).collect()
 }
 
-/// Rows from a sink, put together; every row must come once, in order.
+/// Collects the rows that `product` passes to its sink. Every row must come once, in ascending order.
 fn collect(
     inputs: usize,
     outputs: usize,
@@ -73,6 +75,7 @@ fn collect(
     c
 }
 
+/// Compares the bits of all products of these sizes with their references, on each instruction set.
 fn check(seed: u64, batch: usize, inputs: usize, outputs: usize) {
     let mut stream = Stream::new(seed, Purpose::Other(0), 0);
     let (x, kernel, d) = (
@@ -83,7 +86,7 @@ fn check(seed: u64, batch: usize, inputs: usize, outputs: usize) {
     let bias = random(&mut stream, 1, outputs).remove_axis(Axis(0));
     for &relu in RELU {
         let activation = if relu { Activation::Relu } else { Activation::Linear };
-        let expected = bits(&plain_affine(&x, &kernel, &bias, relu));
+        let expected = bits(&reference_affine(&x, &kernel, &bias, relu));
         for (set, y) in with_each(|| {
             let mut y = Array2::from_elem((batch, outputs), f32::NAN);
             matmul::affine(x.view(), kernel.view(), Some(bias.view()), activation, y.view_mut());
@@ -92,7 +95,7 @@ fn check(seed: u64, batch: usize, inputs: usize, outputs: usize) {
             assert_eq!(bits(&y), expected, "affine {batch} {inputs} {outputs} {set:?}");
         }
     }
-    let expected = bits(&plain_nt(&d, &kernel));
+    let expected = bits(&reference_nt(&d, &kernel));
     for (set, c) in with_each(|| {
         let mut c = Array2::from_elem((batch, inputs), f32::NAN);
         matmul::matmul_nt(d.view(), kernel.view(), c.view_mut());
@@ -100,7 +103,7 @@ fn check(seed: u64, batch: usize, inputs: usize, outputs: usize) {
     }) {
         assert_eq!(bits(&c), expected, "nt {batch} {inputs} {outputs} {set:?}");
     }
-    let expected = bits(&plain_tn(&x, &d));
+    let expected = bits(&reference_tn(&x, &d));
     for (set, c) in with_each(|| {
         let mut c = Array2::from_elem((inputs, outputs), f32::NAN);
         matmul::matmul_tn(x.view(), d.view(), c.view_mut());
@@ -108,32 +111,32 @@ fn check(seed: u64, batch: usize, inputs: usize, outputs: usize) {
     }) {
         assert_eq!(bits(&c), expected, "tn {batch} {inputs} {outputs} {set:?}");
     }
-    check_moved(&mut stream, &x, &d, |rows, d, parameters| {
+    check_fused_adam(&mut stream, &x, &d, |rows, d, parameters| {
         matmul::serial::matmul_tn_adam(x.view(), d, rows, parameters);
     });
-    for &share in SHARES {
-        let bytes = random_pixels(&mut stream, batch, inputs, share);
+    for &nonzero in FRACTIONS {
+        let bytes = random_pixels(&mut stream, batch, inputs, nonzero);
         let real = bytes.map(|&p| f32::from(p) / 255.0);
-        let expected = bits(&plain_affine(&real, &kernel, &bias, true));
+        let expected = bits(&reference_affine(&real, &kernel, &bias, true));
         for (set, y) in with_each(|| {
             let mut y = Array2::from_elem((batch, outputs), f32::NAN);
             pixels::affine(bytes.view(), kernel.view(), bias.view(), Activation::Relu, y.view_mut());
             y
         }) {
-            assert_eq!(bits(&y), expected, "pixels {batch} {inputs} {outputs} {share} {set:?}");
+            assert_eq!(bits(&y), expected, "pixels {batch} {inputs} {outputs} {nonzero} {set:?}");
         }
-        let expected = bits(&plain_tn(&real, &d));
+        let expected = bits(&reference_tn(&real, &d));
         for (set, c) in with_each(|| {
             collect(inputs, outputs, |sink| pixels::matmul_tn(bytes.view(), d.view(), 0..inputs, sink))
         }) {
-            assert_eq!(bits(&c), expected, "pixels tn {batch} {inputs} {outputs} {share} {set:?}");
+            assert_eq!(bits(&c), expected, "pixels tn {batch} {inputs} {outputs} {nonzero} {set:?}");
         }
-        check_moved(&mut stream, &real, &d, |rows, d, parameters| {
+        check_fused_adam(&mut stream, &real, &d, |rows, d, parameters| {
             pixels::matmul_tn_adam(bytes.view(), d, rows, parameters);
         });
         let columns = outputs / 3..outputs;
         let expected =
-            bits(&plain_affine(&real, &kernel, &bias, true).slice(s![.., columns.clone()]).to_owned());
+            bits(&reference_affine(&real, &kernel, &bias, true).slice(s![.., columns.clone()]).to_owned());
         for (set, y) in with_each(|| {
             let mut y = Array2::from_elem((batch, outputs), f32::NAN);
             let (kernel, bias) = (kernel.slice(s![.., columns.clone()]), bias.slice(s![columns.clone()]));
@@ -141,17 +144,18 @@ fn check(seed: u64, batch: usize, inputs: usize, outputs: usize) {
             pixels::affine(bytes.view(), kernel, bias, Activation::Relu, part);
             assert!(
                 y.slice(s![.., ..columns.start]).iter().all(|y| y.is_nan()),
-                "other columns are left alone"
+                "other columns do not change"
             );
             y.slice(s![.., columns.clone()]).to_owned()
         }) {
-            assert_eq!(bits(&y), expected, "some columns {batch} {inputs} {outputs} {share} {set:?}");
+            assert_eq!(bits(&y), expected, "some columns {batch} {inputs} {outputs} {nonzero} {set:?}");
         }
     }
 }
 
-/// A gradient that moves some rows and columns of parameters as it is formed does what it does when it is formed first.
-fn check_moved(
+/// Checks a product that is fused with Adam, on some rows and columns of parameters: it has the bits of a product followed by
+/// Adam.
+fn check_fused_adam(
     stream: &mut Stream,
     x: &Array2<f32>,
     d: &Array2<f32>,
@@ -168,7 +172,7 @@ fn check_moved(
             decay,
         };
         let w = random(stream, inputs, outputs);
-        // Some at rest, some that would be flushed.
+        // Some numbers are zero, and some are so small that a step flushes them.
         let state = |stream: &mut Stream| {
             Array2::from_shape_simple_fn((inputs, outputs), || match stream.below(4) {
                 0 => 0.0,
@@ -178,11 +182,11 @@ fn check_moved(
         };
         let (mut m, v) = (state(stream), state(stream));
         m.slice_mut(s![..inputs / 2, ..]).fill(0.0);
-        let (mut w_plain, mut m_plain, mut v_plain) = (w.clone(), m.clone(), v.clone());
-        let gradient = plain_tn(x, d);
+        let (mut w_expected, mut m_expected, mut v_expected) = (w.clone(), m.clone(), v.clone());
+        let gradient = reference_tn(x, d);
         for row in rows.clone() {
             let part = |matrix: &mut Array2<f32>| matrix.slice(s![row, columns.clone()]).to_vec();
-            let (mut w, mut m, mut v) = (part(&mut w_plain), part(&mut m_plain), part(&mut v_plain));
+            let (mut w, mut m, mut v) = (part(&mut w_expected), part(&mut m_expected), part(&mut v_expected));
             update::adam(
                 &mut w,
                 &mut m,
@@ -190,7 +194,7 @@ fn check_moved(
                 gradient.slice(s![row, columns.clone()]).as_slice().unwrap(),
                 step,
             );
-            for (matrix, part) in [(&mut w_plain, w), (&mut m_plain, m), (&mut v_plain, v)] {
+            for (matrix, part) in [(&mut w_expected, w), (&mut m_expected, m), (&mut v_expected, v)] {
                 matrix.slice_mut(s![row, columns.clone()]).assign(&Array1::from(part));
             }
         }
@@ -203,22 +207,22 @@ fn check_moved(
             (w, m, v)
         }) {
             let shape = (x.nrows(), inputs, outputs);
-            assert_eq!(bits(&w), bits(&w_plain), "w {shape:?} {decay} {set:?}");
-            assert_eq!(bits(&m), bits(&m_plain), "m {shape:?} {decay} {set:?}");
-            assert_eq!(bits(&v), bits(&v_plain), "v {shape:?} {decay} {set:?}");
+            assert_eq!(bits(&w), bits(&w_expected), "w {shape:?} {decay} {set:?}");
+            assert_eq!(bits(&m), bits(&m_expected), "m {shape:?} {decay} {set:?}");
+            assert_eq!(bits(&v), bits(&v_expected), "v {shape:?} {decay} {set:?}");
         }
     }
 }
 
-/// Most of what is unsafe, in as few numbers as will do, for Miri: rows that are two tiles and a rest, so that the first tile
-/// copies for the others; whole vectors and parts of one.
+/// A small case for Miri that runs most of the unsafe code. The rows are two tiles and a remainder, so that the first tile
+/// packs for the others. The columns are a whole vector and a part of one.
 #[test]
 fn a_small_size() {
     check(8, 9, 2, 18);
 }
 
 #[test]
-fn more_samples_than_a_mask_has_bits() {
+fn samples_of_several_masks() {
     let mut bytes = Array2::zeros((130, 2));
     for (sample, pixel) in [(3, 0), (64, 0), (129, 1)] {
         bytes[[sample, pixel]] = 255;
@@ -232,7 +236,7 @@ fn more_samples_than_a_mask_has_bits() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes Miri an hour; the small size is there for it")]
+#[cfg_attr(miri, ignore = "takes an hour under Miri, which runs a_small_size instead")]
 fn awkward_sizes() {
     for &batch in &[1, 2, 5, 16, 33] {
         for &inputs in &[1, 7, 32, 50] {
@@ -244,19 +248,19 @@ fn awkward_sizes() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes Miri hours, and rayon's threads")]
-fn the_tutorial_and_what_is_large_enough_for_threads() {
+#[cfg_attr(miri, ignore = "takes hours under Miri, and uses rayon's threads")]
+fn sizes_of_the_tutorial_and_of_parallel_products() {
     check(2, 32, 784, 128);
     check(3, 16, 128, 64);
     check(4, 100, 300, 310);
     check(5, 3, 30, 1100);
-    // More samples than a mask has bits, and than a block of the depth.
+    // More samples than a mask has bits, and more than a block of the depth has.
     check(6, 130, 20, 40);
     check(7, 300, 9, 35);
 }
 
 #[test]
-fn nothing_to_do() {
+fn empty_operands() {
     let (x, kernel, bias) = (Array2::<f32>::zeros((0, 3)), Array2::zeros((3, 4)), Array1::zeros(4));
     let mut y = Array2::zeros((0, 4));
     matmul::affine(x.view(), kernel.view(), Some(bias.view()), Activation::Relu, y.view_mut());
@@ -275,7 +279,7 @@ fn nothing_to_do() {
     assert_eq!(y, Array2::<f32>::zeros((2, 4)));
 }
 
-/// A thread may get no rows, where there are more threads than rows.
+/// If there are more threads than rows, a thread gets no rows.
 #[test]
 fn no_rows_of_parameters() {
     let (x, d) = (Array2::<f32>::ones((4, 3)), Array2::ones((4, 20)));
@@ -301,12 +305,12 @@ fn no_rows_of_parameters() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes Miri a minute, and copies by safe code alone")]
-fn views_in_any_order() {
+#[cfg_attr(miri, ignore = "takes a minute under Miri, and copies with safe code only")]
+fn transposed_views() {
     let mut stream = Stream::new(5, Purpose::Other(0), 0);
     let (x, kernel) = (random(&mut stream, 9, 20), random(&mut stream, 20, 18));
     let bias = Array1::zeros(18);
-    let expected = plain_affine(&x, &kernel, &bias, false);
+    let expected = reference_affine(&x, &kernel, &bias, false);
     let (x_t, kernel_t) = (x.t().as_standard_layout().to_owned(), kernel.t().as_standard_layout().to_owned());
     let mut y_t = Array2::zeros((18, 9));
     matmul::affine(x_t.t(), kernel_t.t(), None, Activation::Linear, y_t.view_mut().reversed_axes());
@@ -327,7 +331,7 @@ fn nan_and_infinity_pass_through() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    #[cfg_attr(miri, ignore = "takes Miri an hour; the small size is there for it")]
+    #[cfg_attr(miri, ignore = "takes an hour under Miri, which runs a_small_size instead")]
     fn any_sizes(seed: u64, batch in 1_usize..70, inputs in 1_usize..90, outputs in 1_usize..90) {
         check(seed, batch, inputs, outputs);
     }

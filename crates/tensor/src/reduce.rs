@@ -1,46 +1,48 @@
-//! Sums, means and largest elements, by rows and by columns, in an order that no number of threads changes.
+//! Sums, means and the index of the largest element. The order of a sum does not depend on the number of threads.
 
 use ndarray::parallel::prelude::*;
 use ndarray::{Array1, ArrayView1, ArrayView2, Axis};
 
 use crate::Scalar;
 
-/// Numbers that are summed by one thread before the partial sums are added up.
+/// The number of elements of a chunk. One thread sums a chunk, and the partial sums of the chunks are added in order.
 ///
-/// It is part of the result, since it decides which numbers are added first; the number of threads is not.
-const PIECE: usize = 1 << 14;
+/// The bits of a sum depend on this number, but not on the number of threads.
+const CHUNK: usize = 1 << 14;
 
-/// The sum of all elements in `f64`: pieces of a fixed size, each from its first element to its last, then the pieces in order.
+/// Returns the sum of all elements in `f64`.
+///
+/// The elements are summed in order within chunks of a fixed size, in parallel, and then the sums of the chunks in order.
 ///
 /// ```
 /// let x = ndarray::Array1::from_elem(100_000, 0.5_f32);
 /// assert_eq!(ziffer_tensor::reduce::sum(x.view()), 50_000.0);
 /// ```
 pub fn sum<T: Scalar>(x: ArrayView1<'_, T>) -> f64 {
-    let plain = |piece: ArrayView1<'_, T>| piece.iter().fold(0.0, |sum, x| sum + x.to_f64());
-    if x.len() <= PIECE {
-        return plain(x);
+    let sum_in_order = |chunk: ArrayView1<'_, T>| chunk.iter().fold(0.0, |sum, x| sum + x.to_f64());
+    if x.len() <= CHUNK {
+        return sum_in_order(x);
     }
-    let pieces: Vec<f64> = x.axis_chunks_iter(Axis(0), PIECE).into_par_iter().map(plain).collect();
-    pieces.iter().sum()
+    let sums: Vec<f64> = x.axis_chunks_iter(Axis(0), CHUNK).into_par_iter().map(sum_in_order).collect();
+    sums.iter().sum()
 }
 
-/// The mean of all elements; NaN if there are none.
+/// Returns the mean of all elements, or NaN if there are none.
 pub fn mean<T: Scalar>(x: ArrayView1<'_, T>) -> f64 {
     sum(x) / x.len() as f64
 }
 
-/// The sum of each column of x \[B, O\], rows in order: \[O\].
+/// Returns the sum of each column of x \[B, O\] over the rows in order: \[O\].
 pub fn sum_rows<T: Scalar>(x: ArrayView2<'_, T>) -> Array1<T> {
     let mut sums = Array1::zeros(x.ncols());
     sum_rows_into(x, sums.as_slice_mut().expect("a new array"));
     sums
 }
 
-/// As [`sum_rows`], into `sums` \[O\], without a vector of its own.
+/// Writes the result of [`sum_rows`] to `sums`, \[O\], without an allocation.
 ///
 /// # Panics
-/// If `sums` has another length.
+/// If the length of `sums` is not the number of columns.
 pub fn sum_rows_into<T: Scalar>(x: ArrayView2<'_, T>, sums: &mut [T]) {
     assert_eq!(sums.len(), x.ncols(), "sums and columns");
     sums.fill(T::zero());
@@ -52,7 +54,9 @@ pub fn sum_rows_into<T: Scalar>(x: ArrayView2<'_, T>, sums: &mut [T]) {
     }
 }
 
-/// The index of the largest element, the first if several are; 0 for an empty row. NaN is never the largest.
+/// Returns the index of the largest element, or the first such index if there are several.
+///
+/// A NaN after the first element is skipped. The result is 0 if the first element is NaN, and for an empty row.
 ///
 /// ```
 /// assert_eq!(ziffer_tensor::reduce::argmax(&[0.1_f32, 0.7, 0.7, 0.2]), 1);
@@ -61,7 +65,7 @@ pub fn argmax<T: Scalar>(row: &[T]) -> usize {
     let Some((&first, others)) = row.split_first() else { return 0 };
     let (mut best, mut largest) = (0, first);
     for (index, &value) in (1..).zip(others) {
-        // Selections, not branches: a processor cannot predict where the largest number is.
+        // Conditional moves, not branches: a processor cannot predict which element is the largest.
         let is_larger = value > largest;
         best = if is_larger { index } else { best };
         largest = if is_larger { value } else { largest };
@@ -76,7 +80,7 @@ mod tests {
 
     #[test]
     fn sums_do_not_depend_on_threads() {
-        let x = Array::from_shape_fn(PIECE * 5 + 3, |i| ((i * 7919) % 1013) as f32 * 1e-3 - 0.4);
+        let x = Array::from_shape_fn(CHUNK * 5 + 3, |i| ((i * 7919) % 1013) as f32 * 1e-3 - 0.4);
         let with = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| sum(x.view()))
@@ -89,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn by_columns_and_by_hand() {
+    fn sums_of_columns_and_of_nothing() {
         let x = ndarray::arr2(&[[1.0_f32, 2.0], [3.0, 5.0], [0.5, -1.0]]);
         assert_eq!(sum_rows(x.view()), ndarray::arr1(&[4.5, 6.0]));
         assert_eq!(sum(ndarray::arr1::<f32>(&[]).view()), 0.0);
@@ -97,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn argmax_takes_the_first_and_no_nan() {
+    fn argmax_takes_the_first_of_equals_and_skips_nan() {
         assert_eq!(argmax(&[3.0_f32, 3.0, 1.0]), 0);
         assert_eq!(argmax(&[1.0_f32, f32::NAN, 2.0]), 2);
         assert_eq!(argmax::<f32>(&[]), 0);

@@ -1,15 +1,15 @@
-//! The number types of the operations: `f32` for training, `f64` for checking it.
+//! The number types of the operations: `f32` for training, `f64` for checks.
 
 use crate::compiled::Kernels;
 use crate::float::Float;
 use crate::isa::SimdElement;
 use crate::scratch::ScratchElement;
 
-/// A floating-point type that every operation of the crate takes: the arithmetic of [`Float`] and the compiled kernels.
+/// A number type of the operations: the arithmetic of [`Float`] and the compiled kernels.
 ///
-/// The trait is sealed: `f32` and `f64` alone implement it.
+/// The trait is sealed: only `f32` and `f64` implement it.
 pub trait Scalar: Float + SimdElement + ScratchElement + Kernels {
-    /// Calls the function that is compiled for this type. See [`ScalarFunction`].
+    /// Calls the function of `F` for this type. See [`ScalarFunction`].
     fn dispatch<F: ScalarFunction>(input: F::Input<Self>) -> F::Output<Self>;
 }
 
@@ -25,11 +25,11 @@ impl Scalar for f64 {
     }
 }
 
-/// A function for each [`Scalar`] type, which generic code calls with [`Scalar::dispatch`].
+/// A pair of functions, one for each [`Scalar`] type, which generic code calls with [`Scalar::dispatch`].
 ///
-/// The compiler compiles a generic function in each crate that uses it, with the optimization of that crate. It compiles
-/// [`f32`](Self::f32) and [`f64`](Self::f64) of an implementation without type parameters once, in the crate that has the
-/// implementation.
+/// Rust compiles a generic function in each crate that uses it, with the optimization level of that crate. If an implementation
+/// of this trait has no type parameters, its functions [`f32`](Self::f32) and [`f64`](Self::f64) are compiled once, in the
+/// crate that has the implementation.
 ///
 /// ```
 /// use ziffer_tensor::{Scalar, ScalarFunction};

@@ -14,7 +14,7 @@ use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
 pub struct Shared<'a, T> {
     start: NonNull<T>,
     len: usize,
-    of: PhantomData<&'a mut [T]>,
+    borrow: PhantomData<&'a mut [T]>,
 }
 
 // SAFETY: a `Shared` is a `&mut [T]` that is accessed in parts. Sending a part to another thread needs `T: Send`. Reading an
@@ -28,7 +28,7 @@ impl<'a, T> Shared<'a, T> {
     /// Borrows `slice` until the result is dropped.
     pub fn new(slice: &'a mut [T]) -> Self {
         let len = slice.len();
-        Self { start: NonNull::from(slice).cast(), len, of: PhantomData }
+        Self { start: NonNull::from(slice).cast(), len, borrow: PhantomData }
     }
 
     /// Returns the number of elements.

@@ -1,10 +1,9 @@
-//! Softmax by row, its logarithm, and the cross-entropy that goes with it.
+//! Softmax by row, its logarithm, and its cross-entropy.
 //!
-//! With z the logits of a row and M the largest of them:
-//! softmax(z)_o = e^(z_o - M) / S with S = sum_p e^(z_p - M), and log softmax(z)_o = z_o - M - ln S. Subtracting M
-//! changes nothing but keeps every exponent at or below zero, so that nothing overflows and S lies in \[1, O\] (see
-//! Blanchard, Higham and Higham, "Accurately computing the log-sum-exp and softmax functions", IMA Journal of Numerical
-//! Analysis 41, 2021). The sums run over the row in order.
+//! Let z be the logits of a row and M the largest of them. Then softmax(z)_o = e^(z_o - M) / S with S = sum_p e^(z_p - M), and
+//! log softmax(z)_o = z_o - M - ln S. Mathematically, M cancels. Subtracting it makes every exponent at most zero, so that
+//! nothing overflows and S is in \[1, O\] (Blanchard, Higham and Higham, "Accurately computing the log-sum-exp and softmax
+//! functions", IMA Journal of Numerical Analysis 41, 2021). The sums run over the row in order.
 
 use crate::Scalar;
 use crate::elementary::ln;
@@ -34,10 +33,11 @@ pub fn log_softmax<T: Scalar>(z: &mut [T], columns: usize) {
     }
 }
 
-/// Replaces the gradient by the softmax `y` by that by its logits: d_z = y (d_y - sum(d_y y)), row by row.
+/// Replaces the gradient `d` with respect to the softmax `y` by the gradient with respect to its logits, row by row:
+/// d_z = y (d_y - sum(d_y y)).
 ///
 /// # Panics
-/// If the lengths differ or are no multiple of `columns`.
+/// If the lengths differ or are not a multiple of `columns`.
 pub fn softmax_backward<T: Scalar>(y: &[T], d: &mut [T], columns: usize) {
     assert!(columns > 0 && y.len() == d.len() && y.len().is_multiple_of(columns), "rows of {columns}");
     for (y, d) in y.chunks_exact(columns).zip(d.chunks_exact_mut(columns)) {
@@ -49,15 +49,17 @@ pub fn softmax_backward<T: Scalar>(y: &[T], d: &mut [T], columns: usize) {
     }
 }
 
-/// The cross-entropy of the softmax of `z` with the class `label`, -log softmax(z)_label, in nats.
+/// Returns the cross-entropy of the softmax of `z` with the class `label`, -log softmax(z)_label, in nats.
 ///
-/// Replaces the logits by `scale` times the gradient by them: d_z = (softmax(z) - onehot(label)) scale. A class less
-/// likely than the likeliest by a factor beyond epsilon squared (2^-46 for `f32`) is taken for impossible: the gradient by
-/// the likeliest is off by more, for softmax(z)_label is rounded next to one. A network that is sure of its
-/// classes would else multiply numbers so small that a processor is slow on them.
+/// `z` are the logits of one sample, \[O\]. They are replaced by `scale` times the gradient with respect to them:
+/// d_z = (softmax(z) - onehot(label)) scale.
+///
+/// The probability of a class counts as 0 if it is less than epsilon^2 (2^-46 for `f32`) times that of the most probable class.
+/// The rounding error in the gradient of the most probable class is larger than that. Without this rule, a network that is
+/// certain of its classes would multiply subnormal numbers, which are slow on many processors.
 ///
 /// # Panics
-/// If there is no class `label`.
+/// If `label` is not less than the length of `z`.
 pub fn cross_entropy<T: Scalar>(z: &mut [T], label: usize, scale: T) -> T {
     let of_label = z[label];
     let Exponentials { largest, sum } = T::cross_entropy(CrossEntropy { z, scale });
@@ -71,7 +73,7 @@ mod tests {
     use proptest::prelude::*;
     use proptest::test_runner::RngSeed;
 
-    /// The definitions, word for word, in f64.
+    /// The definition of softmax, in f64.
     fn plain(z: &[f32]) -> Vec<f64> {
         let sum: f64 = z.iter().map(|&z| f64::from(z).exp()).sum();
         z.iter().map(|&z| f64::from(z).exp() / sum).collect()
@@ -90,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn far_out() {
+    fn extreme_logits() {
         let mut z = [1e30_f32, -1e30, 0.0];
         softmax(&mut z, 3);
         assert_eq!(z, [1.0, 0.0, 0.0]);
@@ -104,7 +106,7 @@ mod tests {
         assert!(!cross_entropy(&mut z, 1, 1.0).is_finite());
     }
 
-    fn gradients_of_the_impossible_are_zero<T: Scalar>(limit: f64) {
+    fn check_gradients_of_impossible_classes<T: Scalar>(limit: f64) {
         let classes = 400;
         let logits = |c: usize| T::from_f64(-0.5 * c as f64);
         for label in [0, 7, classes - 1] {
@@ -121,19 +123,19 @@ mod tests {
     }
 
     #[test]
-    fn cross_entropy_gives_no_vanishing_gradients() {
-        gradients_of_the_impossible_are_zero::<f32>(2.0 * f64::from(f32::EPSILON).ln());
-        gradients_of_the_impossible_are_zero::<f64>(2.0 * f64::EPSILON.ln());
+    fn gradients_of_impossible_classes_are_zero() {
+        check_gradients_of_impossible_classes::<f32>(2.0 * f64::from(f32::EPSILON).ln());
+        check_gradients_of_impossible_classes::<f64>(2.0 * f64::EPSILON.ln());
     }
 
     proptest! {
     #![proptest_config(ProptestConfig { cases: 256, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
-        #[cfg_attr(miri, ignore = "takes Miri minutes, and nothing is unsafe")]
+        #[cfg_attr(miri, ignore = "takes minutes under Miri, and has no unsafe code")]
         fn follows_the_definition(z in prop::collection::vec(-30.0_f32..30.0, 1..40), label: prop::sample::Index) {
             let label = label.index(z.len());
             let expected = plain(&z);
-            // The rounding of z - M, which is up to 60, is a relative error of e^(z - M).
+            // The rounding error of z - M, whose magnitude is at most 60, is a relative error of e^(z - M).
             let tolerance = |o: usize| 1e-6 * (2.0 + f64::from(z[o]).abs()) * expected[o];
             let columns = z.len();
             let mut p = z.clone();
@@ -148,7 +150,7 @@ mod tests {
                 prop_assert!((f64::from(log[o]) - exact).abs() <= 1e-5);
                 let one = f64::from(u8::from(o == label));
                 let gradient = 0.5 * (expected[o] - one);
-                // The rounding of the difference from one comes on top.
+                // The rounding error of softmax(z) - 1 is added to it.
                 let epsilon = f64::from(f32::EPSILON);
                 prop_assert!((f64::from(d[o]) - gradient).abs() <= tolerance(o) + one * epsilon + epsilon * epsilon);
             }

@@ -1,8 +1,10 @@
-//! The optimizers' elementwise updates, by Keras's formulas.
+//! The elementwise updates of optimizers, with the formulas of Keras.
 //!
-//! Legend: w parameters, g their gradient, m and v the optimizer's moving averages, all of one length; every update panics if
-//! the lengths differ. A state that decays for ever is set to zero once it is below [`Float::TINY`](crate::Float::TINY) in
-//! magnitude: by then it moves no parameter, and numbers below the normal range would slow down every later step.
+//! w are the parameters, g is their gradient, m and v are the optimizer's moving averages, and r is the learning rate. All
+//! slices of an update have the same length. Every update panics if the lengths differ.
+//!
+//! A moving average is set to zero if its magnitude is below [`Float::TINY`](crate::Float::TINY). Such a small number changes no
+//! parameter, and it would decay to subnormal numbers, which slow down every later step.
 
 mod adam;
 mod decay;

@@ -1,4 +1,4 @@
-//! The activations of a dense layer and their derivatives, applied.
+//! The application of activations and of their derivatives.
 
 use super::Activation;
 use crate::Scalar;
@@ -6,7 +6,10 @@ use crate::kernels::activation::{Apply, Backward};
 use crate::softmax;
 
 impl Activation {
-    /// Replaces z by f(z), in rows of `columns` numbers.
+    /// Replaces z by f(z). `z` consists of rows of `columns` numbers, which only softmax distinguishes.
+    ///
+    /// # Panics
+    /// For softmax, if the length of `z` is not a multiple of `columns`.
     pub fn apply<T: Scalar>(self, z: &mut [T], columns: usize) {
         match self {
             Self::Linear => {}
@@ -15,13 +18,15 @@ impl Activation {
         }
     }
 
-    /// Replaces the gradient by y = f(z) by the gradient by z, in rows of `columns` numbers. `of` is y, or z for an activation
-    /// that [needs it](Self::needs_input).
+    /// Replaces the gradient `d` with respect to y = f(z) by the gradient with respect to z: d_z = d_y f'(z), and for softmax
+    /// d_z = y (d_y - sum(d_y y)) by row.
     ///
-    /// relu' = \[y > 0\], sigmoid' = y (1 - y), tanh' = 1 - y^2, and for softmax d_z = y (d_y - sum(d_y y)).
+    /// `of` is z for an activation that [needs it](Self::needs_input), and y for all others. For example, relu' = \[y > 0\],
+    /// sigmoid' = y (1 - y) and tanh' = 1 - y^2. Both slices consist of rows of `columns` numbers, which only softmax
+    /// distinguishes.
     ///
     /// # Panics
-    /// If the lengths differ.
+    /// If the lengths differ, or, for softmax, are not a multiple of `columns`.
     pub fn backward<T: Scalar>(self, of: &[T], d: &mut [T], columns: usize) {
         assert_eq!(of.len(), d.len(), "outputs and their gradients");
         match self {

@@ -1,10 +1,10 @@
-//! Tests of [`super`].
+//! Tests of the activations: against their definitions in f64, and their derivatives against central differences.
 
 use super::*;
 use crate::isa::tests::with_each;
 
-/// The definitions and their derivatives, in f64.
-fn plain(activation: Activation, z: f64) -> (f64, f64) {
+/// The reference: the definition of f(z) and its derivative, in f64.
+fn reference(activation: Activation, z: f64) -> (f64, f64) {
     let sigmoid = |z: f64| 1.0 / (1.0 + (-z).exp());
     let is = |condition: bool| f64::from(u8::from(condition));
     match activation {
@@ -18,14 +18,14 @@ fn plain(activation: Activation, z: f64) -> (f64, f64) {
             if z > 0.0 { (scale * z, scale) } else { (scale * alpha * z.exp_m1(), scale * alpha * z.exp()) }
         }
         Activation::Gelu => {
-            let (cdf, bell) = crate::elementary::normal_cdf_f64(z);
-            (z * cdf, cdf + z * bell / std::f64::consts::TAU.sqrt())
+            let (cdf, gaussian) = crate::elementary::normal_cdf_f64(z);
+            (z * cdf, cdf + z * gaussian / std::f64::consts::TAU.sqrt())
         }
         Activation::GeluTanh => {
             let root = (2.0 / std::f64::consts::PI).sqrt();
             let u = root * (z + 0.044715 * z.powi(3));
             let cosh = u.cosh();
-            // (1 + tanh u) / 2 without the difference.
+            // (1 + tanh u) / 2, without cancellation.
             let half = sigmoid(2.0 * u);
             (z * half, half + 0.5 * z * root * (1.0 + 3.0 * 0.044715 * z * z) / (cosh * cosh))
         }
@@ -55,8 +55,8 @@ fn elementwise() -> impl Iterator<Item = Activation> {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes Miri minutes, and nothing is unsafe")]
-fn follow_their_definitions_on_each_instruction_set() {
+#[cfg_attr(miri, ignore = "takes minutes under Miri, and has no unsafe code")]
+fn activations_equal_their_definitions_on_each_instruction_set() {
     let z: Vec<f32> = (-2000..2000).map(|i| i as f32 * 0.01).collect();
     for activation in elementwise() {
         let all = with_each(|| {
@@ -69,13 +69,13 @@ fn follow_their_definitions_on_each_instruction_set() {
         let (y, d) = &all[0].1;
         for (i, &z) in z.iter().enumerate() {
             let z64 = f64::from(z);
-            let (value, slope) = plain(activation, z64);
-            // e^-2u has the rounding of 2 u.
+            let (value, slope) = reference(activation, z64);
+            // The rounding error of 2 u is a relative error of e^-2u.
             let roundings = match activation {
                 Activation::GeluTanh if z < 0.0 => 1.0 - 1.6 * (z64 + 0.044715 * z64.powi(3)),
                 _ => 1.0,
             };
-            // Five units in the last place; four for the functions that the first version had.
+            // Five units in the last place, and four for relu, sigmoid and tanh.
             let relative = match activation {
                 Activation::Relu | Activation::Sigmoid | Activation::Tanh => 4e-7,
                 _ => 6e-7,
@@ -100,7 +100,7 @@ fn follow_their_definitions_on_each_instruction_set() {
 }
 
 #[test]
-fn far_out_values_and_slopes_are_their_limits() {
+fn values_and_derivatives_of_large_numbers_are_their_limits() {
     for activation in elementwise().filter(|&activation| activation != Activation::Exponential) {
         for z in [-1e30_f32, -1e10, -100.0, 100.0, 1e10, 1e30] {
             let mut y = [z];
@@ -109,11 +109,11 @@ fn far_out_values_and_slopes_are_their_limits() {
             let known = if activation.needs_input() { [z] } else { y };
             activation.backward(&known, &mut d, 1);
             let (value, slope) = match activation {
-                // Both are formed of infinite terms in f64.
+                // The terms of both references overflow in f64.
                 Activation::GeluTanh => (z.max(0.0), f32::from(u8::from(z > 0.0))),
                 Activation::Mish if z > 0.0 => (z, 1.0),
                 _ => {
-                    let (value, slope) = plain(activation, f64::from(z));
+                    let (value, slope) = reference(activation, f64::from(z));
                     (value as f32, slope as f32)
                 }
             };
@@ -131,12 +131,12 @@ fn far_out_values_and_slopes_are_their_limits() {
     }
 }
 
-/// In f64 the derivatives are those of central differences.
+/// Compares the derivatives in f64 with central differences.
 #[test]
-fn slopes_in_f64_are_differences() {
+fn derivatives_in_f64_equal_central_differences() {
     for activation in elementwise() {
         for step in -60..60 {
-            // Away from every kink.
+            // No z is close to a point where f is not differentiable.
             let z = 0.1 * f64::from(step) + 0.03;
             let of = |z: f64| {
                 let mut y = [z];
@@ -157,7 +157,7 @@ fn slopes_in_f64_are_differences() {
 }
 
 #[test]
-fn softmax_backward_is_the_jacobian() {
+fn softmax_backward_multiplies_by_the_jacobian() {
     let z = [0.3_f64, -1.0, 2.0, 0.0];
     let mut y = z;
     Activation::Softmax.apply(&mut y, 4);
@@ -172,7 +172,7 @@ fn softmax_backward_is_the_jacobian() {
 }
 
 #[test]
-fn names_lead_back_and_nan_stays() {
+fn names_can_be_parsed_and_nan_propagates() {
     for activation in Activation::ALL {
         assert_eq!(activation.to_string().parse(), Ok(activation));
         let mut z = [f32::NAN, 1.0];

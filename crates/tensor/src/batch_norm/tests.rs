@@ -1,4 +1,4 @@
-//! Tests of [`super`].
+//! Tests of batch normalization: against scalar formulas, central differences, and cases by hand.
 
 use std::array;
 
@@ -9,17 +9,18 @@ use ndarray::Array2;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-/// What the functions make of one batch, in their order.
+/// The results of all functions for one batch: mean, variance, y, d_scale, d_shift, d_x, and d_x of constant moments.
 type Results<T> = (Vec<T>, Vec<T>, Array2<T>, Vec<T>, Vec<T>, Array2<T>, Array2<T>);
 
-/// x and d, of which `part` is a part, and numbers for each column.
+/// Random x and d, which are columns of larger matrices, and random numbers for each column.
 struct Batch<T> {
     x: Array2<T>,
     d: Array2<T>,
-    /// Where the rows of the part begin in those of the whole.
+    /// The first column of the batch in the larger matrices.
     first: usize,
+    /// The number of columns of the batch.
     columns: usize,
-    /// Instead of mean, inverse deviation, gamma and beta.
+    /// The values of mean, inverse deviation, gamma and beta.
     constants: [Vec<T>; 4],
 }
 
@@ -36,11 +37,13 @@ impl<T: Scalar> Batch<T> {
         Self { x, d, first, columns, constants }
     }
 
+    /// The columns of the batch in the larger matrices.
     fn part(&self) -> ndarray::SliceInfo<[ndarray::SliceInfoElem; 2], ndarray::Ix2, ndarray::Ix2> {
         ndarray::s![.., self.first..self.first + self.columns]
     }
 
-    /// Every function on the part. Results that are matrices lie within larger ones, whose other elements must stay.
+    /// Calls every function on the batch. Results that are matrices are columns of larger ones, whose other elements must not
+    /// change.
     fn results(&self) -> Results<T> {
         let (x, d) = (self.x.slice(self.part()), self.d.slice(self.part()));
         let [mean, inverse, gamma, beta] = &self.constants;
@@ -56,7 +59,7 @@ impl<T: Scalar> Batch<T> {
             work(whole.slice_mut(self.part()));
             let part = whole.slice(self.part()).to_owned();
             whole.slice_mut(self.part()).fill(T::from_f64(7.0));
-            assert!(whole.iter().all(|&x| x == T::from_f64(7.0)), "a write beside the result");
+            assert!(whole.iter().all(|&x| x == T::from_f64(7.0)), "no write outside of the result");
             part
         };
         let y = matrix(&|y| normalize(x, mean, gamma, beta, y));
@@ -65,8 +68,8 @@ impl<T: Scalar> Batch<T> {
         (own_mean, variance, y, d_scale, d_shift, d_x, scaled)
     }
 
-    /// The formulas, column by column.
-    fn plain(&self) -> Results<T> {
+    /// The reference: the formulas, column by column.
+    fn reference(&self) -> Results<T> {
         let (x, d) = (self.x.slice(self.part()), self.d.slice(self.part()));
         let [mean, inverse, gamma, beta] = &self.constants;
         let (shape, n) = (x.dim(), T::from_f64(x.nrows() as f64));
@@ -90,7 +93,7 @@ impl<T: Scalar> Batch<T> {
     }
 }
 
-/// The bytes of all numbers.
+/// The bytes of all numbers of the results.
 fn bits<T: Scalar>(results: &Results<T>) -> Vec<u8> {
     let (mean, variance, y, d_scale, d_shift, d_x, scaled) = results;
     let mut bits = Vec::new();
@@ -103,9 +106,9 @@ fn bits<T: Scalar>(results: &Results<T>) -> Vec<u8> {
 
 fn check<T: Scalar>(seed: u64, rows: usize, columns: usize) {
     let batch = Batch::<T>::random(seed, rows, columns);
-    let mut expected = batch.plain();
+    let mut expected = batch.reference();
     if rows == 0 {
-        // There are no moments then.
+        // `moments` is not called without rows.
         let none = vec![T::from_f64(7.0); columns];
         (expected.0, expected.1) = (none.clone(), none);
     }
@@ -117,7 +120,7 @@ fn check<T: Scalar>(seed: u64, rows: usize, columns: usize) {
 
 #[test]
 fn awkward_sizes() {
-    // Fewer where Miri runs it, at a thousandth of the speed.
+    // Fewer sizes under Miri, which takes a thousand times as long.
     let (all_rows, all_columns): (&[usize], &[usize]) = if cfg!(miri) {
         (&[2], &[1, 65])
     } else {
@@ -134,16 +137,16 @@ fn awkward_sizes() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    #[cfg_attr(miri, ignore = "takes Miri minutes; the awkward sizes are there for it")]
+    #[cfg_attr(miri, ignore = "takes minutes under Miri, which runs awkward_sizes instead")]
     fn any_sizes(seed: u64, rows in 0_usize..50, columns in 0_usize..150) {
         check::<f32>(seed, rows, columns);
         check::<f64>(seed, rows, columns);
     }
 }
 
-/// mean 4 and variance (9 + 1 + 1 + 9) / 4 = 5, as `numpy.mean` and `numpy.var` have them.
+/// The mean is 4 and the variance (9 + 1 + 1 + 9) / 4 = 5, as by `numpy.mean` and `numpy.var`.
 #[test]
-fn by_hand() {
+fn four_rows_by_hand() {
     let x = ndarray::arr2(&[[1.0_f32], [3.0], [5.0], [7.0]]);
     let (mut mean, mut variance) = ([0.0], [0.0]);
     moments(x.view(), &mut mean, &mut variance);
@@ -161,16 +164,16 @@ fn by_hand() {
     assert_eq!(y, ndarray::arr2(&[[1.625], [-1.125], [-1.875], [1.375]]));
 }
 
-/// All sums are exact here, but in squares of 10000 the variance would be lost: there numbers are 8 apart.
+/// All sums are exact. A formula with the mean of the squares would lose the variance: near 10000^2, numbers are 8 apart.
 #[test]
-fn variance_beside_a_large_mean() {
+fn variance_is_exact_with_a_large_mean() {
     let x = Array2::from_shape_fn((64, 20), |(r, _)| 1e4_f32 + (r % 2) as f32);
     let (mut mean, mut variance) = ([0.0; 20], [0.0; 20]);
     moments(x.view(), &mut mean, &mut variance);
     assert_eq!((mean, variance), ([1e4 + 0.5; 20], [0.25; 20]));
 }
 
-/// The loss sum(c y) of a batch, with y normalized by the batch's own moments.
+/// The loss sum(c y) of a batch, where y is normalized by the moments of x.
 fn loss(x: &Array2<f64>, c: &Array2<f64>, gamma: &[f64], beta: &[f64]) -> f64 {
     let columns = x.ncols();
     let (mean, inverse) = own_moments(x);
@@ -180,6 +183,7 @@ fn loss(x: &Array2<f64>, c: &Array2<f64>, gamma: &[f64], beta: &[f64]) -> f64 {
     (&y * c).sum()
 }
 
+/// The mean and the inverse standard deviation of each column, with an epsilon of 0.001.
 fn own_moments(x: &Array2<f64>) -> (Vec<f64>, Vec<f64>) {
     let (mut mean, mut variance) = (vec![0.0; x.ncols()], vec![0.0; x.ncols()]);
     moments(x.view(), &mut mean, &mut variance);
@@ -187,8 +191,8 @@ fn own_moments(x: &Array2<f64>) -> (Vec<f64>, Vec<f64>) {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes Miri minutes; the awkward sizes are there for it")]
-fn gradients_are_the_central_differences() {
+#[cfg_attr(miri, ignore = "takes minutes under Miri, which runs awkward_sizes instead")]
+fn gradients_equal_central_differences() {
     let (rows, columns, h) = (7, 19, 1e-5);
     let Batch { x, d, constants: [gamma, beta, ..], .. } = Batch::<f64>::random(3, rows, columns);
     let (x, c) =
@@ -198,7 +202,7 @@ fn gradients_are_the_central_differences() {
     gradient_sums(x.view(), c.view(), &mean, &inverse, &mut d_scale, &mut d_shift);
     let mut d_x = Array2::zeros(x.dim());
     input_gradient(x.view(), c.view(), &mean, &inverse, &gamma, &d_scale, &d_shift, d_x.view_mut());
-    let difference = |change: &dyn Fn(f64) -> f64| (change(h) - change(-h)) / (2.0 * h);
+    let difference = |f: &dyn Fn(f64) -> f64| (f(h) - f(-h)) / (2.0 * h);
     for column in 0..columns {
         for row in 0..rows {
             let exact = difference(&|h| {
@@ -218,7 +222,7 @@ fn gradients_are_the_central_differences() {
         let exact = difference(&|h| loss(&x, &c, &gamma, &moved(&beta, h)));
         assert!((d_shift[column] - exact).abs() < 1e-7 * (1.0 + exact.abs()), "beta {column}");
     }
-    // With constants for moments only the scale is left.
+    // If the moments are constants, the derivative is the scale.
     let scale: Vec<f64> = (0..columns).map(|i| gamma[i] * inverse[i]).collect();
     scale_columns(c.view(), &scale, d_x.view_mut());
     let y = |x: f64, column: usize| {
@@ -234,7 +238,7 @@ fn gradients_are_the_central_differences() {
 }
 
 #[test]
-fn nan_reaches_its_column_alone() {
+fn nan_affects_only_its_column() {
     let mut x = Array2::<f32>::ones((5, 20));
     x[[2, 17]] = f32::NAN;
     let (mut mean, mut variance) = ([0.0; 20], [0.0; 20]);
@@ -247,19 +251,19 @@ fn nan_reaches_its_column_alone() {
 
 #[test]
 #[should_panic(expected = "moments of no rows")]
-fn no_rows_have_no_moments() {
+fn moments_of_no_rows_panic() {
     moments(Array2::<f32>::zeros((0, 3)).view(), &mut [0.0; 3], &mut [0.0; 3]);
 }
 
 #[test]
 #[should_panic(expected = "rows that are not in order")]
-fn columns_in_order_are_not_rows_in_order() {
+fn rows_that_are_not_contiguous_panic() {
     moments(Array2::<f32>::zeros((3, 4)).t(), &mut [0.0; 3], &mut [0.0; 3]);
 }
 
 #[test]
 #[should_panic(expected = "a number for each column")]
-fn too_few_numbers() {
+fn too_few_numbers_per_column_panic() {
     let d = Array2::<f32>::zeros((3, 4));
     scale_columns(d.view(), &[0.0; 3], Array2::zeros((3, 4)).view_mut());
 }

@@ -1,10 +1,10 @@
-//! Weight decay, which the updates share.
+//! Weight decay, which most updates begin with.
 
 use crate::Scalar;
 use crate::kernels::decay::Decay;
 
-/// Weight decay apart from the gradient (`_apply_weight_decay` in `keras/src/optimizers/base_optimizer.py`): w -= decay w,
-/// nothing if decay is 0. The updates below begin with it.
+/// Applies decoupled weight decay (`_apply_weight_decay` in `keras/src/optimizers/base_optimizer.py`): w -= decay w. If decay
+/// is 0, it does nothing.
 pub(super) fn decay_weights<T: Scalar>(w: &mut [T], decay: T) {
     if decay != T::zero() {
         T::decay(Decay { w, decay });

@@ -6,9 +6,12 @@ use crate::kernels::nadam::NadamUpdate;
 
 pub use crate::kernels::nadam::Nadam;
 
-/// Adam with Nesterov's look ahead (Dozat 2016, as `keras/src/optimizers/nadam.py`):
+/// Updates parameters by one step of Adam with Nesterov momentum (Dozat 2016, as in `keras/src/optimizers/nadam.py`):
 /// w -= decay w; m += (g - m)(1 - beta1); v += (g^2 - v)(1 - beta2);
 /// w -= (of_momentum m + of_gradient g) / (sqrt(v) + epsilon).
+///
+/// # Panics
+/// If the lengths differ.
 pub fn nadam<T: Scalar>(w: &mut [T], m: &mut [T], v: &mut [T], g: &[T], constants: Nadam<T>) {
     assert!(w.len() == g.len() && m.len() == g.len() && v.len() == g.len(), "parameters, state and gradient");
     decay_weights(w, constants.decay);

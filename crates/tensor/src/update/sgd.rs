@@ -1,4 +1,4 @@
-//! Stochastic gradient descent, plain and with momentum.
+//! Stochastic gradient descent, without and with momentum.
 
 use super::decay::decay_weights;
 use crate::Scalar;
@@ -6,7 +6,7 @@ use crate::kernels::sgd::{MomentumUpdate, SgdUpdate};
 
 pub use crate::kernels::sgd::Momentum;
 
-/// Stochastic gradient descent (`keras/src/optimizers/sgd.py`): w -= decay w; w -= r g.
+/// Updates parameters by one step of stochastic gradient descent (as in `keras/src/optimizers/sgd.py`): w -= decay w; w -= r g.
 ///
 /// # Panics
 /// If the lengths differ.
@@ -16,7 +16,11 @@ pub fn sgd<T: Scalar>(w: &mut [T], g: &[T], learning_rate: T, decay: T) {
     T::sgd(SgdUpdate { w, g, learning_rate });
 }
 
-/// Gradient descent with momentum: w -= decay w; m = mu m - r g, then w += m, or with Nesterov's look ahead w += mu m - r g.
+/// Updates parameters by one step of gradient descent with momentum: w -= decay w; m = mu m - r g; then w += m, or with Nesterov
+/// momentum w += mu m - r g.
+///
+/// # Panics
+/// If the lengths differ.
 pub fn momentum<T: Scalar>(w: &mut [T], m: &mut [T], g: &[T], constants: Momentum<T>) {
     assert!(w.len() == g.len() && m.len() == g.len(), "parameters, state and gradient");
     decay_weights(w, constants.decay);

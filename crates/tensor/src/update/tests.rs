@@ -1,4 +1,4 @@
-//! Each update by hand, and against its formula with each instruction set.
+//! Tests of the updates: cases by hand, and each formula with each instruction set.
 
 use super::*;
 use crate::Float;
@@ -6,7 +6,7 @@ use crate::isa::tests::with_each;
 use crate::random::{Purpose, Stream};
 
 #[test]
-fn by_hand() {
+fn updates_by_hand() {
     let mut w = [1.0_f64, -2.0];
     sgd(&mut w, &[0.5, 1.0], 0.1, 0.0);
     assert!((w[0] - 0.95).abs() < 1e-15 && (w[1] + 2.1).abs() < 1e-15);
@@ -23,7 +23,7 @@ fn by_hand() {
     // 0.9 * 0.08 - 0.1
     assert!((m[0] - 0.08).abs() < 1e-15 && (w[0] - 0.972).abs() < 1e-15);
 
-    // The first step of Adam goes by about the learning rate against the sign of the gradient.
+    // The first step of Adam is about the learning rate times the negative sign of the gradient.
     let alpha = 0.001 * (1.0 - 0.999_f64).sqrt() / (1.0 - 0.9);
     let constants = Adam { alpha, one_minus_beta_1: 0.1, one_minus_beta_2: 0.001, epsilon: 1e-7, decay: 0.0 };
     let (mut w, mut m, mut v) = ([1.0_f64, 1.0], [0.0; 2], [0.0; 2]);
@@ -78,11 +78,11 @@ fn by_hand() {
     assert_eq!((w, m), ([0.9, 1.1, 1.0], [-0.5, -0.5, 0.0]));
 }
 
-/// Each update beside its formula written out for one number, to the bit, with each instruction set.
+/// Compares the bits of each update with those of its scalar formula, with each instruction set.
 #[test]
-fn each_instruction_set_gives_the_formula_s_bits() {
+fn each_instruction_set_gives_the_bits_of_the_formula() {
     const DECAY: f32 = 0.01;
-    let plain_kept = |w: f32| (-DECAY).mul_add(w, w);
+    let decayed = |w: f32| (-DECAY).mul_add(w, w);
     for len in [0, 1, 15, 16, 17, 100] {
         let mut stream = Stream::new(7, Purpose::Other(0), len as u64);
         let mut numbers = |scale: f32| -> Vec<f32> {
@@ -90,9 +90,9 @@ fn each_instruction_set_gives_the_formula_s_bits() {
         };
         let (w, g, m, a) = (numbers(1.0), numbers(0.1), numbers(0.1), numbers(0.01));
         let v: Vec<f32> = numbers(0.1).iter().map(|x| x * x).collect();
-        // Each case returns parameters and state after a step, by the kernel or by the formula.
-        let check = |name: &str, kernel: &dyn Fn() -> Vec<Vec<f32>>, plain: &dyn Fn(usize) -> Vec<f32>| {
-            let columns: Vec<Vec<f32>> = (0..len).map(plain).collect();
+        // `kernel` and `formula` return the parameters and the state after a step.
+        let check = |name: &str, kernel: &dyn Fn() -> Vec<Vec<f32>>, formula: &dyn Fn(usize) -> Vec<f32>| {
+            let columns: Vec<Vec<f32>> = (0..len).map(formula).collect();
             for (set, arrays) in with_each(kernel) {
                 for (k, array) in arrays.iter().enumerate() {
                     for (i, x) in array.iter().enumerate() {
@@ -113,7 +113,7 @@ fn each_instruction_set_gives_the_formula_s_bits() {
                 sgd(&mut w, &g, 0.1, DECAY);
                 vec![w]
             },
-            &|i| vec![(-0.1_f32).mul_add(g[i], plain_kept(w[i]))],
+            &|i| vec![(-0.1_f32).mul_add(g[i], decayed(w[i]))],
         );
         for nesterov in [false, true] {
             let constants = Momentum { learning_rate: 0.1, momentum: 0.9, nesterov, decay: DECAY };
@@ -128,7 +128,7 @@ fn each_instruction_set_gives_the_formula_s_bits() {
                     let down = -(0.1 * g[i]);
                     let next = 0.9_f32.mul_add(m[i], down);
                     let step = if nesterov { 0.9_f32.mul_add(next, down) } else { next };
-                    vec![plain_kept(w[i]) + step, next]
+                    vec![decayed(w[i]) + step, next]
                 },
             );
         }
@@ -143,7 +143,7 @@ fn each_instruction_set_gives_the_formula_s_bits() {
             &|i| {
                 let direction = 0.9_f32.mul_add(m[i], (1.0 - 0.9_f32) * g[i]);
                 let sign = if direction == 0.0 { 0.0 } else { direction.signum() };
-                vec![plain_kept(w[i]) - 0.01 * sign, 0.99_f32.mul_add(m[i], (1.0 - 0.99_f32) * g[i])]
+                vec![decayed(w[i]) - 0.01 * sign, 0.99_f32.mul_add(m[i], (1.0 - 0.99_f32) * g[i])]
             },
         );
         let constants = Nadam {
@@ -165,7 +165,7 @@ fn each_instruction_set_gives_the_formula_s_bits() {
                 let m = (g[i] - m[i]).mul_add(0.1, m[i]);
                 let v = g[i].mul_add(g[i], -v[i]).mul_add(0.001, v[i]);
                 let step = 0.002_f32.mul_add(m, 0.0003 * g[i]) / (v.sqrt() + 1e-7);
-                vec![plain_kept(w[i]) - step, m, v]
+                vec![decayed(w[i]) - step, m, v]
             },
         );
         for (centered, with_momentum) in [(false, false), (false, true), (true, false), (true, true)] {
@@ -196,7 +196,7 @@ fn each_instruction_set_gives_the_formula_s_bits() {
                     let under_root = if centered { (-a).mul_add(a, v).max(0.0) } else { v };
                     let step = 0.01 * g[i] / (under_root + 1e-7).sqrt();
                     let m = if with_momentum { 0.8_f32.mul_add(m[i], step) } else { m[i] };
-                    vec![plain_kept(w[i]) - if with_momentum { m } else { step }, v, m, a]
+                    vec![decayed(w[i]) - if with_momentum { m } else { step }, v, m, a]
                 },
             );
         }
@@ -204,7 +204,7 @@ fn each_instruction_set_gives_the_formula_s_bits() {
 }
 
 #[test]
-fn nothing_stays_below_the_normal_range() {
+fn small_state_is_flushed_to_zero() {
     let constants =
         Adam { alpha: 0.001, one_minus_beta_1: 0.1, one_minus_beta_2: 0.001, epsilon: 1e-7, decay: 0.0 };
     let (mut w, mut m, mut v) = ([0.5_f32], [1.0], [1e-25]);
@@ -217,11 +217,11 @@ fn nothing_stays_below_the_normal_range() {
     assert_eq!((m, v), ([0.0], [0.0]));
     let before = w;
     adam(&mut w, &mut m, &mut v, &[0.0], constants);
-    assert_eq!(before, w, "rest is rest");
+    assert_eq!(before, w, "parameters do not move without a gradient and momentum");
 }
 
 #[test]
-fn nan_is_not_hidden() {
+fn nan_propagates() {
     let constants =
         Adam { alpha: 0.001, one_minus_beta_1: 0.1, one_minus_beta_2: 0.001, epsilon: 1e-7, decay: 0.0 };
     let (mut w, mut m, mut v) = ([0.5_f32], [0.0], [0.0]);

@@ -1,11 +1,11 @@
-//! y = f(x W + b).
+//! The forward product, y = f(x W + b), on slices.
 
 use crate::kernels::product::Product;
 use crate::scratch::Scratch;
 use crate::tile::{Operands, Right, Workspace};
 use crate::{Activation, Scalar};
 
-/// A dense layer and what goes into it: x \[B, I\] in C order, the kernel \[I, O\].
+/// The operands of a dense layer: x \[B, I\] in C order, the kernel \[I, O\], the bias \[O\].
 #[derive(Clone, Copy)]
 pub(super) struct Layer<'a, T> {
     pub(super) samples: usize,
@@ -17,7 +17,7 @@ pub(super) struct Layer<'a, T> {
     pub(super) activation: Activation,
 }
 
-/// The forward product into `y`, rows side by side, and the activation.
+/// Computes the product and the activation. `y` is \[B, O\] in C order.
 pub(super) fn forward<T: Scalar>(layer: Layer<'_, T>, y: &mut [T], scratch: &mut Scratch<T>) {
     let Layer { samples, inputs, outputs, x, kernel, bias, activation } = layer;
     let operands = Operands {

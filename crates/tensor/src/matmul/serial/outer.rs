@@ -1,4 +1,4 @@
-//! c = xᵀ d.
+//! The gradient with respect to the kernel, c = xᵀ d, on slices.
 
 use std::ops::Range;
 
@@ -9,16 +9,17 @@ use crate::kernels::product::Product;
 use crate::scratch::{self, Scratch, at_least};
 use crate::tile::{Operands, Right, Workspace, padded};
 
-/// Numbers of a result that are handed on at a time: they stay in the first-level cache.
-const HANDED_ON: usize = 1024;
+/// The number of elements of a result that a sink receives at a time. They stay in the first-level cache.
+const GROUP_LEN: usize = 1024;
 
-/// Outputs from which on the inputs of a few rows are copied side by side before they meet with all of them.
+/// The number of outputs from which the left operand is packed, a group of rows of the result at a time.
 ///
-/// Otherwise their distance may be a power of two, and they push each other out of the first-level cache. The copy
-/// takes some 8 % of the time at 128 outputs, 0.5 % at 2048, where it saves 15 % (64 x 2048 x 2048, Zen 3).
+/// Without packing, the stride of the left operand may be a power of two. Its elements then evict one another from the
+/// first-level cache. Packing takes about 8% of the time at 128 outputs and 0.5% at 2048 outputs, where it saves 15% (64 x 2048
+/// x 2048, Zen 3).
 const PACK_FROM: usize = 512;
 
-/// As [`super::matmul_tn`] and [`super::matmul_tn_adam`], on slices in C order.
+/// Computes the rows of [`super::matmul_tn`] and [`super::matmul_tn_adam`]. `x` is \[B, I\] and `d` is \[B, O\], both in C order.
 pub(super) fn outer_products<T: Scalar>(
     x: &[T],
     d: &[T],
@@ -35,8 +36,8 @@ pub(super) fn outer_products<T: Scalar>(
         let b = at_least(operand, batch * padded(outputs));
         T::pack_rows(PackRows { b: d, columns: outputs, packed: &mut *b });
         let inputs = x.len().checked_div(batch).unwrap_or(rows.end);
-        // 24 rows are whole tiles of every instruction set.
-        let group = (HANDED_ON / outputs).max(1).next_multiple_of(24);
+        // Multiples of 24 rows consist of whole tiles in every instruction set.
+        let group = (GROUP_LEN / outputs).max(1).next_multiple_of(24);
         let finished = at_least(finished, group.min(rows.len()) * outputs);
         let mut workspace = Workspace { panel, sums };
         for first in rows.clone().step_by(group) {
