@@ -33,7 +33,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 
 use crate::Scalar;
 use crate::kernels::batch_norm::{GradientSums, InputGradient, Moments, Normalize, ScaleColumns};
-use crate::pixels::are_in_order;
+use crate::pixels::has_contiguous_rows;
 
 /// Computes the mean and the variance of each column of x \[N, C\], both \[C\].
 ///
@@ -42,7 +42,7 @@ use crate::pixels::are_in_order;
 pub fn moments<T: Scalar>(x: ArrayView2<'_, T>, mean: &mut [T], variance: &mut [T]) {
     assert!(x.nrows() > 0, "moments of no rows");
     assert!(mean.len() == x.ncols() && variance.len() == x.ncols(), "a mean and a variance of each column");
-    assert!(are_in_order(x), "rows that are not in order");
+    assert!(has_contiguous_rows(x), "rows that are not in order");
     T::batch_moments(Moments { x, mean, variance });
 }
 
@@ -61,7 +61,7 @@ pub fn normalize<T: Scalar>(
 ) {
     assert_eq!(y.dim(), x.dim(), "the result's shape");
     assert!([mean, scale, shift].iter().all(|values| values.len() == x.ncols()), "a number for each column");
-    assert!(are_in_order(x) && are_in_order(y.view()), "rows that are not in order");
+    assert!(has_contiguous_rows(x) && has_contiguous_rows(y.view()), "rows that are not in order");
     T::batch_normalize(Normalize { x, mean, scale, shift, y });
 }
 
@@ -86,7 +86,7 @@ pub fn gradient_sums<T: Scalar>(
         [mean, inverse_deviation, d_scale, d_shift].iter().all(|values| values.len() == x.ncols()),
         "a number for each column"
     );
-    assert!(are_in_order(x) && are_in_order(d), "rows that are not in order");
+    assert!(has_contiguous_rows(x) && has_contiguous_rows(d), "rows that are not in order");
     T::batch_gradient_sums(GradientSums { x, d, mean, inverse_deviation, d_scale, d_shift });
 }
 
@@ -116,7 +116,10 @@ pub fn input_gradient<T: Scalar>(
         [mean, inverse_deviation, gamma, d_scale, d_shift].iter().all(|values| values.len() == x.ncols()),
         "a number for each column"
     );
-    assert!(are_in_order(x) && are_in_order(d) && are_in_order(d_x.view()), "rows that are not in order");
+    assert!(
+        has_contiguous_rows(x) && has_contiguous_rows(d) && has_contiguous_rows(d_x.view()),
+        "rows that are not in order"
+    );
     T::batch_input_gradient(InputGradient { x, d, mean, inverse_deviation, gamma, d_scale, d_shift, d_x });
 }
 
@@ -130,6 +133,6 @@ pub fn input_gradient<T: Scalar>(
 pub fn scale_columns<T: Scalar>(d: ArrayView2<'_, T>, scale: &[T], d_x: ArrayViewMut2<'_, T>) {
     assert_eq!(d_x.dim(), d.dim(), "the result's shape");
     assert_eq!(scale.len(), d.ncols(), "a number for each column");
-    assert!(are_in_order(d) && are_in_order(d_x.view()), "rows that are not in order");
+    assert!(has_contiguous_rows(d) && has_contiguous_rows(d_x.view()), "rows that are not in order");
     T::batch_scale_columns(ScaleColumns { d, scale, d_x });
 }

@@ -39,7 +39,7 @@ pub fn to_real<T: Scalar>(pixels: &[u8], real: &mut [T]) {
 }
 
 /// Whether the elements of each row are contiguous.
-pub(crate) fn are_in_order<T>(matrix: ArrayView2<'_, T>) -> bool {
+pub(crate) fn has_contiguous_rows<T>(matrix: ArrayView2<'_, T>) -> bool {
     matrix.is_empty() || matrix.ncols() == 1 || matrix.strides()[1] == 1
 }
 
@@ -68,9 +68,9 @@ pub fn affine<T: Scalar>(
     assert_eq!(kernel.nrows(), inputs, "pixels of a sample and rows of the kernel");
     assert_eq!(y.dim(), (samples, outputs), "the result's shape");
     assert_eq!(bias.len(), outputs, "the bias's length");
-    assert!(are_in_order(kernel) && are_in_order(y.view()), "rows that are not in order");
+    assert!(has_contiguous_rows(kernel) && has_contiguous_rows(y.view()), "rows that are not in order");
     let bytes = pixels.to_slice().expect("pixels in C order");
-    let bias = bias.to_slice().expect("a bias in order");
+    let bias = bias.to_slice().expect("a contiguous bias");
     if samples == 0 || outputs == 0 {
         return;
     }
@@ -96,7 +96,7 @@ pub fn affine<T: Scalar>(
             });
             if !relu {
                 for row in y.rows_mut() {
-                    activation.apply(row.into_slice().expect("rows in order"), outputs);
+                    activation.apply(row.into_slice().expect("contiguous rows"), outputs);
                 }
             }
         }
@@ -142,7 +142,7 @@ fn product<T: Scalar>(pixels: ArrayView2<'_, u8>, d: ArrayView2<'_, T>, rows: Ra
     let outputs = d.ncols();
     assert_eq!(d.nrows(), samples, "samples of both operands");
     assert!(rows.start <= rows.end && rows.end <= inputs, "rows {rows:?} of {inputs}");
-    assert!(are_in_order(d), "rows that are not in order");
+    assert!(has_contiguous_rows(d), "rows that are not in order");
     let pixels = pixels.to_slice().expect("pixels in C order");
     if rows.is_empty() || outputs == 0 {
         return;

@@ -74,7 +74,7 @@ mod tests {
     use proptest::test_runner::RngSeed;
 
     /// The definition of softmax, in f64.
-    fn plain(z: &[f32]) -> Vec<f64> {
+    fn reference(z: &[f32]) -> Vec<f64> {
         let sum: f64 = z.iter().map(|&z| f64::from(z).exp()).sum();
         z.iter().map(|&z| f64::from(z).exp() / sum).collect()
     }
@@ -134,7 +134,7 @@ mod tests {
         #[cfg_attr(miri, ignore = "takes minutes under Miri, and has no unsafe code")]
         fn follows_the_definition(z in prop::collection::vec(-30.0_f32..30.0, 1..40), label: prop::sample::Index) {
             let label = label.index(z.len());
-            let expected = plain(&z);
+            let expected = reference(&z);
             // The rounding error of z - M, whose magnitude is at most 60, is a relative error of e^(z - M).
             let tolerance = |o: usize| 1e-6 * (2.0 + f64::from(z[o]).abs()) * expected[o];
             let columns = z.len();

@@ -10,7 +10,7 @@ use proptest::test_runner::RngSeed;
 fn reference(warp: &SplineWarp, points: &[f32], image: &[u8]) -> Vec<u8> {
     let [rows, columns] = warp.shape;
     let (along_rows, along_columns) = points.split_at(points.len() / 2);
-    let place = |points: &[f32], row: usize, column: usize| {
+    let position = |points: &[f32], row: usize, column: usize| {
         let ((i, b), (j, c)) = (&warp.rows.weights[row], &warp.columns.weights[column]);
         let mut sum = 0.0;
         for (k, b) in b.iter().enumerate() {
@@ -27,8 +27,9 @@ fn reference(warp: &SplineWarp, points: &[f32], image: &[u8]) -> Vec<u8> {
         if is_inside { i64::from(image[row as usize * columns + column as usize]) } else { 0 }
     };
     let pixel = |row: usize, column: usize| {
-        let (y, x) = (place(along_rows, row, column), place(along_columns, row, column));
-        let is_inside = |place: f64, size: usize| place >= 0.0 && place <= (size as f64 + 1.0) * 256.0;
+        let (y, x) = (position(along_rows, row, column), position(along_columns, row, column));
+        let is_inside =
+            |position: f64, size: usize| position >= 0.0 && position <= (size as f64 + 1.0) * 256.0;
         if !is_inside(y, rows) || !is_inside(x, columns) {
             return 0;
         }
@@ -195,9 +196,9 @@ fn source_positions_equal_the_double_sum() {
                     sums[1] += f64::from(*b) * f64::from(*c) * f64::from(points[half + at]);
                 }
             }
-            let place = warp.place(&points, [row, column]);
-            assert!((sums[0] - f64::from(place[0])).abs() < 1e-5);
-            assert!((sums[1] - f64::from(place[1])).abs() < 1e-5);
+            let position = warp.place(&points, [row, column]);
+            assert!((sums[0] - f64::from(position[0])).abs() < 1e-5);
+            assert!((sums[1] - f64::from(position[1])).abs() < 1e-5);
         }
     }
 }

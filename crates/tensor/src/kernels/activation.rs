@@ -76,7 +76,7 @@ impl<T: Float> Kernel for Backward<'_, T> {
             Activation::Relu => pairs.for_each(|(d, &y)| *d = if y > T::zero() { *d } else { T::zero() }),
             Activation::Sigmoid => pairs.for_each(|(d, &y)| *d *= y * (T::one() - y)),
             Activation::Tanh => pairs.for_each(|(d, &y)| *d *= I::fma(-y, y, T::one())),
-            // Below 0, f'(z) = a e^z = y + a.
+            // For z < 0, f'(z) = a e^z = y + a.
             Activation::Elu => {
                 pairs.for_each(|(d, &y)| *d *= if y > T::zero() { T::one() } else { y + T::one() });
             }
@@ -178,7 +178,7 @@ fn doubled_argument<T: Float, I: Isa>(z: T) -> T {
 /// From here on, mish(z) = z to the precision of `f64`.
 const MISH_LINEAR_FROM: f64 = 20.0;
 
-/// tanh(ln(1 + e^z)) and its derivative by z.
+/// tanh(ln(1 + e^z)) and its derivative.
 ///
 /// With e = e^z and n = e (e + 2) they are n / (n + 2) and 4 e (e + 1) / (n + 2)^2.
 #[inline(always)]

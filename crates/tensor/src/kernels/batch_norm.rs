@@ -60,7 +60,7 @@ fn rows<'a, T: SimdElement>(
     matrix: &'a ArrayView2<'_, T>,
     columns: &Range<usize>,
 ) -> impl Iterator<Item = &'a [T]> {
-    matrix.rows().into_iter().map(|row| &row.to_slice().expect("rows in order")[columns.clone()])
+    matrix.rows().into_iter().map(|row| &row.to_slice().expect("contiguous rows")[columns.clone()])
 }
 
 /// Returns the elements of `columns` of each row for writing.
@@ -69,7 +69,7 @@ fn rows_mut<'a, T: SimdElement>(
     matrix: &'a mut ArrayViewMut2<'_, T>,
     columns: &Range<usize>,
 ) -> impl Iterator<Item = &'a mut [T]> {
-    matrix.rows_mut().into_iter().map(|row| &mut row.into_slice().expect("rows in order")[columns.clone()])
+    matrix.rows_mut().into_iter().map(|row| &mut row.into_slice().expect("contiguous rows")[columns.clone()])
 }
 
 /// Returns a vector whose elements all are `count`.

@@ -25,26 +25,26 @@ pub(crate) enum Destination<'a, T: SimdElement, I: Isa> {
 }
 
 impl<T: SimdElement, I: Isa> Destination<'_, T, I> {
-    /// Receives the rows from `first` on, which are contiguous in `formed`.
+    /// Receives the rows from `first` on, which are contiguous in `gradient`.
     #[inline(always)]
-    pub(crate) fn push(&mut self, first: usize, formed: &[T]) {
+    pub(crate) fn push(&mut self, first: usize, gradient: &[T]) {
         if let Self::Adam(adam) = self {
             let step = adam.step;
-            for (row, g) in (first..).zip(formed.chunks_exact(adam.w.ncols())) {
+            for (row, g) in (first..).zip(gradient.chunks_exact(adam.w.ncols())) {
                 let [w, m, v] = adam.row(row);
                 step.update(w, m, v, g);
             }
         }
     }
 
-    /// Receives rows from `first` on whose elements all are zero. `formed` has the room for them and holds unspecified numbers.
+    /// Receives rows from `first` on whose elements all are zero. `gradient` has the room for them and holds unspecified numbers.
     #[inline(always)]
-    pub(crate) fn push_zeros(&mut self, first: usize, formed: &mut [T]) {
+    pub(crate) fn push_zeros(&mut self, first: usize, gradient: &mut [T]) {
         match self {
-            Self::Sink(_) => formed.fill(T::zero()),
+            Self::Sink(_) => gradient.fill(T::zero()),
             Self::Adam(adam) => {
                 let step = adam.step;
-                for row in first..first + formed.len() / adam.w.ncols() {
+                for row in first..first + gradient.len() / adam.w.ncols() {
                     let [w, m, v] = adam.row(row);
                     step.update_with_zero_gradient(w, m, v);
                 }
@@ -52,11 +52,11 @@ impl<T: SimdElement, I: Isa> Destination<'_, T, I> {
         }
     }
 
-    /// Ends a group of rows: all rows from `first` on have been pushed, and `formed` holds them.
+    /// Ends a group of rows: all rows from `first` on have been pushed, and `gradient` holds them.
     #[inline(always)]
-    pub(crate) fn complete(&mut self, first: usize, formed: &[T]) {
+    pub(crate) fn complete(&mut self, first: usize, gradient: &[T]) {
         if let Self::Sink(sink) = self {
-            sink(first, formed);
+            sink(first, gradient);
         }
     }
 }

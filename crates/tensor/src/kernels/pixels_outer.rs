@@ -63,7 +63,7 @@ impl<T: SimdElement> Wide for Outer<'_, '_, T> {
     }
 }
 
-/// The pixels of all samples, and the gradient by the output of each sample.
+/// The pixels of all samples, and the gradient with respect to the output of each sample.
 #[derive(Clone, Copy)]
 struct Pixels<'a, T> {
     /// For each group of samples and each pixel, the mask of the samples in which the pixel is not zero. The groups are

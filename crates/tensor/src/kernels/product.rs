@@ -1,4 +1,4 @@
-//! The product with a result in C order, for the forward pass and for the gradient by the kernel.
+//! The product with a result in C order, for the forward pass and for the gradient with respect to the kernel.
 //!
 //! Both use one kernel, because the compiler generates about twenty tiles of it for each instruction set.
 

@@ -1,4 +1,4 @@
-//! The product with the transposed kernel, c = a Wᵀ, for the gradient by the input.
+//! The product with the transposed kernel, c = a Wᵀ, for the gradient with respect to the input.
 
 use crate::isa::{Isa, Kernel, LANES, SimdElement, Tiled, Vector, array};
 use crate::scratch::{Scratch, at_least};
