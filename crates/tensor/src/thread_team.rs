@@ -22,7 +22,7 @@ const SPINS: u32 = 1 << 10;
 
 /// The time for which a waiting worker yields its core after the spin loop, before it parks.
 ///
-/// Two workers start on the same core. If they parked at once, one of them would always be parked. The scheduler would see one
+/// Two workers start on the same core. If they parked immediately, one of them would always be parked. The scheduler would see one
 /// busy core and leave the other one idle permanently (measured: 143 microseconds per step instead of 87). A worker that yields
 /// stays runnable, and the scheduler moves it to an idle core. If no core is idle, the first yield takes milliseconds, and the
 /// worker parks after it.

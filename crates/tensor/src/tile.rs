@@ -44,14 +44,14 @@ pub(crate) struct Operands<'a, T> {
     pub(crate) a_row: usize,
     /// The stride in `a` along k.
     pub(crate) a_depth: usize,
-    pub(crate) b: Right<'a, T>,
+    pub(crate) b: RightOperand<'a, T>,
     /// The initial value of the results of each column, \[N\]. `None` stands for zeros.
     pub(crate) bias: Option<&'a [T]>,
 }
 
 /// The right operand of a product.
 #[derive(Clone, Copy)]
-pub(crate) enum Right<'a, T> {
+pub(crate) enum RightOperand<'a, T> {
     /// B\[K, N\] in C order.
     Rows(&'a [T]),
     /// B\[K, N\] in panels, as packed by [`pack_rows`] or [`pack_transposed`].
@@ -151,10 +151,10 @@ impl<T: SimdElement, S> MacroKernel<'_, T, S> {
         let mut rows = self.rows.clone();
         let packed_panel = Operand { elements: &*packed, stride: V * LANES };
         let b = match self.operands.b {
-            Right::Panels(b) => {
+            RightOperand::Panels(b) => {
                 Operand { elements: &b[column * self.operands.depth + first * V * LANES..], ..packed_panel }
             }
-            Right::Rows(b) => {
+            RightOperand::Rows(b) => {
                 let columns = self.operands.columns;
                 let b = Operand { elements: &b[first * columns..], stride: columns };
                 if width < V * LANES {

@@ -58,7 +58,7 @@ macro_rules! call {
 
 /// The mask of the first `len` lanes, or of all lanes if `len` exceeds 16.
 #[inline(always)]
-fn first(len: usize) -> __mmask16 {
+fn first_lanes(len: usize) -> __mmask16 {
     if len < LANES { (1 << len) - 1 } else { __mmask16::MAX }
 }
 
@@ -81,12 +81,12 @@ impl Vector<f32> for F32x16 {
     #[inline(always)]
     fn load_part(from: &[f32]) -> Self {
         // SAFETY: see the top of the file. It reads at most 16 numbers, and no more than the slice has.
-        unsafe { Self(_mm512_maskz_loadu_ps(first(from.len()), from.as_ptr())) }
+        unsafe { Self(_mm512_maskz_loadu_ps(first_lanes(from.len()), from.as_ptr())) }
     }
     #[inline(always)]
     fn store_part(self, to: &mut [f32]) {
         // SAFETY: see the top of the file. It writes at most 16 numbers, and no more than the slice has.
-        unsafe { _mm512_mask_storeu_ps(to.as_mut_ptr(), first(to.len()), self.0) }
+        unsafe { _mm512_mask_storeu_ps(to.as_mut_ptr(), first_lanes(to.len()), self.0) }
     }
     #[inline(always)]
     fn add(self, other: Self) -> Self {

@@ -70,15 +70,15 @@ impl<T: SimdElement> Forward<'_, T> {
             let count = BITS.min(inputs - first);
             let block_rows = kernel.slice(s![first..first + count, column..column + width]);
             let rows = if width == V * LANES {
-                Rows::of(block_rows)
-            } else if let Some(rows) = Rows::within(kernel, first, column, count, V * LANES) {
+                Rows::from_view(block_rows)
+            } else if let Some(rows) = Rows::from_kernel(kernel, first, column, count, V * LANES) {
                 rows
             } else {
                 let panel = at_least(&mut self.scratch.panel, count * V * LANES);
                 let shape = (count, V * LANES);
                 let packed = ArrayViewMut2::from_shape(shape, &mut *panel).expect("memory of a block");
                 block_rows.assign_to(packed.slice_move(s![.., ..width]));
-                Rows::of(ArrayView2::from_shape(shape, panel).expect("memory of a block"))
+                Rows::from_view(ArrayView2::from_shape(shape, panel).expect("memory of a block"))
             };
             for ((sample, sums), &mask) in pixels.chunks_exact(inputs).zip(&mut *sums).zip(masks) {
                 rows.accumulate::<I, V>(&sample[first..], mask, sums);
@@ -111,7 +111,7 @@ struct Rows<'a, T> {
 impl<'a, T: SimdElement> Rows<'a, T> {
     /// The rows of a view. The elements of each row must be contiguous.
     #[inline(always)]
-    fn of(rows: ArrayView2<'a, T>) -> Self {
+    fn from_view(rows: ArrayView2<'a, T>) -> Self {
         let (count, columns) = rows.dim();
         assert!((1..=BITS).contains(&count) && rows.strides()[1] == 1, "a block of contiguous rows");
         Self { start: rows.as_ptr(), stride: rows.strides()[0], count, columns, lifetime: PhantomData }
@@ -120,7 +120,7 @@ impl<'a, T: SimdElement> Rows<'a, T> {
     /// Rows of `columns` numbers from `column` on, which may extend into the next row of the kernel: the results of the excess
     /// columns are not stored. Returns `None` if the kernel is not contiguous or ends before the last number.
     #[inline(always)]
-    fn within(
+    fn from_kernel(
         kernel: ArrayView2<'a, T>,
         first: usize,
         column: usize,

@@ -2,7 +2,7 @@
 
 use crate::isa::{Isa, Kernel, LANES, SimdElement, Tiled, Vector, array};
 use crate::scratch::{Scratch, at_least};
-use crate::tile::{Operands, Right, Store, Tile, Workspace, pack_transposed, padded, product};
+use crate::tile::{Operands, RightOperand, Store, Tile, Workspace, pack_transposed, padded, product};
 
 /// Computes cᵀ = W aᵀ, whose columns are samples. So vectors hold different samples, and W needs no packing.
 pub(crate) struct Transposed<'a, T> {
@@ -42,7 +42,7 @@ impl<T: SimdElement> Tiled for Transposed<'_, T> {
             a: kernel,
             a_row: outputs,
             a_depth: 1,
-            b: Right::Panels(b),
+            b: RightOperand::Panels(b),
             bias: None,
         };
         let workspace = Workspace { panel: &mut scratch.panel, sums: &mut scratch.sums };

@@ -10,7 +10,7 @@ use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, CowArray, Ix2};
 
 use crate::kernels::destination::To;
 use crate::scratch;
-use crate::tile::Right;
+use crate::tile::RightOperand;
 use crate::update::Parameters;
 use crate::{Activation, Scalar};
 
@@ -43,7 +43,7 @@ pub fn affine<T: Scalar>(
         inputs: x.ncols(),
         outputs: columns,
         x: x.as_slice().expect("C order"),
-        kernel: Right::Rows(kernel.as_slice().expect("C order")),
+        kernel: RightOperand::Rows(kernel.as_slice().expect("C order")),
         bias: bias.as_ref().map(|bias| bias.as_slice().expect("C order")),
         activation,
     };

@@ -2,7 +2,7 @@
 
 use crate::kernels::product::Product;
 use crate::scratch::Scratch;
-use crate::tile::{Operands, Right, Workspace};
+use crate::tile::{Operands, RightOperand, Workspace};
 use crate::{Activation, Scalar};
 
 /// The operands of a dense layer: x \[B, I\] in C order, the kernel \[I, O\], the bias \[O\].
@@ -12,7 +12,7 @@ pub(super) struct Layer<'a, T> {
     pub(super) inputs: usize,
     pub(super) outputs: usize,
     pub(super) x: &'a [T],
-    pub(super) kernel: Right<'a, T>,
+    pub(super) kernel: RightOperand<'a, T>,
     pub(super) bias: Option<&'a [T]>,
     pub(super) activation: Activation,
 }

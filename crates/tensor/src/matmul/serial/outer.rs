@@ -7,7 +7,7 @@ use crate::kernels::destination::To;
 use crate::kernels::pack_rows::PackRows;
 use crate::kernels::product::Product;
 use crate::scratch::{self, Scratch, at_least};
-use crate::tile::{Operands, Right, Workspace, padded};
+use crate::tile::{Operands, RightOperand, Workspace, padded};
 
 /// The number of elements of a result that a sink receives at a time. They stay in the first-level cache.
 const GROUP_LEN: usize = 1024;
@@ -59,7 +59,7 @@ pub(super) fn outer_products<T: Scalar>(
                 a,
                 a_row: 1,
                 a_depth,
-                b: Right::Panels(b),
+                b: RightOperand::Panels(b),
                 bias: None,
             };
             let finished = &mut finished[..count * outputs];
