@@ -21,11 +21,11 @@ macro_rules! built_in {
                 type Input<T: Scalar> = Self;
                 type Output<T: Scalar> = Box<dyn Layer<T>>;
 
-                fn f32(layer: Self) -> Box<dyn Layer<f32>> {
+                fn call<T: Scalar>(layer: Self) -> Box<dyn Layer<T>> {
                     Box::new(layer)
                 }
 
-                fn f64(layer: Self) -> Box<dyn Layer<f64>> {
+                fn call_f32(layer: Self) -> Box<dyn Layer<f32>> {
                     Box::new(layer)
                 }
             }

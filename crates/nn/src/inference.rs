@@ -196,51 +196,51 @@ impl<T: Scalar> Model<T> {
     }
 }
 
-/// [`Model::predict_input`], compiled for each type.
+/// [`Model::predict_input`], compiled for `f32`.
 struct Predict<'m>(PhantomData<&'m ()>);
 
 impl<'m> ScalarFunction for Predict<'m> {
     type Input<T: Scalar> = (&'m Model<T>, Input<'m, T>);
     type Output<T: Scalar> = Array2<T>;
 
-    fn f32((model, x): Self::Input<f32>) -> Array2<f32> {
+    fn call<T: Scalar>((model, x): Self::Input<T>) -> Array2<T> {
         model.predict_input(&x)
     }
 
-    fn f64((model, x): Self::Input<f64>) -> Array2<f64> {
-        model.predict_input(&x)
+    fn call_f32(input: Self::Input<f32>) -> Array2<f32> {
+        Self::call(input)
     }
 }
 
-/// [`Model::activations_of_input`], compiled for each type.
+/// [`Model::activations_of_input`], compiled for `f32`.
 struct Activations<'m, 'x>(PhantomData<(&'m (), &'x ())>);
 
 impl<'m, 'x> ScalarFunction for Activations<'m, 'x> {
     type Input<T: Scalar> = (&'m Model<T>, Input<'x, T>);
     type Output<T: Scalar> = Vec<(&'m str, Array2<T>)>;
 
-    fn f32((model, x): Self::Input<f32>) -> Self::Output<f32> {
+    fn call<T: Scalar>((model, x): Self::Input<T>) -> Self::Output<T> {
         model.activations_of_input(&x)
     }
 
-    fn f64((model, x): Self::Input<f64>) -> Self::Output<f64> {
-        model.activations_of_input(&x)
+    fn call_f32(input: Self::Input<f32>) -> Self::Output<f32> {
+        Self::call(input)
     }
 }
 
-/// [`Model::evaluate_samples`], compiled for each type.
+/// [`Model::evaluate_samples`], compiled for `f32`.
 struct Evaluate<'m>(PhantomData<&'m ()>);
 
 impl<'m> ScalarFunction for Evaluate<'m> {
     type Input<T: Scalar> = (&'m Model<T>, &'m dyn Loss<T>, &'m dyn DynSamples<T>);
     type Output<T: Scalar> = Result<Evaluation, FitError>;
 
-    fn f32((model, loss, samples): Self::Input<f32>) -> Self::Output<f32> {
+    fn call<T: Scalar>((model, loss, samples): Self::Input<T>) -> Self::Output<T> {
         model.evaluate_samples(loss, samples)
     }
 
-    fn f64((model, loss, samples): Self::Input<f64>) -> Self::Output<f64> {
-        model.evaluate_samples(loss, samples)
+    fn call_f32(input: Self::Input<f32>) -> Self::Output<f32> {
+        Self::call(input)
     }
 }
 

@@ -259,19 +259,19 @@ impl<T: Scalar> Sequential<T> {
     }
 }
 
-/// [`Sequential::build`] with a seed, or [`Sequential::build_zeroed`], compiled for each type.
+/// [`Sequential::build`] with a seed, or [`Sequential::build_zeroed`], compiled for `f32`.
 struct Build;
 
 impl ScalarFunction for Build {
     type Input<T: Scalar> = (Sequential<T>, Option<u64>);
     type Output<T: Scalar> = Result<Model<T>, BuildError>;
 
-    fn f32((layers, seed): Self::Input<f32>) -> Self::Output<f32> {
+    fn call<T: Scalar>((layers, seed): Self::Input<T>) -> Self::Output<T> {
         layers.build_with(seed)
     }
 
-    fn f64((layers, seed): Self::Input<f64>) -> Self::Output<f64> {
-        layers.build_with(seed)
+    fn call_f32(input: Self::Input<f32>) -> Self::Output<f32> {
+        Self::call(input)
     }
 }
 

@@ -15,35 +15,39 @@ pub trait Scalar: Float + SimdElement + ScratchElement + Kernels {
 
 impl Scalar for f32 {
     fn dispatch<F: ScalarFunction>(input: F::Input<f32>) -> F::Output<f32> {
-        F::f32(input)
+        F::call_f32(input)
     }
 }
 
 impl Scalar for f64 {
     fn dispatch<F: ScalarFunction>(input: F::Input<f64>) -> F::Output<f64> {
-        F::f64(input)
+        F::call(input)
     }
 }
 
-/// A pair of functions, one for each [`Scalar`] type, which generic code calls with [`Scalar::dispatch`].
+/// A function of [`Scalar`] types that is compiled for `f32` in the crate that has the implementation. Generic code calls it with
+/// [`Scalar::dispatch`].
 ///
-/// Rust compiles a generic function in each crate that uses it, with the optimization level of that crate. If an implementation
-/// of this trait has no type parameters, its functions [`f32`](Self::f32) and [`f64`](Self::f64) are compiled once, in the
-/// crate that has the implementation.
+/// Rust compiles a generic function in each crate that uses it, with the optimization level of that crate. A function without
+/// type parameters is compiled once, in its own crate. So programs that train in `f32` do not compile the function again. For
+/// `f64`, the type of checks, each crate compiles it.
 ///
 /// ```
+/// use std::marker::PhantomData;
 /// use ziffer_tensor::{Scalar, ScalarFunction};
 ///
-/// struct Sum<'a>(std::marker::PhantomData<&'a ()>);
+/// struct Sum<'a>(PhantomData<&'a ()>);
 ///
 /// impl<'a> ScalarFunction for Sum<'a> {
 ///     type Input<T: Scalar> = &'a [T];
 ///     type Output<T: Scalar> = T;
-///     fn f32(x: &'a [f32]) -> f32 {
-///         x.iter().sum()
+///
+///     fn call<T: Scalar>(x: &'a [T]) -> T {
+///         x.iter().fold(T::zero(), |sum, &x| sum + x)
 ///     }
-///     fn f64(x: &'a [f64]) -> f64 {
-///         x.iter().sum()
+///
+///     fn call_f32(x: &'a [f32]) -> f32 {
+///         Self::call(x)
 ///     }
 /// }
 ///
@@ -59,9 +63,9 @@ pub trait ScalarFunction {
     /// The result.
     type Output<T: Scalar>;
 
-    /// The function for `f32`.
-    fn f32(input: Self::Input<f32>) -> Self::Output<f32>;
+    /// The function for any type.
+    fn call<T: Scalar>(input: Self::Input<T>) -> Self::Output<T>;
 
-    /// The function for `f64`.
-    fn f64(input: Self::Input<f64>) -> Self::Output<f64>;
+    /// [`call`](Self::call) for `f32`. An implementation calls it.
+    fn call_f32(input: Self::Input<f32>) -> Self::Output<f32>;
 }

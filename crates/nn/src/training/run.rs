@@ -132,19 +132,19 @@ struct Run<'r, T: Scalar> {
     returned: Option<&'r mut Buffer<T>>,
 }
 
-/// [`Core::run`], compiled for each type.
+/// [`Core::run`], compiled for `f32`.
 struct RunSteps<'c, 'r>(PhantomData<(&'c (), &'r ())>);
 
 impl<'c, 'r> ScalarFunction for RunSteps<'c, 'r> {
     type Input<T: Scalar> = (&'c mut Core<T>, Run<'r, T>);
     type Output<T: Scalar> = Result<Vec<StepResult>, StepError>;
 
-    fn f32((core, run): Self::Input<f32>) -> Self::Output<f32> {
+    fn call<T: Scalar>((core, run): Self::Input<T>) -> Self::Output<T> {
         core.run(run)
     }
 
-    fn f64((core, run): Self::Input<f64>) -> Self::Output<f64> {
-        core.run(run)
+    fn call_f32(input: Self::Input<f32>) -> Self::Output<f32> {
+        Self::call(input)
     }
 }
 

@@ -127,7 +127,7 @@ fn the_model_is_what_its_training_makes() {
     assert!(bytes.len() < 20_000, "{} bytes", bytes.len());
     let (model, accuracy) = train_small_model();
     assert!(bytes == model.to_safetensors(), "another model; make it anew as this file says");
-    let said = format!("test accuracy is {:.1} %", 100.0 * accuracy);
+    let said = format!("test accuracy is {:.1}%", 100.0 * accuracy);
     assert!(chapter().replace('\n', " ").contains(&said), "{said}");
 }
 
