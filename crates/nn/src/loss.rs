@@ -5,8 +5,9 @@ mod crossentropy;
 mod regression;
 
 use std::fmt::Debug;
+use std::marker::PhantomData;
 
-use ziffer_tensor::{Activation, Scalar, reduce};
+use ziffer_tensor::{Activation, Scalar, ScalarFunction, reduce};
 
 use crate::FitError;
 
@@ -55,11 +56,27 @@ impl<T: Scalar> Target<'_, T> {
 
     /// Like [`is_correct`](Self::is_correct), with another threshold for a single output.
     fn is_correct_by(&self, output: &[T], threshold: T) -> bool {
-        match self {
-            _ if output.len() == 1 => (output[0] > threshold) == (self.value(0, 1) > T::from_f64(0.5)),
-            Self::Class(class) => reduce::argmax(output) == *class,
-            Self::Values(values) => reduce::argmax(output) == reduce::argmax(values),
+        T::dispatch::<IsCorrect<'_>>((*self, output, threshold))
+    }
+}
+
+/// [`Target::is_correct_by`], compiled for `f32`.
+struct IsCorrect<'a>(PhantomData<&'a ()>);
+
+impl<'a> ScalarFunction for IsCorrect<'a> {
+    type Input<T: Scalar> = (Target<'a, T>, &'a [T], T);
+    type Output<T: Scalar> = bool;
+
+    fn call<T: Scalar>((target, output, threshold): Self::Input<T>) -> bool {
+        match target {
+            _ if output.len() == 1 => (output[0] > threshold) == (target.value(0, 1) > T::from_f64(0.5)),
+            Target::Class(class) => reduce::argmax(output) == class,
+            Target::Values(values) => reduce::argmax(output) == reduce::argmax(values),
         }
+    }
+
+    fn call_f32(input: Self::Input<f32>) -> bool {
+        Self::call(input)
     }
 }
 

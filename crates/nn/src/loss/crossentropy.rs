@@ -1,6 +1,8 @@
 //! Cross-entropies, computed from the logits without clipping, as Keras's TensorFlow backend does.
 
-use ziffer_tensor::{Activation, Scalar, reduce, softmax};
+use std::marker::PhantomData;
+
+use ziffer_tensor::{Activation, Scalar, ScalarFunction, reduce, softmax};
 
 use super::{Loss, Target};
 use crate::FitError;
@@ -200,6 +202,26 @@ fn check_smoothing(loss: &'static str, value: f64) -> Result<(), FitError> {
 
 /// The cross-entropy with a class and its gradient, from the logits.
 fn of_class<T: Scalar>(output: &[T], class: usize, smoothing: f64, scale: T, d: &mut [T]) -> T {
+    T::dispatch::<OfClass<'_>>((output, class, smoothing, scale, d))
+}
+
+/// [`of_class`], compiled for `f32`.
+struct OfClass<'a>(PhantomData<&'a ()>);
+
+impl<'a> ScalarFunction for OfClass<'a> {
+    type Input<T: Scalar> = (&'a [T], usize, f64, T, &'a mut [T]);
+    type Output<T: Scalar> = T;
+
+    fn call<T: Scalar>((output, class, smoothing, scale, d): Self::Input<T>) -> T {
+        smoothed(output, class, smoothing, scale, d)
+    }
+
+    fn call_f32(input: Self::Input<f32>) -> f32 {
+        Self::call(input)
+    }
+}
+
+fn smoothed<T: Scalar>(output: &[T], class: usize, smoothing: f64, scale: T, d: &mut [T]) -> T {
     d.copy_from_slice(output);
     let loss = softmax::cross_entropy(d, class, scale);
     if smoothing == 0.0 {
