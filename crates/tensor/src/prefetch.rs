@@ -6,10 +6,14 @@ const LINE: usize = 64;
 /// Prefetches `slice` into the second-level cache, without waiting for it.
 ///
 /// The function is a hint. It does nothing on processors other than x86-64.
-#[inline]
 pub fn prefetch<V>(slice: &[V]) {
-    for offset in (0..size_of_val(slice)).step_by(LINE) {
-        second_level(slice.as_ptr().cast::<i8>().wrapping_add(offset));
+    prefetch_bytes(slice.as_ptr().cast(), size_of_val(slice));
+}
+
+/// [`prefetch`] without a type parameter, so that this crate compiles the loop.
+fn prefetch_bytes(start: *const i8, len: usize) {
+    for offset in (0..len).step_by(LINE) {
+        second_level(start.wrapping_add(offset));
     }
 }
 
