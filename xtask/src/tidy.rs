@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
-/// Check the house rules: module circles, crate edges, file sizes, unsafe code, words
+/// Check the repository's rules: module cycles, crate edges, file sizes, unsafe code, words
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Tidy {
     /// Print the drawing of the crates' dependencies for ARCHITECTURE.md

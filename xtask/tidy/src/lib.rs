@@ -4,7 +4,7 @@
 //!
 //! | module | rule |
 //! |---|---|
-//! | [`circles`] | the files of a crate do not use each other in a circle |
+//! | [`cycles`] | the files of a crate do not use each other in a cycle |
 //! | [`edges`] | crates depend on each other as `ARCHITECTURE.md` draws it |
 //! | [`files`] | a Rust file opens with `//!` and has at most 500 lines |
 //! | [`unsafe_code`] | `unsafe` is in the listed files only |
@@ -13,7 +13,7 @@
 //! `cargo xtask tidy` prints the findings. The test `tests/repository.rs` requires that this repository has none.
 #![forbid(unsafe_code)]
 
-pub mod circles;
+pub mod cycles;
 pub mod edges;
 pub mod files;
 mod finding;
@@ -38,7 +38,7 @@ use workspace::Workspace;
 /// Returns an error if the workspace cannot be read: no manifest, a Rust file that does not parse, a missing rule file.
 pub fn check(root: &Path) -> Result<Vec<Finding>> {
     let workspace = Workspace::read(root)?;
-    let mut findings = circles::check(&workspace)?;
+    let mut findings = cycles::check(&workspace)?;
     findings.extend(edges::check(&workspace)?);
     findings.extend(files::check(&workspace));
     findings.extend(unsafe_code::check(&workspace)?);

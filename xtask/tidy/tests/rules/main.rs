@@ -1,7 +1,7 @@
 //! Each rule on small trees that are made for the test: one tree that breaks it, one that does not.
 #![allow(clippy::unwrap_used, reason = "a failure is the test's")]
 
-mod circles;
+mod cycles;
 mod edges;
 mod files;
 mod tree;

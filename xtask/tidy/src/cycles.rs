@@ -1,4 +1,4 @@
-//! The rule for modules: the files of a crate do not use each other in a circle.
+//! The rule for modules: the files of a crate do not use each other in a cycle.
 //!
 //! A file uses another if a path in its code leads to an item that the other defines, where re-exports are followed to
 //! the definition. `mod name;` and re-exports alone use nothing. The test modules of a file count as a file of their own, since
@@ -16,7 +16,7 @@ use crate::workspace::Workspace;
 /// The files that each file uses: by file and used file, the first line and the path there.
 type Graph = BTreeMap<String, BTreeMap<String, (usize, String)>>;
 
-/// Finds circles of files. Each set of files that all reach each other is one finding.
+/// Finds cycles of files. Each set of files that all reach each other is one finding.
 ///
 /// # Errors
 ///
@@ -26,7 +26,7 @@ pub fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
     for package in &workspace.packages {
         for root in &package.roots {
             let graph = graph(&Modules::read(workspace, root)?);
-            for files in circles(&graph) {
+            for files in cycles(&graph) {
                 findings.push(describe(&graph, &files));
             }
         }
@@ -80,21 +80,21 @@ fn names_any(modules: &Modules, module: usize, from: usize) -> bool {
 }
 
 /// The sets of two or more files that all reach each other.
-fn circles(graph: &Graph) -> Vec<BTreeSet<&str>> {
+fn cycles(graph: &Graph) -> Vec<BTreeSet<&str>> {
     let reached: BTreeMap<&str, BTreeSet<&str>> =
         graph.keys().map(|file| (file.as_str(), reachable(graph, file))).collect();
     let mut seen = BTreeSet::new();
-    let mut circles = Vec::new();
+    let mut cycles = Vec::new();
     for (&file, to) in &reached {
         if !to.contains(file) || seen.contains(file) {
             continue;
         }
         let back = |other: &&&str| reached.get(**other).is_some_and(|to| to.contains(file));
-        let circle: BTreeSet<&str> = to.iter().filter(back).copied().collect();
-        seen.extend(circle.iter().copied());
-        circles.push(circle);
+        let cycle: BTreeSet<&str> = to.iter().filter(back).copied().collect();
+        seen.extend(cycle.iter().copied());
+        cycles.push(cycle);
     }
-    circles
+    cycles
 }
 
 fn reachable<'a>(graph: &'a Graph, from: &str) -> BTreeSet<&'a str> {
@@ -110,7 +110,7 @@ fn reachable<'a>(graph: &'a Graph, from: &str) -> BTreeSet<&'a str> {
     found
 }
 
-/// Describes a circle by a shortest way around.
+/// Describes a cycle by a shortest way around.
 fn describe(graph: &Graph, files: &BTreeSet<&str>) -> Finding {
     let way = files
         .iter()
@@ -119,8 +119,8 @@ fn describe(graph: &Graph, files: &BTreeSet<&str>) -> Finding {
         .unwrap_or_default();
     let start = way.first().copied().unwrap_or_default();
     let mut what = match files.len() {
-        count if count == way.len() => "circle of modules:".to_owned(),
-        count => format!("circle of {count} modules, the shortest way around:"),
+        count if count == way.len() => "cycle of modules:".to_owned(),
+        count => format!("cycle of {count} modules, the shortest way around:"),
     };
     let mut place = 1;
     for (index, file) in way.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Circles between the modules of a crate.
+//! Cycles between the modules of a crate.
 
 use super::tree::Tree;
 
@@ -10,7 +10,7 @@ fn library(root: &str, modules: &[(&str, &str)]) -> Tree {
     })
 }
 
-const CIRCLE: &str = "model/src/a.rs:2: circle of modules: it uses `crate::b::B` of model/src/b.rs, \
+const CYCLE: &str = "model/src/a.rs:2: cycle of modules: it uses `crate::b::B` of model/src/b.rs, \
                       which uses `crate::a::A` of model/src/a.rs in line 2";
 
 #[test]
@@ -20,12 +20,12 @@ fn two_modules_that_use_each_other() {
         root,
         &[("a", "use crate::b::B;\npub struct A(B);\n"), ("b", "use crate::a::A;\npub struct B(A);\n")],
     )
-    .fails(&[CIRCLE]);
+    .fails(&[CYCLE]);
     library(root, &[("a", "use crate::b::B;\npub struct A(B);\n"), ("b", "pub struct B;\n")]).passes();
 }
 
 #[test]
-fn three_modules_in_a_circle_are_one_finding() {
+fn three_modules_in_a_cycle_are_one_finding() {
     library(
         "mod a;\nmod b;\nmod c;\n",
         &[
@@ -34,7 +34,7 @@ fn three_modules_in_a_circle_are_one_finding() {
             ("c", "use super::a;\npub fn c() { a::a(); }\n"),
         ],
     )
-    .fails(&["model/src/a.rs:2: circle of modules: it uses `crate::b::b` of model/src/b.rs, which uses \
+    .fails(&["model/src/a.rs:2: cycle of modules: it uses `crate::b::b` of model/src/b.rs, which uses \
               `super::c::c` of model/src/c.rs in line 2, which uses `a::a` of model/src/a.rs in line 3"]);
 }
 
@@ -46,14 +46,14 @@ fn a_re_export_counts_for_the_file_that_defines_the_item() {
         library(root, &[("a", "use crate::B;\npub struct A(B);\n"), ("b", "pub struct B(super::A);\n")])
             .findings();
     assert_eq!(findings.len(), 1, "{findings:?}");
-    assert!(findings[0].starts_with("model/src/a.rs:2: circle of modules:"), "{findings:?}");
+    assert!(findings[0].starts_with("model/src/a.rs:2: cycle of modules:"), "{findings:?}");
 }
 
 #[test]
 fn a_parent_and_a_child_that_use_each_other() {
     let child = "use super::Shape;\npub fn area(_: Shape) {}\n";
     library("mod a;\npub struct Shape;\npub fn f() { a::area(Shape); }\n", &[("a", child)])
-        .fails(&["model/src/a.rs:2: circle of modules: it uses `super::Shape` of model/src/lib.rs, \
+        .fails(&["model/src/a.rs:2: cycle of modules: it uses `super::Shape` of model/src/lib.rs, \
          which uses `a::area` of model/src/a.rs in line 4"]);
     // The parent only passes the child's item on.
     library("mod a;\npub use a::area;\npub struct Shape;\n", &[("a", child)]).passes();
