@@ -23,7 +23,7 @@ impl Tidy {
         }
         let status = command.status().context("cannot start cargo")?;
         if !status.success() {
-            bail!("the house rules are violated");
+            bail!("the repository breaks its rules");
         }
         Ok(())
     }

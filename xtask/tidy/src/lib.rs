@@ -1,4 +1,4 @@
-//! The house rules that no compiler checks.
+//! The repository's rules that no compiler checks.
 //!
 //! [`check`] reads a workspace and returns one [`Finding`] for each place that breaks a rule:
 //!

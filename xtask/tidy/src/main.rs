@@ -1,4 +1,4 @@
-//! Prints the places that break the house rules, one line each, and fails if there are any.
+//! Prints the places that break the repository's rules, one line each, and fails if there are any.
 //!
 //! `ziffer-tidy --draw` prints the lines that `ARCHITECTURE.md` needs for the dependencies as they are. `ziffer-tidy FOLDER`
 //! checks the workspace in another folder.

@@ -1,4 +1,4 @@
-//! This repository breaks none of the house rules.
+//! The repository breaks none of its rules.
 
 use std::path::Path;
 

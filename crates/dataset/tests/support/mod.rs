@@ -66,7 +66,7 @@ pub(crate) fn mnist_mirror() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/mnist")
 }
 
-/// The messages of an error and its causes as a program prints them, joined by colons. Held to the house rules: one line,
+/// The messages of an error and its causes as a program prints them, joined by colons. Checks their form: one line,
 /// no full stop, and no message that says its cause, which would be printed twice.
 pub(crate) fn line(error: impl std::error::Error) -> String {
     let mut text = error.to_string();
