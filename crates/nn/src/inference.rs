@@ -7,13 +7,13 @@ use rayon::prelude::*;
 use ziffer_tensor::{Scalar, ScalarFunction};
 
 use crate::classification::predicted_class;
-use crate::layer::{Context, Input, InputType, Mode, OutputKind, SampleValue};
+use crate::layer::{Context, Input, InputType, Mode, OutputKind, SampleValue, checked_input};
 use crate::loss::Loss;
 use crate::model::{LayerSlot, Model};
 use crate::samples::Samples;
 use crate::training::{
-    DynSamples, FitError, StepResult, as_channels, check_all, checked_input, last_output_kind, matrix,
-    matrix_mut, target_error,
+    DynSamples, FitError, StepResult, as_channels, check_dyn, last_output_kind, matrix, matrix_mut,
+    target_error,
 };
 
 /// The number of samples that one thread takes through all layers at a time.
@@ -161,7 +161,7 @@ impl<T: Scalar> Model<T> {
         loss: &dyn Loss<T>,
         samples: &dyn DynSamples<T>,
     ) -> Result<Evaluation, FitError> {
-        check_all(self, loss, samples)?;
+        check_dyn(self, loss, samples)?;
         let count = samples.count();
         if count == 0 {
             return Err(FitError::NoSamples);

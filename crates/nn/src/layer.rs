@@ -14,6 +14,7 @@ use ziffer_tensor::{Activation, Scalar};
 
 pub use context::{Context, Mode, OutputKind};
 pub use error::LayerError;
+pub(crate) use input::checked_input;
 pub use input::{Input, InputType, SampleValue};
 pub use sink::GradientSink;
 pub(crate) use sink::{GradientConsumer, SinkCursor};

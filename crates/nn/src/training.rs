@@ -14,6 +14,7 @@ mod budget;
 mod check;
 mod consumers;
 mod custom_loop;
+mod dyn_optimizer;
 mod fit_error;
 mod gradients;
 mod matrix;
@@ -26,7 +27,6 @@ mod run;
 mod shard;
 mod state;
 mod step;
-mod update_rule;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -37,10 +37,10 @@ use crate::layer::{InputType, Mode};
 use crate::model::{Layout, Model};
 use crate::optimizer::{Clip, LearningRateSchedule, MAX_STATES, Optimizer};
 
-pub(crate) use batches::{DynSamples, checked_input};
+pub(crate) use batches::DynSamples;
 pub use budget::StepBudget;
 pub use check::{check, check_targets};
-pub(crate) use check::{check_all, last_output_kind, target_error};
+pub(crate) use check::{check_dyn, last_output_kind, target_error};
 pub use fit_error::FitError;
 pub use gradients::Gradients;
 pub(crate) use matrix::{as_channels, matrix, matrix_mut};
@@ -58,16 +58,15 @@ const AVERAGE: &str = "average";
 #[derive(Debug)]
 pub struct Training<T: Scalar, O> {
     optimizer: O,
-    core: Core<T>,
+    inner: Inner<T>,
 }
 
 /// Everything of a training that does not depend on the optimizer's type.
 ///
 /// [`Training::run`] passes optimizer, loss and samples on as trait objects, so that this crate alone compiles the steps.
 #[derive(Debug)]
-struct Core<T: Scalar> {
-    learning_rate: f64,
-    schedule: Option<Arc<dyn LearningRateSchedule>>,
+struct Inner<T: Scalar> {
+    learning_rate: LearningRate,
     clip: Option<Clip>,
     accumulation: u64,
     ema_momentum: Option<f64>,
@@ -104,9 +103,8 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
         assert!(names.len() <= MAX_STATES, "{} states, at most {MAX_STATES}", names.len());
         let layers = model.computing(Mode::Training, InputType::Pixels);
         let state = names.iter().map(|_| Buffer::try_zeros(model.block().len()));
-        let core = Core {
-            learning_rate: optimizer.learning_rate(),
-            schedule: None,
+        let inner = Inner {
+            learning_rate: LearningRate { constant: optimizer.learning_rate(), schedule: None },
             clip: None,
             accumulation: 1,
             ema_momentum: None,
@@ -122,18 +120,18 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
             gradient: None,
             buffers: Buffers::new(&layers, batch_size)?,
         };
-        Ok(Self { optimizer, core })
+        Ok(Self { optimizer, inner })
     }
 
     /// Sets the seed of the random numbers that layers and samples draw.
     pub fn seed(mut self, seed: u64) -> Self {
-        self.core.seed = seed;
+        self.inner.seed = seed;
         self
     }
 
     /// Clips gradients before each update of [`run`](Self::run).
     pub fn clip(mut self, clip: impl Into<Option<Clip>>) -> Self {
-        self.core.clip = clip.into();
+        self.inner.clip = clip.into();
         self
     }
 
@@ -144,7 +142,7 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
     /// If `batches` is 0.
     pub fn accumulation(mut self, batches: u64) -> Self {
         assert!(batches > 0, "accumulation is 0, expected at least 1");
-        self.core.accumulation = batches;
+        self.inner.accumulation = batches;
         self
     }
 
@@ -155,65 +153,74 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
 
     /// The number of updates so far.
     pub fn iteration(&self) -> u64 {
-        self.core.iteration
+        self.inner.iteration
     }
 
     /// The number of batches so far, those of [`gradients`](Self::gradients) included. The layers' random numbers depend on it.
     pub fn batches(&self) -> u64 {
-        self.core.batches
+        self.inner.batches
     }
 
     /// Makes the next batch the first one, for which layers draw the same random numbers.
     #[cfg(feature = "gradcheck")]
     pub(crate) fn rewind(&mut self) {
-        self.core.batches = 0;
+        self.inner.batches = 0;
     }
 
     /// The learning rate of the next update.
     pub fn learning_rate(&self) -> f64 {
-        self.learning_rate_at(self.core.iteration)
+        self.learning_rate_at(self.inner.iteration)
     }
 
     /// The learning rate of the update after `iteration` others, unless it is set before.
     pub fn learning_rate_at(&self, iteration: u64) -> f64 {
-        self.core.learning_rate_at(iteration)
+        self.inner.learning_rate.at(iteration)
     }
 
     /// Sets the learning rate from the next update on. It replaces a schedule.
     pub fn set_learning_rate(&mut self, learning_rate: f64) {
-        self.core.schedule = None;
-        self.core.learning_rate = learning_rate;
+        self.inner.learning_rate = LearningRate { constant: learning_rate, schedule: None };
     }
 
     /// Sets a schedule that gives the learning rate of each update.
     pub fn set_schedule(&mut self, schedule: Arc<dyn LearningRateSchedule>) {
-        self.core.schedule = Some(schedule);
+        self.inner.learning_rate.schedule = Some(schedule);
     }
 
     /// Sets the epoch, counted from 0, that is passed to the samples.
     pub fn set_epoch(&mut self, epoch: u64) {
-        self.core.epoch = epoch;
+        self.inner.epoch = epoch;
     }
 
     /// One of the optimizer's states, for each weight: `name` is one of [`Optimizer::state_names`], or `"average"` for the
     /// average of the weights.
     pub fn state(&self, name: &str) -> Option<impl Iterator<Item = (&str, &[T])>> {
         let names = self.optimizer.state_names();
-        let block = if name == AVERAGE && self.core.ema_momentum.is_some() {
-            self.core.state.last()?
+        let block = if name == AVERAGE && self.inner.ema_momentum.is_some() {
+            self.inner.state.last()?
         } else {
-            &self.core.state[names.iter().position(|other| *other == name)?]
+            &self.inner.state[names.iter().position(|other| *other == name)?]
         };
-        Some(self.core.layout.iter().map(|(name, _, range)| (name.as_str(), &block[range.clone()])))
+        Some(self.inner.layout.iter().map(|(name, _, range)| (name.as_str(), &block[range.clone()])))
     }
 }
 
-impl<T: Scalar> Core<T> {
-    /// The learning rate of the update after `iteration` others.
-    fn learning_rate_at(&self, iteration: u64) -> f64 {
-        self.schedule.as_ref().map_or(self.learning_rate, |schedule| schedule.learning_rate(iteration))
-    }
+/// The learning rate of each update.
+#[derive(Debug)]
+struct LearningRate {
+    /// The rate without a schedule.
+    constant: f64,
+    schedule: Option<Arc<dyn LearningRateSchedule>>,
+}
 
+impl LearningRate {
+    /// The learning rate of the update after `iteration` others.
+    fn at(&self, iteration: u64) -> f64 {
+        self.schedule.as_ref().map_or(self.constant, |schedule| schedule.learning_rate(iteration))
+    }
+}
+
+impl<T: Scalar> Inner<T> {
     /// Allocates memory for the gradients of all weights.
     fn ensure_gradient(&mut self) -> Result<(), NoMemory> {
         if self.gradient.is_none() {

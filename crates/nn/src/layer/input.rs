@@ -58,6 +58,14 @@ impl<'a, T: Scalar> Input<'a, T> {
         }
     }
 
+    /// Some of the rows.
+    pub(crate) fn rows(&self, rows: std::ops::Range<usize>) -> Input<'_, T> {
+        match self {
+            Self::Real(x) => Input::Real(x.slice(s![rows, ..])),
+            Self::Pixels(x) => Input::Pixels(x.slice(s![rows, ..])),
+        }
+    }
+
     /// Some columns of the samples, arranged as rows of `width` numbers with one column per channel.
     pub(crate) fn channels(self, width: usize, columns: std::ops::Range<usize>) -> Self {
         fn of<V>(x: ArrayView2<'_, V>, width: usize, columns: std::ops::Range<usize>) -> ArrayView2<'_, V> {
@@ -84,6 +92,14 @@ pub trait SampleValue<T: Scalar>: Copy + Default + Send + Sync + 'static {
             Input::Pixels(_) => InputType::Pixels,
         }
     }
+}
+
+/// Rows of samples as the input of the first layer, whose shape a [`SampleValue`] of the user must not change.
+pub(crate) fn checked_input<T: Scalar, V: SampleValue<T>>(x: ArrayView2<'_, V>) -> Input<'_, T> {
+    let expected = x.dim();
+    let input = V::input(x);
+    assert_eq!(input.dim(), expected, "the shape of the input that SampleValue::input returns");
+    input
 }
 
 impl<T: Scalar> SampleValue<T> for u8 {

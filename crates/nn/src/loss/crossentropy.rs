@@ -213,28 +213,24 @@ impl<'a> ScalarFunction for OfClass<'a> {
     type Output<T: Scalar> = T;
 
     fn call<T: Scalar>((output, class, smoothing, scale, d): Self::Input<T>) -> T {
-        smoothed(output, class, smoothing, scale, d)
+        d.copy_from_slice(output);
+        let loss = softmax::cross_entropy(d, class, scale);
+        if smoothing == 0.0 {
+            return loss;
+        }
+        // The target is that of the class, a share of it moved to all classes: -log softmax(z)_o is larger than that of the class
+        // by z_class - z_o.
+        let (share, spread) =
+            (scale * T::from_f64(smoothing), scale * T::from_f64(smoothing / output.len() as f64));
+        d[class] += share;
+        d.iter_mut().for_each(|d| *d -= spread);
+        let above: f64 = output.iter().map(|&z| (output[class] - z).to_f64()).sum();
+        T::from_f64(loss.to_f64() + smoothing * above / output.len() as f64)
     }
 
     fn call_f32(input: Self::Input<f32>) -> f32 {
         Self::call(input)
     }
-}
-
-fn smoothed<T: Scalar>(output: &[T], class: usize, smoothing: f64, scale: T, d: &mut [T]) -> T {
-    d.copy_from_slice(output);
-    let loss = softmax::cross_entropy(d, class, scale);
-    if smoothing == 0.0 {
-        return loss;
-    }
-    // The target is that of the class, a share of it moved to all classes: -log softmax(z)_o is larger than that of the class
-    // by z_class - z_o.
-    let (share, spread) =
-        (scale * T::from_f64(smoothing), scale * T::from_f64(smoothing / output.len() as f64));
-    d[class] += share;
-    d.iter_mut().for_each(|d| *d -= spread);
-    let above: f64 = output.iter().map(|&z| (output[class] - z).to_f64()).sum();
-    T::from_f64(loss.to_f64() + smoothing * above / output.len() as f64)
 }
 
 /// ln(1 + e^x) for x of at most 0: the cross-entropy of the logits 0 and x with the first.

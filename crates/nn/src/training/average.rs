@@ -3,7 +3,7 @@
 use ziffer_tensor::{Buffer, NoMemory, Scalar};
 
 use super::fit_error::FitError;
-use super::{Core, Training};
+use super::{Inner, Training};
 use crate::model::Model;
 use crate::optimizer::Optimizer;
 
@@ -17,17 +17,17 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
     /// # Panics
     /// If there were updates already, or the momentum is outside 0 to 1.
     pub fn ema(mut self, momentum: impl Into<Option<f64>>) -> Result<Self, NoMemory> {
-        assert!(self.core.iteration == 0, "an average must be set before the first update");
+        assert!(self.inner.iteration == 0, "an average must be set before the first update");
         let momentum = momentum.into();
         assert!(
             momentum.is_none_or(|momentum| (0.0..=1.0).contains(&momentum)),
             "ema_momentum is {momentum:?}, expected a number from 0 to 1"
         );
-        self.core.state.truncate(self.optimizer.state_names().len());
+        self.inner.state.truncate(self.optimizer.state_names().len());
         if momentum.is_some() {
-            self.core.state.push(Buffer::try_zeros(self.core.block_len())?);
+            self.inner.state.push(Buffer::try_zeros(self.inner.block_len())?);
         }
-        self.core.ema_momentum = momentum;
+        self.inner.ema_momentum = momentum;
         Ok(self)
     }
 
@@ -39,26 +39,26 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
     /// # Errors
     /// If the training was made for another model.
     pub fn swap_average(&mut self, model: &mut Model<T>) -> Result<(), FitError> {
-        self.core.check_model(model)?;
-        if self.core.ema_momentum.is_none() || self.core.iteration == 0 {
+        self.inner.check_model(model)?;
+        if self.inner.ema_momentum.is_none() || self.inner.iteration == 0 {
             return Ok(());
         }
-        let Some(average) = self.core.state.last_mut() else { return Ok(()) };
-        let swapped = self.core.swapped.take();
+        let Some(average) = self.inner.state.last_mut() else { return Ok(()) };
+        let swapped = self.inner.swapped.take();
         let is_second_call = swapped.is_some();
         let ranges = swapped.unwrap_or_else(|| {
-            let weights = self.core.layout.iter().zip(model.trainable());
+            let weights = self.inner.layout.iter().zip(model.trainable());
             weights.filter(|(_, trainable)| *trainable).map(|((.., range), _)| range.clone()).collect()
         });
         for range in &ranges {
             average[range.clone()].swap_with_slice(&mut model.block_mut()[range.clone()]);
         }
-        self.core.swapped = (!is_second_call).then_some(ranges);
+        self.inner.swapped = (!is_second_call).then_some(ranges);
         Ok(())
     }
 }
 
-impl<T: Scalar> Core<T> {
+impl<T: Scalar> Inner<T> {
     /// Sets the average to the weights before the first update, so that it is right for layers that are unfrozen later.
     pub(super) fn begin_average(&mut self, model: &Model<T>) {
         if self.ema_momentum.is_some()

@@ -2,12 +2,11 @@
 
 use std::ops::Range;
 
-use ndarray::{ArrayView2, s};
 use ziffer_tensor::Scalar;
 use ziffer_tensor::shared::Shared;
 
 use super::matrix::matrix;
-use crate::layer::{Input, InputType, SampleValue};
+use crate::layer::{Input, InputType, SampleValue, checked_input};
 use crate::loss::Target;
 use crate::samples::{EpochSeed, Samples};
 
@@ -127,23 +126,5 @@ impl<T: Scalar, S: Samples<T>> Block<T> for OwnBlock<'_, T, S> {
             self.samples.fill(sample, None, x);
         }
         checked_input(matrix(&self.x, self.features))
-    }
-}
-
-/// Rows of samples as the input of the first layer, whose shape a [`SampleValue`] of the user must not change.
-pub(crate) fn checked_input<T: Scalar, V: SampleValue<T>>(x: ArrayView2<'_, V>) -> Input<'_, T> {
-    let expected = x.dim();
-    let input = V::input(x);
-    assert_eq!(input.dim(), expected, "the shape of the input that SampleValue::input returns");
-    input
-}
-
-impl<'a, T: Scalar> Input<'a, T> {
-    /// Some of the rows.
-    pub(crate) fn rows(&self, rows: Range<usize>) -> Input<'_, T> {
-        match self {
-            Self::Real(x) => Input::Real(x.slice(s![rows, ..])),
-            Self::Pixels(x) => Input::Pixels(x.slice(s![rows, ..])),
-        }
     }
 }

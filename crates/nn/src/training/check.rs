@@ -18,11 +18,11 @@ pub fn check<T: Scalar, S: Samples<T>>(
     loss: &impl Loss<T>,
     samples: &S,
 ) -> Result<(), FitError> {
-    check_all(model, loss, samples)
+    check_dyn(model, loss, samples)
 }
 
 /// Like [`check`], for trait objects.
-pub(crate) fn check_all<T: Scalar>(
+pub(crate) fn check_dyn<T: Scalar>(
     model: &Model<T>,
     loss: &dyn Loss<T>,
     samples: &dyn DynSamples<T>,

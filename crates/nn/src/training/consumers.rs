@@ -5,7 +5,7 @@ use std::ops::Range;
 use ziffer_tensor::shared::Shared;
 use ziffer_tensor::{Scalar, update};
 
-use super::update_rule::Update;
+use super::dyn_optimizer::Update;
 use crate::layer::GradientConsumer;
 use crate::optimizer::MAX_STATES;
 

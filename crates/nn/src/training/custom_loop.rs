@@ -63,34 +63,34 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
     /// # Panics
     /// If the weights are exchanged for their average.
     pub fn apply(&mut self, model: &mut Model<T>, gradients: &Gradients<T>) -> Result<(), FitError> {
-        self.core.check_model(model)?;
-        if *gradients.layout != *self.core.layout {
+        self.inner.check_model(model)?;
+        if *gradients.layout != *self.inner.layout {
             return Err(FitError::OtherModel);
         }
-        self.core.assert_not_swapped();
-        self.core.begin_average(model);
-        let step = self.optimizer.step(self.core.iteration + 1, self.learning_rate());
+        self.inner.assert_not_swapped();
+        self.inner.begin_average(model);
+        let step = self.optimizer.step(self.inner.iteration + 1, self.learning_rate());
         let states = self.optimizer.state_names().len();
         let trainable: Vec<bool> = model.trainable().collect();
         for (((.., range), trainable), present) in
-            self.core.layout.iter().zip(trainable).zip(&gradients.present)
+            self.inner.layout.iter().zip(trainable).zip(&gradients.present)
         {
             if !trainable || !present {
                 continue;
             }
             let w = &mut model.block_mut()[range.clone()];
-            let (blocks, average) = self.core.state.split_at_mut(states);
+            let (blocks, average) = self.inner.state.split_at_mut(states);
             let mut state: [&mut [T]; MAX_STATES] = Default::default();
             for (state, block) in state.iter_mut().zip(blocks) {
                 *state = &mut block[range.clone()];
             }
             O::update(&step, w, &mut state[..states], &gradients.block[range.clone()]);
-            if let (Some(average), Some(momentum)) = (average.first_mut(), self.core.ema_momentum) {
-                let momentum = T::from_f64(if self.core.iteration == 0 { 0.0 } else { momentum });
+            if let (Some(average), Some(momentum)) = (average.first_mut(), self.inner.ema_momentum) {
+                let momentum = T::from_f64(if self.inner.iteration == 0 { 0.0 } else { momentum });
                 update::moving_average(&mut average[range.clone()], w, momentum);
             }
         }
-        self.core.iteration += 1;
+        self.inner.iteration += 1;
         Ok(())
     }
 }

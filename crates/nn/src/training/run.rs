@@ -10,15 +10,15 @@ use ziffer_tensor::{Buffer, Scalar, ScalarFunction};
 
 use super::batches::DynSamples;
 use super::budget::StepBudget;
-use super::check::{check_all, last_output_kind};
+use super::check::{check_dyn, last_output_kind};
+use super::dyn_optimizer::DynOptimizer;
 use super::gradients::Gradients;
 use super::memory::Buffers;
 use super::plan::{GradientUse, Plan, PlanInputs};
 use super::profiler::{PerThread, Profiler, Profilers};
 use super::result::{NotFinite, StepError, StepResult};
 use super::step::{Outcome, Step, Updates};
-use super::update_rule::UpdateRule;
-use super::{Core, Training, shard};
+use super::{Inner, Training, shard};
 use crate::layer::InputType;
 use crate::loss::Loss;
 use crate::model::Model;
@@ -80,7 +80,7 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
     ) -> Result<Vec<StepResult>, StepError> {
         let optimizer = &self.optimizer;
         let run = Run { model, loss, samples, order, budget, optimizer, profilers, returned: None };
-        T::dispatch::<RunSteps<'_, '_>>((&mut self.core, run))
+        T::dispatch::<RunSteps<'_, '_>>((&mut self.inner, run))
     }
 
     /// [`gradients`](Self::gradients) for trait objects.
@@ -93,10 +93,10 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
         budget: StepBudget<'_>,
     ) -> Result<Gradients<T>, StepError> {
         assert!(
-            !batch.is_empty() && batch.len() <= self.core.batch_size,
+            !batch.is_empty() && batch.len() <= self.inner.batch_size,
             "{} samples in a batch, expected 1 to {}",
             batch.len(),
-            self.core.batch_size
+            self.inner.batch_size
         );
         let mut block = Buffer::try_zeros(model.block().len())?;
         let run = Run {
@@ -109,10 +109,10 @@ impl<T: Scalar, O: Optimizer<T>> Training<T, O> {
             profilers: &(),
             returned: Some(&mut block),
         };
-        let results = T::dispatch::<RunSteps<'_, '_>>((&mut self.core, run))?;
+        let results = T::dispatch::<RunSteps<'_, '_>>((&mut self.inner, run))?;
         Ok(Gradients {
             result: results.first().copied().unwrap_or_default(),
-            layout: Arc::clone(&self.core.layout),
+            layout: Arc::clone(&self.inner.layout),
             present: model.trainable().collect(),
             block,
         })
@@ -126,21 +126,21 @@ struct Run<'r, T: Scalar> {
     samples: &'r dyn DynSamples<T>,
     order: &'r [u32],
     budget: StepBudget<'r>,
-    optimizer: &'r dyn UpdateRule<T>,
+    optimizer: &'r dyn DynOptimizer<T>,
     profilers: &'r dyn Profilers,
     /// Memory for the gradients of all weights, if they are returned instead of updating the weights.
     returned: Option<&'r mut Buffer<T>>,
 }
 
-/// [`Core::run`], compiled for `f32`.
+/// [`Inner::run`], compiled for `f32`.
 struct RunSteps<'c, 'r>(PhantomData<(&'c (), &'r ())>);
 
 impl<'c, 'r> ScalarFunction for RunSteps<'c, 'r> {
-    type Input<T: Scalar> = (&'c mut Core<T>, Run<'r, T>);
+    type Input<T: Scalar> = (&'c mut Inner<T>, Run<'r, T>);
     type Output<T: Scalar> = Result<Vec<StepResult>, StepError>;
 
-    fn call<T: Scalar>((core, run): Self::Input<T>) -> Self::Output<T> {
-        core.run(run)
+    fn call<T: Scalar>((inner, run): Self::Input<T>) -> Self::Output<T> {
+        inner.run(run)
     }
 
     fn call_f32(input: Self::Input<f32>) -> Self::Output<f32> {
@@ -148,7 +148,7 @@ impl<'c, 'r> ScalarFunction for RunSteps<'c, 'r> {
     }
 }
 
-impl<T: Scalar> Core<T> {
+impl<T: Scalar> Inner<T> {
     /// Makes one step per batch.
     fn run(&mut self, mut run: Run<'_, T>) -> Result<Vec<StepResult>, StepError> {
         if let Some(returned) = run.returned.take() {
@@ -176,7 +176,7 @@ impl<T: Scalar> Core<T> {
     ) -> Result<Vec<StepResult>, StepError> {
         let Run { model, loss, samples, order, budget, optimizer, profilers, .. } = run;
         self.check_model(model)?;
-        check_all(model, loss, samples)?;
+        check_dyn(model, loss, samples)?;
         if gradients != GradientUse::Returned {
             self.assert_not_swapped();
         }
@@ -198,10 +198,6 @@ impl<T: Scalar> Core<T> {
         let first_by_outputs =
             gradients == GradientUse::Fused && shard::is_worth_it(&layers, input, threads, self.state.len());
         let plan = Plan::compile(&PlanInputs { layers: &layers, threads, first_by_outputs, gradients });
-        let learning_rate = |iteration: u64| match &self.schedule {
-            Some(schedule) => schedule.learning_rate(iteration),
-            None => self.learning_rate,
-        };
         let last = last_output_kind(layers.last().expect("a model has a layer that computes"), loss);
         let mut outcome = None;
         let mut target_error = None;
@@ -211,7 +207,7 @@ impl<T: Scalar> Core<T> {
                 updates: Updates {
                     optimizer,
                     iteration: self.iteration,
-                    learning_rate: &learning_rate,
+                    learning_rate: &self.learning_rate,
                     clip: self.clip,
                     accumulation: if gradients == GradientUse::Returned { 1 } else { self.accumulation },
                     accumulated: self.accumulated,

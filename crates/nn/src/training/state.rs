@@ -182,10 +182,10 @@ impl<O: Optimizer<f32>> Training<f32, O> {
     fn state_blocks(&self) -> Vec<(String, &[f32])> {
         let names =
             self.optimizer.state_names().iter().map(|slot| format!("{}.{slot}", self.optimizer.name()));
-        let names = names.chain(self.core.ema_momentum.map(|_| AVERAGE.to_owned()));
+        let names = names.chain(self.inner.ema_momentum.map(|_| AVERAGE.to_owned()));
         let mut blocks: Vec<(String, &[f32])> =
-            names.zip(&self.core.state).map(|(name, block)| (name, &**block)).collect();
-        if let Some(gradient) = self.core.gradient.as_ref().filter(|_| self.core.accumulated > 0) {
+            names.zip(&self.inner.state).map(|(name, block)| (name, &**block)).collect();
+        if let Some(gradient) = self.inner.gradient.as_ref().filter(|_| self.inner.accumulated > 0) {
             blocks.push((GRADIENT.to_owned(), gradient));
         }
         blocks
@@ -210,7 +210,7 @@ impl<O: Optimizer<f32>> Training<f32, O> {
         text: &str,
         attachments: &[(String, Vec<u8>)],
     ) -> Vec<u8> {
-        assert!(self.core.check_model(model).is_ok(), "the training was made for another model");
+        assert!(self.inner.check_model(model).is_ok(), "the training was made for another model");
         let bytes = |numbers: &[f32]| numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
         let mut tensors = Vec::new();
         for ((name, shape, range), has_state) in model.layout().iter().zip(model.have_state()) {
@@ -231,11 +231,11 @@ impl<O: Optimizer<f32>> Training<f32, O> {
         views.sort_by_key(|(name, _)| *name);
         assert!(views.windows(2).all(|pair| pair[0].0 != pair[1].0), "two tensors of the same name");
         let (batches, accumulated, learning_rate) =
-            (self.core.batches, self.core.accumulated, self.core.learning_rate);
+            (self.inner.batches, self.inner.accumulated, self.inner.learning_rate.constant);
         let more = Some(More { batches, accumulated, learning_rate });
         let contents = views.iter().map(|(name, view)| (*name, view));
-        let sha256 = digest(self.core.iteration, more, text, contents);
-        let metadata = Metadata { iteration: self.core.iteration, more, text: text.to_owned(), sha256 };
+        let sha256 = digest(self.inner.iteration, more, text, contents);
+        let metadata = Metadata { iteration: self.inner.iteration, more, text: text.to_owned(), sha256 };
         let metadata = serde_json::to_string(&metadata).expect("numbers and texts");
         safetensors::serialize(views, Some(HashMap::from([(TRAINING.to_owned(), metadata)])))
             .expect("names and shapes that fit into a header")
@@ -246,17 +246,17 @@ impl<O: Optimizer<f32>> Training<f32, O> {
     /// # Errors
     /// If the state belongs to another model or another optimizer, or there is not enough memory. Nothing is changed then.
     pub fn restore(&mut self, model: &mut Model, state: &State<'_>) -> Result<(), StateError> {
-        self.core.check_model(model).map_err(|error| StateError::Mismatch(error.to_string()))?;
+        self.inner.check_model(model).map_err(|error| StateError::Mismatch(error.to_string()))?;
         let accumulated = state.metadata.more.map_or(0, |more| more.accumulated);
-        if accumulated > 0 && accumulated >= self.core.accumulation {
-            let expected = self.core.accumulation;
+        if accumulated > 0 && accumulated >= self.inner.accumulation {
+            let expected = self.inner.accumulation;
             return Err(StateError::Mismatch(format!(
                 "it has {accumulated} accumulated batches, expected fewer than {expected}"
             )));
         }
         let accumulates = accumulated > 0;
         if accumulates {
-            self.core.ensure_gradient().map_err(|error| StateError::Mismatch(error.to_string()))?;
+            self.inner.ensure_gradient().map_err(|error| StateError::Mismatch(error.to_string()))?;
         }
         let mut prefixes: Vec<String> = self.state_blocks().into_iter().map(|(name, _)| name).collect();
         prefixes.retain(|name| name != GRADIENT);
@@ -264,7 +264,7 @@ impl<O: Optimizer<f32>> Training<f32, O> {
         let read_all = || {
             let mut expected = 0;
             let mut contents = Vec::new();
-            for ((name, shape, range), has_state) in self.core.layout.iter().zip(model.have_state()) {
+            for ((name, shape, range), has_state) in self.inner.layout.iter().zip(model.have_state()) {
                 let blocks = prefixes.iter().filter(|_| has_state);
                 let blocks = blocks.map(|prefix| state.tensor(&format!("{prefix}/{name}"), shape));
                 let blocks = blocks.collect::<Result<Vec<_>, _>>()?;
@@ -281,16 +281,16 @@ impl<O: Optimizer<f32>> Training<f32, O> {
         for (weight, saved, range) in contents {
             read(weight, &mut model.block_mut()[range.clone()]);
             let blocks =
-                self.core.state.iter_mut().chain(self.core.gradient.as_mut().filter(|_| accumulates));
+                self.inner.state.iter_mut().chain(self.inner.gradient.as_mut().filter(|_| accumulates));
             for (content, block) in saved.into_iter().zip(blocks) {
                 read(content, &mut block[range.clone()]);
             }
         }
-        self.core.iteration = state.metadata.iteration;
-        self.core.batches = state.batches();
-        self.core.accumulated = accumulated;
+        self.inner.iteration = state.metadata.iteration;
+        self.inner.batches = state.batches();
+        self.inner.accumulated = accumulated;
         if let Some(more) = state.metadata.more {
-            self.core.learning_rate = more.learning_rate;
+            self.inner.learning_rate.constant = more.learning_rate;
         }
         Ok(())
     }
@@ -424,8 +424,8 @@ mod tests {
         let mut training = Training::new(&model, Adam::default(), 4).unwrap();
         for (iteration, is_valid) in [(ITERATIONS_END - 1, true), (ITERATIONS_END, false), (u64::MAX, false)]
         {
-            training.core.iteration = iteration;
-            training.core.batches = iteration;
+            training.inner.iteration = iteration;
+            training.inner.batches = iteration;
             let bytes = training.to_safetensors(&model, "");
             assert_eq!(State::parse(&bytes).is_ok(), is_valid, "{iteration}");
         }

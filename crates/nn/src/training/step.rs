@@ -14,7 +14,9 @@ use ziffer_tensor::shared::Shared;
 use ziffer_tensor::thread_team::Worker;
 use ziffer_tensor::{Buffer, Scalar};
 
+use super::LearningRate;
 use super::batches::{Batches, DynSamples};
+use super::dyn_optimizer::DynOptimizer;
 use super::fit_error::FitError;
 use super::memory::Memory;
 use super::ownership::{owned_cache_lines, owned_elements};
@@ -22,7 +24,6 @@ use super::plan::{Partition, Plan, Stage, Task};
 use super::profiler::Section;
 use super::result::StepResult;
 use super::shard::Shard;
-use super::update_rule::UpdateRule;
 use crate::layer::{OutputKind, SinkCursor};
 use crate::loss::Loss;
 use crate::model::LayerSlot;
@@ -38,11 +39,10 @@ pub(super) struct Outcome {
 
 /// The settings of the updates.
 pub(super) struct Updates<'a, T: Scalar> {
-    pub(super) optimizer: &'a dyn UpdateRule<T>,
+    pub(super) optimizer: &'a dyn DynOptimizer<T>,
     /// The number of updates before this run.
     pub(super) iteration: u64,
-    /// The learning rate of the update after this many others.
-    pub(super) learning_rate: &'a (dyn Fn(u64) -> f64 + Sync),
+    pub(super) learning_rate: &'a LearningRate,
     pub(super) clip: Option<Clip>,
     /// The number of batches whose gradients are averaged for one update.
     pub(super) accumulation: u64,

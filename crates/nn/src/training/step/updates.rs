@@ -7,11 +7,11 @@ use ziffer_tensor::thread_team::Worker;
 use ziffer_tensor::{Scalar, update};
 
 use super::super::consumers::{StoreGradient, UpdateWeights};
+use super::super::dyn_optimizer::Update;
 use super::super::gradients::{clip_value, scale};
 use super::super::matrix::matrix;
 use super::super::memory::CHUNK;
 use super::super::shard::Shard;
-use super::super::update_rule::Update;
 use super::{Batch, Step, ThreadState};
 use crate::layer::{GradientConsumer, GradientSink, Parallelism, SinkCursor};
 use crate::optimizer::{Clip, MAX_STATES};
@@ -20,7 +20,7 @@ impl<T: Scalar> Step<'_, T> {
     /// Calls `work` with the optimizer's step after `updates` others in this run.
     pub(super) fn with_update(&self, updates: u64, work: &mut dyn FnMut(&dyn Update<T>)) {
         let iteration = self.updates.iteration + updates;
-        self.updates.optimizer.prepare(iteration + 1, (self.updates.learning_rate)(iteration), work);
+        self.updates.optimizer.prepare(iteration + 1, self.updates.learning_rate.at(iteration), work);
     }
 
     /// Computes the gradient with respect to the weights of layer `l` that this thread owns, and updates them at once.

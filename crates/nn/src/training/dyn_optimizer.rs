@@ -7,7 +7,7 @@ use ziffer_tensor::{Scalar, update};
 use crate::optimizer::Optimizer;
 
 /// An [`Optimizer`] as a trait object.
-pub(super) trait UpdateRule<T: Scalar>: Sync {
+pub(super) trait DynOptimizer<T: Scalar>: Sync {
     /// The number of states.
     fn states(&self) -> usize;
 
@@ -38,7 +38,7 @@ impl<T: Scalar, O: Optimizer<T>> Update<T> for Prepared<T, O> {
     }
 }
 
-impl<T: Scalar, O: Optimizer<T>> UpdateRule<T> for O {
+impl<T: Scalar, O: Optimizer<T>> DynOptimizer<T> for O {
     fn states(&self) -> usize {
         self.state_names().len()
     }
