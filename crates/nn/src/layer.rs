@@ -187,8 +187,8 @@ pub enum Parallelism {
     /// By rows, or in the forward pass by outputs: column o of y depends on x and on index o of the last axis of each weight,
     /// which has O elements. `forward` is then called with some columns of y and of the weights.
     ///
-    /// For a first layer with many weights, outputs are better than rows: weights stay in the cache of the core that updates
-    /// them.
+    /// For a first layer that reads pixels, outputs are better than rows: weights stay in the cache of the core that updates
+    /// them, if a thread's part of weights and optimizer state takes at most 1 MiB.
     RowsOrOutputs,
     /// By channels, the last axis of the input: each channel of y and d_x depends on that channel of the whole batch, as with
     /// batch statistics. The output has the shape of the input, and every weight has one element per channel. In both modes x,

@@ -42,11 +42,6 @@ pub trait Profiler: Debug + Default + Send {
     fn end(&mut self, section: Section);
 }
 
-/// Measures nothing.
-impl Profiler for () {
-    fn end(&mut self, _: Section) {}
-}
-
 /// The work of a thread, which takes a function that ends a section.
 pub(super) type Work<'w> = dyn FnMut(&mut dyn FnMut(Section)) + 'w;
 
